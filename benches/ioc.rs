@@ -1,0 +1,168 @@
+//! `ioc` under test, on free ports and a directory of its own.
+use crate::{
+    Outcome,
+    admin::Admin,
+    fleet::Device,
+    http,
+    load::Client,
+    process::{self, Process},
+};
+use std::{
+    fs::File,
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+const START_PATIENCE: Duration = Duration::from_secs(60);
+/// How long followers may take to come to the end of the journal after a load.
+const CATCH_UP_PATIENCE: Duration = Duration::from_secs(180);
+const POLL: Duration = Duration::from_millis(100);
+
+/// What it runs as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// `ioc serve`, everything on, token buckets lifted.
+    Serve,
+    /// `ioc demo`, as it is.
+    Demo,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Ioc {
+    /// Its process.
+    pub process: Process,
+    /// MQTT.
+    pub mqtt: SocketAddr,
+    /// HTTP.
+    pub http: SocketAddr,
+    /// Its admin socket.
+    pub admin: Admin,
+    // Goes after the process.
+    _data: TempDir,
+}
+
+impl Ioc {
+    /// Starts it with an empty data directory below `directory` and waits until it is ready.
+    ///
+    /// Errors: it does not start; its log is in the message.
+    pub fn start(mode: Mode, directory: &Path) -> Outcome<Self> {
+        let data = TempDir::with_prefix_in("ioc-bench-", directory)?;
+        let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let (mqtt, http) = (address(process::free_port()?), address(process::free_port()?));
+        let (data_dir, log) = (data.path().join("data"), data.path().join("log"));
+        let mut command = Command::new(process::ioc_binary()?);
+        command
+            .arg(if mode == Mode::Serve { "serve" } else { "demo" })
+            .args(["--mqtt", &mqtt.to_string(), "--http", &http.to_string()])
+            .arg("--data-dir")
+            .arg(&data_dir)
+            // No rule files there: the built-in pack, all of it, wherever the benchmark is started from.
+            .current_dir(data.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(&log)?);
+        match mode {
+            Mode::Serve => command
+                .env("IOC_MQTT__LIMITS__DEVICE_RATE", "0")
+                .env("IOC_MQTT__LIMITS__CONNECTIONS_PER_ADDRESS_MAX", "100000"),
+            Mode::Demo => command.args(["--mqtts", &address(process::free_port()?).to_string()]),
+        };
+        let mut process = Process::start("ioc", &mut command)?;
+        let is_ready =
+            || http::request(http, "GET", "/health/ready", "").is_ok_and(|answer| answer.status == 200);
+        process
+            .wait_until(START_PATIENCE, is_ready)
+            .map_err(|error| format!("{error}\n{}", std::fs::read_to_string(&log).unwrap_or_default()))?;
+        Ok(Self { process, mqtt, http, admin: Admin::of(&data_dir), _data: data })
+    }
+
+    /// Registers devices. Returns a client for each.
+    ///
+    /// Errors: one is refused.
+    pub fn register(&self, devices: &[Device]) -> Outcome<Vec<Client>> {
+        let client = |device: &Device| {
+            let password = Some(self.admin.add_device(device)?);
+            let (id, user) = (device.id.clone(), device.id.clone());
+            Ok(Client { id, user, password, templates: vec![device.template()] })
+        };
+        devices.iter().map(client).collect()
+    }
+
+    /// Makes `count` gateways that share registered devices. Returns a client for each.
+    ///
+    /// Errors: one is refused.
+    pub fn gateways(&self, count: usize, devices: &[Device]) -> Outcome<Vec<Client>> {
+        let client = |(number, group): (usize, &[Device])| {
+            let user = format!("GW-{count}-{number}");
+            let password = Some(self.admin.add_gateway(&user, group)?);
+            let templates = group.iter().map(Device::template).collect();
+            Ok(Client { id: user.clone(), user, password, templates })
+        };
+        devices.chunks(devices.len().div_ceil(count)).enumerate().map(client).collect()
+    }
+
+    /// Adds a viewer and signs in. Returns the session cookie.
+    ///
+    /// Errors: it is refused.
+    pub fn sign_in(&self) -> Outcome<String> {
+        let password = self.admin.add_viewer("bench")?;
+        let json = serde_json::json!({ "username": "bench", "password": password }).to_string();
+        let answer = http::request(self.http, "POST", "/api/v1/session", &json)?;
+        let cookie = answer.head.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("set-cookie").then(|| value.split(';').next())?
+        });
+        Ok(cookie.ok_or_else(|| format!("no session: {} {}", answer.status, answer.body))?.to_owned())
+    }
+
+    /// Returns the sum of a metric over its labels.
+    ///
+    /// Errors: the server does not answer.
+    pub fn metric(&self, name: &str) -> Outcome<f64> {
+        Ok(self.metric_values(name)?.iter().sum())
+    }
+
+    fn metric_values(&self, name: &str) -> Outcome<Vec<f64>> {
+        let page = http::request(self.http, "GET", "/metrics", "")?.body;
+        let value = |line: &str| {
+            let rest = line.strip_prefix(name)?;
+            rest.starts_with(['{', ' ']).then(|| rest.rsplit(' ').next()?.parse().ok())?
+        };
+        Ok(page.lines().filter_map(value).collect())
+    }
+
+    /// Returns how many committed records the slowest follower has not read.
+    ///
+    /// Errors: the server does not answer.
+    pub fn lag(&self) -> Outcome<u64> {
+        let lags = self.metric_values("ioc_follower_lag_records")?;
+        if lags.is_empty() {
+            return Err("no follower says how far it is".into());
+        }
+        Ok(lags.into_iter().fold(0.0, f64::max) as u64)
+    }
+
+    /// Waits until every follower has read everything. Returns how long that took.
+    ///
+    /// Errors: it takes too long.
+    pub fn catch_up(&self) -> Outcome<Duration> {
+        let start = Instant::now();
+        loop {
+            if self.lag()? == 0 {
+                // The rule shards have a few batches of their own.
+                let took = start.elapsed();
+                thread::sleep(POLL);
+                return Ok(took);
+            }
+            if start.elapsed() > CATCH_UP_PATIENCE {
+                return Err(format!("followers are behind after {CATCH_UP_PATIENCE:?}").into());
+            }
+            thread::sleep(POLL);
+        }
+    }
+}

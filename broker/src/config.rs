@@ -1,0 +1,94 @@
+//! Where the broker listens and what it allows.
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio_rustls::rustls::ServerConfig;
+
+/// What [`crate::Broker::start`] needs to know.
+#[derive(Debug, Clone, Default)]
+pub struct BrokerConfig {
+    /// Addresses for plain MQTT. `[::]` takes IPv4 too; port 0 takes a free one.
+    pub tcp: Vec<SocketAddr>,
+    /// MQTT over TLS, if wanted.
+    pub tls: Option<TlsConfig>,
+    /// What a client may use.
+    pub limits: Limits,
+    /// Number of reactor threads; 0 means one per core.
+    pub reactors: usize,
+}
+
+/// Addresses and identity of the TLS listeners.
+#[derive(Debug, Clone)]
+pub struct TlsConfig {
+    /// Where to listen; as [`BrokerConfig::tcp`].
+    pub addrs: Vec<SocketAddr>,
+    /// The certificate to show.
+    pub identity: TlsIdentity,
+}
+
+/// A server certificate with its key.
+#[derive(Debug, Clone)]
+pub enum TlsIdentity {
+    /// Ready made.
+    Config(Arc<ServerConfig>),
+    /// From PEM files.
+    Pem {
+        /// The certificate chain, the server's own first.
+        certificates: PathBuf,
+        /// The private key (PKCS#8, PKCS#1 or SEC1).
+        key: PathBuf,
+    },
+}
+
+/// What one client, one address and all of them together may use. Nothing here may be 0 unless it says so.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// Largest MQTT packet, in bytes; a larger one closes the connection before it is read.
+    pub packet_bytes_max: usize,
+    /// Connections in all; then the oldest unauthenticated one goes, and without one the new one.
+    pub connections_max: usize,
+    /// Connections from one IPv4 address or IPv6 /64 network.
+    pub connections_per_address_max: usize,
+    /// Connections that have not authenticated yet; beyond it the oldest of them goes.
+    pub unauthenticated_max: usize,
+    /// Topic filters that one connection may hold.
+    pub subscriptions_max: usize,
+    /// Messages waiting for one subscriber; one that lets more gather is closed.
+    pub subscriber_queue_max: usize,
+    /// Retained messages kept in all.
+    pub retained_max: usize,
+    /// Publishes of one connection that wait for the disk; then reading waits.
+    pub inflight_max: usize,
+    /// TLS handshake and CONNECT together may take this long.
+    pub connect_timeout: Duration,
+    /// A client that takes no byte for this long while there is something for it is closed.
+    pub write_timeout: Duration,
+    /// A packet that has begun must be complete within this time, whatever the keep-alive.
+    pub packet_timeout: Duration,
+    /// Publishes per second of one credential beyond which reading is slowed; 0 means no limit. Pings and
+    /// (un)subscriptions count like publishes.
+    pub publishes_per_second: u32,
+    /// Publishes that a credential may send at once before it is slowed.
+    pub publish_burst: u32,
+    /// Topics not its own that a connection may publish to (acknowledged, quarantined) before it is closed.
+    pub foreign_topics_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            packet_bytes_max: 256 * 1024,
+            connections_max: 50_000,
+            connections_per_address_max: 4_096,
+            unauthenticated_max: 4_096,
+            subscriptions_max: 64,
+            subscriber_queue_max: 1_024,
+            retained_max: 65_536,
+            inflight_max: 1_024,
+            connect_timeout: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(20),
+            packet_timeout: Duration::from_secs(120),
+            publishes_per_second: 100,
+            publish_burst: 1_000,
+            foreign_topics_max: 10,
+        }
+    }
+}

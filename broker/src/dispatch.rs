@@ -1,0 +1,234 @@
+//! What the packets of a connected client mean.
+use crate::{
+    Incoming, Verdict, acl,
+    connection::{Blocked, Connection, OUT_BYTES_MAX, Stop},
+    meters::{CloseReason, add},
+    packet::{self, Frame, Malformed, Publish},
+    reactor::Reactor,
+    subscriber::Subscriber,
+};
+use ioc_model::topic;
+use std::borrow::Cow;
+
+/// Counted locally while one buffer is handled, then added in one go.
+#[derive(Default)]
+struct Tally {
+    publishes: [u64; 2],
+    bytes: u64,
+}
+
+impl From<Malformed> for Stop {
+    fn from(malformed: Malformed) -> Self {
+        Self::Close(match malformed {
+            Malformed::Protocol => CloseReason::ProtocolError,
+            Malformed::TooLarge => CloseReason::PacketTooLarge,
+            Malformed::Qos2 => CloseReason::Qos2,
+        })
+    }
+}
+
+/// What a topic name is to its publisher.
+enum Topic<'a> {
+    Own(&'a str),
+    /// A valid name that is not the sender's own.
+    Foreign(&'a str),
+    /// No topic name at all; made printable.
+    Invalid(Cow<'a, str>),
+}
+
+impl Topic<'_> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Own(name) | Self::Foreign(name) => name,
+            Self::Invalid(name) => name,
+        }
+    }
+}
+
+impl Connection {
+    /// Handles the complete packets at the start of `bytes`; returns how many bytes they had and what stopped
+    /// it, if not the end of the bytes.
+    pub(crate) fn handle_packets(&mut self, reactor: &Reactor, bytes: &[u8]) -> (usize, Option<Stop>) {
+        let limits = &reactor.shared.limits;
+        let now_ns = reactor.shared.now_ns();
+        let mut tally = Tally::default();
+        let mut used = 0;
+        let stop = loop {
+            if self.out.len() >= OUT_BYTES_MAX {
+                break Some(Stop::Block(Blocked::Output));
+            }
+            let frame = match packet::frame(&bytes[used..], limits.packet_bytes_max) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break None,
+                Err(malformed) => break Some(malformed.into()),
+            };
+            if let Err(stop) = self.handle_packet(reactor, &frame, now_ns, &mut tally) {
+                break Some(stop);
+            }
+            used += frame.whole.len();
+        };
+        let meters = &reactor.shared.meters;
+        add(&meters.publishes[0], tally.publishes[0]);
+        add(&meters.publishes[1], tally.publishes[1]);
+        add(&meters.publish_bytes, tally.bytes);
+        match &stop {
+            Some(Stop::Block(Blocked::Busy)) => add(&meters.busy_parks, 1),
+            Some(Stop::Block(Blocked::Throttled(_))) => add(&meters.throttled, 1),
+            _ => {}
+        }
+        (used, stop)
+    }
+
+    fn handle_packet(
+        &mut self,
+        reactor: &Reactor,
+        frame: &Frame<'_>,
+        now_ns: u64,
+        tally: &mut Tally,
+    ) -> Result<(), Stop> {
+        match frame.kind() {
+            packet::PUBLISH => self.publish(reactor, &packet::publish(frame)?, now_ns, tally),
+            packet::PUBACK => {
+                let packet_id = packet::puback(frame)?;
+                if let Some(subscriber) = &mut self.subscriber {
+                    subscriber.acknowledged(packet_id);
+                }
+                Ok(())
+            }
+            packet::SUBSCRIBE => {
+                self.take_token(reactor, now_ns)?;
+                self.subscribe(reactor, frame)
+            }
+            packet::UNSUBSCRIBE => {
+                self.take_token(reactor, now_ns)?;
+                self.unsubscribe(reactor, frame)
+            }
+            packet::PINGREQ => {
+                packet::bare(frame)?;
+                self.take_token(reactor, now_ns)?;
+                packet::put_pingresp(&mut self.out);
+                Ok(())
+            }
+            packet::DISCONNECT => {
+                packet::bare(frame)?;
+                Err(Stop::Close(CloseReason::Disconnect))
+            }
+            _ => Err(Stop::Close(CloseReason::ProtocolError)),
+        }
+    }
+
+    /// Slows down a credential that asks for more than its rate.
+    fn take_token(&self, reactor: &Reactor, now_ns: u64) -> Result<(), Stop> {
+        let taken = self.bucket.take(reactor.shared.rate, now_ns);
+        taken.map_err(|wait| Stop::Block(Blocked::Throttled(Box::pin(tokio::time::sleep(wait)))))
+    }
+
+    fn publish(
+        &mut self,
+        reactor: &Reactor,
+        publish: &Publish<'_>,
+        now_ns: u64,
+        tally: &mut Tally,
+    ) -> Result<(), Stop> {
+        let shared = &reactor.shared;
+        if publish.packet_id.is_some() && self.unacked >= shared.limits.inflight_max {
+            return Err(Stop::Block(Blocked::InFlight));
+        }
+        let topic = self.classify(reactor, publish.topic);
+        self.take_token(reactor, now_ns)?;
+        let offered = shared.intake.offer(Incoming {
+            principal: &self.session.principal,
+            topic: topic.name(),
+            payload: publish.payload,
+            verdict: if matches!(topic, Topic::Own(_)) { Verdict::Ok } else { Verdict::TopicNotAllowed },
+            retain: publish.retain,
+        });
+        let Ok(offset) = offered else {
+            self.bucket.give_back(shared.rate);
+            return Err(Stop::Block(Blocked::Busy));
+        };
+        tally.publishes[usize::from(publish.packet_id.is_some())] += 1;
+        tally.bytes += publish.payload.len() as u64;
+        if let Some(packet_id) = publish.packet_id {
+            self.unacked += 1;
+            reactor.await_ack(offset, self.key, packet_id);
+        }
+        match topic {
+            Topic::Own(_) => Ok(()),
+            Topic::Foreign(name) => self.count_foreign(reactor, name),
+            Topic::Invalid(_) => Err(Stop::Close(CloseReason::TopicInvalid)),
+        }
+    }
+
+    fn classify<'a>(&self, reactor: &Reactor, topic: &'a [u8]) -> Topic<'a> {
+        match std::str::from_utf8(topic) {
+            Ok(name) if !topic::is_name(name) => {
+                // Too long to be of use, and quarantine keeps topics whole.
+                let end =
+                    (0..=topic::TOPIC_LEN_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
+                Topic::Invalid(Cow::Borrowed(&name[..end.unwrap_or(0)]))
+            }
+            Ok(name) if acl::may_publish(&*reactor.shared.access, &self.session.principal, name) => {
+                Topic::Own(name)
+            }
+            Ok(name) => Topic::Foreign(name),
+            Err(_) => {
+                let start = &topic[..topic.len().min(topic::TOPIC_LEN_MAX)];
+                Topic::Invalid(String::from_utf8_lossy(start))
+            }
+        }
+    }
+
+    fn count_foreign(&mut self, reactor: &Reactor, topic: &str) -> Result<(), Stop> {
+        let shared = &reactor.shared;
+        self.foreign += 1;
+        add(&shared.meters.foreign_topics, 1);
+        if let Some(suppressed) = shared.gates.foreign.pass() {
+            let credential = &*self.session.principal.credential;
+            tracing::warn!(credential, ?topic, suppressed, "publish to a topic that is not the sender's own");
+        }
+        match self.foreign > shared.limits.foreign_topics_max {
+            true => Err(Stop::Close(CloseReason::TopicNotAllowed)),
+            false => Ok(()),
+        }
+    }
+
+    fn subscribe(&mut self, reactor: &Reactor, frame: &Frame<'_>) -> Result<(), Stop> {
+        let shared = &reactor.shared;
+        let (packet_id, filters) = packet::subscribe(frame)?;
+        let mut granted = Vec::with_capacity(filters.len());
+        for filter in &filters {
+            let allowed = acl::may_subscribe(&*shared.access, &self.session.principal, &filter.path)
+                && self.filters_with(&filter.path) <= shared.limits.subscriptions_max;
+            granted.push(allowed.then(|| {
+                let qos = (filter.qos as u8).min(1);
+                let handle = &self.session.handle;
+                let letters_max = shared.limits.subscriber_queue_max;
+                self.subscriber
+                    .get_or_insert_with(|| Box::new(Subscriber::new(handle.clone(), letters_max)))
+                    .subscribe(&*shared.fanout, &filter.path, qos);
+                qos
+            }));
+        }
+        let denied = granted.iter().filter(|qos| qos.is_none()).count();
+        add(&shared.meters.subscribe_denied, denied as u64);
+        add(&shared.meters.subscribed, (granted.len() - denied) as u64);
+        packet::put_suback(&mut self.out, packet_id, &granted);
+        Ok(())
+    }
+
+    fn filters_with(&self, filter: &str) -> usize {
+        self.subscriber.as_ref().map_or(1, |subscriber| subscriber.filters_with(filter))
+    }
+
+    fn unsubscribe(&mut self, reactor: &Reactor, frame: &Frame<'_>) -> Result<(), Stop> {
+        let (packet_id, filters) = packet::unsubscribe(frame)?;
+        if let Some(subscriber) = &mut self.subscriber {
+            for filter in &filters {
+                subscriber.unsubscribe(&*reactor.shared.fanout, filter);
+            }
+        }
+        packet::put_unsuback(&mut self.out, packet_id);
+        Ok(())
+    }
+}

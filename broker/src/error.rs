@@ -1,0 +1,35 @@
+//! Why the broker did not start.
+use std::{io, net::SocketAddr, path::PathBuf};
+
+/// Why [`crate::Broker::start`] failed; nothing is left running.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No address to listen on.
+    #[error("no MQTT address is given; give at least one, such as [::]:1883")]
+    NoAddress,
+    /// An address cannot be used.
+    #[error("cannot listen for MQTT on {addr}: {source}; free the port or give another address")]
+    Bind {
+        /// The address as given.
+        addr: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A limit is 0 that must not be.
+    #[error("limit {0} is 0; it must be at least 1")]
+    ZeroLimit(&'static str),
+    /// A certificate or key file cannot be read.
+    #[error("cannot read {path} for TLS: {reason}; a PEM file is expected")]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Certificate and key do not make a TLS identity.
+    #[error("certificate and key cannot be used for TLS: {0}")]
+    Tls(#[from] tokio_rustls::rustls::Error),
+    /// A thread or its runtime could not be started.
+    #[error("cannot start an edge thread: {0}")]
+    Thread(io::Error),
+}

@@ -1,0 +1,288 @@
+//! From an accepted socket to a session: TLS, CONNECT, authentication, takeover.
+use crate::{
+    Principal, Refusal, acl,
+    admission::Place,
+    bucket::Bucket,
+    connect::{self, Connect, ConnectError, ReturnCode, Will},
+    handle::Handle,
+    listener::Accepted,
+    meters::{CloseReason, RefuseReason, add},
+    packet::{self, Malformed},
+    shared::Shared,
+    stream::Stream,
+};
+use ioc_model::presence::PresenceCause;
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// Largest CONNECT. Anybody can send one, so it is smaller than what a known client may send.
+const CONNECT_BYTES_MAX: usize = 16 * 1024;
+/// Bytes asked for at once while waiting for CONNECT.
+const CHUNK_BYTES: usize = 1024;
+/// How long, and how many bytes of, what a refused client still sends is read, so that our closing does not
+/// reset the connection before it has seen why.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: usize = 64 * 1024;
+/// Characters of a user name that are logged.
+const LOGGED_CHARS_MAX: usize = 64;
+
+/// The entry of a client in the session table; it leaves when dropped.
+pub(crate) struct Session {
+    pub(crate) principal: Principal,
+    pub(crate) handle: Arc<Handle>,
+    /// Why it goes offline, should it.
+    pub(crate) cause: PresenceCause,
+    client_id: Box<str>,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.shared.sessions.leave(&self.principal, &self.client_id, &self.handle, self.cause);
+        self.handle.set_gone();
+    }
+}
+
+/// A client that may now be served; CONNACK is still to be sent.
+pub(crate) struct Established {
+    pub(crate) stream: Stream,
+    pub(crate) session: Session,
+    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) keep_alive_s: u16,
+    pub(crate) will: Option<Will>,
+    /// What the client sent right behind CONNECT.
+    pub(crate) rest: Vec<u8>,
+}
+
+/// A CONNECT that is refused with this answer.
+struct Refused {
+    reason: RefuseReason,
+    answer: Vec<u8>,
+}
+
+impl Refused {
+    fn with(reason: RefuseReason, code: ReturnCode) -> Self {
+        Self { reason, answer: code.connack() }
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::BadCredentials => Self::with(RefuseReason::BadCredentials, ReturnCode::BadCredentials),
+            Refusal::NotAuthorized => Self::with(RefuseReason::NotAuthorized, ReturnCode::NotAuthorized),
+            Refusal::IdentifierRejected => {
+                Self::with(RefuseReason::IdentifierRejected, ReturnCode::IdentifierRejected)
+            }
+            Refusal::Unavailable => Self::with(RefuseReason::Unavailable, ReturnCode::Unavailable),
+        }
+    }
+}
+
+/// Either the end that the connection was told, or why it has none to offer.
+enum Failure {
+    Close(CloseReason),
+    Refuse(Refused),
+}
+
+impl From<CloseReason> for Failure {
+    fn from(reason: CloseReason) -> Self {
+        Self::Close(reason)
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        Self::Refuse(refused)
+    }
+}
+
+/// Runs `future` unless the connection is told to end.
+async fn unless_closed<F: Future>(handle: &Handle, future: F) -> Result<F::Output, CloseReason> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match handle.poll_closing(cx) {
+        Poll::Ready(reason) => Poll::Ready(Err(reason)),
+        Poll::Pending => future.as_mut().poll(cx).map(Ok),
+    })
+    .await
+}
+
+/// Brings an accepted socket to a session.
+///
+/// Errors: why there is none; a refused CONNECT has been answered and counted by then.
+pub(crate) async fn establish(
+    shared: &Arc<Shared>,
+    accepted: Accepted,
+) -> Result<(Established, Place), CloseReason> {
+    let Accepted { stream, tls, handle, place } = accepted;
+    let limit = shared.limits.connect_timeout;
+    let greeting = timeout(limit, greet(stream, tls, shared.limits.packet_bytes_max));
+    let (mut stream, first, rest) =
+        unless_closed(&handle, greeting).await?.map_err(|_elapsed| CloseReason::ConnectTimeout)??;
+    let admitted = match first {
+        Ok(connect) => admit(shared, &connect, &place, &handle).await.map(|joined| (joined, connect)),
+        Err(refused) => Err(Failure::Refuse(refused)),
+    };
+    match admitted {
+        Ok(((session, bucket), connect)) => {
+            let Connect { keep_alive_s, will, .. } = connect;
+            Ok((Established { stream, session, bucket, keep_alive_s, will, rest }, place))
+        }
+        Err(Failure::Close(reason)) => Err(reason),
+        Err(Failure::Refuse(refused)) => {
+            shared.meters.refused(refused.reason);
+            unless_closed(&handle, farewell(&mut stream, &refused.answer)).await?;
+            Err(CloseReason::Refused)
+        }
+    }
+}
+
+type Greeting = (Stream, Result<Connect, Refused>, Vec<u8>);
+
+/// Finishes the TLS handshake and reads the first packet.
+async fn greet(
+    stream: std::net::TcpStream,
+    tls: Option<TlsAcceptor>,
+    packet_bytes_max: usize,
+) -> Result<Greeting, CloseReason> {
+    let stream = TcpStream::from_std(stream).map_err(|_| CloseReason::PeerClosed)?;
+    let mut stream = match tls {
+        None => Stream::Plain(stream),
+        Some(tls) => {
+            let accepted = tls.accept(stream).await.map_err(|_| CloseReason::TlsHandshake)?;
+            Stream::Tls(Box::new(accepted))
+        }
+    };
+    let bytes_max = CONNECT_BYTES_MAX.min(packet_bytes_max);
+    let mut buffer = Vec::new();
+    loop {
+        match packet::frame(&buffer, bytes_max) {
+            _ if buffer.first().is_some_and(|first| first >> 4 != packet::CONNECT) => {
+                return Err(CloseReason::NotConnect);
+            }
+            Err(Malformed::TooLarge) => return Err(CloseReason::PacketTooLarge),
+            Err(Malformed::Protocol | Malformed::Qos2) => return Err(CloseReason::ProtocolError),
+            Ok(Some(frame)) => {
+                let first = understand(connect::connect(&frame))?;
+                let rest = buffer[frame.whole.len()..].to_vec();
+                return Ok((stream, first, rest));
+            }
+            Ok(None) => {}
+        }
+        let mut chunk = [0; CHUNK_BYTES];
+        match stream.read(&mut chunk).await {
+            Ok(0) | Err(_) => return Err(CloseReason::PeerClosed),
+            Ok(read) => buffer.extend_from_slice(&chunk[..read]),
+        }
+    }
+}
+
+fn understand(parsed: Result<Connect, ConnectError>) -> Result<Result<Connect, Refused>, CloseReason> {
+    match parsed {
+        Ok(connect) => Ok(Ok(connect)),
+        Err(ConnectError::NotConnect) => Err(CloseReason::NotConnect),
+        Err(ConnectError::Malformed) => Err(CloseReason::ProtocolError),
+        Err(ConnectError::Version(answer)) => {
+            Ok(Err(Refused { reason: RefuseReason::ProtocolVersion, answer }))
+        }
+    }
+}
+
+/// Decides about a CONNECT and enters the client into the session table.
+async fn admit(
+    shared: &Arc<Shared>,
+    connect: &Connect,
+    place: &Place,
+    handle: &Arc<Handle>,
+) -> Result<(Session, Arc<Bucket>), Failure> {
+    let principal = authenticate(shared, connect, place, handle).await?;
+    let unique = place.arrival();
+    let client_id = acl::client_id(&principal, &connect.client_id, connect.clean_session, unique)
+        .ok_or(Refused::with(RefuseReason::IdentifierRejected, ReturnCode::IdentifierRejected))?;
+    if let Some(will) = &connect.will
+        && !acl::may_publish(&*shared.access, &principal, &will.topic)
+    {
+        return Err(Refused::with(RefuseReason::NotAuthorized, ReturnCode::NotAuthorized).into());
+    }
+    place.authenticated();
+    let joined = shared.sessions.join(&principal, &client_id, handle);
+    let session = Session {
+        principal,
+        handle: Arc::clone(handle),
+        cause: PresenceCause::Lost,
+        client_id,
+        shared: Arc::clone(shared),
+    };
+    if let Some(previous) = joined.previous {
+        // Its will must come before anything of the new connection. Should it hang, the new one goes on.
+        let gone = timeout(shared.limits.connect_timeout, previous.gone());
+        let _ = unless_closed(handle, gone).await?;
+    }
+    add(&shared.meters.connected, 1);
+    Ok((session, joined.bucket))
+}
+
+async fn authenticate(
+    shared: &Arc<Shared>,
+    connect: &Connect,
+    place: &Place,
+    handle: &Arc<Handle>,
+) -> Result<Principal, Failure> {
+    let Some(user_name) = &connect.user_name else {
+        return Err(Refused::with(RefuseReason::NotAuthorized, ReturnCode::NotAuthorized).into());
+    };
+    let wait = shared
+        .penalties
+        .wait(place.address(), user_name, Instant::now())
+        .map_err(|_| Refused::with(RefuseReason::SlowedDown, ReturnCode::Unavailable))?;
+    if !wait.is_zero() {
+        // Not within the connect timeout: it is we who make it wait. The wait has its own bound.
+        unless_closed(handle, tokio::time::sleep(wait)).await?;
+    }
+    match shared.access.authenticate(user_name, &connect.password) {
+        Ok(principal) => {
+            shared.penalties.succeeded(place.address(), user_name);
+            Ok(principal)
+        }
+        Err(refusal) => {
+            if refusal == Refusal::BadCredentials {
+                shared.penalties.failed(place.address(), user_name, Instant::now());
+            }
+            if let Some(suppressed) = shared.gates.refused.pass() {
+                let user_name: String = user_name.chars().take(LOGGED_CHARS_MAX).collect();
+                tracing::warn!(?user_name, from = ?place.address(), ?refusal, suppressed, "MQTT sign-in refused");
+            }
+            Err(Refused::from(refusal).into())
+        }
+    }
+}
+
+/// Says why, and gives the client time to read it.
+async fn farewell(stream: &mut Stream, answer: &[u8]) {
+    let talk = async {
+        stream.write_all(answer).await?;
+        stream.shutdown().await?;
+        let mut chunk = [0; CHUNK_BYTES];
+        let mut left = LINGER_BYTES_MAX;
+        while left > 0 {
+            match stream.read(&mut chunk).await? {
+                0 => break,
+                read => left = left.saturating_sub(read),
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // Whatever goes wrong here, the connection ends.
+    let _ = timeout(LINGER, talk).await;
+}

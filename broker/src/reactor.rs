@@ -1,0 +1,373 @@
+//! One thread that serves its share of the connections, from their first byte to their last.
+//!
+//! Tasks on it: one per connection; the pump, woken once per journal commit, which writes the PUBACKs; the
+//! keeper, which looks at the clock four times a second. All state is this thread's own and needs no lock.
+//! A panic in a task ends that task: the connection is closed and counted, pump and keeper are restarted.
+use crate::{
+    Incoming, Principal, Verdict,
+    admission::Place,
+    connect::Will,
+    connection::Connection,
+    handshake,
+    listener::Accepted,
+    meters::{CloseReason, add},
+    shared::Shared,
+    slots::Slots,
+};
+use ioc_model::presence::PresenceCause;
+use std::{
+    cell::{Cell, RefCell, RefMut},
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Waker},
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    task::{spawn_local, yield_now},
+    time::{MissedTickBehavior, interval, timeout},
+};
+
+pub(crate) use crate::slots::Key;
+
+/// Sockets on their way to one reactor; when it is full the acceptor waits.
+pub(crate) const HAND_OVER_MAX: usize = 256;
+/// Lent to the connection that reads; what a client sends at once is handled in pieces of this size.
+const SCRATCH_BYTES: usize = 16 * 1024;
+const TICK: Duration = Duration::from_millis(250);
+/// Each connection's access is looked at once in this many ticks, so once a second.
+const TICKS_PER_ACCESS_CHECK: usize = 4;
+/// Wills that wait for a busy intake; further ones are dropped and counted.
+const WILLS_MAX: usize = 1_024;
+/// How long connections may take to notice that they were closed at the very end.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+/// An empty queue of acknowledgements larger than this gives its memory back.
+const KEPT_ACKS_MAX: usize = 4_096;
+
+/// A reactor as the acceptor sees it.
+pub(crate) struct ReactorRemote {
+    pub(crate) load: Arc<AtomicUsize>,
+    pub(crate) sockets: mpsc::Sender<Accepted>,
+}
+
+impl ReactorRemote {
+    /// Returns the number of connections it serves or is about to.
+    pub(crate) fn load(&self) -> usize {
+        self.load.load(Relaxed)
+    }
+
+    /// Gives it a socket; waits while it has too many to take.
+    pub(crate) async fn hand(&self, accepted: Accepted) {
+        self.load.fetch_add(1, Relaxed);
+        if self.sockets.send(accepted).await.is_err() {
+            // It has stopped; the socket was dropped with the message.
+            self.load.fetch_sub(1, Relaxed);
+        }
+    }
+}
+
+/// A publish that waits for the disk.
+struct Ack {
+    offset: u64,
+    key: Key,
+    packet_id: u16,
+}
+
+/// A will that found the intake busy.
+struct LastWords {
+    principal: Principal,
+    will: Box<Will>,
+}
+
+/// When to stop, once it is said.
+pub(crate) type StopAt = Option<Instant>;
+
+pub(crate) struct Reactor {
+    pub(crate) shared: Arc<Shared>,
+    progress: Arc<Notify>,
+    load: Arc<AtomicUsize>,
+    slots: RefCell<Slots>,
+    /// By offset, because the intake's offsets never decrease within a thread.
+    acks: RefCell<VecDeque<Ack>>,
+    /// Connections that found the intake busy.
+    parked: RefCell<Vec<Key>>,
+    wills: RefCell<VecDeque<LastWords>>,
+    scratch: RefCell<Box<[u8]>>,
+    draining: Cell<bool>,
+    emptied: Notify,
+}
+
+impl Reactor {
+    pub(crate) fn new(shared: Arc<Shared>, progress: Arc<Notify>, load: Arc<AtomicUsize>) -> Self {
+        Self {
+            shared,
+            progress,
+            load,
+            slots: RefCell::default(),
+            acks: RefCell::default(),
+            parked: RefCell::default(),
+            wills: RefCell::default(),
+            scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
+            draining: Cell::new(false),
+            emptied: Notify::new(),
+        }
+    }
+
+    /// Serves until told to stop, and then as long as publishes wait for the disk and time is left.
+    pub(crate) async fn run(
+        self: Rc<Self>,
+        mut sockets: mpsc::Receiver<Accepted>,
+        mut stop: watch::Receiver<StopAt>,
+    ) {
+        supervise(&self, "pump", Self::pump);
+        supervise(&self, "keeper", Self::keep);
+        loop {
+            tokio::select! {
+                biased;
+                _ = stop.changed() => break,
+                socket = sockets.recv() => match socket {
+                    Some(accepted) => {
+                        add(&self.shared.meters.connections, 1);
+                        spawn_local(serve(Rc::clone(&self), accepted));
+                    }
+                    None => break,
+                },
+            }
+        }
+        let stop_at = stop.borrow().unwrap_or_else(Instant::now);
+        self.drain(sockets, stop_at).await;
+    }
+
+    async fn drain(&self, mut sockets: mpsc::Receiver<Accepted>, stop_at: Instant) {
+        sockets.close();
+        while let Some(accepted) = sockets.recv().await {
+            self.shared.meters.closed(CloseReason::Shutdown);
+            self.load.fetch_sub(1, Relaxed);
+            drop(accepted);
+        }
+        self.draining.set(true);
+        self.slots.borrow().wake_all();
+        let grace = stop_at.saturating_duration_since(Instant::now());
+        if timeout(grace, self.empty()).await.is_err() {
+            self.slots.borrow().close_all(CloseReason::Shutdown);
+            // Beyond it the runtime drops the tasks, which ends their connections too.
+            let _ = timeout(LAST_MOMENT, self.empty()).await;
+        }
+    }
+
+    async fn empty(&self) {
+        while self.load.load(Relaxed) > 0 || !self.wills.borrow().is_empty() {
+            self.emptied.notified().await;
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Returns milliseconds since just before the broker started, so never 0.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.shared.now_ns() / 1_000_000 + 1
+    }
+
+    /// Lends the read buffer.
+    pub(crate) fn scratch(&self) -> RefMut<'_, Box<[u8]>> {
+        self.scratch.borrow_mut()
+    }
+
+    /// Has a PUBACK sent once `offset` is on disk.
+    pub(crate) fn await_ack(&self, offset: u64, key: Key, packet_id: u16) {
+        self.acks.borrow_mut().push_back(Ack { offset, key, packet_id });
+    }
+
+    /// Has the connection polled again when there is progress.
+    pub(crate) fn park(&self, key: Key) {
+        self.parked.borrow_mut().push(key);
+    }
+
+    async fn pump(self: Rc<Self>) {
+        loop {
+            self.progress.notified().await;
+            self.send_acks();
+            self.retry_wills();
+            let parked = std::mem::take(&mut *self.parked.borrow_mut());
+            self.slots.borrow().unpark(&parked);
+        }
+    }
+
+    /// Writes the PUBACKs of everything that is on disk, one write per connection.
+    fn send_acks(&self) {
+        let durable = self.shared.intake.durable();
+        let mut touched = Vec::new();
+        let mut count = 0;
+        let slots = self.slots.borrow();
+        let mut acks = self.acks.borrow_mut();
+        while let Some(Ack { key, packet_id, .. }) = acks.front().filter(|ack| ack.offset <= durable) {
+            let (key, packet_id) = (*key, *packet_id);
+            acks.pop_front();
+            let Some(connection) = slots.get(key) else { continue };
+            let mut serving = connection.borrow_mut();
+            serving.acknowledge(packet_id);
+            count += 1;
+            if !std::mem::replace(&mut serving.touched, true) {
+                touched.push(connection);
+            }
+        }
+        drop(acks);
+        let mut cx = Context::from_waker(Waker::noop());
+        for connection in touched {
+            connection.borrow_mut().flush_acks(&mut cx, self);
+        }
+        add(&self.shared.meters.acknowledged, count);
+    }
+
+    async fn keep(self: Rc<Self>) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for tick in 0.. {
+            ticks.tick().await;
+            let now_ms = self.now_ms();
+            for (slot, connection) in self.slots.borrow().iter() {
+                let mut connection = connection.borrow_mut();
+                connection.check(&self, now_ms);
+                if slot % TICKS_PER_ACCESS_CHECK == tick % TICKS_PER_ACCESS_CHECK {
+                    connection.check_access(&self);
+                }
+            }
+            let mut acks = self.acks.borrow_mut();
+            if acks.is_empty() && acks.capacity() > KEPT_ACKS_MAX {
+                *acks = VecDeque::new();
+            }
+            drop(acks);
+            if tick % TICKS_PER_ACCESS_CHECK == 0 {
+                self.shared.sessions.forget(self.shared.now_ns());
+            }
+        }
+    }
+
+    /// Publishes a will like any other publish of its client; its topic was checked at CONNECT.
+    fn publish_will(&self, principal: Principal, will: Box<Will>) {
+        let mut wills = self.wills.borrow_mut();
+        // Behind those that wait already, so that each client's last words stay in order.
+        if wills.is_empty() && self.offer_will(&principal, &will) {
+            return;
+        }
+        if wills.len() >= WILLS_MAX {
+            return add(&self.shared.meters.wills_dropped, 1);
+        }
+        wills.push_back(LastWords { principal, will });
+    }
+
+    fn offer_will(&self, principal: &Principal, will: &Will) -> bool {
+        let Will { topic, payload, retain } = will;
+        let message = Incoming { principal, topic, payload, verdict: Verdict::Ok, retain: *retain };
+        let taken = self.shared.intake.offer(message).is_ok();
+        add(&self.shared.meters.wills, u64::from(taken));
+        taken
+    }
+
+    fn retry_wills(&self) {
+        let mut wills = self.wills.borrow_mut();
+        while let Some(LastWords { principal, will }) = wills.front() {
+            if !self.offer_will(principal, will) {
+                return;
+            }
+            wills.pop_front();
+            self.emptied.notify_one();
+        }
+    }
+}
+
+/// Runs a background task of the reactor, again when it panics.
+fn supervise<F>(reactor: &Rc<Reactor>, name: &'static str, task: fn(Rc<Reactor>) -> F)
+where
+    F: Future<Output = ()> + 'static,
+{
+    let reactor = Rc::clone(reactor);
+    spawn_local(async move {
+        while let Err(error) = spawn_local(task(Rc::clone(&reactor))).await
+            && error.is_panic()
+        {
+            add(&reactor.shared.meters.restarts, 1);
+            tracing::error!(task = name, "a background task of the device edge panicked; restarted");
+        }
+    });
+}
+
+/// The life of one connection.
+async fn serve(reactor: Rc<Reactor>, accepted: Accepted) {
+    let mut ending = Ending { reactor, reason: CloseReason::Panic, serving: None };
+    // Boxed: what a handshake needs is given back before the connection is served.
+    match Box::pin(handshake::establish(&ending.reactor.shared, accepted)).await {
+        Err(reason) => ending.reason = reason,
+        Ok((established, place)) => {
+            let now_ms = ending.reactor.now_ms();
+            let connection = ending
+                .reactor
+                .slots
+                .borrow_mut()
+                .insert(|key| Rc::new(RefCell::new(Connection::new(key, established, now_ms))));
+            ending.serving = Some((Rc::clone(&connection), place));
+            let reactor = Rc::clone(&ending.reactor);
+            ending.reason = poll_fn(|cx| connection.borrow_mut().poll(cx, &reactor)).await;
+            if ending.reason == CloseReason::TakenOver {
+                // A client that says goodbye and comes back at once may be served by two threads: what it sent
+                // before still counts, above all the goodbye. Yielding lets the driver see it in the socket.
+                yield_now().await;
+                ending.reason = poll_fn(|cx| connection.borrow_mut().poll_last(cx, &reactor)).await;
+            }
+        }
+    }
+}
+
+/// Cleans up after a connection, however it ended: also when its task panicked or was dropped.
+struct Ending {
+    reactor: Rc<Reactor>,
+    reason: CloseReason,
+    serving: Option<(Rc<RefCell<Connection>>, Place)>,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if let Some((connection, _place)) = self.serving.take() {
+            let will = {
+                let mut connection = connection.borrow_mut();
+                connection.session.cause = match self.reason {
+                    CloseReason::Disconnect => PresenceCause::Disconnected,
+                    CloseReason::Shutdown => PresenceCause::Ours,
+                    _ => PresenceCause::Lost,
+                };
+                self.reactor.slots.borrow_mut().remove(connection.key);
+                self.log(&connection);
+                connection.end(&self.reactor, self.reason)
+            };
+            if let Some((principal, will)) = will {
+                self.reactor.publish_will(principal, will);
+            }
+            // The last reference: the session leaves its table here, after the will.
+            drop(connection);
+        }
+        self.reactor.shared.meters.closed(self.reason);
+        self.reactor.shared.meters.connections.fetch_sub(1, Relaxed);
+        self.reactor.load.fetch_sub(1, Relaxed);
+        self.reactor.emptied.notify_one();
+    }
+}
+
+impl Ending {
+    fn log(&self, connection: &Connection) {
+        use CloseReason::{Disconnect, PeerClosed, Shutdown};
+        if matches!(self.reason, Disconnect | PeerClosed | Shutdown) {
+            return;
+        }
+        if let Some(suppressed) = self.reactor.shared.gates.closed.pass() {
+            let credential = &*connection.session.principal.credential;
+            tracing::info!(credential, reason = self.reason.as_str(), suppressed, "MQTT connection closed");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Which clients are connected: takeover, presence, and the token bucket of each credential.
+use crate::{
+    Intake, PresenceChange, Principal,
+    bucket::Bucket,
+    handle::Handle,
+    meters::{CloseReason, Meters, add},
+};
+use ioc_model::{CredentialKind, presence::PresenceCause};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// The sessions of all reactors. The lock is taken at CONNECT and at the end of a connection; presence is
+/// told under it, so that it is told in order.
+pub(crate) struct Sessions {
+    intake: Arc<dyn Intake>,
+    meters: Arc<Meters>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    credentials: HashMap<Arc<str>, Credential>,
+}
+
+/// What is known of a credential that is connected, or was and still owes its bucket something.
+#[derive(Default)]
+struct Credential {
+    bucket: Arc<Bucket>,
+    /// Open connections, those being taken over included.
+    connections: usize,
+    /// The connection of each client id.
+    clients: HashMap<Box<str>, Arc<Handle>>,
+}
+
+/// What a connection gets when it joins.
+pub(crate) struct Joined {
+    pub(crate) bucket: Arc<Bucket>,
+    /// The connection that had this client id; it has been told to end.
+    pub(crate) previous: Option<Arc<Handle>>,
+}
+
+impl Sessions {
+    pub(crate) fn new(intake: Arc<dyn Intake>, meters: Arc<Meters>) -> Self {
+        Self { intake, meters, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters a client. Another connection of the same (credential, client id) is told to end.
+    pub(crate) fn join(&self, principal: &Principal, client_id: &str, handle: &Arc<Handle>) -> Joined {
+        let mut state = self.state();
+        let credential = state.credentials.entry(Arc::clone(&principal.credential)).or_default();
+        let previous = credential.clients.insert(client_id.into(), Arc::clone(handle));
+        if let Some(previous) = &previous {
+            previous.close(CloseReason::TakenOver);
+        }
+        credential.connections += 1;
+        if credential.connections == 1 {
+            self.tell(principal, true, PresenceCause::Connected);
+        }
+        Joined { bucket: Arc::clone(&credential.bucket), previous }
+    }
+
+    /// Removes a client. With the last connection of its credential it goes offline for `cause`.
+    pub(crate) fn leave(
+        &self,
+        principal: &Principal,
+        client_id: &str,
+        handle: &Arc<Handle>,
+        cause: PresenceCause,
+    ) {
+        let mut state = self.state();
+        let Some(credential) = state.credentials.get_mut(&principal.credential) else { return };
+        if credential.clients.get(client_id).is_some_and(|current| Arc::ptr_eq(current, handle)) {
+            credential.clients.remove(client_id);
+        }
+        credential.connections = credential.connections.saturating_sub(1);
+        if credential.connections == 0 {
+            self.tell(principal, false, cause);
+        }
+    }
+
+    fn tell(&self, principal: &Principal, online: bool, cause: PresenceCause) {
+        add(if online { &self.meters.online } else { &self.meters.offline }, 1);
+        if principal.kind != CredentialKind::App {
+            let change = PresenceChange { kind: principal.kind, online, cause };
+            self.intake.presence(&principal.credential, change);
+        }
+    }
+
+    /// Forgets credentials without a connection whose bucket is full again.
+    pub(crate) fn forget(&self, now_ns: u64) {
+        let keep = |credential: &Credential| credential.connections > 0 || !credential.bucket.is_full(now_ns);
+        self.state().credentials.retain(|_, credential| keep(credential));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Busy, Incoming};
+
+    #[derive(Default)]
+    struct Told(Mutex<Vec<(String, bool, PresenceCause)>>);
+
+    impl Intake for Told {
+        fn offer(&self, _: Incoming<'_>) -> Result<u64, Busy> {
+            Err(Busy)
+        }
+        fn durable(&self) -> u64 {
+            0
+        }
+        fn on_progress(&self, _: Box<dyn Fn() + Send + Sync>) {}
+        fn presence(&self, credential: &str, change: PresenceChange) {
+            self.0.lock().unwrap().push((credential.to_owned(), change.online, change.cause));
+        }
+    }
+
+    #[test]
+    fn a_takeover_is_no_change_of_presence() {
+        let told = Arc::new(Told::default());
+        let intake: Arc<dyn Intake> = told.clone();
+        let sessions = Sessions::new(intake, Arc::default());
+        let who = Principal { credential: "D1".into(), kind: CredentialKind::Device, generation: 1 };
+        let (first, second) = (Arc::new(Handle::new()), Arc::new(Handle::new()));
+        assert!(sessions.join(&who, "D1", &first).previous.is_none());
+        let previous = sessions.join(&who, "D1", &second).previous.unwrap();
+        assert!(Arc::ptr_eq(&previous, &first));
+        assert_eq!(first.closing(), Some(CloseReason::TakenOver));
+        sessions.leave(&who, "D1", &first, PresenceCause::Lost);
+        assert_eq!(second.closing(), None);
+        sessions.leave(&who, "D1", &second, PresenceCause::Disconnected);
+        sessions.forget(1);
+        assert!(sessions.state().credentials.is_empty());
+        let expected = [
+            ("D1".to_owned(), true, PresenceCause::Connected),
+            ("D1".to_owned(), false, PresenceCause::Disconnected),
+        ];
+        assert_eq!(*told.0.lock().unwrap(), expected);
+    }
+
+    #[test]
+    fn client_ids_of_different_credentials_never_meet() {
+        let sessions = Sessions::new(Arc::new(Told::default()), Arc::default());
+        let gateway =
+            |name: &str| Principal { credential: name.into(), kind: CredentialKind::Gateway, generation: 1 };
+        let handle = Arc::new(Handle::new());
+        sessions.join(&gateway("A"), "same", &handle);
+        assert!(sessions.join(&gateway("B"), "same", &Arc::new(Handle::new())).previous.is_none());
+        assert_eq!(handle.closing(), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! What all reactors share.
+use crate::{
+    Access, Intake, Limits, Meters,
+    admission::Admission,
+    bucket::Rate,
+    fanout::{Fanout, Table},
+    logs::Gate,
+    penalty::Penalties,
+    session::Sessions,
+};
+use std::{sync::Arc, time::Instant};
+
+/// One per broker.
+pub(crate) struct Shared {
+    pub(crate) limits: Limits,
+    pub(crate) rate: Rate,
+    pub(crate) access: Arc<dyn Access>,
+    pub(crate) intake: Arc<dyn Intake>,
+    pub(crate) meters: Arc<Meters>,
+    pub(crate) admission: Arc<Admission>,
+    pub(crate) penalties: Penalties,
+    pub(crate) sessions: Sessions,
+    pub(crate) fanout: Arc<dyn Fanout>,
+    pub(crate) gates: Gates,
+    started: Instant,
+}
+
+/// Rate limits of log lines that a client can cause.
+pub(crate) struct Gates {
+    pub(crate) accept: Gate,
+    pub(crate) turned_away: Gate,
+    pub(crate) refused: Gate,
+    pub(crate) closed: Gate,
+    pub(crate) foreign: Gate,
+}
+
+impl Shared {
+    pub(crate) fn new(limits: Limits, access: Arc<dyn Access>, intake: Arc<dyn Intake>) -> Self {
+        let meters = Arc::new(Meters::default());
+        Self {
+            rate: Rate::new(limits.publishes_per_second, limits.publish_burst),
+            admission: Arc::new(Admission::new(&limits)),
+            penalties: Penalties::default(),
+            sessions: Sessions::new(Arc::clone(&intake), Arc::clone(&meters)),
+            fanout: Arc::new(Table::new(limits.retained_max, Arc::clone(&meters))),
+            gates: Gates {
+                accept: Gate::new(),
+                turned_away: Gate::new(),
+                refused: Gate::new(),
+                closed: Gate::new(),
+                foreign: Gate::new(),
+            },
+            started: Instant::now(),
+            limits,
+            access,
+            intake,
+            meters,
+        }
+    }
+
+    /// Nanoseconds since the broker started; monotonic.
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.started.elapsed().as_nanos() as u64
+    }
+}

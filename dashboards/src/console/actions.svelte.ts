@@ -1,0 +1,62 @@
+/** What operators do to alerts; what they are typing stays theirs until the server has taken it. */
+import type { ApiClient } from "../api/client.ts";
+import type { Alert } from "../api/types.ts";
+
+export type ActionName = "ack" | "resolve" | "note";
+
+/** Notes begun on different alerts that are remembered. */
+const DRAFTS_MAX = 50;
+
+export class AlertActions {
+  busy = $state<ActionName | null>(null);
+  problem = $state.raw<{ alert: string; error: unknown } | null>(null);
+  private drafts = $state<Record<string, string>>({});
+
+  constructor(
+    private readonly api: ApiClient,
+    private readonly done: (alert: Alert) => void,
+  ) {}
+
+  draft(id: string): string {
+    return this.drafts[id] ?? "";
+  }
+
+  setDraft(id: string, text: string): void {
+    const kept = Object.entries(this.drafts).filter(([key]) => key !== id);
+    this.drafts = Object.fromEntries([...kept.slice(-(DRAFTS_MAX - 1)), ...(text ? [[id, text]] : [])]);
+  }
+
+  async acknowledge(alert: Alert): Promise<void> {
+    if (alert.acknowledged_at === null) await this.run("ack", alert.id, () => this.api.acknowledge(alert.id));
+  }
+
+  /** Closes it, with the note that stands there, if any. */
+  async resolve(alert: Alert): Promise<void> {
+    if (alert.resolved_at !== null) return;
+    const note = this.draft(alert.id).trim();
+    if (await this.run("resolve", alert.id, () => this.api.resolve(alert.id, note)))
+      this.setDraft(alert.id, "");
+  }
+
+  async note(alert: Alert): Promise<void> {
+    const text = this.draft(alert.id).trim();
+    if (text && (await this.run("note", alert.id, () => this.api.note(alert.id, text))))
+      this.setDraft(alert.id, "");
+  }
+
+  /** One action at a time; says whether the server took it. */
+  private async run(name: ActionName, id: string, call: () => Promise<Alert>): Promise<boolean> {
+    if (this.busy) return false;
+    this.busy = name;
+    this.problem = null;
+    try {
+      this.done(await call());
+      return true;
+    } catch (error) {
+      this.problem = { alert: id, error };
+      return false;
+    } finally {
+      this.busy = null;
+    }
+  }
+}

@@ -1,0 +1,68 @@
+/** Draws buckets of history: a band from the lowest to the highest value, and the mean as a line over it. */
+import uPlot from "uplot";
+import type { BucketPoint } from "../api/types.ts";
+import type { i18n as I18n } from "../i18n/i18n.svelte.ts";
+import { FONT } from "../ui/fonts.ts";
+import { withGaps } from "../util/gaps.ts";
+
+export interface HistoryDrawing {
+  points: readonly BucketPoint[];
+  /** First and last instant of the axis, ms. */
+  span: [number, number];
+  bucketMs: number;
+  width: number;
+  height: number;
+  unit: string;
+  i18n: typeof I18n;
+}
+
+const DAY_S = 86_400;
+const COLOUR = { band: "#3d4955", edge: "#5a6875", mean: "#eaeff3", axis: "#aab4be", grid: "#252e37" };
+
+/** Makes the chart in an element; the caller destroys it before it makes the next. */
+export function drawHistory(target: HTMLElement, drawing: HistoryDrawing): uPlot {
+  const { points, span, width, height, i18n } = drawing;
+  const [from, to] = [span[0] / 1000, span[1] / 1000];
+  const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const axis = {
+    stroke: COLOUR.axis,
+    font: `${rem * 0.875}px "${FONT}"`,
+    ticks: { show: false },
+    grid: { stroke: COLOUR.grid, width: 1 },
+  };
+  const instant = (s: number): string => (to - from > 2 * DAY_S ? i18n.day(s * 1000) : i18n.minute(s * 1000));
+  const line = { points: { show: false }, spanGaps: false };
+  const options: uPlot.Options = {
+    width,
+    height,
+    legend: { show: false },
+    cursor: { y: false, points: { size: rem * 0.5 }, drag: { setScale: false } },
+    tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), i18n.timeZone),
+    padding: [rem * 0.6, rem * 2, 0, 0],
+    scales: { x: { range: () => [from, to] } },
+    axes: [
+      { ...axis, space: rem * 5, size: rem * 2, values: (_u, ticks) => ticks.map(instant) },
+      {
+        ...axis,
+        space: rem * 2.5,
+        size: rem * 3.6,
+        values: (_u, ticks) => ticks.map((tick) => i18n.value(tick)),
+      },
+    ],
+    series: [
+      {},
+      { ...line, stroke: COLOUR.edge, width: 1 },
+      { ...line, stroke: COLOUR.edge, width: 1 },
+      { ...line, stroke: COLOUR.mean, width: 2 },
+    ],
+    bands: [{ series: [1, 2], fill: COLOUR.band }],
+  };
+  const series = withGaps(points, drawing.bucketMs);
+  const data: uPlot.AlignedData = [
+    series.map(({ t }) => t / 1000),
+    series.map(({ point }) => point?.max ?? null),
+    series.map(({ point }) => point?.min ?? null),
+    series.map(({ point }) => point?.mean ?? null),
+  ];
+  return new uPlot(options, data, target);
+}

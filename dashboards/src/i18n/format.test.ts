@@ -1,0 +1,67 @@
+import { describe, expect, it } from "vitest";
+import { EN, fill, VI } from "./dictionary.ts";
+import {
+  formatAge,
+  formatClock,
+  formatDate,
+  formatDay,
+  formatFresh,
+  formatMillis,
+  formatNumber,
+  formatValue,
+} from "./format.ts";
+
+const ZONE = "Asia/Ho_Chi_Minh";
+/** 21 November 2026, 10:42:15.007 in Huế. */
+const AT = Date.UTC(2026, 10, 21, 3, 42, 15, 7);
+
+describe("numbers", () => {
+  it("writes them as people of the city do", () => {
+    expect(formatNumber("vi", 38204)).toBe("38.204");
+    expect(formatNumber("en", 38204)).toBe("38,204");
+    expect(formatNumber("vi", 2.34, 2)).toBe("2,34");
+    expect(formatNumber("en", -0, 0)).toBe("0");
+  });
+  it("gives a value as many places as it needs", () => {
+    expect([0.1234, 2.345, 226.04, 1234.5, 7].map((v) => formatValue("en", v))).toEqual([
+      "0.123",
+      "2.35",
+      "226.0",
+      "1,235",
+      "7",
+    ]);
+  });
+});
+
+describe("times", () => {
+  it("are those of the city", () => {
+    expect(formatClock("vi", ZONE, AT)).toBe("10:42:15");
+    expect(formatClock("en", ZONE, Date.UTC(2026, 0, 1, 17, 0, 0))).toBe("00:00:00");
+    expect(formatMillis("en", ZONE, AT)).toBe("10:42:15.007");
+    expect(formatDay("vi", ZONE, AT)).toBe("21/11");
+    expect(formatDate("vi", ZONE, AT)).toMatch(/21 tháng 11/);
+    expect(formatDate("en", ZONE, AT)).toMatch(/21 November/);
+  });
+});
+
+describe("ages", () => {
+  it("are short, and never negative", () => {
+    const ages = [-5, 73_000, 3_600_000 + 14 * 60_000, 51 * 3_600_000];
+    expect(ages.map((ms) => formatAge("vi", ms))).toEqual(["0:00", "1:13", "1 giờ 14", "2 ngày 3 giờ"]);
+    expect(ages.map((ms) => formatAge("en", ms))).toEqual(["0:00", "1:13", "1 h 14", "2 d 3 h"]);
+    expect(formatFresh("vi", 4200)).toBe("4 s");
+  });
+});
+
+describe("dictionaries", () => {
+  it("say the same things with the same values", () => {
+    const values = (text: string): string[] => (text.match(/\{\w+\}/g) ?? []).sort();
+    for (const key of Object.keys(VI) as (keyof typeof VI)[]) {
+      expect(EN[key], key).not.toBe("");
+      expect(values(EN[key]), key).toEqual(values(VI[key]));
+    }
+  });
+  it("fill in what is given and show what is missing", () => {
+    expect(fill("{n} of {m}", { n: 2 })).toBe("2 of {m}");
+  });
+});

@@ -1,0 +1,50 @@
+import { describe, expect, it } from "vitest";
+import { withGaps } from "./gaps.ts";
+import { limitOf, standing } from "./limits.ts";
+import { sparkline } from "./sparkline.ts";
+
+const limit = (value: number) => ({ value, label: { vi: "", en: "" }, severity: null });
+
+describe("standing", () => {
+  it("finds the limit that is reached and the next", () => {
+    const limits = [limit(3.5), limit(1), limit(2)];
+    expect(standing(limits, 0.4)).toMatchObject({ passed: null, next: { value: 1 } });
+    expect(standing(limits, 2)).toMatchObject({ passed: { value: 2 }, next: { value: 3.5 } });
+    expect(standing(limits, 4)).toMatchObject({ passed: { value: 3.5 }, next: null });
+  });
+});
+
+describe("limitOf", () => {
+  it("reads the number a rule compares with", () => {
+    expect(limitOf('water_level{station="kim-long"} >= 2')).toEqual({ operator: "≥", value: 2 });
+    expect(limitOf("avg_over_time(supply_voltage[5m]) < 198.5 ")).toEqual({ operator: "<", value: 198.5 });
+    expect(limitOf("absent(water_level)")).toBeNull();
+    expect(limitOf("a > on(device) b")).toBeNull();
+  });
+});
+
+describe("sparkline", () => {
+  it("breaks where there is no value and ends at the newest", () => {
+    const { path, end } = sparkline([0, 1, null, 2, 4], 0);
+    expect(path.match(/M/g)).toHaveLength(2);
+    expect(end).toEqual({ x: 100, y: 2 });
+  });
+  it("draws noise as a flat line", () => {
+    const { end } = sparkline([10, 10.01], 10);
+    expect(end?.y).toBeCloseTo(14, 0);
+  });
+  it("draws nothing of fewer than two values", () => {
+    expect(sparkline([null, 3], 1)).toEqual({ path: "", end: null });
+  });
+});
+
+describe("withGaps", () => {
+  const at = (t: number) => ({ t });
+  it("breaks the line at a long silence only", () => {
+    const points = [0, 10, 20, 40, 200, 210].map(at);
+    expect(withGaps(points, 10).filter(({ point }) => point === null)).toEqual([{ t: 120, point: null }]);
+  });
+  it("does not break a series that is slower than its buckets", () => {
+    expect(withGaps([0, 30, 60, 90].map(at), 5).some(({ point }) => point === null)).toBe(false);
+  });
+});

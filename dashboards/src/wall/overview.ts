@@ -1,0 +1,53 @@
+/** The city's bounds as a small flat picture. */
+import type { AreaLayer, Areas, City } from "../api/types.ts";
+
+/** Width of the picture in its own units; its height follows from the bounds. */
+const WIDTH = 100;
+/** Points nearer than this to the one before are left out: nobody sees them at this size. */
+const LEAST_STEP = 0.35;
+
+export interface Projection {
+  width: number;
+  height: number;
+  /** Longitude and latitude to picture units. */
+  at(lon: number, lat: number): [x: number, y: number];
+}
+
+/** Equal lengths in both directions at the middle of the city. */
+export function overviewProjection([west, south, east, north]: City["bounds"]): Projection {
+  const squeeze = Math.cos((((south + north) / 2) * Math.PI) / 180);
+  const perDegree = WIDTH / ((east - west) * squeeze);
+  const height = (north - south) * perDegree;
+  return {
+    width: WIDTH,
+    height,
+    at: (lon, lat) => [(lon - west) * squeeze * perDegree, (north - lat) * perDegree],
+  };
+}
+
+function ringPath(ring: readonly number[][], projection: Projection): string {
+  let path = "";
+  let last: [number, number] | null = null;
+  for (const [lon = 0, lat = 0] of ring) {
+    const at = projection.at(lon, lat);
+    if (last && Math.hypot(at[0] - last[0], at[1] - last[1]) < LEAST_STEP) continue;
+    path += `${last ? "L" : "M"}${at[0].toFixed(1)} ${at[1].toFixed(1)}`;
+    last = at;
+  }
+  return `${path}Z`;
+}
+
+/** Outer and inner rings of all areas of some layers as one path. */
+export function outlinePath(areas: Areas, layers: readonly AreaLayer[], projection: Projection): string {
+  return areas.features
+    .filter(({ properties }) => layers.includes(properties.layer))
+    .flatMap(({ geometry }) =>
+      geometry.type === "Polygon"
+        ? geometry.coordinates
+        : geometry.type === "MultiPolygon"
+          ? geometry.coordinates.flat()
+          : [],
+    )
+    .map((ring) => ringPath(ring, projection))
+    .join("");
+}

@@ -1,0 +1,42 @@
+//! A simulated Huế: devices that speak MQTT over the wire, from a seed and a scenario.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | `fleet` | which devices there are, where they stand, what hangs on what |
+//! | `connections` | which MQTT connections they share, and how those sign in |
+//! | `scenario` | what happens when, from TOML files |
+//! | `behaviour` | how each kind of device behaves over time |
+//! | `simulation` | fleet, scenario and seed turned into an endless ordered list of messages; no clock, no network |
+//! | `past` | what the stations said before a run began |
+//! | `runner` | that list paced against the wall clock and sent by MQTT 3.1.1 with QoS 1 |
+//!
+//! ```
+//! use firmware_sim::{Scenario, Simulation, fleet};
+//! let scenario = Scenario::built_in("normal-day").unwrap().unwrap();
+//! let mut simulation = Simulation::new(fleet(7, 100), &scenario, 7, 1_790_000_000_000).unwrap();
+//! let first_minute = simulation.published_until(1_790_000_060_000);
+//! assert!(first_minute.iter().all(|message| message.topic.starts_with("ioc/v1/")));
+//! ```
+mod behaviour;
+mod city;
+mod clock;
+mod connections;
+mod dice;
+mod fleet;
+mod kind;
+mod past;
+mod runner;
+mod scenario;
+mod simulation;
+mod sun;
+
+pub use connections::{Connection, Credentials, Login, connections};
+pub use fleet::{FLEET_MAX, FLEET_MIN, ParentKind, SimDevice, SimParent, fleet};
+pub use kind::{Kind, UnknownKind};
+pub use runner::{RunConfig, RunError, RunMeters, run};
+pub use scenario::{
+    BUILT_IN, Fault, FaultKind, Follows, Incident, RainPoint, Random, River, RiverPoint, Scenario,
+    ScenarioError, Selector, Source, Title,
+};
+pub use simulation::{Action, Event, Published, Simulation, SimulationError};
+pub use sun::{SunTimes, sun_times};

@@ -1,0 +1,103 @@
+//! Committed batches as followers see them.
+use crate::{
+    Offset,
+    frame::{self, Mark},
+};
+use ioc_model::RecordKind;
+use std::{fmt, sync::Arc};
+
+/// One batch that is on disk, with where it ends there.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) mark: Mark,
+    pub(crate) bytes: Box<[u8]>,
+    pub(crate) place: Place,
+}
+
+/// A position in the files: behind a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// First offset of the segment, which is its name.
+    pub(crate) segment: Offset,
+    /// Byte behind the batch.
+    pub(crate) end: u64,
+}
+
+/// Consecutive committed records that went to disk together. Cheap to clone.
+#[derive(Clone)]
+pub struct Batch {
+    committed: Arc<Committed>,
+    first: Offset,
+    start: usize,
+}
+
+impl Batch {
+    /// The part of `committed` from `from` on; `from` must not be behind it.
+    pub(crate) fn from(committed: Arc<Committed>, from: Offset) -> Self {
+        let first = from.clamp(committed.mark.first, committed.mark.last());
+        let mut start = 0;
+        for _ in committed.mark.first..first {
+            if let Some((_, _, rest)) = frame::split_record(&committed.bytes[start..]) {
+                start = committed.bytes.len() - rest.len();
+            }
+        }
+        Self { committed, first, start }
+    }
+
+    /// Returns the offset of the first record.
+    pub fn first(&self) -> Offset {
+        self.first
+    }
+
+    /// Returns the offset of the last record.
+    pub fn last(&self) -> Offset {
+        self.committed.mark.last()
+    }
+
+    /// Returns when the batch was handed to the disk, in milliseconds since the epoch.
+    pub fn committed_ms(&self) -> i64 {
+        self.committed.mark.committed_ms
+    }
+
+    /// Returns the records in order of their offsets.
+    pub fn records(&self) -> Records<'_> {
+        Records { rest: &self.committed.bytes[self.start..], next: self.first }
+    }
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Batch({}..={} at {} ms)", self.first(), self.last(), self.committed_ms())
+    }
+}
+
+/// One committed record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Its number.
+    pub offset: Offset,
+    /// What it holds.
+    pub kind: RecordKind,
+    /// The bytes that were appended.
+    pub payload: &'a [u8],
+}
+
+/// Iterates over the records of a [`Batch`].
+#[derive(Debug, Clone)]
+pub struct Records<'a> {
+    rest: &'a [u8],
+    next: Offset,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        // Bytes and kinds were checked when the batch was built or read.
+        let (kind, payload, rest) = frame::split_record(self.rest)?;
+        let record = Record { offset: self.next, kind: RecordKind::from_u8(kind)?, payload };
+        self.rest = rest;
+        self.next += 1;
+        Some(record)
+    }
+}

@@ -1,0 +1,133 @@
+//! Reading committed batches in order: from memory when near the end, from the files when behind.
+use crate::{
+    FollowError, JournalError, Offset,
+    batch::{Batch, Place},
+    segment::SegmentReader,
+    shared::{Shared, lock},
+};
+use std::{
+    io,
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Delivers every committed record from a starting offset on, once and in order. Each follower belongs to one
+/// thread; any number may follow at the same time.
+pub struct Follower {
+    shared: Arc<Shared>,
+    next: Offset,
+    /// Where the last delivered batch ends, to find the next one in the files without searching.
+    place: Option<Place>,
+    reader: Option<SegmentReader>,
+}
+
+impl Follower {
+    pub(crate) fn new(shared: Arc<Shared>, from: Offset) -> Self {
+        let next = if from == 0 { first_kept(&shared) } else { from };
+        Self { shared, next, place: None, reader: None }
+    }
+
+    /// Returns the offset of the next record to be delivered.
+    pub fn position(&self) -> Offset {
+        self.next
+    }
+
+    /// Waits for the next batch; `None` when there is none within `timeout`.
+    ///
+    /// Errors: [`FollowError::Closed`] when the journal is closed and everything was delivered,
+    /// [`FollowError::Gone`] when the wanted records were deleted, or a segment that cannot be read.
+    pub fn next(&mut self, timeout: Duration) -> Result<Option<Batch>, FollowError> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            if self.next > self.shared.durable() && !self.wait(deadline)? {
+                return Ok(None);
+            }
+            let in_ring = lock(&self.shared.progress).ring.find(self.next);
+            if let Some(committed) = in_ring {
+                self.reader = None;
+                self.place = Some(committed.place);
+                return Ok(Some(self.deliver(Batch::from(committed, self.next))));
+            }
+            if let Some(batch) = self.read()? {
+                return Ok(Some(self.deliver(batch)));
+            }
+        }
+    }
+
+    fn deliver(&mut self, batch: Batch) -> Batch {
+        self.next = batch.last() + 1;
+        batch
+    }
+
+    /// Waits until the next record is durable. Returns false when it is not by the deadline.
+    fn wait(&self, deadline: Option<Instant>) -> Result<bool, FollowError> {
+        let mut progress = lock(&self.shared.progress);
+        loop {
+            if self.next <= self.shared.durable() {
+                return Ok(true);
+            }
+            if progress.stopped {
+                return Err(FollowError::Closed);
+            }
+            // Without a deadline the timeout was beyond what can be expressed: wait in long steps.
+            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return Ok(false);
+            }
+            progress.waiters += 1;
+            (progress, _) =
+                self.shared.progressed.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner);
+            progress.waiters -= 1;
+        }
+    }
+
+    /// Reads the batch with the next record from the files; `None` when the place must be looked up again.
+    fn read(&mut self) -> Result<Option<Batch>, FollowError> {
+        let Some((segment, limit)) = find_segment(&self.shared, self.next) else {
+            return Err(FollowError::Gone { wanted: self.next, first: first_kept(&self.shared) });
+        };
+        let mut reader = match self.reader.take() {
+            Some(reader) if reader.segment() == segment && reader.next_offset() == self.next => reader,
+            _ => match self.open(segment, limit) {
+                // Deleted between the look-up and now: the next look-up tells.
+                Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                    if find_segment(&self.shared, self.next).is_some_and(|(found, _)| found == segment) {
+                        return Err(FollowError::Gone { wanted: self.next, first: first_kept(&self.shared) });
+                    }
+                    return Ok(None);
+                }
+                opened => opened?,
+            },
+        };
+        let Some(committed) = reader.next_batch(limit)? else {
+            return Err(reader.corrupt(limit, "records are missing at the end").into());
+        };
+        self.place = Some(committed.place);
+        self.reader = Some(reader);
+        Ok(Some(Batch::from(Arc::new(committed), self.next)))
+    }
+
+    fn open(&self, segment: Offset, limit: u64) -> Result<SegmentReader, JournalError> {
+        let mut reader = SegmentReader::open(&self.shared.config.dir, segment)?;
+        match self.place {
+            Some(place) if place.segment == segment => reader.seek(place.end, self.next),
+            _ => {
+                if !reader.check_header(limit)? {
+                    return Err(reader.corrupt(0, "file ends within its header"));
+                }
+                reader.skip_to(self.next, limit)?;
+            }
+        }
+        Ok(reader)
+    }
+}
+
+/// Returns the oldest offset that is kept.
+pub(crate) fn first_kept(shared: &Shared) -> Offset {
+    lock(&shared.segments).keys().next().copied().unwrap_or_else(|| shared.durable() + 1)
+}
+
+/// Returns the segment that holds `offset` and the end of its committed part.
+fn find_segment(shared: &Shared, offset: Offset) -> Option<(Offset, u64)> {
+    lock(&shared.segments).range(..=offset).next_back().map(|(first, end)| (*first, *end))
+}

@@ -1,0 +1,68 @@
+//! Durable, ordered record of everything the operations center accepted.
+//!
+//! Appending copies a record into a pending buffer under a tiny mutex and returns its offset; it never waits for
+//! the disk. One writer thread takes all that is pending, writes it at once, calls fdatasync once, and then
+//! publishes the durable offset. So a device is acknowledged when `durable() >= offset`, and a burst shares one
+//! sync. Followers read committed batches in order, from memory when near the end and from the files when
+//! behind, and keep their own checkpoints; segments that every checkpoint has passed are deleted.
+//!
+//! When the disk is full the batch stays pending and is tried again; [`Journal::append`] answers
+//! [`AppendError::Full`] once the buffer is at its bound. When a sync fails the process aborts: what the page
+//! cache holds then is unknown, a restart reads what is on disk.
+//!
+//! | Module | Owns |
+//! |---|---|
+//! | `frame` | bytes: headers, marks, records, checksums |
+//! | `pending` | the buffer that appends write into |
+//! | `writer` | the writer thread: commit, rotation, lack of space |
+//! | `disk` | file operations of the writer, replaceable in tests |
+//! | `ring` | the newest batches in memory |
+//! | `segment` | reading segment files |
+//! | `recover` | opening after a crash |
+//! | `follower`, `batch` | reading committed records |
+//! | `checkpoint` | progress of followers, deletion |
+//!
+//! What a record means is left to others; payloads are bytes here. The directory must be locked by the caller.
+//!
+//! ```
+//! # let dir = tempfile::tempdir()?;
+//! use ioc_journal::{Journal, JournalConfig};
+//! use ioc_model::RecordKind;
+//! use std::time::Duration;
+//!
+//! let (journal, opened) = Journal::open(JournalConfig::new(dir.path()))?;
+//! let offset = journal.append(RecordKind::Message, |out| out.extend_from_slice(b"hello"))?;
+//! journal.wait_durable(offset, Duration::from_secs(10))?;
+//! let batch = journal.follow(opened.first).next(Duration::ZERO)?.ok_or("no batch")?;
+//! assert_eq!(batch.records().next().map(|record| record.payload), Some(&b"hello"[..]));
+//! journal.close()?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+mod batch;
+mod checkpoint;
+mod config;
+mod disk;
+mod error;
+mod follower;
+mod frame;
+mod journal;
+mod pending;
+mod recover;
+mod ring;
+mod segment;
+mod shared;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use batch::{Batch, Record, Records};
+pub use config::JournalConfig;
+pub use error::{AppendError, FollowError, JournalError, WaitError};
+pub use follower::Follower;
+pub use journal::{Health, Journal, Meters, Opened};
+
+/// Number of a record. The first is 1; none is used again.
+pub type Offset = u64;
+
+/// Longest payload of a record, in bytes.
+pub const RECORD_LEN_MAX: usize = 1024 * 1024;

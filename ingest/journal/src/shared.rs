@@ -1,0 +1,137 @@
+//! What appenders, the writer and followers share, and the order in which they see it.
+//!
+//! A commit is published as: end of the segment, ring, durable offset (both under the ring's mutex), waiters,
+//! listeners. So whoever reads a durable offset finds its record in the ring or in the files.
+use crate::{Health, JournalConfig, Offset, batch::Committed, pending::Pending, ring::Ring};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Something called after each commit.
+pub(crate) type Listener = Box<dyn Fn() + Send + Sync>;
+
+/// Followers and waiters sleep on this.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(crate) ring: Ring,
+    /// How many sleep; without any, a commit wakes nobody and saves the system call.
+    pub(crate) waiters: usize,
+    /// The writer has ended: nothing more becomes durable.
+    pub(crate) stopped: bool,
+}
+
+pub(crate) struct Shared {
+    pub(crate) config: JournalConfig,
+    pub(crate) pending: Mutex<Pending>,
+    pub(crate) writer_wake: Condvar,
+    pub(crate) progress: Mutex<Progress>,
+    pub(crate) progressed: Condvar,
+    durable: AtomicU64,
+    /// Epoch milliseconds since which there is no space; 0 is none.
+    out_of_space_since_ms: AtomicI64,
+    pub(crate) listeners: RwLock<Vec<Listener>>,
+    /// First offset of each segment file to the end of its committed part.
+    pub(crate) segments: Mutex<BTreeMap<Offset, u64>>,
+    pub(crate) checkpoints: Mutex<BTreeMap<String, Offset>>,
+    pub(crate) counters: Counters,
+}
+
+/// Totals since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) batches: AtomicU64,
+    pub(crate) records: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) sync_micros: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        config: JournalConfig,
+        segments: BTreeMap<Offset, u64>,
+        checkpoints: BTreeMap<String, Offset>,
+        last: Offset,
+    ) -> Self {
+        let ring = Ring::new(config.ring_bytes_max);
+        Self {
+            config,
+            pending: Mutex::new(Pending::new(last + 1)),
+            writer_wake: Condvar::new(),
+            progress: Mutex::new(Progress { ring, waiters: 0, stopped: false }),
+            progressed: Condvar::new(),
+            durable: AtomicU64::new(last),
+            out_of_space_since_ms: AtomicI64::new(0),
+            listeners: RwLock::new(Vec::new()),
+            segments: Mutex::new(segments),
+            checkpoints: Mutex::new(checkpoints),
+            counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn durable(&self) -> Offset {
+        // Pairs with the store in `publish`: who sees the offset sees the batch.
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// Makes a batch that is on disk visible to everybody.
+    pub(crate) fn publish(&self, committed: Committed) {
+        let (place, last) = (committed.place, committed.mark.last());
+        lock(&self.segments).insert(place.segment, place.end);
+        let has_waiters = {
+            let mut progress = lock(&self.progress);
+            progress.ring.push(Arc::new(committed));
+            self.durable.store(last, Ordering::Release);
+            progress.waiters > 0
+        };
+        if has_waiters {
+            self.progressed.notify_all();
+        }
+        self.tell_listeners();
+    }
+
+    /// Tells followers and waiters that nothing more will come.
+    pub(crate) fn publish_stop(&self) {
+        lock(&self.progress).stopped = true;
+        self.progressed.notify_all();
+        self.tell_listeners();
+    }
+
+    fn tell_listeners(&self) {
+        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            listener();
+        }
+    }
+
+    /// Notes that the disk is full. Returns whether that is new.
+    pub(crate) fn set_out_of_space(&self, now_ms: i64) -> bool {
+        let since = &self.out_of_space_since_ms;
+        since.compare_exchange(0, now_ms.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// Notes that there is space. Returns whether that is new.
+    pub(crate) fn set_space(&self) -> bool {
+        self.out_of_space_since_ms.swap(0, Ordering::Relaxed) != 0
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        match self.out_of_space_since_ms.load(Ordering::Relaxed) {
+            0 => Health::Ok,
+            since_ms => Health::OutOfSpace { since_ms },
+        }
+    }
+}
+
+/// Locks; a panic elsewhere does not make the data unusable, every holder leaves it whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Milliseconds since the epoch.
+pub(crate) fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

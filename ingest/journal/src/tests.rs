@@ -1,0 +1,256 @@
+//! A disk that runs out of space and fails: what is acknowledged, what is tried again, what ends the process.
+use crate::{
+    AppendError, Health, Journal, JournalConfig, JournalError, WaitError,
+    disk::{Disk, Files, SegmentFile},
+    frame::{HEADER_LEN, MARK_LEN, RECORD_HEAD_LEN},
+    writer::SPACE_RETRY,
+};
+use ioc_model::RecordKind;
+use std::{
+    env, fs,
+    io::{self, ErrorKind},
+    path::Path,
+    process::Command,
+    sync::{
+        Arc, Condvar, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Faults that a test switches on.
+#[derive(Default)]
+struct Faults {
+    no_space: AtomicBool,
+    sync_fails: AtomicBool,
+    aborts: AtomicBool,
+    gave_up: AtomicBool,
+    /// Refusals for lack of space so far.
+    refusals: Mutex<u64>,
+    refused: Condvar,
+    written: AtomicU64,
+}
+
+impl Faults {
+    fn wait_for_refusals(&self, count: u64) {
+        let refusals = self.refusals.lock().unwrap();
+        let (_refusals, timeout) =
+            self.refused.wait_timeout_while(refusals, PATIENCE, |now| *now < count).unwrap();
+        assert!(!timeout.timed_out());
+    }
+}
+
+struct FaultyDisk(Arc<Faults>);
+
+struct FaultyFile {
+    file: Box<dyn SegmentFile>,
+    faults: Arc<Faults>,
+}
+
+impl Disk for FaultyDisk {
+    fn create(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Ok(Box::new(FaultyFile { file: Files.create(path)?, faults: Arc::clone(&self.0) }))
+    }
+
+    fn reopen(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
+        Ok(Box::new(FaultyFile { file: Files.reopen(path)?, faults: Arc::clone(&self.0) }))
+    }
+
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+        Files.sync_dir(dir)
+    }
+
+    fn give_up(&mut self) {
+        if self.0.aborts.load(Ordering::SeqCst) {
+            Files.give_up();
+        }
+        self.0.gave_up.store(true, Ordering::SeqCst);
+    }
+}
+
+impl SegmentFile for FaultyFile {
+    fn write_all_at(&mut self, bytes: &[u8], at: u64) -> io::Result<()> {
+        if self.faults.no_space.load(Ordering::SeqCst) {
+            // As a real disk does: a part fits.
+            self.file.write_all_at(&bytes[..bytes.len() / 2], at)?;
+            *self.faults.refusals.lock().unwrap() += 1;
+            self.faults.refused.notify_all();
+            return Err(ErrorKind::StorageFull.into());
+        }
+        self.faults.written.fetch_add(1, Ordering::SeqCst);
+        self.file.write_all_at(bytes, at)
+    }
+
+    fn sync_data(&mut self) -> io::Result<()> {
+        if self.faults.sync_fails.load(Ordering::SeqCst) {
+            return Err(io::Error::other("a cable was pulled"));
+        }
+        self.file.sync_data()
+    }
+
+    fn reserve(&mut self, end: u64, len: u64) -> io::Result<()> {
+        match self.faults.no_space.load(Ordering::SeqCst) {
+            true => Err(ErrorKind::StorageFull.into()),
+            false => self.file.reserve(end, len),
+        }
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.file.truncate(len)
+    }
+}
+
+fn open(config: JournalConfig) -> (Journal, Arc<Faults>) {
+    let faults = Arc::new(Faults::default());
+    let (journal, _) = Journal::open_on(config, Box::new(FaultyDisk(Arc::clone(&faults)))).unwrap();
+    (journal, faults)
+}
+
+fn append(journal: &Journal, payload: &[u8]) -> Result<u64, AppendError> {
+    journal.append(RecordKind::Message, |out| out.extend_from_slice(payload))
+}
+
+fn payloads(journal: &Journal) -> Vec<Vec<u8>> {
+    let mut follower = journal.follow(0);
+    let mut all = Vec::new();
+    while let Some(batch) = follower.next(Duration::ZERO).unwrap() {
+        all.extend(batch.records().map(|record| record.payload.to_vec()));
+    }
+    all
+}
+
+/// Runs out of space, fills up, gets space; everything taken in is there once and in order.
+fn runs_out_and_recovers(segment_bytes: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = JournalConfig::new(dir.path());
+    (config.pending_bytes_max, config.segment_bytes) = (4_000, segment_bytes);
+    let (journal, faults) = open(config);
+    assert_eq!(journal.wait_durable(append(&journal, b"first").unwrap(), PATIENCE), Ok(()));
+    faults.no_space.store(true, Ordering::SeqCst);
+    let mut expected = vec![b"first".to_vec()];
+    let refused = append(&journal, b"refused").unwrap();
+    expected.push(b"refused".to_vec());
+    faults.wait_for_refusals(1);
+
+    // The writer holds one batch; appends fill the buffer to its bound and are then refused.
+    let full = loop {
+        let payload = vec![expected.len() as u8; 100];
+        match append(&journal, &payload) {
+            Ok(_) => expected.push(payload),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(full, AppendError::Full);
+    assert!(expected.len() < 2 + 4_000 / 100 + 1);
+    faults.wait_for_refusals(2);
+    assert!(matches!(journal.health(), Health::OutOfSpace { since_ms } if since_ms > 0));
+    assert_eq!(journal.durable(), 1);
+    assert_eq!(journal.wait_durable(refused, Duration::ZERO), Err(WaitError::Timeout));
+
+    faults.no_space.store(false, Ordering::SeqCst);
+    assert_eq!(journal.wait_durable(expected.len() as u64, PATIENCE), Ok(()));
+    assert_eq!(journal.health(), Health::Ok);
+    assert!(append(&journal, b"after").is_ok());
+    expected.push(b"after".to_vec());
+    journal.close().unwrap();
+    let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+    assert_eq!(payloads(&journal), expected);
+}
+
+#[test]
+fn a_full_disk_acknowledges_nothing_and_loses_nothing() {
+    runs_out_and_recovers(1 << 20);
+}
+
+#[test]
+fn a_full_disk_while_a_segment_is_made_loses_nothing() {
+    runs_out_and_recovers(1);
+}
+
+#[test]
+fn the_file_ends_with_a_whole_batch_while_there_is_no_space() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, faults) = open(JournalConfig::new(dir.path()));
+    journal.wait_durable(append(&journal, b"first").unwrap(), PATIENCE).unwrap();
+    let path = crate::segment::path(dir.path(), 1);
+    let end = HEADER_LEN + MARK_LEN + RECORD_HEAD_LEN + b"first".len();
+    faults.no_space.store(true, Ordering::SeqCst);
+    append(&journal, &[7; 1000]).unwrap();
+    faults.wait_for_refusals(1);
+    // The next attempt comes only after the first was taken back.
+    faults.wait_for_refusals(2);
+    journal.close().unwrap_err();
+    assert_eq!(fs::metadata(&path).unwrap().len(), end as u64);
+}
+
+#[test]
+fn closing_without_space_says_what_was_not_written_and_does_not_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, faults) = open(JournalConfig::new(dir.path()));
+    faults.no_space.store(true, Ordering::SeqCst);
+    append(&journal, b"one").unwrap();
+    faults.wait_for_refusals(1);
+    append(&journal, b"two").unwrap();
+    let before = std::time::Instant::now();
+    let error = journal.close().unwrap_err();
+    assert!(matches!(error, JournalError::ClosedOutOfSpace { records: 2 }), "{error}");
+    assert!(before.elapsed() < PATIENCE.min(SPACE_RETRY * 20));
+    assert_eq!(journal.durable(), 0);
+}
+
+#[test]
+fn a_failed_sync_acknowledges_nothing_and_gives_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, faults) = open(JournalConfig::new(dir.path()));
+    faults.sync_fails.store(true, Ordering::SeqCst);
+    let offset = append(&journal, b"one").unwrap();
+    assert_eq!(journal.wait_durable(offset, PATIENCE), Err(WaitError::Stopped));
+    assert!(faults.gave_up.load(Ordering::SeqCst));
+    assert_eq!((journal.durable(), append(&journal, b"two")), (0, Err(AppendError::Stopped)));
+    assert!(matches!(journal.close(), Err(JournalError::Stopped)));
+}
+
+const CHILD: &str = "IOC_JOURNAL_TEST_CHILD_DIR";
+
+#[test]
+fn a_failed_sync_aborts_the_process() {
+    // The same test program, running only the test below, which is nothing without the variable.
+    let dir = tempfile::tempdir().unwrap();
+    let status = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "tests::child_whose_sync_fails", "--nocapture"])
+        .env(CHILD, dir.path())
+        .output()
+        .unwrap()
+        .status;
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(6), "{status}");
+}
+
+#[test]
+fn child_whose_sync_fails() {
+    let Some(dir) = env::var_os(CHILD) else { return };
+    let (journal, faults) = open(JournalConfig::new(dir));
+    faults.aborts.store(true, Ordering::SeqCst);
+    faults.sync_fails.store(true, Ordering::SeqCst);
+    let offset = append(&journal, b"one").unwrap();
+    let _ = journal.wait_durable(offset, PATIENCE);
+    panic!("the process outlived a failed sync");
+}
+
+#[test]
+fn appends_while_the_disk_is_busy_share_one_write() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, faults) = open(JournalConfig::new(dir.path()));
+    faults.no_space.store(true, Ordering::SeqCst);
+    append(&journal, b"first").unwrap();
+    faults.wait_for_refusals(1);
+    for _ in 0..100 {
+        append(&journal, b"more").unwrap();
+    }
+    faults.no_space.store(false, Ordering::SeqCst);
+    journal.wait_durable(101, PATIENCE).unwrap();
+    // Header, first batch, and one batch for the hundred.
+    assert_eq!(faults.written.load(Ordering::SeqCst), 3);
+    assert_eq!(journal.meters().batches, 2);
+}

@@ -1,0 +1,227 @@
+//! The writer thread: everything pending, one write, one fdatasync, and again.
+//!
+//! Segments are made longer ahead of the writing: an fdatasync behind the end of a file has to write the file's new
+//! length too, which takes about half as long again.
+use crate::{
+    batch::{Committed, Place},
+    disk::{self, Disk, SegmentFile},
+    frame::{self, HEADER_LEN, MARK_LEN, Mark},
+    pending::{self, Phase, Taken},
+    recover::Recovered,
+    segment,
+    shared::{Shared, lock, now_ms},
+};
+use std::{
+    io,
+    sync::{Arc, PoisonError, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+/// How long after a refusal for lack of space the disk is asked again.
+pub(crate) const SPACE_RETRY: Duration = Duration::from_millis(200);
+
+/// How much longer a segment is made at once, as a part of its size: 4 MiB with the default.
+const RESERVE_PART: u64 = 16;
+
+/// The segment that is written.
+struct Active {
+    file: Box<dyn SegmentFile>,
+    segment: u64,
+    /// End of the committed part.
+    end: u64,
+    /// Up to where the file has been made longer, or would have been if there had been space.
+    reserved: u64,
+    opened: Instant,
+}
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    disk: Box<dyn Disk>,
+    active: Option<Active>,
+    buffer: Vec<u8>,
+}
+
+impl Writer {
+    /// Continues the last segment, if there is one.
+    ///
+    /// Errors: when that segment cannot be opened for writing.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        mut disk: Box<dyn Disk>,
+        recovered: &Recovered,
+    ) -> io::Result<Self> {
+        let active = match recovered.segments.last_key_value() {
+            Some((segment, end)) => Some(Active {
+                file: disk.reopen(&segment::path(&shared.config.dir, *segment))?,
+                segment: *segment,
+                end: *end,
+                reserved: *end,
+                opened: Instant::now(),
+            }),
+            None => None,
+        };
+        Ok(Self { shared, disk, active, buffer: pending::empty_buffer() })
+    }
+
+    /// Commits until the journal is closed and everything pending is on disk.
+    pub(crate) fn run(mut self) {
+        while let Some(taken) = self.take() {
+            if !self.commit(taken) {
+                return;
+            }
+        }
+        if let Some(active) = &mut self.active {
+            active.cut();
+        }
+    }
+
+    /// Waits for records; `None` when closing and none are left.
+    fn take(&mut self) -> Option<Taken> {
+        let mut pending = lock(&self.shared.pending);
+        loop {
+            if let Some(taken) = pending.take(&mut self.buffer) {
+                return Some(taken);
+            }
+            if pending.phase != Phase::Open {
+                return None;
+            }
+            pending.writer_waits = true;
+            pending = self.shared.writer_wake.wait(pending).unwrap_or_else(PoisonError::into_inner);
+            pending.writer_waits = false;
+        }
+    }
+
+    /// Brings one batch to disk, waiting for space if need be. Returns false when the writer must end.
+    fn commit(&mut self, taken: Taken) -> bool {
+        let bytes = (self.buffer.len() - MARK_LEN) as u32;
+        // Set once: a repeated attempt writes the same bytes to the same place.
+        let mark = Mark { first: taken.first, count: taken.count, bytes, committed_ms: now_ms() };
+        self.buffer[..MARK_LEN].copy_from_slice(&mark.encode());
+        loop {
+            match self.write(mark.first) {
+                Ok(place) => {
+                    self.finish(mark, place);
+                    return true;
+                }
+                Err(Failure::Space(error)) => {
+                    if self.shared.set_out_of_space(now_ms()) {
+                        tracing::error!(%error, "journal is out of space: nothing is acknowledged until there is some");
+                    }
+                    if !self.wait_for_space() {
+                        return false;
+                    }
+                }
+                Err(Failure::Unknown(error)) => {
+                    tracing::error!(
+                        %error,
+                        "journal cannot be written; what is on disk is unknown, so the process ends"
+                    );
+                    self.disk.give_up();
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self, mark: Mark, place: Place) {
+        if self.shared.set_space() {
+            tracing::info!("journal has space again");
+        }
+        let counters = &self.shared.counters;
+        counters.batches.fetch_add(1, Ordering::Relaxed);
+        counters.records.fetch_add(u64::from(mark.count), Ordering::Relaxed);
+        counters.bytes.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
+        let bytes = self.buffer[MARK_LEN..].into();
+        self.shared.publish(Committed { mark, bytes, place });
+    }
+
+    /// Sleeps until the next attempt. Returns false when the journal is closed meanwhile.
+    fn wait_for_space(&self) -> bool {
+        let pending = lock(&self.shared.pending);
+        let (pending, _) = self
+            .shared
+            .writer_wake
+            .wait_timeout_while(pending, SPACE_RETRY, |pending| pending.phase == Phase::Open)
+            .unwrap_or_else(PoisonError::into_inner);
+        pending.phase == Phase::Open
+    }
+
+    /// Writes and syncs the buffer behind the last batch.
+    fn write(&mut self, first: u64) -> Result<Place, Failure> {
+        let config = &self.shared.config;
+        let is_full = |active: &mut Active| {
+            active.end > HEADER_LEN as u64
+                && (active.end >= config.segment_bytes || active.opened.elapsed() >= config.segment_age)
+        };
+        if let Some(mut full) = self.active.take_if(is_full) {
+            full.cut();
+        }
+        let active = match &mut self.active {
+            Some(active) => active,
+            none => none.insert(create(self.disk.as_mut(), &self.shared, first)?),
+        };
+        active.reserve(self.buffer.len() as u64, config.segment_bytes);
+        active.file.write_all_at(&self.buffer, active.end).map_err(|error| {
+            // What was written of it goes, so that the file ends with a whole batch whatever happens next.
+            active.cut();
+            Failure::from(error)
+        })?;
+        let before = Instant::now();
+        active.file.sync_data().map_err(Failure::Unknown)?;
+        let micros = before.elapsed().as_micros() as u64;
+        self.shared.counters.sync_micros.fetch_add(micros, Ordering::Relaxed);
+        active.end += self.buffer.len() as u64;
+        Ok(Place { segment: active.segment, end: active.end })
+    }
+}
+
+impl Active {
+    /// Makes the file long enough for `len` more bytes, and for some of those that will follow.
+    fn reserve(&mut self, len: u64, segment_bytes: u64) {
+        let needed = self.end + len;
+        if needed <= self.reserved {
+            return;
+        }
+        let ahead = segment_bytes / RESERVE_PART;
+        // Without space for so much, or on a file system that cannot do it, writing makes the file longer.
+        let _ = self.file.reserve(self.end, len + ahead);
+        self.reserved = needed + ahead;
+    }
+
+    /// Takes away what is behind the committed part. If it stays, readers find nothing there.
+    fn cut(&mut self) {
+        let _ = self.file.truncate(self.end);
+        self.reserved = self.end;
+    }
+}
+
+impl Drop for Writer {
+    /// Runs also when a listener panicked: nobody may wait for a writer that is gone.
+    fn drop(&mut self) {
+        lock(&self.shared.pending).phase = Phase::Stopped;
+        self.shared.publish_stop();
+    }
+}
+
+enum Failure {
+    /// Known to be harmless: nothing was written, or it was taken back.
+    Space(io::Error),
+    /// What is on disk is unknown.
+    Unknown(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if disk::is_out_of_space(&error) { Self::Space(error) } else { Self::Unknown(error) }
+    }
+}
+
+fn create(disk: &mut dyn Disk, shared: &Shared, first: u64) -> Result<Active, Failure> {
+    let dir = &shared.config.dir;
+    let mut file = disk.create(&segment::path(dir, first))?;
+    file.write_all_at(&frame::header(first), 0)?;
+    // The name must be on disk before the first record in the file is acknowledged.
+    disk.sync_dir(dir)?;
+    let end = HEADER_LEN as u64;
+    Ok(Active { file, segment: first, end, reserved: end, opened: Instant::now() })
+}

@@ -1,0 +1,291 @@
+//! Properties with their unit and physical range, and device kinds with what is expected of them.
+use crate::{Domain, PropertyId, alert::Text};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+
+/// What values a property takes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum ValueKind {
+    /// A number within a physical range, both ends included.
+    Number {
+        /// Smallest value that is physically possible.
+        min: f64,
+        /// Largest value that is physically possible.
+        max: f64,
+    },
+    /// `false` or `true`, stored as 0 or 1.
+    Bool,
+    /// One of a list of names, stored as its code.
+    Enum {
+        /// Name to code.
+        codes: BTreeMap<String, u16>,
+    },
+}
+
+/// How windows and buckets combine values of a property.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub enum Averaging {
+    /// The arithmetic mean.
+    #[default]
+    Linear,
+    /// The mean of energies: decibels are never averaged linearly.
+    Energy,
+}
+
+/// A property: unique city-wide.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Property {
+    /// Stable number; history is keyed by it.
+    #[cfg_attr(feature = "schema", schema(value_type = u16))]
+    pub id: PropertyId,
+    /// Attribute of the Smart Data Models in snake_case; the metric name in rules.
+    pub name: String,
+    /// Unit as shown: `m`, `µg/m³`, `dBA`; empty for shares and codes.
+    pub unit: String,
+    /// What values it takes.
+    pub kind: ValueKind,
+    /// How values are combined.
+    pub averaging: Averaging,
+    /// What it is, for people.
+    pub title: Text,
+}
+
+/// A kind of device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct DeviceKind {
+    /// As in `water-level`.
+    pub name: String,
+    /// Where it belongs.
+    pub domain: Domain,
+    /// How often it reports, in seconds; three of them are the look-back of rules.
+    pub reporting_period_s: u32,
+    /// What it is expected to report; never a reason to reject.
+    pub properties: Vec<String>,
+    /// What it is, for people.
+    pub title: Text,
+}
+
+/// All properties and kinds of a city.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue {
+    properties: Vec<Property>,
+    by_name: HashMap<String, usize>,
+    by_id: Vec<Option<u16>>,
+    kinds: BTreeMap<String, DeviceKind>,
+}
+
+/// A catalogue that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// Not TOML, or not of the catalogue's shape; the text names line and column.
+    #[error("{0}")]
+    Syntax(#[from] Box<toml::de::Error>),
+    /// A name or number stands twice.
+    #[error("property {name} (id {id}): its name or id is used twice; both must be unique and never reused")]
+    Duplicate {
+        /// The second one's name.
+        name: String,
+        /// The second one's id.
+        id: u16,
+    },
+    /// A number property needs a range that holds something.
+    #[error("property {name}: min {min} must be less than max {max}")]
+    EmptyRange {
+        /// The property.
+        name: String,
+        /// As written.
+        min: f64,
+        /// As written.
+        max: f64,
+    },
+    /// A kind expects a property that is not there.
+    #[error("kind {kind}: unknown property {property}; add it to [property.{property}] or remove it here")]
+    UnknownProperty {
+        /// The kind.
+        kind: String,
+        /// The property.
+        property: String,
+    },
+    /// A kind that never reports.
+    #[error("kind {0}: reporting_period_s must be at least 1")]
+    ZeroPeriod(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    property: BTreeMap<String, PropertyEntry>,
+    kind: BTreeMap<String, KindEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PropertyEntry {
+    id: u16,
+    #[serde(rename = "type", default)]
+    value_type: ValueType,
+    #[serde(default)]
+    unit: String,
+    #[serde(default)]
+    min: Option<f64>,
+    #[serde(default)]
+    max: Option<f64>,
+    #[serde(default)]
+    codes: BTreeMap<String, u16>,
+    #[serde(default)]
+    averaging: Averaging,
+    title: Text,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+enum ValueType {
+    #[default]
+    Number,
+    Bool,
+    Enum,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KindEntry {
+    domain: Domain,
+    reporting_period_s: u32,
+    properties: Vec<String>,
+    title: Text,
+}
+
+impl Catalogue {
+    /// Parses a catalogue file: tables `[property.NAME]` and `[kind.NAME]`.
+    ///
+    /// Errors: [`CatalogueError`] names what is wrong and what would be right.
+    pub fn from_toml(text: &str) -> Result<Self, CatalogueError> {
+        let file: File = toml::from_str(text).map_err(Box::new)?;
+        let mut catalogue = Self::default();
+        for (name, entry) in file.property {
+            catalogue.add_property(name, entry)?;
+        }
+        for (name, entry) in file.kind {
+            catalogue.add_kind(name, entry)?;
+        }
+        Ok(catalogue)
+    }
+
+    fn add_property(&mut self, name: String, entry: PropertyEntry) -> Result<(), CatalogueError> {
+        let kind = match entry.value_type {
+            ValueType::Number => {
+                let (min, max) = (entry.min.unwrap_or(-1e12), entry.max.unwrap_or(1e12));
+                if min.partial_cmp(&max) != Some(std::cmp::Ordering::Less) {
+                    return Err(CatalogueError::EmptyRange { name, min, max });
+                }
+                ValueKind::Number { min, max }
+            }
+            ValueType::Bool => ValueKind::Bool,
+            ValueType::Enum => ValueKind::Enum { codes: entry.codes },
+        };
+        let slot = usize::from(entry.id);
+        if self.by_id.len() <= slot {
+            self.by_id.resize(slot + 1, None);
+        }
+        if self.by_id[slot].is_some() || self.by_name.contains_key(&name) {
+            return Err(CatalogueError::Duplicate { name, id: entry.id });
+        }
+        self.by_id[slot] = Some(self.properties.len() as u16);
+        self.by_name.insert(name.clone(), self.properties.len());
+        let (id, unit, averaging, title) = (PropertyId(entry.id), entry.unit, entry.averaging, entry.title);
+        self.properties.push(Property { id, name, unit, kind, averaging, title });
+        Ok(())
+    }
+
+    fn add_kind(&mut self, name: String, entry: KindEntry) -> Result<(), CatalogueError> {
+        if let Some(property) = entry.properties.iter().find(|p| !self.by_name.contains_key(*p)) {
+            return Err(CatalogueError::UnknownProperty { kind: name, property: property.clone() });
+        }
+        if entry.reporting_period_s == 0 {
+            return Err(CatalogueError::ZeroPeriod(name));
+        }
+        let KindEntry { domain, reporting_period_s, properties, title } = entry;
+        self.kinds.insert(name.clone(), DeviceKind { name, domain, reporting_period_s, properties, title });
+        Ok(())
+    }
+
+    /// Finds a property by name.
+    pub fn property(&self, name: &str) -> Option<&Property> {
+        self.by_name.get(name).map(|slot| &self.properties[*slot])
+    }
+
+    /// Finds a property by its stable number.
+    pub fn property_by_id(&self, id: PropertyId) -> Option<&Property> {
+        let slot = self.by_id.get(usize::from(id.0)).copied().flatten()?;
+        self.properties.get(usize::from(slot))
+    }
+
+    /// Returns every property.
+    pub fn properties(&self) -> &[Property] {
+        &self.properties
+    }
+
+    /// Finds a kind by name.
+    pub fn kind(&self, name: &str) -> Option<&DeviceKind> {
+        self.kinds.get(name)
+    }
+
+    /// Returns every kind, by name.
+    pub fn kinds(&self) -> impl Iterator<Item = &DeviceKind> {
+        self.kinds.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        [property.water_level]
+        id = 1
+        unit = "m"
+        min = -5.0
+        max = 15.0
+        title = { vi = "Mực nước", en = "Water level" }
+        [kind.water-level]
+        domain = "environment"
+        reporting_period_s = 30
+        properties = ["water_level"]
+        title = { vi = "Trạm mực nước", en = "Water level station" }
+    "#;
+
+    #[test]
+    fn finds_properties_by_name_and_number() {
+        let catalogue = Catalogue::from_toml(GOOD).unwrap();
+        let property = catalogue.property("water_level").unwrap();
+        assert_eq!(catalogue.property_by_id(PropertyId(1)), Some(property));
+        assert_eq!(catalogue.property_by_id(PropertyId(2)), None);
+        assert_eq!(catalogue.kind("water-level").unwrap().reporting_period_s, 30);
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let cases = [
+            (
+                GOOD.replace("max = 15.0", "max = -15.0"),
+                "property water_level: min -5 must be less than max -15",
+            ),
+            (
+                GOOD.replace("[\"water_level\"]", "[\"level\"]"),
+                "kind water-level: unknown property level; add it to [property.level] or remove it here",
+            ),
+            (GOOD.replace("= 30", "= 0"), "kind water-level: reporting_period_s must be at least 1"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(Catalogue::from_toml(&text).unwrap_err().to_string(), expected);
+        }
+        let typo = Catalogue::from_toml(&GOOD.replace("unit", "unti")).unwrap_err().to_string();
+        assert!(typo.contains("line 4") && typo.contains("unti"), "{typo}");
+    }
+}

@@ -1,0 +1,36 @@
+//! The vocabulary of the operations center. No I/O, no clock, no threads: every other crate may depend on
+//! this one, and it depends on none of ours.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`ids`] | identifiers: devices, properties, alerts, fingerprints |
+//! | [`domain`] | the four domains, severities, credential kinds |
+//! | [`catalogue`] | properties with unit and physical range, device kinds with reporting period |
+//! | [`observation`] | one value of one property of one device, and its quality |
+//! | [`message`] | one committed device message: accepted observations and what was rejected, and its binary form |
+//! | [`presence`] | a device came online or went offline |
+//! | [`topic`] | the MQTT topic grammar and filter matching |
+//! | [`alert`] | alerts, their transitions and the evidence each transition carries |
+//! | [`record`] | the kinds of journal records |
+//!
+//! Times are `i64` milliseconds since the Unix epoch, UTC, in fields ending in `_ms` or documented so.
+pub mod alert;
+pub mod catalogue;
+pub mod domain;
+pub mod ids;
+pub mod message;
+pub mod observation;
+pub mod presence;
+pub mod record;
+pub mod topic;
+pub mod wire;
+
+pub use alert::{Alert, Condition, Evidence, Transition, TransitionKind};
+pub use catalogue::{Catalogue, DeviceKind, Property, ValueKind};
+pub use domain::{CredentialKind, Domain, Severity};
+pub use ids::{AlertId, DeviceId, DeviceIndex, Fingerprint, PropertyId};
+pub use message::{Message, Origin, RejectReason, Rejected, Rejection};
+pub use observation::{Observation, Quality};
+pub use presence::Presence;
+pub use record::RecordKind;
+pub use topic::{DeviceTopic, TopicLeaf};

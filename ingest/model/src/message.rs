@@ -1,0 +1,290 @@
+//! One device message as the journal keeps it: what was accepted and, if anything was not, what and why.
+use crate::{
+    DeviceIndex, Observation, PropertyId, Quality,
+    domain::words,
+    wire::{Reader, WireError, put_text},
+};
+use serde::{Deserialize, Serialize};
+
+/// Most payload bytes kept with a rejection.
+pub const REJECTED_BYTES_MAX: usize = 4096;
+
+/// Who produced a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Origin {
+    /// A device, over MQTT.
+    Device = 0,
+    /// Computed here from other observations; not counted as received.
+    Derived = 1,
+}
+
+/// One device message; the unit of atomicity in the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// The device, unless the topic named none that we know.
+    pub device: Option<DeviceIndex>,
+    /// When it reached us, milliseconds since the epoch.
+    pub arrival_ms: i64,
+    /// Who produced it.
+    pub origin: Origin,
+    /// What was accepted, in the order of the payload.
+    pub observations: Vec<Observation>,
+    /// What was not, if anything.
+    pub rejected: Option<Rejected>,
+}
+
+/// The rejected part of a message, with what an engineer needs to see why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejected {
+    /// The credential that sent it.
+    pub credential: String,
+    /// The MQTT topic name.
+    pub topic: String,
+    /// The first [`REJECTED_BYTES_MAX`] bytes of the payload.
+    pub bytes: Vec<u8>,
+    /// Length of the whole payload in bytes.
+    pub bytes_len: u32,
+    /// One entry per rejected observation; an undecodable message has exactly one.
+    pub items: Vec<Rejection>,
+}
+
+/// One rejected observation, or one undecodable message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Why, from a closed set.
+    pub reason: RejectReason,
+    /// Why, for people: what was found and what would be right.
+    pub detail: String,
+}
+
+words! {
+    /// Why something was rejected; the label of the counters and of quarantine entries.
+    RejectReason, "reject reason", "a name from the list of reject reasons" {
+        /// Not UTF-8.
+        NotUtf8 = "not_utf8",
+        /// Not JSON, or not of the payload's shape.
+        Malformed = "malformed",
+        /// More than the allowed size or number of values.
+        TooLarge = "too_large",
+        /// A property the catalogue does not have.
+        UnknownProperty = "unknown_property",
+        /// A text where a number is due, or the like.
+        WrongType = "wrong_type",
+        /// Outside the property's physical range, or not finite.
+        OutOfRange = "out_of_range",
+        /// More than five minutes ahead of our clock.
+        FutureTime = "future_time",
+        /// Older than history is kept.
+        TooOld = "too_old",
+        /// A time that is neither milliseconds nor RFC 3339.
+        BadTime = "bad_time",
+        /// A topic that is not the sender's own, or not of the grammar.
+        TopicNotAllowed = "topic_not_allowed",
+        /// The topic names a device that is not registered.
+        UnknownDevice = "unknown_device",
+        /// The topic's domain is not the device's.
+        WrongDomain = "wrong_domain",
+    }
+}
+
+const NO_DEVICE: u32 = u32::MAX;
+
+impl Message {
+    /// Appends the binary form.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        encode_head(out, self.device, self.arrival_ms, self.origin, self.observations.len());
+        for observation in &self.observations {
+            encode_observation(out, observation);
+        }
+        if let Some(rejected) = &self.rejected {
+            rejected.encode(out);
+        }
+    }
+
+    /// Reads the binary form.
+    ///
+    /// Errors: [`WireError`] when `bytes` is not what [`Message::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let view = MessageView::parse(bytes)?;
+        let rejected = view.rejected()?;
+        Ok(Self {
+            device: view.device,
+            arrival_ms: view.arrival_ms,
+            origin: view.origin,
+            observations: view.observations().collect(),
+            rejected,
+        })
+    }
+}
+
+fn encode_head(
+    out: &mut Vec<u8>,
+    device: Option<DeviceIndex>,
+    arrival_ms: i64,
+    origin: Origin,
+    count: usize,
+) {
+    out.extend_from_slice(&device.map_or(NO_DEVICE, |index| index.0).to_le_bytes());
+    out.extend_from_slice(&arrival_ms.to_le_bytes());
+    out.push(origin as u8);
+    out.extend_from_slice(&(count as u32).to_le_bytes());
+}
+
+const OBSERVATION_LEN: usize = 2 + 1 + 8 + 8;
+
+fn encode_observation(out: &mut Vec<u8>, observation: &Observation) {
+    out.extend_from_slice(&observation.property.0.to_le_bytes());
+    out.push(observation.quality.0);
+    out.extend_from_slice(&observation.ts_ms.to_le_bytes());
+    out.extend_from_slice(&observation.value.to_le_bytes());
+}
+
+impl Rejected {
+    /// Keeps at most [`REJECTED_BYTES_MAX`] bytes of `payload`.
+    pub fn new(credential: &str, topic: &str, payload: &[u8], items: Vec<Rejection>) -> Self {
+        Self {
+            credential: credential.to_owned(),
+            topic: topic.to_owned(),
+            bytes: payload[..payload.len().min(REJECTED_BYTES_MAX)].to_vec(),
+            bytes_len: payload.len() as u32,
+            items,
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_text(out, &self.credential);
+        put_text(out, &self.topic);
+        out.extend_from_slice(&self.bytes_len.to_le_bytes());
+        let kept = self.bytes.len().min(REJECTED_BYTES_MAX);
+        out.extend_from_slice(&(kept as u16).to_le_bytes());
+        out.extend_from_slice(&self.bytes[..kept]);
+        out.extend_from_slice(&(self.items.len() as u32).to_le_bytes());
+        for item in &self.items {
+            out.push(item.reason as u8);
+            put_text(out, &item.detail);
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let credential = reader.text()?.to_owned();
+        let topic = reader.text()?.to_owned();
+        let bytes_len = reader.u32()?;
+        let kept = reader.u16()?;
+        let bytes = reader.bytes(usize::from(kept))?.to_vec();
+        let count = reader.u32()?;
+        let mut items = Vec::new();
+        for _ in 0..count {
+            let reason = RejectReason::ALL.get(usize::from(reader.u8()?)).copied().ok_or(WireError)?;
+            items.push(Rejection { reason, detail: reader.text()?.to_owned() });
+        }
+        Ok(Self { credential, topic, bytes, bytes_len, items })
+    }
+}
+
+/// A message read in place: followers on the hot path allocate nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageView<'a> {
+    /// As in [`Message`].
+    pub device: Option<DeviceIndex>,
+    /// As in [`Message`].
+    pub arrival_ms: i64,
+    /// As in [`Message`].
+    pub origin: Origin,
+    observations: &'a [u8],
+    rejected: &'a [u8],
+}
+
+impl<'a> MessageView<'a> {
+    /// Reads the head and finds the parts.
+    ///
+    /// Errors: [`WireError`] when `bytes` is not what [`Message::encode`] wrote.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, WireError> {
+        let mut reader = Reader::new(bytes);
+        let device = Some(reader.u32()?).filter(|index| *index != NO_DEVICE).map(DeviceIndex);
+        let arrival_ms = reader.i64()?;
+        let origin = match reader.u8()? {
+            0 => Origin::Device,
+            1 => Origin::Derived,
+            _ => return Err(WireError),
+        };
+        let count = reader.u32()? as usize;
+        let observations = reader.bytes(count.checked_mul(OBSERVATION_LEN).ok_or(WireError)?)?;
+        let rejected = &bytes[17 + observations.len()..];
+        Ok(Self { device, arrival_ms, origin, observations, rejected })
+    }
+
+    /// Returns the accepted observations, in the order of the payload.
+    pub fn observations(&self) -> impl ExactSizeIterator<Item = Observation> + use<'a> {
+        self.observations.as_chunks::<OBSERVATION_LEN>().0.iter().map(|o| Observation {
+            property: PropertyId(u16::from_le_bytes([o[0], o[1]])),
+            quality: Quality(o[2]),
+            ts_ms: i64::from_le_bytes([o[3], o[4], o[5], o[6], o[7], o[8], o[9], o[10]]),
+            value: f64::from_le_bytes([o[11], o[12], o[13], o[14], o[15], o[16], o[17], o[18]]),
+        })
+    }
+
+    /// Says whether anything of the message was rejected.
+    pub fn has_rejected(&self) -> bool {
+        !self.rejected.is_empty()
+    }
+
+    /// Reads the rejected part.
+    ///
+    /// Errors: [`WireError`] when it is malformed.
+    pub fn rejected(&self) -> Result<Option<Rejected>, WireError> {
+        if self.rejected.is_empty() {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(self.rejected);
+        let rejected = Rejected::decode(&mut reader)?;
+        reader.end()?;
+        Ok(Some(rejected))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn observation() -> impl Strategy<Value = Observation> {
+        (any::<u16>(), any::<i64>(), -1e300..1e300f64, any::<u8>()).prop_map(
+            |(property, ts_ms, value, quality)| Observation {
+                property: PropertyId(property),
+                ts_ms,
+                value,
+                quality: Quality(quality),
+            },
+        )
+    }
+
+    fn rejected() -> impl Strategy<Value = Rejected> {
+        let item = (0..RejectReason::ALL.len(), ".{0,40}")
+            .prop_map(|(reason, detail)| Rejection { reason: RejectReason::ALL[reason], detail });
+        (".{0,70}", ".{0,70}", prop::collection::vec(any::<u8>(), 0..5000), prop::collection::vec(item, 0..5))
+            .prop_map(|(credential, topic, payload, items)| {
+                Rejected::new(&credential, &topic, &payload, items)
+            })
+    }
+
+    proptest! {
+        #[test]
+        fn messages_survive_the_wire(
+            device in prop::option::of(0..u32::MAX), arrival_ms: i64,
+            observations in prop::collection::vec(observation(), 0..20), rejected in prop::option::of(rejected()),
+        ) {
+            let message = Message {
+                device: device.map(DeviceIndex), arrival_ms, origin: Origin::Device, observations, rejected,
+            };
+            let mut bytes = Vec::new();
+            message.encode(&mut bytes);
+            prop_assert_eq!(Message::decode(&bytes), Ok(message));
+        }
+
+        #[test]
+        fn garbage_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Message::decode(&bytes);
+        }
+    }
+}

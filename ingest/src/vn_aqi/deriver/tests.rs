@@ -1,0 +1,178 @@
+use super::*;
+use proptest::prelude::*;
+
+const CATALOGUE: &str = r#"
+    property.pm25 = { id = 10, max = 1000.0, title = { vi = "a", en = "b" } }
+    property.no2 = { id = 12, max = 5000.0, title = { vi = "a", en = "b" } }
+    property.temperature = { id = 16, title = { vi = "a", en = "b" } }
+    property.vn_aqi = { id = 18, title = { vi = "a", en = "b" } }
+    [kind]
+"#;
+const PM25: PropertyId = PropertyId(10);
+const NO2: PropertyId = PropertyId(12);
+const STATION: DeviceIndex = DeviceIndex(3);
+const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
+/// A full hour.
+const NOON: i64 = 490_000 * HOUR;
+
+fn deriver() -> AqiDeriver {
+    let catalogue = Arc::new(Catalogue::from_toml(CATALOGUE).unwrap());
+    AqiDeriver::new(&catalogue, AqiSettings::default()).unwrap()
+}
+
+fn reading(property: PropertyId, ts_ms: i64, value: f64) -> Observation {
+    Observation { property, ts_ms, value, quality: Quality::GOOD }
+}
+
+/// Reports once a minute over the hour that ends at `end_ms`; returns the last index.
+fn hour(deriver: &mut AqiDeriver, property: PropertyId, end_ms: i64, value: f64) -> Option<Observation> {
+    let mut last = None;
+    for minute in (0..60).rev() {
+        let ts_ms = end_ms - minute * MINUTE;
+        last = deriver.observe(STATION, [reading(property, ts_ms, value)], ts_ms);
+    }
+    last
+}
+
+#[test]
+fn at_the_full_hour_it_is_the_index_of_the_decree() {
+    let from_nine_to_twenty = [26.9, 24.7, 20.5, 23.5, 19.5, 16.5, 19.0, 16.5, 20.3, 22.4, 19.6, 20.6];
+    let mut deriver = deriver();
+    hour(&mut deriver, NO2, NOON, 118.7);
+    let mut last = None;
+    for (hours_before, mean) in (0..12).rev().zip(from_nine_to_twenty) {
+        last = hour(&mut deriver, PM25, NOON - hours_before * HOUR, mean);
+    }
+    // NO2 gives 59.35, PM2.5 by NowCast 40.5.
+    let expected =
+        Observation { property: PropertyId(18), ts_ms: NOON, value: 59.0, quality: Quality::DERIVED };
+    assert_eq!(last, Some(expected));
+}
+
+#[test]
+fn there_is_an_index_once_two_hours_are_nearly_full() {
+    let mut deriver = deriver();
+    let mut first = None;
+    for minute in 0..180 {
+        let ts_ms = NOON + minute * MINUTE;
+        if deriver.observe(STATION, [reading(PM25, ts_ms, 25.0)], ts_ms).is_some() && first.is_none() {
+            first = Some(minute);
+        }
+    }
+    // The hour before the running one needs nine of its twelve steps.
+    assert!(first.is_some_and(|minute| (95..=105).contains(&minute)), "{first:?}");
+}
+
+#[test]
+fn the_running_hour_moves_with_the_data() {
+    let mut deriver = deriver();
+    let before = (0..12).rev().map(|hours| hour(&mut deriver, PM25, NOON - hours * HOUR, 25.0));
+    assert_eq!(before.last().flatten().map(|o| o.value), Some(50.0));
+    let mut last = 50.0;
+    for minute in 1..=60 {
+        let ts_ms = NOON + minute * MINUTE;
+        let value = deriver.observe(STATION, [reading(PM25, ts_ms, 80.0)], ts_ms).unwrap().value;
+        assert!(value >= last, "{minute}: {value} after {last}");
+        last = value;
+    }
+    // w = 1/2: (80 + 25 × 0.9995) / 1.9995 = 52.51, which is index 104.2.
+    assert_eq!(last, 104.0);
+}
+
+#[test]
+fn readings_while_calibrating_or_at_fault_are_left_out() {
+    let mut deriver = deriver();
+    hour(&mut deriver, PM25, NOON - HOUR, 25.0);
+    hour(&mut deriver, PM25, NOON, 25.0);
+    for quality in [Quality::CALIBRATING, Quality::FAULT | Quality::LATE] {
+        let spike = Observation { quality, ..reading(PM25, NOON, 900.0) };
+        assert_eq!(deriver.observe(STATION, [spike], NOON), None);
+    }
+    let next = deriver.observe(STATION, [reading(PM25, NOON, 25.0)], NOON);
+    assert_eq!(next.map(|o| o.value), Some(50.0));
+}
+
+#[test]
+fn late_readings_fill_their_hour_and_publish_nothing_old() {
+    let mut deriver = deriver();
+    hour(&mut deriver, PM25, NOON, 25.0);
+    let arrival = NOON + MINUTE;
+    for minute in 0..60 {
+        let late = reading(PM25, NOON - HOUR - minute * MINUTE, 25.0);
+        assert_eq!(
+            deriver.observe(STATION, [late], arrival),
+            None,
+            "nothing was published yet, but this is old"
+        );
+    }
+    let now = deriver.observe(STATION, [reading(PM25, arrival, 25.0)], arrival).unwrap();
+    assert_eq!((now.value, now.ts_ms), (50.0, arrival));
+    let old = deriver.observe(STATION, [reading(PM25, NOON, 25.0)], arrival);
+    assert_eq!(old, None);
+    let late = deriver.observe(STATION, [reading(PM25, arrival + 1, 25.0)], arrival + 200_000).unwrap();
+    assert_eq!(late.quality, Quality::DERIVED | Quality::LATE);
+    let ahead = deriver.observe(STATION, [reading(PM25, arrival + 2, 25.0)], arrival).unwrap();
+    assert_eq!(ahead.quality, Quality::DERIVED | Quality::CLOCK_AHEAD);
+}
+
+#[test]
+fn one_message_gives_one_index_at_its_newest_reading() {
+    let mut deriver = deriver();
+    let array = (0..150).map(|minute| reading(PM25, NOON - minute * MINUTE, 50.0));
+    let index = deriver.observe(STATION, array, NOON).unwrap();
+    assert_eq!((index.ts_ms, index.value), (NOON, 100.0));
+    assert_eq!(deriver.observe(STATION, [reading(PropertyId(16), NOON + 1, 30.0)], NOON + 1), None);
+    assert_eq!(deriver.observe(DeviceIndex(4), [reading(PM25, NOON, 30.0)], NOON), None, "another station");
+}
+
+#[test]
+fn a_seeded_station_goes_on_at_once() {
+    let mut deriver = deriver();
+    for step in 0..LOOK_BACK_MS / STEP_MS {
+        deriver.seed(STATION, PM25, NOON - LOOK_BACK_MS + step * STEP_MS, 37.5, 10);
+        deriver.seed(STATION, PropertyId(16), NOON - LOOK_BACK_MS + step * STEP_MS, 30.0, 10);
+    }
+    deriver.seed(STATION, PM25, NOON, f64::NAN, 3);
+    deriver.seed(STATION, PM25, NOON, 900.0, 0);
+    let ts_ms = NOON + 30_000;
+    let index = deriver.observe(STATION, [reading(PM25, ts_ms, 37.5)], ts_ms);
+    assert_eq!(index.map(|o| o.value), Some(75.0));
+}
+
+#[test]
+fn a_catalogue_without_the_index_is_refused() {
+    let without = |name: &str| {
+        let lines: Vec<&str> = CATALOGUE.lines().filter(|line| !line.contains(name)).collect();
+        let catalogue = Arc::new(Catalogue::from_toml(&lines.join("\n")).unwrap());
+        AqiDeriver::new(&catalogue, AqiSettings::default()).err()
+    };
+    assert_eq!(without("vn_aqi"), Some(MissingProperty("vn_aqi")));
+    assert_eq!(without("pm25"), Some(MissingProperty("pm25")));
+    assert_eq!(without("no2"), None);
+}
+
+proptest! {
+    #[test]
+    fn a_constant_air_has_its_own_index_whatever_is_missing(
+        concentration in 0.0..500.0f64, present in prop::collection::vec(prop::bool::weighted(0.9), 720), start in any::<i32>(),
+    ) {
+        let mut deriver = deriver();
+        let start = i64::from(start) * 1000;
+        for (minute, present) in present.into_iter().enumerate() {
+            let ts_ms = start + minute as i64 * MINUTE;
+            let readings = present.then(|| reading(PM25, ts_ms, concentration));
+            if let Some(index) = deriver.observe(STATION, readings, ts_ms) {
+                let exact = super::super::sub_index(super::super::Column::Pm25, concentration).unwrap();
+                prop_assert!((index.value - exact).abs() <= 0.5 + 1e-6, "{} {exact}", index.value);
+            }
+        }
+    }
+
+    #[test]
+    fn odd_times_never_panic(ts_ms: i64, arrival_ms: i64, start_ms: i64) {
+        let mut deriver = deriver();
+        deriver.seed(STATION, PM25, start_ms, 1.0, u64::MAX);
+        deriver.observe(STATION, [reading(PM25, ts_ms, 1.0)], arrival_ms);
+    }
+}

@@ -1,0 +1,199 @@
+//! The handle that everybody holds.
+use crate::{
+    Damage, Outcome, Point, Series, StoreConfig, StoreError,
+    head::LANES,
+    inner::{Inner, read},
+    manifest::Manifest,
+    sealed::lock,
+    sealer::{self, Sealer},
+};
+use ioc_model::{DeviceIndex, Observation};
+use std::{
+    fmt, fs,
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    thread::{self, JoinHandle},
+};
+
+/// History of every observation. Cheap to clone; shut down when the last clone goes, at the latest.
+#[derive(Clone)]
+pub struct Store {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    inner: Arc<Inner>,
+    sealer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Numbers about the store at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Meters {
+    /// Readings in memory that are not being sealed.
+    pub active_readings: u64,
+    /// Readings in memory that are being sealed.
+    pub frozen_readings: u64,
+    /// Readings in segments; a corrected one may count twice until segments are merged.
+    pub sealed_readings: u64,
+    /// Segment files.
+    pub segments: u64,
+    /// Bytes of segment files.
+    pub segment_bytes: u64,
+    /// Places that cannot be read.
+    pub damaged: u64,
+    /// Whether the last sealing failed; it is tried again by the next [`Store::maintain`].
+    pub sealing_failed: bool,
+}
+
+impl Store {
+    /// Opens the history in `config.dir` and starts the sealing thread. The directory must be locked by the caller.
+    ///
+    /// Damaged segments do not keep it from opening; see [`Store::damage`].
+    ///
+    /// Errors: [`StoreError`] when the directory cannot be used or its manifest is damaged.
+    pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
+        config.validate()?;
+        fs::create_dir_all(&config.dir).map_err(StoreError::io("create directory", &config.dir))?;
+        let manifest = match Manifest::load(&config.dir)? {
+            Some(manifest) => manifest,
+            None => Manifest::new(config.span_ms()),
+        };
+        if manifest.span_ms != config.span_ms() {
+            tracing::warn!(kept_ms = manifest.span_ms, "history keeps the segment span it was made with");
+        }
+        sealer::remove_strays(&config.dir, &manifest)?;
+        let inner = Arc::new(Inner::open(config, &manifest)?);
+        let sealer = Sealer::new(Arc::clone(&inner), manifest);
+        let dir = &inner.config.dir;
+        let thread = thread::Builder::new()
+            .name("history-sealer".to_owned())
+            .spawn(move || sealer.run())
+            .map_err(StoreError::io("start the sealing thread of", dir))?;
+        Ok(Self { handle: Arc::new(Handle { inner, sealer: Mutex::new(Some(thread)) }) })
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.handle.inner
+    }
+
+    /// Returns the first journal offset that is not in sealed segments: replay from here after opening. Records
+    /// before it are not needed any more.
+    pub fn replay_from(&self) -> u64 {
+        self.inner().sealed_offset.load(Ordering::Acquire) + 1
+    }
+
+    /// Takes in the observations of one journal record and appends one outcome for each to `outcomes`.
+    ///
+    /// Offsets ascend; a record that was applied before is not applied again (all its outcomes are duplicates).
+    /// Meant for one thread. Does not wait for sealing, unless sealing fails or lags so far that memory is at its
+    /// bound, four times `head_readings_max`: then until there is room or the store is shut down.
+    pub fn apply(
+        &self,
+        offset: u64,
+        device: DeviceIndex,
+        observations: impl Iterator<Item = Observation>,
+        outcomes: &mut Vec<Outcome>,
+    ) {
+        self.inner().apply(offset, device, observations, outcomes);
+    }
+
+    /// Says that journal records up to `offset` hold nothing for history, so that replay need not see them.
+    pub fn advance(&self, offset: u64) {
+        self.inner().advance(offset);
+    }
+
+    /// Does what is due at `now_ms`, on the store's own thread: seals what a span's end has made complete, deletes
+    /// what is older than retention, merges segments, tries failed sealing again. Meant to be called about every
+    /// second; returns at once.
+    pub fn maintain(&self, now_ms: i64) {
+        self.inner().maintain(now_ms);
+    }
+
+    /// Seals everything in memory and waits until it is on disk.
+    ///
+    /// Errors: [`StoreError::Sealing`], [`StoreError::ShutDown`].
+    pub fn seal(&self) -> Result<(), StoreError> {
+        let inner = self.inner();
+        inner.freeze_now();
+        let mut queue = lock(&inner.queue);
+        queue.failure = None;
+        inner.work.notify_one();
+        loop {
+            if queue.frozen.is_empty() {
+                return Ok(());
+            }
+            if let Some(failure) = &queue.failure {
+                return Err(StoreError::Sealing(failure.clone()));
+            }
+            if queue.stop {
+                return Err(StoreError::ShutDown);
+            }
+            queue = inner.progressed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Returns the newest point of every series, by series.
+    pub fn last(&self) -> Vec<(Series, Point)> {
+        let groups: Vec<_> =
+            self.inner().groups().iter().map(|(number, group)| (*number, Arc::clone(group))).collect();
+        let mut all = Vec::new();
+        for (number, group) in groups {
+            all.extend(read(&group).newest().map(|(lane, property, point)| {
+                let device = DeviceIndex(number * LANES as u32 + lane as u32);
+                (Series { device, property }, point)
+            }));
+        }
+        all.sort_unstable_by_key(|(series, _)| *series);
+        all
+    }
+
+    /// Returns the places that were found to be unreadable since opening, the first thousand.
+    pub fn damage(&self) -> Vec<Damage> {
+        self.inner().sealed.damage()
+    }
+
+    /// Returns numbers about the store.
+    pub fn meters(&self) -> Meters {
+        let inner = self.inner();
+        let view = inner.sealed.view();
+        let queue = lock(&inner.queue);
+        Meters {
+            active_readings: inner.active_readings.load(Ordering::Relaxed) as u64,
+            frozen_readings: queue.frozen_readings as u64,
+            sealed_readings: view.segments().map(|segment| segment.info.readings).sum(),
+            segments: view.segments().count() as u64,
+            segment_bytes: view.segments().map(|segment| segment.info.bytes).sum(),
+            damaged: inner.sealed.damage().len() as u64,
+            sealing_failed: queue.failure.is_some(),
+        }
+    }
+
+    /// Ends the sealing thread, after what it is at. What is in memory stays readable; the journal has it for the
+    /// next start.
+    pub fn shutdown(&self) {
+        self.handle.shutdown();
+    }
+}
+
+impl Handle {
+    fn shutdown(&self) {
+        lock(&self.inner.queue).stop = true;
+        self.inner.work.notify_all();
+        self.inner.progressed.notify_all();
+        let thread = lock(&self.sealer).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("history's sealing thread ended by a panic");
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("dir", &self.inner().config.dir).finish_non_exhaustive()
+    }
+}

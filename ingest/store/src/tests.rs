@@ -1,0 +1,158 @@
+//! Sealing beside applying and reading; the sealing thread is held up by its gate.
+use crate::{History, Outcome, Series, Store, StoreConfig, TimeRange, sealed::lock};
+use ioc_model::{DeviceIndex, Observation, PropertyId, Quality};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+const HEAD_MAX: usize = 100;
+const SERIES: Series = Series { device: DeviceIndex(7), property: PropertyId(3) };
+
+fn config(dir: &std::path::Path) -> StoreConfig {
+    let mut config = StoreConfig::new(dir);
+    (config.segment_span, config.head_readings_max) = (Duration::from_secs(1), HEAD_MAX);
+    config
+}
+
+fn put(store: &Store, offset: u64) -> Outcome {
+    let observation = Observation {
+        property: SERIES.property,
+        ts_ms: offset as i64 * 10,
+        value: offset as f64,
+        quality: Quality::LATE,
+    };
+    let mut outcomes = Vec::new();
+    store.apply(offset, SERIES.device, [observation].into_iter(), &mut outcomes);
+    outcomes[0]
+}
+
+fn count(store: &Store) -> usize {
+    store.raw(SERIES, TimeRange::ALL, usize::MAX).unwrap().len()
+}
+
+#[test]
+fn sealing_holds_up_neither_applying_nor_reading() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(config(dir.path())).unwrap();
+    let gate = Arc::clone(&store.inner().gate);
+    let held = lock(&gate);
+    // Three times what starts sealing: the sealer stands at the gate, and everything goes on.
+    for offset in 1..=3 * HEAD_MAX as u64 {
+        assert_eq!(put(&store, offset), Outcome::Stored);
+    }
+    let meters = store.meters();
+    assert_eq!((meters.frozen_readings, meters.active_readings, meters.segments), (300, 0, 0));
+    assert_eq!(count(&store), 300);
+    assert_eq!(put(&store, 301), Outcome::Stored);
+    assert_eq!(store.replay_from(), 1);
+    drop(held);
+    store.seal().unwrap();
+    let meters = store.meters();
+    assert_eq!((meters.frozen_readings, meters.active_readings, meters.sealed_readings), (0, 0, 301));
+    assert_eq!(count(&store), 301);
+    assert_eq!(store.replay_from(), 302);
+}
+
+#[test]
+fn memory_is_bounded_while_sealing_hangs() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(config(dir.path())).unwrap();
+    let gate = Arc::clone(&store.inner().gate);
+    let held = lock(&gate);
+    let applied = Arc::new(AtomicU64::new(0));
+    let applying = thread::spawn({
+        let (store, applied) = (store.clone(), Arc::clone(&applied));
+        move || {
+            for offset in 1..=1_000 {
+                put(&store, offset);
+                applied.store(offset, Ordering::SeqCst);
+            }
+        }
+    });
+    while applied.load(Ordering::SeqCst) < 4 * HEAD_MAX as u64 {
+        thread::yield_now();
+    }
+    // Meters, reading and maintenance do not wait with the applying thread.
+    store.maintain(0);
+    assert_eq!(store.meters().frozen_readings, 400);
+    assert_eq!(count(&store), 400);
+    assert_eq!(applied.load(Ordering::SeqCst), 400);
+    drop(held);
+    applying.join().unwrap();
+    store.seal().unwrap();
+    assert_eq!(count(&store), 1_000);
+}
+
+#[test]
+fn readers_beside_sealing_and_merging_never_miss_a_reading() {
+    const READINGS: u64 = 6_000;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(config(dir.path())).unwrap();
+    let applied = AtomicU64::new(0);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    let at_least = applied.load(Ordering::SeqCst);
+                    let points = store.raw(SERIES, TimeRange::ALL, usize::MAX).unwrap();
+                    assert!(points.len() as u64 >= at_least);
+                    for (index, point) in points.iter().enumerate() {
+                        assert_eq!((point.ts_ms, point.quality), (index as i64 * 10 + 10, Quality::LATE));
+                    }
+                }
+            });
+        }
+        for offset in 1..=READINGS {
+            put(&store, offset);
+            applied.store(offset, Ordering::SeqCst);
+            if offset % 50 == 0 {
+                store.maintain(offset as i64 * 10);
+            }
+        }
+        store.seal().unwrap();
+        done.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(count(&store) as u64, READINGS);
+    assert_eq!(store.damage(), []);
+}
+
+#[test]
+fn a_failed_sealing_keeps_everything_and_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let history = dir.path().join("history");
+    let store = Store::open(config(&history)).unwrap();
+    put(&store, 1);
+    // Without its directory nothing can be written, whoever runs the test.
+    let away = dir.path().join("away");
+    std::fs::rename(&history, &away).unwrap();
+    assert!(store.seal().is_err());
+    assert!(store.meters().sealing_failed);
+    assert_eq!((count(&store), store.replay_from(), put(&store, 2)), (1, 1, Outcome::Stored));
+    std::fs::rename(&away, &history).unwrap();
+    store.maintain(0);
+    store.seal().unwrap();
+    assert_eq!((count(&store), store.replay_from(), store.meters().sealing_failed), (2, 3, false));
+}
+
+#[test]
+fn the_end_of_a_span_seals_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path());
+    config.seal_delay = Duration::from_millis(200);
+    let store = Store::open(config).unwrap();
+    store.maintain(500);
+    put(&store, 1);
+    store.advance(5);
+    for (now_ms, sealed) in [(900, false), (1_199, false), (1_200, true)] {
+        store.maintain(now_ms);
+        assert_eq!(store.meters().active_readings == 0, sealed, "at {now_ms}");
+    }
+    store.seal().unwrap();
+    assert_eq!(store.replay_from(), 6);
+}

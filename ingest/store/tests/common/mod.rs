@@ -1,0 +1,192 @@
+//! History as it should be, in a map, and the comparison with the store.
+#![allow(dead_code, clippy::unwrap_used, reason = "shared by several test programs, each using a part")]
+use ioc_model::{DeviceIndex, Observation, PropertyId, Quality, catalogue::Averaging};
+use ioc_store::{
+    Aggregate, Bucket, GroupBucket, History, Outcome, Point, Series, Store, StoreConfig, TimeRange,
+};
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+pub(crate) const NO_LIMIT: usize = usize::MAX;
+
+/// One second of event time in a segment, and a head of 40 readings: everything happens soon.
+pub(crate) fn small(dir: &Path) -> StoreConfig {
+    let mut config = StoreConfig::new(dir);
+    config.segment_span = Duration::from_secs(1);
+    config.seal_delay = Duration::ZERO;
+    config.head_readings_max = 40;
+    config
+}
+
+pub(crate) fn series(device: u32, property: u16) -> Series {
+    Series { device: DeviceIndex(device), property: PropertyId(property) }
+}
+
+pub(crate) fn observation(property: u16, ts_ms: i64, value: f64) -> Observation {
+    Observation { property: PropertyId(property), ts_ms, value, quality: Quality::GOOD }
+}
+
+/// Applies one reading.
+pub(crate) fn put(store: &Store, offset: u64, device: u32, property: u16, ts_ms: i64, value: f64) -> Outcome {
+    let mut outcomes = Vec::new();
+    store.apply(
+        offset,
+        DeviceIndex(device),
+        [observation(property, ts_ms, value)].into_iter(),
+        &mut outcomes,
+    );
+    assert_eq!(outcomes.len(), 1);
+    outcomes[0]
+}
+
+/// Every reading that was accepted last.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Oracle {
+    pub(crate) readings: BTreeMap<Series, BTreeMap<i64, Point>>,
+}
+
+impl Oracle {
+    pub(crate) fn apply(&mut self, device: u32, observations: &[Observation]) -> Vec<Outcome> {
+        observations.iter().map(|o| self.apply_one(device, o)).collect()
+    }
+
+    fn apply_one(&mut self, device: u32, o: &Observation) -> Outcome {
+        let point = Point { ts_ms: o.ts_ms, value: o.value, quality: o.quality };
+        let readings = self.readings.entry(series(device, o.property.0)).or_default();
+        match readings.get_mut(&o.ts_ms) {
+            Some(known) if known.value == o.value => Outcome::Duplicate,
+            Some(known) => {
+                *known = point;
+                Outcome::Corrected
+            }
+            None => {
+                readings.insert(o.ts_ms, point);
+                Outcome::Stored
+            }
+        }
+    }
+
+    pub(crate) fn raw(&self, series: Series, range: TimeRange) -> Vec<Point> {
+        let readings = self.readings.get(&series).into_iter().flatten();
+        readings.map(|(_, point)| *point).filter(|point| range.contains(point.ts_ms)).collect()
+    }
+
+    fn last(&self) -> Vec<(Series, Point)> {
+        self.readings.iter().filter_map(|(s, points)| Some((*s, *points.last_key_value()?.1))).collect()
+    }
+
+    /// Combines the readings of devices by interval.
+    fn cells(
+        &self,
+        devices: &[u32],
+        property: u16,
+        range: TimeRange,
+        width: i64,
+        averaging: Averaging,
+    ) -> Vec<Bucket> {
+        let mut by_start: BTreeMap<i64, Vec<Point>> = BTreeMap::new();
+        for device in devices {
+            for point in self.raw(series(*device, property), range) {
+                let start = range.from_ms + (point.ts_ms - range.from_ms) / width * width;
+                by_start.entry(start).or_default().push(point);
+            }
+        }
+        by_start.into_iter().map(|(start_ms, points)| combine(start_ms, &points, averaging)).collect()
+    }
+}
+
+fn combine(start_ms: i64, points: &[Point], averaging: Averaging) -> Bucket {
+    let values = || points.iter().map(|point| point.value);
+    let count = points.len() as f64;
+    let mean = match averaging {
+        Averaging::Linear => values().sum::<f64>() / count,
+        Averaging::Energy => 10.0 * (values().map(|v| 10f64.powf(v / 10.0)).sum::<f64>() / count).log10(),
+    };
+    // The last of equal keys: the device of the highest index.
+    let last = points.iter().max_by_key(|point| point.ts_ms).unwrap().value;
+    let (min, max) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
+    Bucket { start_ms, min, max, mean, last, count: points.len() as u64 }
+}
+
+fn assert_near(found: &Bucket, expected: &Bucket) {
+    let near = (found.mean - expected.mean).abs() <= 1e-9 * expected.mean.abs().max(1.0);
+    assert!(near, "{found:?} is not {expected:?}");
+    assert_eq!(&Bucket { mean: expected.mean, ..*found }, expected);
+}
+
+/// Asks every kind of question about `range` and compares.
+pub(crate) fn compare(
+    store: &Store,
+    oracle: &Oracle,
+    devices: &[u32],
+    properties: u16,
+    range: TimeRange,
+    n: usize,
+) {
+    assert_eq!(store.last(), oracle.last());
+    for property in 0..properties {
+        let averaging = if property == 0 { Averaging::Energy } else { Averaging::Linear };
+        for device in devices {
+            let series = series(*device, property);
+            assert_eq!(store.raw(series, range, NO_LIMIT).unwrap(), oracle.raw(series, range), "{series:?}");
+            let width = ((range.to_ms - range.from_ms) as usize).div_ceil(n).max(1) as i64;
+            let found = store.buckets(series, range, n, averaging).unwrap();
+            let expected = oracle.cells(&[*device], property, range, width, averaging);
+            assert_eq!(found.len(), expected.len());
+            found.iter().zip(&expected).for_each(|(found, expected)| assert_near(found, expected));
+        }
+        compare_groups(store, oracle, devices, property, range, averaging);
+        compare_top(store, oracle, devices, property, range);
+    }
+}
+
+fn compare_groups(
+    store: &Store,
+    oracle: &Oracle,
+    devices: &[u32],
+    property: u16,
+    range: TimeRange,
+    averaging: Averaging,
+) {
+    // Device 0 is in two groups; group 5 has no members that report.
+    let mut members: Vec<_> = devices.iter().map(|d| (DeviceIndex(*d), d % 3 * 10)).collect();
+    members.extend([(DeviceIndex(0), 10), (DeviceIndex(9_999), 5)]);
+    let found = store.groups(&members, PropertyId(property), range, 700, averaging).unwrap();
+    let mut expected = Vec::new();
+    for group in [0, 5, 10, 20] {
+        let mut of_group: Vec<u32> = members.iter().filter(|(_, g)| *g == group).map(|(d, _)| d.0).collect();
+        of_group.sort_unstable();
+        let cells = oracle.cells(&of_group, property, range, 700, averaging);
+        expected.extend(cells.into_iter().map(|bucket| GroupBucket { group, bucket }));
+    }
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().zip(&expected) {
+        assert_eq!(found.group, expected.group);
+        assert_near(&found.bucket, &expected.bucket);
+    }
+}
+
+fn compare_top(store: &Store, oracle: &Oracle, devices: &[u32], property: u16, range: TimeRange) {
+    let all: Vec<_> = devices.iter().rev().map(|d| DeviceIndex(*d)).collect();
+    type Value = fn(&Bucket) -> f64;
+    let aggregates: [(Aggregate, Value); 5] = [
+        (Aggregate::Min, |b| b.min),
+        (Aggregate::Max, |b| b.max),
+        (Aggregate::Mean(Averaging::Linear), |b| b.mean),
+        (Aggregate::Last, |b| b.last),
+        (Aggregate::Count, |b| b.count as f64),
+    ];
+    for (by, value) in aggregates {
+        let found = store.top(&all, PropertyId(property), range, by, 5).unwrap();
+        let mut expected: Vec<(DeviceIndex, f64)> = devices
+            .iter()
+            .filter_map(|device| {
+                let points = oracle.raw(series(*device, property), range);
+                let bucket = (!points.is_empty()).then(|| combine(0, &points, Averaging::Linear))?;
+                Some((DeviceIndex(*device), value(&bucket)))
+            })
+            .collect();
+        expected.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        expected.truncate(5);
+        assert_eq!(found, expected, "{by:?}");
+    }
+}

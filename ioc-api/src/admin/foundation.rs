@@ -1,0 +1,156 @@
+//! What the running server and the command line both stand on: catalogue, city, records, registry, identities.
+use crate::{
+    config::{Config, Display},
+    data_dir::{DataDir, DataDirError},
+    defaults,
+    identity::{Grants, Identity, IdentityError},
+    records::{Records, RecordsError, SqliteRecords},
+};
+use ioc_ingest::{City, Registry, RegistryError, Wards};
+use ioc_model::Catalogue;
+use std::{path::Path, sync::Arc};
+
+const CITY_FILE: &str = "city.toml";
+const AREAS_FILE: &str = "areas.geojson";
+const CATALOGUE_FILE: &str = "catalogue/catalogue.toml";
+
+/// What server and command line both stand on; cheap to clone.
+#[derive(Clone)]
+pub struct Foundation {
+    /// Properties and kinds.
+    pub catalogue: Arc<Catalogue>,
+    /// The city and its areas.
+    pub city: Arc<CityFiles>,
+    /// People, registry rows, projections, audit.
+    pub records: Records,
+    /// Devices.
+    pub registry: Registry,
+    /// People and screens.
+    pub identity: Arc<Identity>,
+    /// MQTT credentials.
+    pub grants: Arc<Grants>,
+}
+
+/// A city and its areas.
+#[derive(Debug)]
+pub struct CityFiles {
+    /// From `city.toml`.
+    pub city: City,
+    /// Content of `areas.geojson`.
+    pub areas: String,
+    /// The wards among the areas.
+    pub wards: Arc<Wards>,
+}
+
+/// Something that everything else stands on cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FoundationError {
+    /// A file of the city, or the catalogue.
+    #[error("{file}: {problem}")]
+    File {
+        /// Its name.
+        file: String,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+    /// No such city.
+    #[error(
+        "city {name:?} is neither built in nor a directory with {CITY_FILE} and {AREAS_FILE}; write \"hue\" or such a directory"
+    )]
+    NoCity {
+        /// As configured.
+        name: String,
+    },
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The records.
+    #[error("the records cannot be opened")]
+    Records(#[from] RecordsError),
+    /// People.
+    #[error("the identities cannot be loaded")]
+    Identity(#[from] IdentityError),
+    /// Devices.
+    #[error("the registry cannot be loaded")]
+    Registry(#[from] RegistryError),
+}
+
+/// Reads the catalogue that is compiled in.
+///
+/// Errors: none in a binary whose tests passed.
+pub fn catalogue() -> Result<Catalogue, FoundationError> {
+    let text = defaults::text(CATALOGUE_FILE).unwrap_or_default();
+    Catalogue::from_toml(text).map_err(|error| FoundationError::File {
+        file: CATALOGUE_FILE.to_owned(),
+        problem: error.to_string(),
+    })
+}
+
+impl CityFiles {
+    /// Reads the city `name`: built in, or a directory.
+    ///
+    /// Errors: [`FoundationError`] names the file and what would be right.
+    pub fn load(name: &str, catalogue: &Catalogue) -> Result<Self, FoundationError> {
+        let (city_file, city_text) = read(name, CITY_FILE)?;
+        let (areas_file, areas) = read(name, AREAS_FILE)?;
+        let city = City::from_toml(&city_text, catalogue)
+            .map_err(|error| FoundationError::File { file: city_file, problem: error.to_string() })?;
+        let wards = Wards::from_geojson(&areas)
+            .map_err(|error| FoundationError::File { file: areas_file, problem: error.to_string() })?;
+        Ok(Self { city, areas, wards: Arc::new(wards) })
+    }
+
+    /// Puts the configured name of the operations center in place of the city's own.
+    fn with_title(mut self, display: &Display) -> Self {
+        let title = &mut self.city.title;
+        title.vi = display.title_vi.clone().unwrap_or_else(|| title.vi.clone());
+        title.en = display.title_en.clone().unwrap_or_else(|| title.en.clone());
+        self
+    }
+}
+
+/// Returns name and text of a file of a city.
+fn read(city: &str, file: &str) -> Result<(String, String), FoundationError> {
+    let built_in = format!("cities/{city}/{file}");
+    if let Some(text) = defaults::text(&built_in) {
+        return Ok((built_in, text.to_owned()));
+    }
+    let directory = Path::new(city);
+    if !directory.is_dir() {
+        return Err(FoundationError::NoCity { name: city.to_owned() });
+    }
+    let path = directory.join(file);
+    let name = path.display().to_string();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok((name, text)),
+        Err(error) => Err(FoundationError::File {
+            file: name,
+            problem: format!("cannot be read: {error}; a city needs it"),
+        }),
+    }
+}
+
+impl Foundation {
+    /// Opens the records of `data` and loads everything that is kept in memory. Blocks on the disk.
+    ///
+    /// Errors: [`FoundationError`] says what is wrong and what would be right.
+    pub fn open(data: &DataDir, config: &Config, now_ms: i64) -> Result<Self, FoundationError> {
+        let catalogue = Arc::new(catalogue()?);
+        let city = Arc::new(CityFiles::load(&config.city, &catalogue)?.with_title(&config.display));
+        let key = data.secret_key()?;
+        let records: Records = Arc::new(SqliteRecords::open(&data.records())?);
+        let registry = Registry::new(Arc::clone(&catalogue), Arc::clone(&city.wards));
+        let devices = records.devices()?.into_iter().map(|row| row.into_device());
+        registry.load(devices.collect())?;
+        let grants = Grants::new(key, Arc::new(registry.clone()), &records.credentials()?);
+        let identity = Identity::open(Arc::clone(&records), config.http.session_ttl.0, now_ms)?;
+        Ok(Self {
+            catalogue,
+            city,
+            records,
+            registry,
+            identity: Arc::new(identity),
+            grants: Arc::new(grants),
+        })
+    }
+}

@@ -1,0 +1,221 @@
+use super::*;
+use crate::{
+    admin::{AdminError, CityFiles, bind, execute},
+    config::Config,
+    data_dir::DataDir,
+    identity::Role,
+};
+use ioc_broker::Access;
+use ioc_ingest::{Parent, ParentKind};
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::PermissionsExt,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+fn device(id: &str) -> NewDevice {
+    NewDevice {
+        id: id.parse().unwrap(),
+        domain: Domain::Environment,
+        kind: "water-level".to_owned(),
+        lat: 16.456,
+        lon: 107.559,
+        parent: None,
+        labels: BTreeMap::from([("river".to_owned(), "huong".to_owned())]),
+    }
+}
+
+fn config(dir: &tempfile::TempDir) -> Config {
+    Config { data_dir: dir.path().join("data"), ..Config::default() }
+}
+
+fn operations(data: &DataDir) -> Operations {
+    let foundation = Foundation::open(data, &Config::default(), 0).unwrap();
+    Operations::new(foundation, Box::new(|| {}))
+}
+
+#[test]
+fn a_device_is_registered_with_a_token_that_works_and_survives() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = DataDir::open(dir.path()).unwrap();
+    let changes = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&changes);
+    let foundation = Foundation::open(&data, &Config::default(), 0).unwrap();
+    let counted = Box::new(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+    });
+    let operations = Operations::new(foundation, counted);
+    let added = operations.add_device(device("WL-1"), "cli:root", 5).unwrap();
+    assert_eq!(changes.load(Ordering::Relaxed), 1);
+    assert_eq!(added.token.len(), 43);
+    assert!(added.device.ward.is_some(), "Kim Long lies in a ward");
+    drop(operations);
+
+    let foundation = Foundation::open(&data, &Config::default(), 9).unwrap();
+    assert_eq!(foundation.registry.devices().by_id("WL-1").map(|d| Device::clone(d)), Some(added.device));
+    assert!(foundation.grants.authenticate("WL-1", added.token.as_bytes()).is_ok());
+    let entry = foundation.records.audit(None, 1).unwrap().remove(0);
+    assert_eq!(
+        (&*entry.actor, &*entry.action, &*entry.object, entry.at),
+        ("cli:root", "device.add", "WL-1", 5)
+    );
+    assert!(!entry.detail.contains(&added.token));
+}
+
+#[test]
+fn what_is_refused_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = DataDir::open(dir.path()).unwrap();
+    let operations = operations(&data);
+    let gateway =
+        NewCredential { id: "GW-1".parse().unwrap(), kind: CredentialKind::Gateway, devices: vec![] };
+    operations.add_credential(gateway, "x", 0).unwrap();
+    let cases = [
+        (NewDevice { kind: "barometer".to_owned(), ..device("WL-1") }, "barometer"),
+        (NewDevice { domain: Domain::Parking, ..device("WL-1") }, "parking"),
+        (NewDevice { lat: 107.5, lon: 16.4, ..device("WL-1") }, "exchanged"),
+        (device("GW-1"), "credential \"GW-1\" already exists"),
+    ];
+    for (device, expected) in cases {
+        let error = operations.add_device(device, "x", 0).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    assert!(operations.foundation.registry.devices().is_empty());
+    assert!(operations.foundation.records.devices().unwrap().is_empty());
+}
+
+#[test]
+fn rotating_ends_the_old_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let operations = operations(&DataDir::open(dir.path()).unwrap());
+    let added = operations.add_device(device("WL-1"), "x", 0).unwrap();
+    let grants = &operations.foundation.grants;
+    let principal = grants.authenticate("WL-1", added.token.as_bytes()).unwrap();
+    let rotated = operations.rotate(&"WL-1".parse().unwrap(), "x", 1).unwrap();
+    assert!(!grants.still_valid(&principal));
+    assert!(grants.authenticate("WL-1", added.token.as_bytes()).is_err());
+    assert!(grants.authenticate("WL-1", rotated.token.as_bytes()).is_ok());
+    let error = operations.rotate(&"WL-2".parse().unwrap(), "x", 1).unwrap_err().to_string();
+    assert_eq!(error, "there is no credential \"WL-2\"");
+}
+
+#[test]
+fn a_gateway_speaks_for_its_devices_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let operations = operations(&DataDir::open(dir.path()).unwrap());
+    let parent = Some(Parent { kind: ParentKind::Gateway, id: "GW-1".parse().unwrap() });
+    let labels = BTreeMap::from([("gateway".to_owned(), "GW-1".to_owned())]);
+    let devices = [
+        NewDevice { parent, ..device("WL-1") },
+        NewDevice { labels, ..device("WL-2") },
+        device("WL-3"),
+        device("WL-4"),
+    ];
+    devices.into_iter().for_each(|device| drop(operations.add_device(device, "x", 0).unwrap()));
+    let id: DeviceId = "GW-1".parse().unwrap();
+    let gateway = NewCredential { id, kind: CredentialKind::Gateway, devices: vec!["WL-3".parse().unwrap()] };
+    let token = operations.add_credential(gateway, "x", 0).unwrap().token;
+    let grants = &operations.foundation.grants;
+    let principal = grants.authenticate("GW-1", token.as_bytes()).unwrap();
+    let spoken: Vec<_> = ["WL-1", "WL-2", "WL-3", "WL-4"].map(|id| grants.speaks_for(&principal, id)).into();
+    assert_eq!(spoken, [true, true, true, false]);
+}
+
+#[test]
+fn credentials_are_only_for_what_exists() {
+    let dir = tempfile::tempdir().unwrap();
+    let operations = operations(&DataDir::open(dir.path()).unwrap());
+    let unknown: DeviceId = "WL-9".parse().unwrap();
+    let make = |kind, devices: &[&DeviceId]| {
+        let devices = devices.iter().copied().cloned().collect();
+        operations.add_credential(NewCredential { id: "WL-9".parse().unwrap(), kind, devices }, "x", 0)
+    };
+    assert!(matches!(make(CredentialKind::Device, &[]), Err(OperationError::UnknownDevice(_))));
+    assert!(matches!(make(CredentialKind::Gateway, &[&unknown]), Err(OperationError::UnknownDevice(_))));
+    operations.add_device(device("WL-1"), "x", 0).unwrap();
+    let known: DeviceId = "WL-1".parse().unwrap();
+    assert!(matches!(make(CredentialKind::App, &[&known]), Err(OperationError::NotAGateway(_))));
+    assert!(make(CredentialKind::App, &[]).is_ok());
+}
+
+#[test]
+fn a_simulated_city_is_registered_once_and_knows_its_tokens_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = DataDir::open(dir.path()).unwrap();
+    let credential =
+        |id: &str| NewCredential { id: id.parse().unwrap(), kind: CredentialKind::Device, devices: vec![] };
+    let start = |now_ms| {
+        let operations = operations(&data);
+        let devices = vec![device("WL-1"), device("WL-2")];
+        let tokens =
+            operations.simulate(devices, vec![credential("WL-1"), credential("WL-2")], now_ms).unwrap();
+        let grants = &operations.foundation.grants;
+        assert!(tokens.iter().all(|(id, token)| grants.authenticate(id, token.as_bytes()).is_ok()));
+        (tokens, operations.foundation.records.audit(None, 9).unwrap().len())
+    };
+    let (tokens, entries) = start(1);
+    assert_eq!((tokens.len(), entries), (2, 1));
+    assert_eq!(start(2), (tokens, 1));
+}
+
+#[test]
+fn the_configured_title_stands_on_screen_and_the_records_are_private() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = DataDir::open(dir.path()).unwrap();
+    let mut config = Config::default();
+    config.display.title_vi = Some("Trung tâm điều hành Huế".to_owned());
+    let foundation = Foundation::open(&data, &config, 0).unwrap();
+    let built_in = CityFiles::load("hue", &foundation.catalogue).unwrap().city.title;
+    let title = &foundation.city.city.title;
+    assert_eq!((title.vi.as_str(), &title.en), ("Trung tâm điều hành Huế", &built_in.en));
+    for file in ["records.sqlite", "records.sqlite-wal"] {
+        let mode = std::fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn commands_work_without_a_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(&dir);
+    assert!(matches!(execute(&config, &Request::UserList), Err(AdminError::NoDataDir(_))));
+    let add = Request::UserAdd {
+        name: "mai".to_owned(),
+        role: Role::Admin,
+        domains: vec![],
+        wards: vec![],
+        password: None,
+    };
+    let Reply::UserAdded(added) = execute(&config, &add).unwrap() else { panic!() };
+    assert_eq!(added.password.map(|password| password.len()), Some(20));
+    let Reply::Users(users) = execute(&config, &Request::UserList).unwrap() else { panic!() };
+    assert_eq!(users.items.len(), 1);
+    let error = execute(&config, &add).unwrap_err();
+    assert!(!error.is_refusal_to_start());
+    assert_eq!(error.to_string(), "user \"mai\" already exists; choose another name");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_reach_a_running_server_and_count_at_once() {
+    // Longer than a socket address holds.
+    let dir = tempfile::Builder::new().prefix(&"long".repeat(25)).tempdir().unwrap();
+    let config = config(&dir);
+    let data = DataDir::open(&config.data_dir).unwrap();
+    let operations = Arc::new(operations(&data));
+    let socket = bind(&data.admin_socket()).unwrap();
+    let server = tokio::spawn(socket.serve(Arc::clone(&operations)));
+    let asked = config.clone();
+    let reply = tokio::task::spawn_blocking(move || {
+        let added = execute(&asked, &Request::DeviceAdd(device("WL-1")));
+        let again = execute(&asked, &Request::DeviceAdd(device("WL-1"))).unwrap_err();
+        (added, again)
+    });
+    let (Ok(Reply::DeviceAdded(added)), again) = reply.await.unwrap() else { panic!() };
+    assert!(matches!(&again, AdminError::Refused(why) if why.contains("WL-1 is taken")), "{again}");
+    assert!(operations.foundation.grants.authenticate("WL-1", added.token.as_bytes()).is_ok());
+    let actor = operations.foundation.records.audit(None, 1).unwrap().remove(0).actor;
+    assert_eq!(actor, format!("cli:{}", crate::admin::current_unix_user()));
+    server.abort();
+    let _ = server.await;
+    assert!(!data.admin_socket().exists());
+}

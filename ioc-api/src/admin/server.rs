@@ -1,0 +1,126 @@
+//! The admin socket of a running server. Who may open it is the file's mode: the server's own user and root.
+use super::{
+    Operations,
+    protocol::{Answer, REQUEST_LEN_MAX, Request, chain},
+    unix_user,
+};
+use crate::clock::now_ms;
+use std::{
+    fs::{self, File, Permissions},
+    io,
+    os::{fd::AsRawFd, unix::fs::PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+    time::timeout,
+};
+
+/// Commands at the same time; a further one waits for its turn.
+const COMMANDS_MAX: usize = 8;
+/// How long a client may take to say what it wants, and to take the answer.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest path that a socket address holds, on every Unix.
+const SOCKET_PATH_LEN_MAX: usize = 100;
+
+/// The bound socket; the file goes when it is dropped.
+pub struct AdminSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+/// A path that fits a socket address; `via` must stay open while it is used.
+pub(super) struct ShortPath {
+    pub(super) path: PathBuf,
+    _via: Option<File>,
+}
+
+/// Finds a short way to a path that is too long for a socket address: through an open directory.
+pub(super) fn short_path(path: &Path) -> io::Result<ShortPath> {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return Ok(ShortPath { path: path.to_owned(), _via: None });
+    };
+    if path.as_os_str().len() <= SOCKET_PATH_LEN_MAX {
+        return Ok(ShortPath { path: path.to_owned(), _via: None });
+    }
+    let via = File::open(directory)?;
+    let path = Path::new("/proc/self/fd").join(via.as_raw_fd().to_string()).join(name);
+    Ok(ShortPath { path, _via: Some(via) })
+}
+
+/// Binds the socket at `path`, readable for this user alone. The caller holds the directory's lock, so a file
+/// that is there already was left by a server that is no more. Must be called within a tokio runtime.
+///
+/// Errors: what the operating system says.
+pub fn bind(path: &Path) -> io::Result<AdminSocket> {
+    let new = path.with_extension("new");
+    for stale in [path, &new] {
+        match fs::remove_file(stale) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    let short = short_path(&new)?;
+    let listener = UnixListener::bind(&short.path)?;
+    // Nobody finds the socket before its mode is right.
+    fs::set_permissions(&new, Permissions::from_mode(0o600))?;
+    fs::rename(&new, path)?;
+    Ok(AdminSocket { listener, path: path.to_owned() })
+}
+
+impl AdminSocket {
+    /// Answers commands until the task is dropped.
+    pub async fn serve(self, operations: Arc<Operations>) {
+        let turns = Arc::new(Semaphore::new(COMMANDS_MAX));
+        loop {
+            let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let operations = Arc::clone(&operations);
+                    tokio::spawn(async move {
+                        if let Err(error) = answer(stream, operations).await {
+                            tracing::warn!(%error, "a command on the admin socket was cut off");
+                        }
+                        drop(turn);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the admin socket cannot accept");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for AdminSocket {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+async fn answer(stream: UnixStream, operations: Arc<Operations>) -> io::Result<()> {
+    let actor = format!("cli:{}", unix_user(stream.peer_cred()?.uid()));
+    let (reader, mut writer) = stream.into_split();
+    let mut line = String::new();
+    let mut reader = BufReader::new(reader.take(REQUEST_LEN_MAX));
+    timeout(CLIENT_TIMEOUT, reader.read_line(&mut line)).await??;
+    let answer = match serde_json::from_str::<Request>(&line) {
+        Ok(request) => {
+            let work = move || Answer::from(operations.run(request, &actor, now_ms()));
+            tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+        }
+        Err(error) => Answer::Refused(format!(
+            "the running server does not know this command ({}); it is another version than this program",
+            chain(&error)
+        )),
+    };
+    let mut text = serde_json::to_vec(&answer)?;
+    text.push(b'\n');
+    timeout(CLIENT_TIMEOUT, writer.write_all(&text)).await??;
+    writer.shutdown().await
+}

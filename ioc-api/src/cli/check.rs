@@ -1,0 +1,194 @@
+//! `ioc check` and `ioc rules check`: what a start would refuse, found without starting.
+use super::{Failure, print};
+use crate::{
+    admin::{CityFiles, catalogue},
+    config::{Config, Place, Problem, Problems},
+    defaults, kpis, launch,
+    rule_desk::RuleSource,
+};
+use firmware_sim::Scenario;
+use ioc_model::Catalogue;
+use ioc_rules::{RuleFile, RuleSet};
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+/// One problem for `--json`.
+#[derive(Debug, Serialize)]
+struct Found {
+    file: String,
+    line: Option<usize>,
+    column: Option<usize>,
+    message: String,
+    help: Option<String>,
+}
+
+/// What was checked, and what is wrong with it.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    ok: bool,
+    files: usize,
+    rules: usize,
+    problems: Vec<Found>,
+}
+
+/// Checks the configuration and every file that it names.
+pub(super) fn everything(config: Result<Config, Problems>, json: bool) -> Result<(), Failure> {
+    let config = match config {
+        Ok(config) => config,
+        Err(problems) => return Err(refuse(problems, json)),
+    };
+    let mut checked = Checked { json, ..Checked::default() };
+    match catalogue() {
+        Ok(catalogue) => checked.files(&config, &catalogue),
+        Err(error) => checked.file("catalogue", None, &error.to_string()),
+    }
+    checked.finish()
+}
+
+/// Checks rule files.
+pub(super) fn rules(config: &Config, dirs: Vec<PathBuf>, json: bool) -> Result<(), Failure> {
+    let source = match dirs.is_empty() {
+        true => launch::rule_source(config),
+        false => RuleSource::Directories(dirs),
+    };
+    let catalogue = catalogue().map_err(|error| Failure::failed(&error))?;
+    let mut checked = Checked { json, ..Checked::default() };
+    checked.rules(&source, &catalogue);
+    checked.finish()
+}
+
+/// Prints the problems of the configuration with the lines that they are about.
+fn refuse(problems: Problems, json: bool) -> Failure {
+    let Problems { problems, source } = problems;
+    if !json {
+        problems.iter().for_each(|problem| print::problem(problem, source.as_ref()));
+        return Failure::RefusedSaid;
+    }
+    let found = |problem: Problem| {
+        let (line, column) = match &problem.place {
+            Place::File { line, column, .. } => (Some(*line), Some(*column)),
+            _ => (None, None),
+        };
+        let file = match &problem.place {
+            Place::File { path, .. } => path.clone(),
+            place => place.to_string(),
+        };
+        Found { file, line, column, message: problem.message, help: Some(problem.help) }
+    };
+    let problems = problems.into_iter().map(found).collect();
+    match print::json(&Report { ok: false, files: 1, rules: 0, problems }) {
+        Ok(()) => Failure::RefusedSaid,
+        Err(error) => error.into(),
+    }
+}
+
+#[derive(Default)]
+struct Checked {
+    json: bool,
+    report: Report,
+}
+
+impl Checked {
+    fn files(&mut self, config: &Config, catalogue: &Catalogue) {
+        self.report.files += 2;
+        if let Err(error) = CityFiles::load(&config.city, catalogue) {
+            self.file(&config.city, None, &error.to_string());
+        }
+        self.rules(&launch::rule_source(config), catalogue);
+        self.kpis(config.display.kpis.as_deref(), catalogue);
+        self.scenario(&config.demo.scenario);
+        for path in [&config.mqtt.tls.certificate, &config.mqtt.tls.key].into_iter().flatten() {
+            self.report.files += 1;
+            if let Err(error) = std::fs::File::open(path) {
+                self.file(&path.display().to_string(), None, &format!("cannot be read: {error}"));
+            }
+        }
+    }
+
+    fn rules(&mut self, source: &RuleSource, catalogue: &Catalogue) {
+        let files = match source.read() {
+            Ok(files) => files,
+            Err(error) => return self.file("rules", None, &error.to_string()),
+        };
+        self.report.files += files.len();
+        match RuleSet::load(&files, catalogue) {
+            Ok(rules) => self.report.rules = rules.rules().len(),
+            Err(errors) => errors.iter().for_each(|error| self.rule(error, &files)),
+        }
+    }
+
+    fn rule(&mut self, error: &ioc_rules::RuleError, files: &[RuleFile]) {
+        if !self.json {
+            let file = files.iter().find(|file| file.path == error.file);
+            print::rule_error(error, file.map(|file| file.text.as_str()));
+        }
+        self.report.problems.push(Found {
+            file: error.file.clone(),
+            line: Some(error.line as usize),
+            column: Some(error.column as usize),
+            message: error.message.clone(),
+            help: error.help.clone(),
+        });
+    }
+
+    fn kpis(&mut self, path: Option<&Path>, catalogue: &Catalogue) {
+        self.report.files += 1;
+        let (name, text) = match path {
+            None => ("kpis.toml".to_owned(), Ok(defaults::text("kpis.toml").unwrap_or_default().to_owned())),
+            Some(path) => (path.display().to_string(), std::fs::read_to_string(path)),
+        };
+        match text {
+            Err(error) => self.file(&name, None, &format!("cannot be read: {error}")),
+            Ok(text) => {
+                for error in kpis::parse(&text, catalogue).err().unwrap_or_default() {
+                    self.file(&name, Some((error.line, error.column)), &error.message);
+                }
+            }
+        }
+    }
+
+    fn scenario(&mut self, path: &Path) {
+        self.report.files += 1;
+        let name = path.display().to_string();
+        let problem = match Scenario::built_in(&name) {
+            Some(scenario) => scenario.err().map(|error| error.to_string()),
+            None => match std::fs::read_to_string(path) {
+                Ok(text) => Scenario::from_toml(&name, &text).err().map(|error| error.to_string()),
+                Err(error) => {
+                    let known: Vec<&str> = firmware_sim::BUILT_IN.iter().map(|(name, _)| *name).collect();
+                    Some(format!("cannot be read: {error}; write {} or a scenario file", known.join(", ")))
+                }
+            },
+        };
+        if let Some(problem) = problem {
+            self.file(&name, None, &problem);
+        }
+    }
+
+    fn file(&mut self, file: &str, at: Option<(usize, usize)>, message: &str) {
+        if !self.json {
+            let at = at.map_or_else(String::new, |(line, column)| format!(":{line}:{column}"));
+            let place = if message.starts_with(file) { String::new() } else { format!("{file}{at}: ") };
+            print::error_line(&format!("{place}{message}"));
+        }
+        let (line, column) = (at.map(|at| at.0), at.map(|at| at.1));
+        let (file, message) = (file.to_owned(), message.to_owned());
+        self.report.problems.push(Found { file, line, column, message, help: None });
+    }
+
+    fn finish(mut self) -> Result<(), Failure> {
+        self.report.ok = self.report.problems.is_empty();
+        if self.json {
+            print::json(&self.report)?;
+        } else if self.report.ok {
+            print::line(&format!(
+                "{} rules in order; {} files checked",
+                self.report.rules, self.report.files
+            ))?;
+        }
+        match self.report.ok {
+            true => Ok(()),
+            false => Err(Failure::Said),
+        }
+    }
+}

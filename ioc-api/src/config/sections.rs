@@ -1,0 +1,262 @@
+//! The sections of the configuration, their defaults and their meaning. `configs/ioc.toml` is the same in TOML.
+use super::units::{Listen, Size, Span};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Where everything that must survive a restart is kept.
+    pub data_dir: PathBuf,
+    /// `hue` (built in), or a directory with `city.toml` and `areas.geojson`.
+    pub city: String,
+    /// The web server.
+    pub http: Http,
+    /// The device edge.
+    pub mqtt: Mqtt,
+    /// The journal: what a PUBACK stands for.
+    pub journal: Journal,
+    /// History.
+    pub store: Store,
+    /// Alert rules.
+    pub rules: Rules,
+    /// Decoding and checking of device messages.
+    pub ingest: Ingest,
+    /// What the wall and the console show.
+    pub display: Display,
+    /// Quarantine, alert records and the audit trail.
+    pub records: Records,
+    /// The simulated city of `ioc demo`.
+    pub demo: Demo,
+}
+
+/// The web server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Http {
+    /// Where console, wall and API are served.
+    pub listen: Listen,
+    /// How long a sign-in lasts.
+    pub session_ttl: Span,
+    /// Largest request body.
+    pub body_max: Size,
+    /// Most live-stream clients at once.
+    pub stream_clients_max: u32,
+    /// Marks the session cookie `Secure` although we speak plain HTTP ourselves: behind a TLS proxy.
+    pub behind_tls: bool,
+}
+
+/// The device edge.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mqtt {
+    /// Threads that serve connections; 0 = one per core.
+    pub reactors: u32,
+    /// Plain MQTT.
+    pub tcp: Tcp,
+    /// MQTT over TLS.
+    pub tls: Tls,
+    /// What one sender may cost the others.
+    pub limits: Limits,
+}
+
+/// Plain MQTT.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tcp {
+    /// Where to listen.
+    pub listen: Listen,
+}
+
+/// MQTT over TLS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Tls {
+    /// Where to listen, once there is a certificate; the demo makes its own.
+    pub listen: Listen,
+    /// PEM file with the certificate chain.
+    pub certificate: Option<PathBuf>,
+    /// PEM file with the private key.
+    pub key: Option<PathBuf>,
+}
+
+/// What one sender may cost the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Largest MQTT packet; a larger one closes its connection.
+    pub packet_max: Size,
+    /// Most connections at once.
+    pub connections_max: u32,
+    /// Most connections from one address.
+    pub connections_per_address_max: u32,
+    /// Most connections that have not signed in yet; the oldest of them makes room for the newest.
+    pub unauthenticated_max: u32,
+    /// How long a connection may take to send CONNECT.
+    pub connect_timeout: Span,
+    /// How long a client may refuse to read what is due to it.
+    pub write_timeout: Span,
+    /// Messages per second of one credential before reading slows; 0 = unlimited.
+    pub device_rate: u32,
+    /// Messages that may come at once before that.
+    pub device_burst: u32,
+    /// Most subscriptions of one session.
+    pub subscriptions_max: u32,
+    /// Publishes on foreign topics before the connection is closed.
+    pub foreign_topics_max: u32,
+}
+
+/// The journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Journal {
+    /// A segment is sealed at this size.
+    pub segment: Size,
+    /// A segment is sealed at this age.
+    pub segment_age: Span,
+    /// Most bytes waiting for the disk; when full, devices are no longer read.
+    pub pending_max: Size,
+    /// Committed batches kept in memory for those who follow closely.
+    pub ring_max: Size,
+    /// What is kept on disk after everyone has read it: how far back `after` can resume.
+    pub keep: Size,
+}
+
+/// History.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Store {
+    /// How long readings are kept.
+    pub retention: Span,
+    /// How much event time one sealed segment covers.
+    pub segment_span: Span,
+}
+
+/// Alert rules.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rules {
+    /// Directories with rule files, watched for changes.
+    pub dirs: Vec<PathBuf>,
+    /// Threads that evaluate; 0 = one per core.
+    pub shards: u32,
+    /// Batches waiting for a shard before its follower reads from the files instead.
+    pub queue_batches: u32,
+}
+
+/// Decoding and checking.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Ingest {
+    /// How far ahead of our clock an event time may be.
+    pub future_max: Span,
+    /// Older than this on arrival: for history and windows only, never for starting an alarm.
+    pub late_after: Span,
+    /// Most values in one message.
+    pub values_max: u32,
+}
+
+/// What the wall and the console show.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Display {
+    /// File with the city's KPIs instead of the built-in ones.
+    pub kpis: Option<PathBuf>,
+    /// Name of the operations center on screen, instead of the city's own.
+    pub title_vi: Option<String>,
+    /// The same in English.
+    pub title_en: Option<String>,
+}
+
+/// Bounds of what the records keep.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Records {
+    /// How long closed alerts and their transitions are listed.
+    pub alerts_keep: Span,
+    /// Most rejected messages kept for inspection; the oldest go.
+    pub quarantine_rows_max: u32,
+    /// How long the audit trail is kept.
+    pub audit_keep: Span,
+}
+
+/// The simulated city.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Demo {
+    /// How many devices.
+    pub devices: u32,
+    /// The same seed makes the same city.
+    pub seed: u64,
+    /// `normal-day`, `flood-2025-10`, or a scenario file.
+    pub scenario: PathBuf,
+}
+
+const MIB: u64 = 1 << 20;
+const DAY_S: u64 = 86_400;
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "data/main".into(),
+            city: "hue".to_owned(),
+            http: Http::default(),
+            mqtt: Mqtt::default(),
+            journal: Journal::default(),
+            store: Store { retention: Span::from_secs(365 * DAY_S), segment_span: Span::from_secs(7200) },
+            rules: Rules { dirs: vec!["configs/rules".into()], shards: 0, queue_batches: 64 },
+            ingest: Ingest {
+                future_max: Span::from_secs(300),
+                late_after: Span::from_secs(120),
+                values_max: 10_000,
+            },
+            display: Display { kpis: None, title_vi: None, title_en: None },
+            records: Records {
+                alerts_keep: Span::from_secs(90 * DAY_S),
+                quarantine_rows_max: 10_000,
+                audit_keep: Span::from_secs(730 * DAY_S),
+            },
+            demo: Demo { devices: 2000, seed: 1, scenario: "normal-day".into() },
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: Listen::every(8080),
+            session_ttl: Span::from_secs(12 * 3600),
+            body_max: Size(MIB),
+            stream_clients_max: 1000,
+            behind_tls: false,
+        }
+    }
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            reactors: 0,
+            tcp: Tcp { listen: Listen::every(1883) },
+            tls: Tls { listen: Listen::every(8883), certificate: None, key: None },
+            limits: Limits::default(),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            packet_max: Size(256 * 1024),
+            connections_max: 50_000,
+            connections_per_address_max: 4096,
+            unauthenticated_max: 4096,
+            connect_timeout: Span::from_secs(10),
+            write_timeout: Span::from_secs(20),
+            device_rate: 100,
+            device_burst: 1000,
+            subscriptions_max: 64,
+            foreign_topics_max: 10,
+        }
+    }
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            segment: Size(64 * MIB),
+            segment_age: Span::from_secs(3600),
+            pending_max: Size(8 * MIB),
+            ring_max: Size(32 * MIB),
+            keep: Size(1024 * MIB),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What types cannot say about a configuration.
+use super::sections::Config;
+
+/// A value that cannot work.
+pub(super) struct Invalid {
+    pub(super) key: &'static str,
+    pub(super) message: String,
+    pub(super) help: String,
+}
+
+/// Checks `config` and returns everything that is wrong with it.
+pub(super) fn validate(config: &Config) -> Vec<Invalid> {
+    let mut wrong = Wrong(Vec::new());
+    check_edge(config, &mut wrong);
+    check_disk(config, &mut wrong);
+    check_rest(config, &mut wrong);
+    wrong.0
+}
+
+struct Wrong(Vec<Invalid>);
+
+impl Wrong {
+    fn add(&mut self, key: &'static str, message: impl Into<String>, help: impl Into<String>) {
+        self.0.push(Invalid { key, message: message.into(), help: help.into() });
+    }
+
+    fn at_least(&mut self, key: &'static str, value: u64, min: u64) {
+        if value < min {
+            self.add(key, format!("{key} is {value}"), format!("it must be at least {min}"));
+        }
+    }
+}
+
+fn check_edge(config: &Config, wrong: &mut Wrong) {
+    let (tls, limits) = (&config.mqtt.tls, &config.mqtt.limits);
+    match (&tls.certificate, &tls.key) {
+        (Some(_), None) => wrong.add(
+            "mqtt.tls.certificate",
+            "mqtt.tls.certificate has no key",
+            "set mqtt.tls.key to the PEM file of its private key",
+        ),
+        (None, Some(_)) => wrong.add(
+            "mqtt.tls.key",
+            "mqtt.tls.key has no certificate",
+            "set mqtt.tls.certificate to the PEM file of its certificate chain",
+        ),
+        _ => {}
+    }
+    let listeners = [
+        ("mqtt.tcp.listen", config.mqtt.tcp.listen.0, config.http.listen.0, "http.listen"),
+        ("mqtt.tls.listen", tls.listen.0, config.http.listen.0, "http.listen"),
+        ("mqtt.tls.listen", tls.listen.0, config.mqtt.tcp.listen.0, "mqtt.tcp.listen"),
+    ];
+    for (key, address, other, other_key) in listeners {
+        if address == other && address.port() != 0 {
+            wrong.add(key, format!("{key} and {other_key} are both {address}"), "give each its own port");
+        }
+    }
+    const PACKET_MIN: u64 = 1024;
+    const PACKET_MAX: u64 = 16 << 20;
+    if !(PACKET_MIN..=PACKET_MAX).contains(&limits.packet_max.0) {
+        let message = format!("mqtt.limits.packet_max is {}", limits.packet_max);
+        wrong.add("mqtt.limits.packet_max", message, "it must be between 1KiB and 16MiB");
+    }
+    wrong.at_least("mqtt.limits.connections_max", limits.connections_max.into(), 1);
+    wrong.at_least("mqtt.limits.connections_per_address_max", limits.connections_per_address_max.into(), 1);
+    wrong.at_least("mqtt.limits.unauthenticated_max", limits.unauthenticated_max.into(), 1);
+    if limits.device_rate > 0 {
+        wrong.at_least("mqtt.limits.device_burst", limits.device_burst.into(), 1);
+    }
+    wrong.at_least("mqtt.limits.connect_timeout", limits.connect_timeout.as_ms() as u64, 1);
+    wrong.at_least("mqtt.limits.write_timeout", limits.write_timeout.as_ms() as u64, 1);
+}
+
+fn check_disk(config: &Config, wrong: &mut Wrong) {
+    const SEGMENT_MIN: u64 = 1 << 20;
+    let journal = &config.journal;
+    let sizes = [
+        ("journal.segment", journal.segment.0, SEGMENT_MIN),
+        ("journal.pending_max", journal.pending_max.0, config.mqtt.limits.packet_max.0.saturating_mul(2)),
+        ("journal.ring_max", journal.ring_max.0, 0),
+    ];
+    for (key, value, min) in sizes {
+        if value < min {
+            let help = format!("it must be at least {}", super::Size(min));
+            wrong.add(key, format!("{key} is {}", super::Size(value)), help);
+        }
+    }
+    let store = &config.store;
+    if store.segment_span.as_ms() < 60_000 || store.segment_span > store.retention {
+        let message = format!("store.segment_span is {}", store.segment_span);
+        let help = format!("it must be between 1m and store.retention ({})", store.retention);
+        wrong.add("store.segment_span", message, help);
+    }
+}
+
+fn check_rest(config: &Config, wrong: &mut Wrong) {
+    if config.http.session_ttl.as_ms() < 60_000 {
+        let message = format!("http.session_ttl is {}", config.http.session_ttl);
+        wrong.add("http.session_ttl", message, "it must be at least 1m");
+    }
+    wrong.at_least("http.body_max", config.http.body_max.0, 1024);
+    wrong.at_least("ingest.values_max", config.ingest.values_max.into(), 1);
+    wrong.at_least("rules.queue_batches", config.rules.queue_batches.into(), 1);
+    wrong.at_least("records.quarantine_rows_max", config.records.quarantine_rows_max.into(), 1);
+    if config.rules.dirs.is_empty() {
+        wrong.add("rules.dirs", "rules.dirs is empty", "name at least one directory with rule files");
+    }
+    const DEVICES_MAX: u32 = 50_000;
+    if config.demo.devices > DEVICES_MAX {
+        let message = format!("demo.devices is {}", config.demo.devices);
+        wrong.add("demo.devices", message, format!("it must be at most {DEVICES_MAX}"));
+    }
+    if config.city.is_empty() {
+        wrong.add("city", "city is empty", "write \"hue\" or a directory with city.toml and areas.geojson");
+    }
+}

@@ -1,0 +1,45 @@
+//! Keeps the last value of every property of every device, and who is connected.
+use super::Work;
+use crate::ingress::Ingress;
+use ioc_ingest::LiveState;
+use ioc_journal::Batch;
+use ioc_model::{Presence, RecordKind, message::MessageView};
+use std::sync::Arc;
+
+/// See the module.
+pub struct Live {
+    live: Arc<LiveState>,
+    ingress: Arc<Ingress>,
+}
+
+impl Live {
+    /// Writes into `live`.
+    pub fn new(live: Arc<LiveState>, ingress: Arc<Ingress>) -> Self {
+        Self { live, ingress }
+    }
+}
+
+impl Work for Live {
+    fn take(&mut self, batch: &Batch) {
+        for record in batch.records() {
+            match record.kind {
+                RecordKind::Message => {
+                    let Ok(message) = MessageView::parse(record.payload) else { continue };
+                    let Some(device) = message.device else { continue };
+                    for observation in message.observations() {
+                        self.live.apply(device, &observation, message.arrival_ms);
+                    }
+                }
+                RecordKind::Presence => {
+                    let Ok(presence) = Presence::decode(record.payload) else { continue };
+                    self.live.set_online(presence.device, presence.online, presence.at_ms);
+                }
+                RecordKind::Transition | RecordKind::OperatorAction => {}
+            }
+        }
+    }
+
+    fn idle(&mut self) {
+        self.ingress.flush_presence();
+    }
+}

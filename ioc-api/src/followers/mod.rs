@@ -1,0 +1,282 @@
+//! Everyone who lives on committed records: each a thread with its own place in the journal. One that stops or
+//! is slow delays no other and no device; after a restart it goes on where it had been.
+pub mod alerts;
+pub mod derive;
+pub mod live;
+mod nudge;
+mod projections;
+pub mod quarantine;
+pub mod rules;
+pub mod settle;
+mod sweep;
+
+pub use nudge::Nudge;
+pub use projections::Projections;
+pub use sweep::sweep;
+
+use ioc_journal::{Batch, Follower, Journal, Offset};
+use std::{
+    io,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a follower waits for records before it looks after its other duties.
+const IDLE: Duration = Duration::from_millis(200);
+/// How long a follower that nobody waits for lets commits gather. Waking it for each would cost more than its work
+/// when commits are small: single devices that wait for each PUBACK make thousands a second.
+const LINGER: Duration = Duration::from_millis(10);
+/// How often a follower saves its place.
+const CHECKPOINT_PERIOD: Duration = Duration::from_secs(2);
+/// How long a follower waits before it reads again after an error.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Tells threads to stop; they wait on it instead of sleeping.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<(Mutex<bool>, Condvar)>);
+
+impl Stop {
+    /// Tells everyone.
+    pub fn stop(&self) {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.1.notify_all();
+    }
+
+    /// Waits at most `timeout`; says whether it is time to stop.
+    pub fn wait(&self, timeout: Duration) -> bool {
+        let stopped = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.0.1.wait_timeout_while(stopped, timeout, |stopped| !*stopped);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Says whether it is time to stop.
+    pub fn is_stopped(&self) -> bool {
+        *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a follower does with committed records.
+pub trait Work: Send + 'static {
+    /// Takes one batch, completely.
+    fn take(&mut self, batch: &Batch);
+
+    /// Called between batches and at least about every 200 ms.
+    fn idle(&mut self) {}
+
+    /// Returns the place to go on from after a restart: everything up to it is safe without us.
+    /// `taken` is the last offset given to [`Work::take`].
+    fn safe(&mut self, taken: Offset) -> Option<Offset> {
+        Some(taken)
+    }
+}
+
+impl Work for Box<dyn Work> {
+    fn take(&mut self, batch: &Batch) {
+        (**self).take(batch);
+    }
+
+    fn idle(&mut self) {
+        (**self).idle();
+    }
+
+    fn safe(&mut self, taken: Offset) -> Option<Offset> {
+        (**self).safe(taken)
+    }
+}
+
+/// When a follower takes what was committed.
+#[derive(Debug, Clone)]
+pub enum Promptness {
+    /// At once.
+    AtOnce,
+    /// The first commit after a pause at once, then what gathers within [`LINGER`].
+    Gathering,
+    /// The same, and at once what the nudge is for.
+    Nudged(Nudge),
+}
+
+/// How far a follower has come.
+#[derive(Clone, Default)]
+pub struct Progress(Arc<AtomicU64>);
+
+impl Progress {
+    /// Returns the last offset that was taken.
+    pub fn taken(&self) -> Offset {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A running follower.
+pub struct Running {
+    /// Name in logs, metrics and checkpoints.
+    pub name: &'static str,
+    /// How far it has come.
+    pub progress: Progress,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Running {
+    /// Waits for its end; tell it with [`Stop`] first.
+    pub fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!(follower = self.name, "a follower ended with a panic");
+        }
+    }
+}
+
+/// Starts a follower behind offset `after`.
+///
+/// Errors: the operating system refuses a thread.
+pub fn start(
+    name: &'static str,
+    journal: &Journal,
+    after: Offset,
+    promptness: Promptness,
+    stop: &Stop,
+    work: impl Work,
+) -> io::Result<Running> {
+    let progress = Progress(Arc::new(AtomicU64::new(after)));
+    let gathering = match promptness {
+        Promptness::AtOnce => None,
+        Promptness::Gathering => Some(Nudge::default()),
+        Promptness::Nudged(nudge) => Some(nudge),
+    };
+    let mut runner = Runner {
+        name,
+        gathering,
+        journal: journal.clone(),
+        follower: journal.follow(after + 1),
+        stop: stop.clone(),
+        progress: progress.clone(),
+        taken: after,
+        saved: after,
+        save_at: Instant::now(),
+        work,
+    };
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || runner.run())?;
+    Ok(Running { name, progress, thread })
+}
+
+struct Runner<W> {
+    name: &'static str,
+    /// What ends a pause between commits; `None` makes none.
+    gathering: Option<Nudge>,
+    journal: Journal,
+    follower: Follower,
+    stop: Stop,
+    progress: Progress,
+    taken: Offset,
+    saved: Offset,
+    save_at: Instant,
+    work: W,
+}
+
+impl<W: Work> Runner<W> {
+    fn run(&mut self) {
+        loop {
+            match self.follower.next(IDLE) {
+                Ok(Some(batch)) => {
+                    self.work.take(&batch);
+                    self.taken = batch.last();
+                    self.progress.0.store(self.taken, Relaxed);
+                    self.gather();
+                }
+                // Nothing new: a stop leaves nothing behind that was committed before it.
+                Ok(None) if self.stop.is_stopped() => break,
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(follower = self.name, %error, "the journal cannot be read");
+                    if self.stop.wait(RETRY) {
+                        break;
+                    }
+                }
+            }
+            self.work.idle();
+            if Instant::now() >= self.save_at {
+                self.save();
+            }
+        }
+        self.save();
+    }
+
+    /// Lets commits gather, unless some are there or one is urgent.
+    fn gather(&self) {
+        if let Some(nudge) = &self.gathering
+            && self.journal.durable() <= self.taken
+        {
+            nudge.wait(self.taken, LINGER);
+        }
+    }
+
+    fn save(&mut self) {
+        self.save_at = Instant::now() + CHECKPOINT_PERIOD;
+        let Some(safe) = self.work.safe(self.taken).filter(|safe| *safe > self.saved) else { return };
+        match self.journal.checkpoint(self.name, safe) {
+            Ok(()) => self.saved = safe,
+            Err(error) => {
+                tracing::warn!(follower = self.name, %error, "a place in the journal cannot be saved; more is read again after a restart")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ioc_journal::JournalConfig;
+    use ioc_model::RecordKind;
+    use std::sync::mpsc;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// Sends the offsets it took; waits before each batch until it is let on.
+    struct Recorder {
+        took: mpsc::Sender<Offset>,
+        on: Option<mpsc::Receiver<()>>,
+    }
+
+    impl Work for Recorder {
+        fn take(&mut self, batch: &Batch) {
+            if let Some(on) = &self.on {
+                // Let on for good once the other end is gone.
+                let _ = on.recv();
+            }
+            batch.records().for_each(|record| self.took.send(record.offset).unwrap());
+        }
+    }
+
+    #[test]
+    fn who_hangs_delays_nobody_and_misses_nothing() {
+        const RECORDS: u64 = 500;
+        let dir = tempfile::tempdir().unwrap();
+        let config =
+            JournalConfig { ring_bytes_max: 1_000, segment_bytes: 2_000, ..JournalConfig::new(dir.path()) };
+        let (journal, _) = Journal::open(config).unwrap();
+        let stop = Stop::default();
+        let ((let_on, on), (slow, slow_took), (quick, quick_took)) =
+            (mpsc::channel(), mpsc::channel(), mpsc::channel());
+        let slow = Recorder { took: slow, on: Some(on) };
+        let slow = start("slow", &journal, 0, Promptness::AtOnce, &stop, slow).unwrap();
+        let quick = Recorder { took: quick, on: None };
+        let quick = start("quick", &journal, 0, Promptness::Gathering, &stop, quick).unwrap();
+        for _ in 0..RECORDS {
+            let offset = journal.append(RecordKind::Message, |out| out.extend_from_slice(&[7; 20])).unwrap();
+            journal.wait_durable(offset, PATIENCE).unwrap();
+        }
+        for expected in 1..=RECORDS {
+            assert_eq!(quick_took.recv_timeout(PATIENCE), Ok(expected));
+        }
+        assert!(slow_took.try_recv().is_err());
+        assert_eq!(slow.progress.taken(), 0);
+        drop(let_on);
+        for expected in 1..=RECORDS {
+            assert_eq!(slow_took.recv_timeout(PATIENCE), Ok(expected), "read from the files");
+        }
+        stop.stop();
+        [slow, quick].map(Running::join);
+    }
+}

@@ -1,0 +1,97 @@
+//! The front end, from the binary: hashed files for ever, pages fresh, compressed as they were built.
+use super::problem::Problem;
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, HeaderValue, Method, Uri, header},
+    response::{IntoResponse, Response},
+};
+use std::{collections::HashMap, sync::LazyLock};
+
+include!(concat!(env!("OUT_DIR"), "/dashboards.rs"));
+
+static FILES: LazyLock<HashMap<&str, &[u8]>> = LazyLock::new(|| DASHBOARDS.iter().copied().collect());
+
+/// Answers with a file of the front end; `/` is the console, `/wall` the wall.
+pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return Problem::not_found(format!("nothing takes {method} at {}", uri.path())).into_response();
+    }
+    let path = match uri.path() {
+        "/wall" | "/wall/" => "/wall.html",
+        path if FILES.contains_key(path) && !is_compressed(path) => path,
+        // The console keeps its own routes in the path.
+        path if !path.rsplit('/').next().unwrap_or("").contains('.') => "/index.html",
+        path => return Problem::not_found(format!("nothing is at {path}")).into_response(),
+    };
+    file(path, &headers)
+}
+
+fn is_compressed(path: &str) -> bool {
+    path.ends_with(".gz") || path.ends_with(".br")
+}
+
+fn file(path: &str, headers: &HeaderMap) -> Response {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let accepts =
+        |coding: &str| accepted.split(',').any(|part| part.trim().split(';').next() == Some(coding));
+    let variants = [("br", ".br"), ("gzip", ".gz"), ("", "")];
+    let found = variants.iter().filter(|(coding, _)| coding.is_empty() || accepts(coding)).find_map(
+        |(coding, suffix)| FILES.get(format!("{path}{suffix}").as_str()).map(|bytes| (*coding, *bytes)),
+    );
+    let Some((coding, bytes)) = found else {
+        return Problem::not_found(format!("nothing is at {path}")).into_response();
+    };
+    let mut response = Bytes::from_static(bytes).into_response();
+    let set = response.headers_mut();
+    set.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type(path)));
+    set.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    let hashed = path.starts_with("/assets/");
+    let cache = if hashed { "public, max-age=31536000, immutable" } else { "no-cache" };
+    set.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    if !coding.is_empty() {
+        set.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+    response
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js" | "mjs") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("json" | "map") => "application/json",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("ico") => "image/x-icon",
+        Some("woff2") => "font/woff2",
+        Some("woff") => "font/woff",
+        Some("webmanifest") => "application/manifest+json",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::StatusCode;
+
+    async fn get(path: &str, encoding: &str) -> Response {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_ENCODING, encoding.parse().unwrap());
+        serve(Method::GET, path.parse().unwrap(), headers).await
+    }
+
+    #[tokio::test]
+    async fn pages_and_hashed_files_are_served() {
+        for path in ["/", "/wall", "/devices/WL-KIMLONG"] {
+            let response = get(path, "").await;
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
+        }
+        let script = DASHBOARDS.iter().map(|(path, _)| *path).find(|path| path.ends_with(".js")).unwrap();
+        let response = get(script, "gzip, br").await;
+        assert_eq!(response.headers()[header::CONTENT_ENCODING], "br");
+        assert!(response.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+        assert_eq!(get("/assets/nothing.js", "").await.status(), StatusCode::NOT_FOUND);
+    }
+}

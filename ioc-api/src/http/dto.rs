@@ -1,0 +1,366 @@
+//! The shapes of answers that are not types of the model.
+use ioc_model::{Alert, Domain, Severity, TransitionKind, alert::Text};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// A page of a list.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Page<T> {
+    /// The entries of this page.
+    pub items: Vec<T>,
+    /// Pass as `cursor` for the next page; `null` on the last one.
+    #[schema(required)]
+    pub next: Option<String>,
+}
+
+/// Name and password.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SignIn {
+    /// User name.
+    pub username: String,
+    /// Password.
+    pub password: String,
+}
+
+/// Who is signed in.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SessionInfo {
+    /// The user.
+    pub user: SessionUser,
+    /// Milliseconds since the epoch; `null` for display tokens.
+    #[schema(required)]
+    pub expires_at: Option<i64>,
+}
+
+/// The user of a session.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct SessionUser {
+    /// User name.
+    pub name: String,
+    /// viewer, operator, engineer or admin.
+    pub role: String,
+}
+
+/// What a device belongs to.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct ParentDto {
+    /// gateway, cabinet or feeder.
+    pub kind: String,
+    /// Device id.
+    pub id: String,
+}
+
+/// A registered device and how it looks now.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct DeviceDto {
+    /// Device id.
+    pub id: String,
+    /// Index in binary state frames.
+    pub index: u32,
+    /// Domain.
+    pub domain: Domain,
+    /// Kind, as in the catalogue.
+    pub kind: String,
+    /// Degrees north.
+    pub lat: f64,
+    /// Degrees east.
+    pub lon: f64,
+    /// Ward code, from the position.
+    #[schema(required)]
+    pub ward: Option<String>,
+    /// What it belongs to.
+    #[schema(required)]
+    pub parent: Option<ParentDto>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its connection stands.
+    pub online: bool,
+    /// Milliseconds since the epoch.
+    #[schema(required)]
+    pub last_seen: Option<i64>,
+    /// 0 normal, 1 offline, 2 low, 3 medium, 4 high, 5 critical.
+    pub state: u8,
+    /// Bit 0: all its alerts are acknowledged; bit 1: silent for over three periods; bit 2: never reported.
+    pub flags: u8,
+    /// How often its kind reports, in seconds.
+    pub reporting_period_s: u32,
+    /// No longer in service.
+    pub retired: bool,
+}
+
+/// The newest value of one property.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct LatestDto {
+    /// Property name.
+    pub property: String,
+    /// What it is.
+    pub title: Text,
+    /// Unit as shown.
+    pub unit: String,
+    /// Event time, milliseconds since the epoch.
+    pub t: i64,
+    /// When it reached us.
+    pub arrival: i64,
+    /// The value in `unit`.
+    pub value: f64,
+    /// Quality flags that are set.
+    pub quality: Vec<String>,
+    /// Name of the code, for enums.
+    #[schema(required)]
+    pub name: Option<String>,
+}
+
+/// The newest values of one device.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct LatestList {
+    /// Device id.
+    pub device: String,
+    /// One for each property.
+    pub items: Vec<LatestDto>,
+}
+
+/// One bucket of history.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BucketDto {
+    /// Start of the bucket, milliseconds since the epoch.
+    pub t: i64,
+    /// Smallest value.
+    pub min: f64,
+    /// Largest value.
+    pub max: f64,
+    /// Mean; of energies for decibels.
+    pub mean: f64,
+    /// Newest value.
+    pub last: f64,
+    /// Number of values.
+    pub count: u64,
+}
+
+/// Downsampled history of one property of one device.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct BucketHistory {
+    /// Property name.
+    pub property: String,
+    /// Unit as shown.
+    pub unit: String,
+    /// Buckets that hold something, oldest first.
+    pub points: Vec<BucketDto>,
+}
+
+/// One value of raw history.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RawPoint {
+    /// Event time, milliseconds since the epoch.
+    pub t: i64,
+    /// The value.
+    pub v: f64,
+}
+
+/// History of a group of devices in windows.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct GroupHistory {
+    /// Property name.
+    pub property: String,
+    /// Unit as shown.
+    pub unit: String,
+    /// One for each group that has data.
+    pub groups: Vec<GroupDto>,
+}
+
+/// One group.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct GroupDto {
+    /// Ward code, kind or device, after `group_by`; empty for devices outside every ward.
+    pub group: String,
+    /// Windows that hold something, oldest first.
+    pub points: Vec<GroupPoint>,
+}
+
+/// One window of one group.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct GroupPoint {
+    /// Start of the window, milliseconds since the epoch.
+    pub t: i64,
+    /// After `agg`.
+    pub value: f64,
+    /// Number of values.
+    pub count: u64,
+}
+
+/// One of the top N.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TopDto {
+    /// Device id.
+    pub device: String,
+    /// The value it is ranked by.
+    pub value: f64,
+}
+
+/// One line of an alert's timeline.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TransitionDto {
+    /// Sequence number.
+    pub seq: u64,
+    /// What happened.
+    pub transition: TransitionKind,
+    /// When, milliseconds since the epoch.
+    pub at: i64,
+    /// Who, for what people do.
+    #[schema(required)]
+    pub by: Option<String>,
+    /// The note that came with it.
+    #[schema(required)]
+    pub note: Option<String>,
+}
+
+/// An alert and its timeline.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct AlertDetail {
+    /// The alert.
+    #[serde(flatten)]
+    pub alert: Alert,
+    /// Oldest first.
+    pub transitions: Vec<TransitionDto>,
+}
+
+/// Body of `resolve`.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveBody {
+    /// A last word.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// Body of `note`.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoteBody {
+    /// 1 to 4,000 characters.
+    pub text: String,
+}
+
+/// A rule and how it stands.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RuleDto {
+    /// Name of the alert.
+    pub name: String,
+    /// Its group.
+    pub group: String,
+    /// The expression.
+    pub expr: String,
+    /// The recovery expression.
+    #[schema(required)]
+    pub clear: Option<String>,
+    /// `for`, in seconds.
+    pub for_s: f64,
+    /// Severity.
+    pub severity: Severity,
+    /// Domain label.
+    #[schema(required)]
+    pub domain: Option<Domain>,
+    /// Summary templates.
+    pub summary: Text,
+    /// File it comes from.
+    pub file: String,
+    /// Line of its `alert`.
+    pub line: u32,
+    /// `ok` or `error`.
+    pub health: String,
+    /// What went wrong at its last evaluation.
+    #[schema(required)]
+    pub last_error: Option<String>,
+    /// Firing alerts.
+    pub firing: u64,
+    /// Pending alerts.
+    pub pending: u64,
+}
+
+/// The rules in force.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RuleList {
+    /// In the order of files and lines.
+    pub items: Vec<RuleDto>,
+    /// Always `null`: all rules fit one answer.
+    #[schema(required)]
+    pub next: Option<String>,
+    /// Why the files on disk are not in force, if they are not.
+    pub errors: Vec<RuleErrorDto>,
+    /// When the rules in force were loaded, milliseconds since the epoch.
+    pub loaded_at: i64,
+}
+
+/// One problem in a rule file.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RuleErrorDto {
+    /// Path.
+    pub file: String,
+    /// From 1.
+    pub line: u32,
+    /// From 1.
+    pub column: u32,
+    /// What is wrong.
+    pub message: String,
+    /// What would be right.
+    #[schema(required)]
+    pub help: Option<String>,
+}
+
+/// The answer of `rules/check`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RuleCheck {
+    /// Empty when the file is good.
+    pub errors: Vec<RuleErrorDto>,
+}
+
+/// A new user.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewUser {
+    /// User name.
+    pub name: String,
+    /// Password.
+    pub password: String,
+    /// viewer, operator, engineer or admin.
+    pub role: String,
+    /// Domains the user works in; empty is all.
+    #[serde(default)]
+    pub domains: Vec<Domain>,
+    /// Wards the user works in; empty is all.
+    #[serde(default)]
+    pub wards: Vec<String>,
+}
+
+/// A change of a user.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct UserPatch {
+    /// New password.
+    #[serde(default)]
+    pub password: Option<String>,
+    /// New role.
+    #[serde(default)]
+    pub role: Option<String>,
+    /// `true` ends all sessions and refuses new ones.
+    #[serde(default)]
+    pub disabled: Option<bool>,
+}
+
+/// A new display token.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDisplayToken {
+    /// Which screen it is for.
+    pub name: String,
+}
+
+/// A display token; shown once.
+#[derive(Serialize, ToSchema)]
+pub struct DisplayTokenDto {
+    /// Which screen it is for.
+    pub name: String,
+    /// Reads everything, changes nothing.
+    pub token: String,
+}

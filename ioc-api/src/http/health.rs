@@ -1,0 +1,39 @@
+//! Is it alive, is it ready, what does it count.
+use super::state::ApiState;
+use axum::{
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use ioc_journal::Health;
+
+/// Answers while the process can answer at all.
+#[utoipa::path(get, path = "/health/live", operation_id = "isLive", tag = "health", responses((status = 200, description = "alive")))]
+pub async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// Answers 200 once the journal is replayed into history, live state and rules, and as long as the journal takes
+/// what devices send.
+#[utoipa::path(get, path = "/health/ready", operation_id = "isReady", tag = "health",
+    responses((status = 200, description = "ready"), (status = 503, description = "not ready; the text says why")))]
+pub async fn ready(State(state): State<ApiState>) -> Response {
+    match (state.ready.get(), state.journal.health()) {
+        (true, Health::Ok) => "ready\n".into_response(),
+        (_, Health::OutOfSpace { since_ms }) => {
+            let why = format!(
+                "the journal's disk is full since {since_ms} ms; devices wait, nothing is lost; free some space\n"
+            );
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+        }
+        (false, Health::Ok) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "starting: replaying the journal\n").into_response()
+        }
+    }
+}
+
+/// Everything we count, in the Prometheus text format.
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "health", responses((status = 200, description = "Prometheus text format")))]
+pub async fn metrics(State(state): State<ApiState>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (state.metrics)()).into_response()
+}

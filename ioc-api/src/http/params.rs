@@ -1,0 +1,101 @@
+//! Query parameters that several resources share, with errors that say what would be right.
+use super::problem::{Answer, Problem};
+use crate::stream::filter::within;
+
+/// Most entries on one page.
+pub const PAGE_MAX: usize = 1000;
+/// Entries on a page when nothing is asked for.
+pub const PAGE_DEFAULT: usize = 200;
+
+/// Reads a time: integer milliseconds since the epoch, or RFC 3339.
+///
+/// Errors: 400 names the parameter.
+pub fn time(name: &str, text: &str) -> Answer<i64> {
+    if let Ok(ms) = text.parse::<i64>() {
+        return Ok(ms);
+    }
+    // A `+` in a query string is a space by the time it gets here.
+    let timestamp = text.replace(' ', "+").parse::<jiff::Timestamp>();
+    timestamp.map(|t| t.as_millisecond()).map_err(|_| {
+        let right = "milliseconds since the epoch or RFC 3339, such as 2026-11-22T03:00:00+07:00";
+        Problem::bad_request(format!("{name}={text} is not a time; expected {right}"))
+    })
+}
+
+/// Reads a page size.
+///
+/// Errors: 400 outside 1 to [`PAGE_MAX`].
+pub fn limit(asked: Option<usize>) -> Answer<usize> {
+    match asked {
+        None => Ok(PAGE_DEFAULT),
+        Some(limit @ 1..=PAGE_MAX) => Ok(limit),
+        Some(limit) => Err(Problem::bad_request(format!("limit={limit}; expected 1 to {PAGE_MAX}"))),
+    }
+}
+
+/// Reads comma-separated words of a closed set.
+///
+/// Errors: 400 names the word and the set.
+pub fn words<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<&str>) -> Answer<Vec<T>> {
+    let words = text.unwrap_or("").split(',').filter(|word| !word.is_empty());
+    words.map(|word| word.parse().map_err(Problem::bad_request)).collect()
+}
+
+/// Reads comma-separated texts.
+pub fn texts(text: Option<&str>) -> Vec<String> {
+    text.unwrap_or("").split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+}
+
+/// A box: west, south, east, north in degrees.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Bbox([f64; 4]);
+
+impl Bbox {
+    /// Reads `west,south,east,north`.
+    ///
+    /// Errors: 400 says what would be right.
+    pub fn parse(text: &str) -> Answer<Self> {
+        let numbers: Vec<f64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
+        match <[f64; 4]>::try_from(numbers) {
+            Ok(bbox @ [west, south, east, north]) if west <= east && south <= north => Ok(Self(bbox)),
+            _ => Err(Problem::bad_request(format!("bbox={text}; expected west,south,east,north in degrees"))),
+        }
+    }
+
+    /// Says whether a place lies in it.
+    pub fn contains(self, lon: f64, lat: f64) -> bool {
+        within(self.0, (lon, lat))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ioc_model::Domain;
+
+    #[test]
+    fn times_are_milliseconds_or_rfc_3339() {
+        assert_eq!(time("from", "1700000000000").ok(), Some(1_700_000_000_000));
+        assert_eq!(time("from", "2023-11-14T22:13:20Z").ok(), Some(1_700_000_000_000));
+        assert_eq!(time("from", "2023-11-15T05:13:20 07:00").ok(), Some(1_700_000_000_000));
+        assert!(time("from", "yesterday").is_err());
+    }
+
+    #[test]
+    fn lists_are_comma_separated() {
+        assert_eq!(
+            words::<Domain>(Some("traffic,lighting")).ok(),
+            Some(vec![Domain::Traffic, Domain::Lighting])
+        );
+        assert!(words::<Domain>(Some("roads")).is_err());
+        assert_eq!(words::<Domain>(None).ok(), Some(vec![]));
+    }
+
+    #[test]
+    fn boxes_have_four_numbers_in_order() {
+        assert!(Bbox::parse("107.5,16.4,107.6,16.5").is_ok_and(|bbox| bbox.contains(107.55, 16.45)));
+        for bad in ["107.5,16.4,107.6", "107.6,16.4,107.5,16.5", "a,b,c,d"] {
+            assert!(Bbox::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

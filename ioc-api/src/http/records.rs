@@ -1,0 +1,221 @@
+//! What was rejected, who did what, who may sign in.
+use super::{
+    auth::Actor,
+    dto::{DisplayTokenDto, NewDisplayToken, NewUser, Page, UserPatch},
+    params,
+    problem::{Answer, Problem, ProblemBody},
+    state::ApiState,
+};
+use crate::{
+    clock::now_ms,
+    identity::{Action, NewUser as NewPerson, Object, UserChange},
+    records::{AuditEntry, QuarantineQuery, QuarantineRow, UserRow},
+};
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+use ioc_model::Domain;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+/// Filters of the quarantine.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct QuarantineFilter {
+    /// Device id.
+    device: Option<String>,
+    /// One reason.
+    reason: Option<String>,
+    /// 1 to 1000; 200 when absent.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// One rejected message.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct QuarantineDto {
+    /// Grows with time.
+    pub seq: u64,
+    /// When it arrived, milliseconds since the epoch.
+    pub at: i64,
+    /// Device id, when one could be told.
+    #[schema(required)]
+    pub device: Option<String>,
+    /// Credential that sent it.
+    pub credential: String,
+    /// MQTT topic name.
+    pub topic: String,
+    /// What was wrong; at least one.
+    pub items: Vec<RejectionDto>,
+    /// The first bytes of the payload as text; what is not UTF-8 is replaced.
+    pub payload: String,
+    /// The same bytes, hexadecimal.
+    pub payload_hex: String,
+    /// Length of the whole payload.
+    pub payload_len: u32,
+}
+
+/// One rejected observation, or the whole message.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct RejectionDto {
+    /// From a closed set.
+    pub reason: String,
+    /// What was found and what would be right.
+    pub detail: String,
+}
+
+/// Lists rejected messages, newest first.
+#[utoipa::path(get, path = "/api/v1/quarantine", operation_id = "listQuarantine", tag = "operations", params(QuarantineFilter),
+    responses((status = 200, body = Page<QuarantineDto>), (status = 403, body = ProblemBody)))]
+pub async fn quarantine(
+    State(state): State<ApiState>,
+    actor: Actor,
+    Query(filter): Query<QuarantineFilter>,
+) -> Answer<Json<Page<QuarantineDto>>> {
+    actor.must(Action::ReadQuarantine, &Object::City)?;
+    let limit = params::limit(filter.limit)?;
+    let reason = filter.reason.map(|reason| reason.parse().map_err(Problem::bad_request)).transpose()?;
+    let before = cursor(filter.cursor.as_deref())?;
+    let query = QuarantineQuery { device: filter.device, reason, before, limit: limit + 1 };
+    let mut rows = state.blocking(move |state| state.records.quarantine(&query)).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = rows.last().filter(|_| more).map(|last| last.seq.to_string());
+    Ok(Json(Page { items: rows.into_iter().map(quarantine_dto).collect(), next }))
+}
+
+fn cursor(text: Option<&str>) -> Answer<Option<u64>> {
+    let bad = |_| Problem::bad_request("cursor is not one of ours; start without it");
+    text.map(|text| text.parse().map_err(bad)).transpose()
+}
+
+fn quarantine_dto(row: QuarantineRow) -> QuarantineDto {
+    let rejection =
+        |item: ioc_model::Rejection| RejectionDto { reason: item.reason.to_string(), detail: item.detail };
+    QuarantineDto {
+        seq: row.seq,
+        at: row.at_ms,
+        device: row.device.map(|device| device.to_string()),
+        credential: row.credential,
+        topic: row.topic,
+        items: row.items.into_iter().map(rejection).collect(),
+        payload: String::from_utf8_lossy(&row.bytes).into_owned(),
+        payload_hex: row.bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        payload_len: row.bytes_len,
+    }
+}
+
+/// Pages of the audit trail.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub struct AuditQuery {
+    /// 1 to 1000; 200 when absent.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Lists every change and sign-in, newest first.
+#[utoipa::path(get, path = "/api/v1/audit", operation_id = "listAudit", tag = "operations", params(AuditQuery),
+    responses((status = 200, body = Page<AuditEntry>), (status = 403, body = ProblemBody)))]
+pub async fn audit(
+    State(state): State<ApiState>,
+    actor: Actor,
+    Query(query): Query<AuditQuery>,
+) -> Answer<Json<Page<AuditEntry>>> {
+    actor.must(Action::ReadAudit, &Object::City)?;
+    let limit = params::limit(query.limit)?;
+    let before = cursor(query.cursor.as_deref())?;
+    let mut items = state.blocking(move |state| state.records.audit(before, limit + 1)).await?;
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| more).map(|last| last.id.to_string());
+    Ok(Json(Page { items, next }))
+}
+
+/// A user, without anything secret.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct UserDto {
+    /// User name.
+    pub name: String,
+    /// viewer, operator, engineer or admin.
+    pub role: String,
+    /// Empty is all.
+    pub domains: Vec<Domain>,
+    /// Empty is all.
+    pub wards: Vec<String>,
+    /// May not sign in.
+    pub disabled: bool,
+    /// Milliseconds since the epoch.
+    pub created_at: i64,
+}
+
+fn user_dto(row: &UserRow) -> UserDto {
+    let UserRow { name, role, domains, wards, disabled, created_ms, .. } = row.clone();
+    UserDto { name, role: role.to_string(), domains, wards, disabled, created_at: created_ms }
+}
+
+/// Lists users.
+#[utoipa::path(get, path = "/api/v1/users", operation_id = "listUsers", tag = "users",
+    responses((status = 200, body = Page<UserDto>), (status = 403, body = ProblemBody)))]
+pub async fn users(State(state): State<ApiState>, actor: Actor) -> Answer<Json<Page<UserDto>>> {
+    actor.must(Action::ManagePeople, &Object::City)?;
+    let items = state.identity.users().iter().map(|row| user_dto(row)).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Adds a user.
+#[utoipa::path(post, path = "/api/v1/users", operation_id = "addUser", tag = "users", request_body = NewUser,
+    responses((status = 201, body = UserDto), (status = 400, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn add_user(
+    State(state): State<ApiState>,
+    actor: Actor,
+    Json(new): Json<NewUser>,
+) -> Answer<(StatusCode, Json<UserDto>)> {
+    actor.must(Action::ManagePeople, &Object::City)?;
+    let role = new.role.parse().map_err(Problem::bad_request)?;
+    let NewUser { name, password, domains, wards, .. } = new;
+    let person = NewPerson { name, role, domains, wards, password };
+    let row = state.blocking(move |state| state.identity.add_user(person, actor.name(), now_ms())).await?;
+    Ok((StatusCode::CREATED, Json(user_dto(&row))))
+}
+
+/// Changes a user.
+#[utoipa::path(patch, path = "/api/v1/users/{name}", operation_id = "changeUser", tag = "users", params(("name" = String, Path)), request_body = UserPatch,
+    responses((status = 200, body = UserDto), (status = 404, body = ProblemBody)))]
+pub async fn patch_user(
+    State(state): State<ApiState>,
+    actor: Actor,
+    Path(name): Path<String>,
+    Json(patch): Json<UserPatch>,
+) -> Answer<Json<UserDto>> {
+    let only_password = patch.role.is_none() && patch.disabled.is_none();
+    let action = if only_password { Action::ChangePassword } else { Action::ManagePeople };
+    actor.must(action, &Object::Person(&name))?;
+    let role = patch.role.map(|role| role.parse().map_err(Problem::bad_request)).transpose()?;
+    let change =
+        UserChange { role, password: patch.password, disabled: patch.disabled, ..UserChange::default() };
+    let row = state
+        .blocking(move |state| state.identity.change_user(&name, change, actor.name(), now_ms()))
+        .await?;
+    Ok(Json(user_dto(&row)))
+}
+
+/// Makes a read-only token for the machine behind a screen; it is shown once.
+#[utoipa::path(post, path = "/api/v1/display-tokens", operation_id = "addDisplayToken", tag = "users", request_body = NewDisplayToken,
+    responses((status = 201, body = DisplayTokenDto), (status = 403, body = ProblemBody), (status = 409, body = ProblemBody)))]
+pub async fn add_display_token(
+    State(state): State<ApiState>,
+    actor: Actor,
+    Json(new): Json<NewDisplayToken>,
+) -> Answer<(StatusCode, Json<DisplayTokenDto>)> {
+    actor.must(Action::ManageDisplays, &Object::City)?;
+    let name = new.name.clone();
+    let token = state
+        .blocking(move |state| state.identity.add_display_token(&new.name, actor.name(), now_ms()))
+        .await?;
+    Ok((StatusCode::CREATED, Json(DisplayTokenDto { name, token })))
+}

@@ -1,0 +1,107 @@
+//! What handlers work with.
+use crate::{
+    admin::CityFiles, book::BookHandle, identity::Identity, records::Records, rule_desk::RuleDesk,
+    stream::Feeds,
+};
+use axum::body::Bytes;
+use ioc_ingest::{Device, LiveState, Registry};
+use ioc_journal::Journal;
+use ioc_model::Catalogue;
+use ioc_rules::Engine;
+use ioc_store::History;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::problem::{Answer, Problem};
+
+/// Everything behind the API; cheap to clone.
+#[derive(Clone)]
+pub struct ApiState {
+    /// Identities, registry rows, projections, audit.
+    pub records: Records,
+    /// Who is signed in, and what they may do.
+    pub identity: Arc<Identity>,
+    /// Devices.
+    pub registry: Registry,
+    /// Last values.
+    pub live: Arc<LiveState>,
+    /// The typed queries of history.
+    pub history: Arc<dyn History>,
+    /// Operators' actions.
+    pub book: BookHandle,
+    /// The live stream.
+    pub feeds: Arc<Feeds>,
+    /// Rules in force.
+    pub rules: Arc<RuleDesk>,
+    /// The running rules.
+    pub engine: Arc<Engine>,
+    /// Properties and kinds.
+    pub catalogue: Arc<Catalogue>,
+    /// The city as shown.
+    pub city: Arc<CityFiles>,
+    /// Its areas, as GeoJSON.
+    pub areas: Bytes,
+    /// Indicators.
+    pub kpis: Arc<crate::kpis::KpiDesk>,
+    /// For readiness.
+    pub journal: Journal,
+    /// Replay is done.
+    pub ready: Ready,
+    /// Writes the metrics page.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Most clients of the live stream.
+    pub stream_clients_max: u64,
+    /// The session cookie is `Secure`.
+    pub cookie: CookiePolicy,
+}
+
+/// How the session cookie is set.
+#[derive(Debug, Clone, Copy)]
+pub struct CookiePolicy {
+    /// Only over https.
+    pub secure: bool,
+}
+
+/// Says whether the start is complete.
+#[derive(Clone, Default)]
+pub struct Ready(Arc<AtomicBool>);
+
+impl Ready {
+    /// The start is complete.
+    pub fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// See [`Ready`].
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+impl ApiState {
+    /// Finds a device by id.
+    ///
+    /// Errors: 404 says what would be right.
+    pub fn device(&self, id: &str) -> Answer<Arc<Device>> {
+        let unknown =
+            || Problem::not_found(format!("no device is called {id:?}; GET /api/v1/devices lists them"));
+        self.registry.devices().by_id(id).cloned().ok_or_else(unknown)
+    }
+
+    /// Runs something that blocks (a query, the records) off the async threads.
+    ///
+    /// Errors: those of `work`; 500 when it panicked.
+    pub async fn blocking<T, E>(&self, work: impl FnOnce(&Self) -> Result<T, E> + Send + 'static) -> Answer<T>
+    where
+        T: Send + 'static,
+        E: Into<Problem> + Send + 'static,
+    {
+        let state = self.clone();
+        match tokio::task::spawn_blocking(move || work(&state)).await {
+            Ok(result) => result.map_err(Into::into),
+            Err(panic) => Err(Problem::internal(panic)),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The one function that decides who may do what.
+use super::Role;
+use ioc_model::Domain;
+use std::sync::Arc;
+
+/// How a caller got in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// With name and password.
+    Session,
+    /// With a display token: looks, and nothing else.
+    Display,
+    /// On the machine itself.
+    Cli,
+}
+
+/// Whoever asks for something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// User name, `display:<name>` or `cli:<unix user>`: the actor in the audit trail.
+    pub name: Arc<str>,
+    /// What they may do at most.
+    pub role: Role,
+    /// Only these domains; empty = all.
+    pub domains: Arc<[Domain]>,
+    /// Only these wards; empty = all.
+    pub wards: Arc<[String]>,
+    /// How they got in.
+    pub via: Via,
+}
+
+impl Caller {
+    /// Builds the caller on the machine itself, who owns the files anyway.
+    pub fn cli(unix_user: &str) -> Self {
+        Self {
+            name: format!("cli:{unix_user}").into(),
+            role: Role::Admin,
+            domains: Arc::new([]),
+            wards: Arc::new([]),
+            via: Via::Cli,
+        }
+    }
+
+    /// Builds the caller behind a display token.
+    pub fn display(name: &str) -> Self {
+        Self {
+            name: format!("display:{name}").into(),
+            role: Role::Viewer,
+            domains: Arc::new([]),
+            wards: Arc::new([]),
+            via: Via::Display,
+        }
+    }
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// See devices, readings, alerts, rules, key figures, the map.
+    Look,
+    /// Acknowledge, resolve, note.
+    ActOnAlert,
+    /// Have a rule file checked.
+    CheckRules,
+    /// See rejected messages.
+    ReadQuarantine,
+    /// Register devices and credentials.
+    ManageDevices,
+    /// See the audit trail.
+    ReadAudit,
+    /// See, add and change people.
+    ManagePeople,
+    /// Change a password: everyone their own.
+    ChangePassword,
+    /// Make and remove display tokens.
+    ManageDisplays,
+}
+
+/// To what it is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Object<'a> {
+    /// The matter as such. Lists are asked about so first, and then item by item.
+    City,
+    /// Something that stands somewhere. Without a domain or ward (an aggregate, a device outside all wards)
+    /// it is only for those who are not restricted to some.
+    Place {
+        /// Its domain.
+        domain: Option<Domain>,
+        /// Code of its ward.
+        ward: Option<&'a str>,
+    },
+    /// Someone.
+    Person(&'a str),
+}
+
+/// Decides whether `caller` may do `action` to `object`. What is not granted here is denied.
+pub fn may(caller: &Caller, action: Action, object: &Object<'_>) -> bool {
+    if caller.via == Via::Display && action != Action::Look {
+        return false;
+    }
+    let is_self = matches!(object, Object::Person(name) if **name == *caller.name);
+    if action == Action::ChangePassword && is_self {
+        return true;
+    }
+    caller.role >= least_role(action) && covers(caller, object)
+}
+
+const fn least_role(action: Action) -> Role {
+    match action {
+        Action::Look => Role::Viewer,
+        Action::ActOnAlert => Role::Operator,
+        Action::CheckRules | Action::ReadQuarantine | Action::ManageDevices => Role::Engineer,
+        Action::ReadAudit | Action::ManagePeople | Action::ChangePassword | Action::ManageDisplays => {
+            Role::Admin
+        }
+    }
+}
+
+fn covers(caller: &Caller, object: &Object<'_>) -> bool {
+    match object {
+        Object::City | Object::Person(_) => true,
+        Object::Place { domain, ward } => {
+            let domain_fits =
+                caller.domains.is_empty() || domain.is_some_and(|domain| caller.domains.contains(&domain));
+            let ward_fits =
+                caller.wards.is_empty() || ward.is_some_and(|ward| caller.wards.iter().any(|w| w == ward));
+            domain_fits && ward_fits
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACTIONS: [Action; 9] = [
+        Action::Look,
+        Action::ActOnAlert,
+        Action::CheckRules,
+        Action::ReadQuarantine,
+        Action::ManageDevices,
+        Action::ReadAudit,
+        Action::ManagePeople,
+        Action::ChangePassword,
+        Action::ManageDisplays,
+    ];
+
+    fn person(role: Role) -> Caller {
+        let (domains, wards) = (Arc::new([]), Arc::new([]));
+        Caller { name: "mai".into(), role, domains, wards, via: Via::Session }
+    }
+
+    #[test]
+    fn roles_grant_what_the_table_says() {
+        let table = [
+            (Role::Viewer, "x........"),
+            (Role::Operator, "xx......."),
+            (Role::Engineer, "xxxxx...."),
+            (Role::Admin, "xxxxxxxxx"),
+        ];
+        for (role, expected) in table {
+            let caller = person(role);
+            let found: String =
+                ACTIONS.map(|a| if may(&caller, a, &Object::City) { 'x' } else { '.' }).iter().collect();
+            assert_eq!(found, expected, "{role}");
+        }
+    }
+
+    #[test]
+    fn a_display_only_looks() {
+        let display = Caller { role: Role::Admin, ..Caller::display("wall") };
+        for action in ACTIONS {
+            assert_eq!(may(&display, action, &Object::City), action == Action::Look, "{action:?}");
+        }
+        assert!(!may(&display, Action::ChangePassword, &Object::Person("display:wall")));
+    }
+
+    #[test]
+    fn domains_and_wards_restrict_places() {
+        let light = Some(Domain::Lighting);
+        let cases = [
+            (&[][..], &[][..], None, None, true),
+            (&[Domain::Lighting], &[], light, None, true),
+            (&[Domain::Lighting], &[], Some(Domain::Traffic), None, false),
+            (&[Domain::Lighting], &[], None, Some("19753"), false),
+            (&[], &["19753"], light, Some("19753"), true),
+            (&[], &["19753"], light, Some("19774"), false),
+            (&[], &["19753"], light, None, false),
+            (&[Domain::Lighting], &["19753"], light, Some("19753"), true),
+            (&[Domain::Lighting], &["19753"], Some(Domain::Parking), Some("19753"), false),
+        ];
+        for (domains, wards, domain, ward, expected) in cases {
+            let wards: Vec<String> = wards.iter().map(|ward: &&str| (*ward).to_owned()).collect();
+            let caller = Caller { domains: domains.into(), wards: wards.into(), ..person(Role::Operator) };
+            let object = Object::Place { domain, ward };
+            assert_eq!(may(&caller, Action::ActOnAlert, &object), expected, "{caller:?} {object:?}");
+            assert!(!may(&caller, Action::ReadQuarantine, &object));
+        }
+    }
+
+    #[test]
+    fn everyone_changes_their_own_password_and_admins_those_of_others() {
+        assert!(may(&person(Role::Viewer), Action::ChangePassword, &Object::Person("mai")));
+        assert!(!may(&person(Role::Engineer), Action::ChangePassword, &Object::Person("lan")));
+        assert!(may(&person(Role::Admin), Action::ChangePassword, &Object::Person("lan")));
+    }
+}

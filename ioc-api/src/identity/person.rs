@@ -1,0 +1,91 @@
+//! What is asked and answered about people and their sign-ins.
+use super::{Caller, NoRandom, PasswordError, Role, people::USER_NAME_LEN_MAX};
+use crate::records::RecordsError;
+use ioc_model::Domain;
+use std::time::Duration;
+
+/// What was asked about a person could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The records.
+    #[error(transparent)]
+    Records(#[from] RecordsError),
+    /// The password.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// No random numbers.
+    #[error(transparent)]
+    Random(#[from] NoRandom),
+    /// A name that cannot be one.
+    #[error("{0:?} is not a name; use 1 to {USER_NAME_LEN_MAX} of A-Z a-z 0-9 _ . @ -")]
+    Name(String),
+    /// Nobody could manage people any more.
+    #[error("{0} is the only admin; make someone else admin first")]
+    LastAdmin(String),
+    /// Too many of them.
+    #[error("there are already {max} {what}; remove one first")]
+    TooMany {
+        /// As in "users".
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
+    },
+}
+
+/// A sign-in that did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Wrong name, wrong password, or may not sign in: which of them is not told.
+    #[error("wrong user name or password")]
+    Refused,
+    /// Too many failures.
+    #[error("too many failed sign-ins; wait {} s", wait.as_secs().max(1))]
+    Throttled {
+        /// How long.
+        wait: Duration,
+    },
+    /// It could not be decided.
+    #[error(transparent)]
+    Failed(#[from] IdentityError),
+}
+
+/// A sign-in that succeeded.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// The session id for the cookie; nobody keeps it but the browser.
+    pub secret: String,
+    /// Who it is.
+    pub caller: Caller,
+    /// When it ends, milliseconds since the epoch.
+    pub expires_ms: i64,
+}
+
+/// A person to add.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    /// Sign-in name.
+    pub name: String,
+    /// What they may do at most.
+    pub role: Role,
+    /// Only these domains; empty = all.
+    pub domains: Vec<Domain>,
+    /// Only these wards; empty = all.
+    pub wards: Vec<String>,
+    /// At least [`super::PASSWORD_LEN_MIN`] characters.
+    pub password: String,
+}
+
+/// What to change about a person; `None` leaves it.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    /// What they may do at most.
+    pub role: Option<Role>,
+    /// Only these domains; empty = all.
+    pub domains: Option<Vec<Domain>>,
+    /// Only these wards; empty = all.
+    pub wards: Option<Vec<String>>,
+    /// A new password; ends all sign-ins.
+    pub password: Option<String>,
+    /// Whether they may not sign in; `true` ends all sign-ins.
+    pub disabled: Option<bool>,
+}

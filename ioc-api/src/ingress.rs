@@ -1,0 +1,106 @@
+//! Where the device edge, ingest and the journal meet: one publish becomes one journal record. Runs on the edge's
+//! reactor threads and never waits: without room in the journal the edge stops reading that socket.
+use crate::clock::now_ms;
+use ioc_broker::{Busy, Incoming, Intake, PresenceChange, Verdict};
+use ioc_ingest::{Context, Decoder, Registry, quarantine::Refused};
+use ioc_journal::{AppendError, Journal, RECORD_LEN_MAX};
+use ioc_model::{DeviceIndex, DeviceTopic, Message, Presence, RecordKind, RejectReason, Rejected, Rejection};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+/// See the module.
+pub struct Ingress {
+    registry: Registry,
+    decoder: Arc<Decoder>,
+    journal: Journal,
+    /// Newest connection state per device that the journal had no room for; at most one entry per device.
+    unwritten: Mutex<BTreeMap<DeviceIndex, Presence>>,
+}
+
+impl Ingress {
+    /// Joins the parts.
+    pub fn new(registry: Registry, decoder: Arc<Decoder>, journal: Journal) -> Self {
+        Self { registry, decoder, journal, unwritten: Mutex::default() }
+    }
+
+    fn decode(&self, incoming: &Incoming<'_>, arrival_ms: i64) -> Message {
+        let Incoming { principal, topic, payload, verdict, .. } = *incoming;
+        let refused = Refused { credential: &principal.credential, topic, payload, arrival_ms };
+        let (Verdict::Ok, Some(parsed)) = (verdict, DeviceTopic::parse(topic)) else {
+            return refused.topic_not_allowed();
+        };
+        let devices = self.registry.current();
+        let Some(device) = devices.in_service(parsed.device) else {
+            return refused.unknown_device();
+        };
+        if device.domain != parsed.domain {
+            return refused.wrong_domain(device.domain);
+        }
+        let credential = &principal.credential;
+        self.decoder.decode(&Context { device, credential, topic, payload, arrival_ms })
+    }
+
+    fn append(&self, message: &Message) -> Result<u64, AppendError> {
+        self.journal.append(RecordKind::Message, |out| message.encode(out))
+    }
+
+    /// Writes connection states that the journal had no room for.
+    pub fn flush_presence(&self) {
+        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(entry) = unwritten.first_entry() {
+            let presence = *entry.get();
+            if self.journal.append(RecordKind::Presence, |out| presence.encode(out)).is_err() {
+                return;
+            }
+            entry.remove();
+        }
+    }
+}
+
+fn too_large(incoming: &Incoming<'_>, message: &Message, len: usize) -> Message {
+    let detail = format!(
+        "the message makes a record of {len} bytes, at most {RECORD_LEN_MAX} fit; send smaller arrays"
+    );
+    let items = vec![Rejection { reason: RejectReason::TooLarge, detail }];
+    let rejected = Rejected::new(&incoming.principal.credential, incoming.topic, incoming.payload, items);
+    let (device, arrival_ms, origin) = (message.device, message.arrival_ms, message.origin);
+    Message { device, arrival_ms, origin, observations: Vec::new(), rejected: Some(rejected) }
+}
+
+impl Intake for Ingress {
+    fn offer(&self, incoming: Incoming<'_>) -> Result<u64, Busy> {
+        // Decoding remembers sequence numbers, so it must not happen twice: ask for room before it. What is
+        // admitted always fits, see `Journal::has_room`.
+        if !self.journal.has_room() {
+            return Err(Busy);
+        }
+        let message = self.decode(&incoming, now_ms());
+        match self.append(&message) {
+            // So many rejections that they do not fit one record: the message is rejected as a whole.
+            Err(AppendError::TooLarge { len }) => {
+                self.append(&too_large(&incoming, &message, len)).map_err(|_| Busy)
+            }
+            other => other.map_err(|_| Busy),
+        }
+    }
+
+    fn durable(&self) -> u64 {
+        self.journal.durable()
+    }
+
+    fn on_progress(&self, wake: Box<dyn Fn() + Send + Sync>) {
+        self.journal.on_progress(wake);
+    }
+
+    fn presence(&self, credential: &str, change: PresenceChange) {
+        // A gateway that is itself a registered device (a cabinet) shows its own connection.
+        let devices = self.registry.current();
+        let Some(device) = devices.by_id(credential) else { return };
+        let PresenceChange { online, cause, .. } = change;
+        let presence = Presence { device: device.index, at_ms: now_ms(), online, cause };
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).insert(device.index, presence);
+        self.flush_presence();
+    }
+}

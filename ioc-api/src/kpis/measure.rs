@@ -1,0 +1,163 @@
+//! From the last values of every device to one number per indicator, in one pass over the devices.
+use super::{Aggregate, Definition};
+use crate::stream::protocol::KpiValue;
+use ioc_ingest::{Device, Devices, LiveState};
+use ioc_model::Severity;
+use std::collections::HashMap;
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Gathered {
+    count: u64,
+    hits: u64,
+    sum: f64,
+    min: f64,
+    max: f64,
+    newest_ms: i64,
+}
+
+impl Gathered {
+    fn add(&mut self, definition: &Definition, value: f64, ts_ms: i64) {
+        let first = self.count == 0;
+        self.min = if first { value } else { self.min.min(value) };
+        self.max = if first { value } else { self.max.max(value) };
+        self.newest_ms = self.newest_ms.max(ts_ms);
+        self.count += 1;
+        self.sum += if definition.energy { 10f64.powf(value / 10.0) } else { value };
+        let hit = match definition.aggregate {
+            Aggregate::CountAbove | Aggregate::ShareAbove => value > definition.operand,
+            Aggregate::ShareBelow => value < definition.operand,
+            Aggregate::ShareEqual => value == definition.operand,
+            _ => false,
+        };
+        self.hits += u64::from(hit);
+    }
+
+    fn result(&self, definition: &Definition) -> Option<f64> {
+        if self.count == 0 {
+            return None;
+        }
+        let count = self.count as f64;
+        let result = match definition.aggregate {
+            Aggregate::Mean if definition.energy => 10.0 * (self.sum / count).log10(),
+            Aggregate::Mean => self.sum / count,
+            Aggregate::Max => self.max,
+            Aggregate::Min => self.min,
+            Aggregate::Sum => self.sum,
+            Aggregate::Count => count,
+            Aggregate::CountAbove => self.hits as f64,
+            Aggregate::ShareAbove | Aggregate::ShareBelow | Aggregate::ShareEqual => self.hits as f64 / count,
+        };
+        Some(result * definition.factor).filter(|result| result.is_finite())
+    }
+}
+
+/// Measures every definition at `now_ms`; the answers have their order.
+pub(super) fn measure(
+    definitions: &[Definition],
+    devices: &Devices,
+    live: &LiveState,
+    now_ms: i64,
+) -> Vec<KpiValue> {
+    let mut by_kind: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (slot, definition) in definitions.iter().enumerate() {
+        by_kind.entry(definition.kind.as_str()).or_default().push(slot);
+    }
+    let mut gathered = vec![Gathered::default(); definitions.len()];
+    for device in devices.iter().filter(|device| !device.retired) {
+        for slot in by_kind.get(&*device.kind).into_iter().flatten() {
+            let definition = &definitions[*slot];
+            if let Some((value, ts_ms)) = fresh(definition, device, live, now_ms) {
+                gathered[*slot].add(definition, value, ts_ms);
+            }
+        }
+    }
+    definitions.iter().zip(&gathered).map(|(definition, gathered)| answer(definition, gathered)).collect()
+}
+
+fn fresh(definition: &Definition, device: &Device, live: &LiveState, now_ms: i64) -> Option<(f64, i64)> {
+    let fits = definition.labels.iter().all(|(name, value)| device.labels.get(name) == Some(value));
+    let latest = fits.then(|| live.get(device.index, definition.property)).flatten()?;
+    let usable = now_ms - latest.ts_ms <= definition.fresh_ms && latest.quality.is_measuring();
+    usable.then_some((latest.value, latest.ts_ms))
+}
+
+fn answer(definition: &Definition, gathered: &Gathered) -> KpiValue {
+    let value = gathered.result(definition);
+    let outside = |[low, high]: [f64; 2]| value.is_some_and(|value| value < low || value > high);
+    let severity = match definition.critical {
+        Some(band) if outside(band) => Some(Severity::Critical),
+        _ => outside(definition.normal).then_some(definition.severity),
+    };
+    KpiValue { id: definition.id.clone(), value, severity, t: value.map(|_| gathered.newest_ms) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ioc_model::{Domain, PropertyId, alert::Text};
+
+    fn definition(aggregate: Aggregate) -> Definition {
+        Definition {
+            id: "x".into(),
+            domain: Domain::Environment,
+            title: Text::default(),
+            unit: String::new(),
+            kind: "noise-meter".into(),
+            labels: Default::default(),
+            property: PropertyId(20),
+            energy: false,
+            aggregate,
+            operand: 2.0,
+            factor: 1.0,
+            fresh_ms: 1000,
+            normal: [0.0, 2.5],
+            scale: [0.0, 10.0],
+            severity: Severity::High,
+            critical: Some([0.0, 8.0]),
+            decimals: 0,
+        }
+    }
+
+    fn gather(definition: &Definition, values: &[f64]) -> Gathered {
+        let mut gathered = Gathered::default();
+        values.iter().for_each(|value| gathered.add(definition, *value, 5));
+        gathered
+    }
+
+    #[test]
+    fn every_aggregate_is_what_it_says() {
+        let values = [1.0, 2.0, 3.0, 6.0];
+        let cases = [
+            (Aggregate::Mean, 3.0),
+            (Aggregate::Max, 6.0),
+            (Aggregate::Min, 1.0),
+            (Aggregate::Sum, 12.0),
+            (Aggregate::Count, 4.0),
+            (Aggregate::CountAbove, 2.0),
+            (Aggregate::ShareAbove, 0.5),
+            (Aggregate::ShareBelow, 0.25),
+            (Aggregate::ShareEqual, 0.25),
+        ];
+        for (aggregate, expected) in cases {
+            let definition = definition(aggregate);
+            assert_eq!(gather(&definition, &values).result(&definition), Some(expected), "{aggregate:?}");
+            assert_eq!(gather(&definition, &[]).result(&definition), None);
+        }
+    }
+
+    #[test]
+    fn decibels_are_averaged_as_energies() {
+        let definition = Definition { energy: true, ..definition(Aggregate::Mean) };
+        let mean = gather(&definition, &[60.0, 70.0]).result(&definition).unwrap();
+        assert!((mean - 67.4036).abs() < 1e-3, "{mean}");
+    }
+
+    #[test]
+    fn outside_the_bands_it_matters() {
+        let definition = definition(Aggregate::Max);
+        let severity = |value| answer(&definition, &gather(&definition, &[value])).severity;
+        assert_eq!(severity(2.5), None);
+        assert_eq!(severity(3.0), Some(Severity::High));
+        assert_eq!(severity(9.0), Some(Severity::Critical));
+    }
+}

@@ -1,0 +1,107 @@
+//! The city's indicators: definitions from `kpis.toml`, measured once a second from the last values of every device.
+mod definition;
+mod measure;
+
+pub use definition::{Aggregate, Definition, KpiError, parse};
+
+use crate::stream::protocol::KpiValue;
+use ioc_ingest::{LiveState, Registry};
+use ioc_model::{Domain, Severity, alert::Text};
+use serde::Serialize;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+};
+use utoipa::ToSchema;
+
+/// Values kept for the small curve, one per [`HISTORY_PERIOD_MS`].
+const HISTORY_MAX: usize = 60;
+/// Time between two kept values: the curve shows the last ten minutes.
+const HISTORY_PERIOD_MS: i64 = 10_000;
+
+/// An indicator with its newest values.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct KpiDto {
+    /// Stable name.
+    pub id: String,
+    /// Where it belongs.
+    pub domain: Domain,
+    /// What it is.
+    pub title: Text,
+    /// Unit as shown.
+    pub unit: String,
+    /// `null` without fresh data.
+    #[schema(required)]
+    pub value: Option<f64>,
+    /// Time of the newest observation behind it, milliseconds since the epoch.
+    #[schema(required)]
+    pub t: Option<i64>,
+    /// Nobody is needed inside this band.
+    pub normal: [f64; 2],
+    /// Ends of the gauge.
+    pub scale: [f64; 2],
+    /// Set when the value is outside its normal band.
+    #[schema(required)]
+    pub severity: Option<Severity>,
+    /// Digits behind the decimal point.
+    pub decimals: u8,
+    /// Values of the last ten minutes, oldest first.
+    pub history: Vec<Option<f64>>,
+}
+
+/// Measures indicators and remembers a little.
+pub struct KpiDesk {
+    definitions: Vec<Definition>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    values: Vec<KpiValue>,
+    history: VecDeque<Vec<Option<f64>>>,
+    next_kept_ms: i64,
+}
+
+impl KpiDesk {
+    /// Starts without values.
+    pub fn new(definitions: Vec<Definition>) -> Self {
+        Self { definitions, state: Mutex::default() }
+    }
+
+    /// Measures every indicator from the last values at `now_ms`.
+    pub fn measure(&self, registry: &Registry, live: &LiveState, now_ms: i64) -> Arc<[KpiValue]> {
+        let values = measure::measure(&self.definitions, &registry.devices(), live, now_ms);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.values.clone_from(&values);
+        if now_ms >= state.next_kept_ms {
+            state.next_kept_ms = now_ms + HISTORY_PERIOD_MS;
+            state.history.push_back(values.iter().map(|value| value.value).collect());
+            if state.history.len() > HISTORY_MAX {
+                state.history.pop_front();
+            }
+        }
+        values.into()
+    }
+
+    /// Returns every indicator with what was measured last.
+    pub fn list(&self) -> Vec<KpiDto> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let indicator = |(slot, definition): (usize, &Definition)| {
+            let measured = state.values.get(slot);
+            KpiDto {
+                id: definition.id.clone(),
+                domain: definition.domain,
+                title: definition.title.clone(),
+                unit: definition.unit.clone(),
+                value: measured.and_then(|value| value.value),
+                t: measured.and_then(|value| value.t),
+                normal: definition.normal,
+                scale: definition.scale,
+                severity: measured.and_then(|value| value.severity),
+                decimals: definition.decimals,
+                history: state.history.iter().map(|kept| kept.get(slot).copied().flatten()).collect(),
+            }
+        };
+        self.definitions.iter().enumerate().map(indicator).collect()
+    }
+}

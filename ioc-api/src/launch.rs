@@ -1,0 +1,378 @@
+//! From the configuration to what each part wants, and why a start can fail.
+use crate::{
+    admin::{Foundation, FoundationError, Operations},
+    app::{Addresses, Mode},
+    clock::now_ms,
+    config::{Config, Http, Records as RecordsConfig},
+    data_dir::{DataDir, DataDirError},
+    defaults,
+    demo::{self, Demo, DemoError},
+    followers::Stop,
+    http::{server, state::Ready},
+    identity::random_bytes,
+    kpis::{self, Definition, KpiDesk},
+    records::Records,
+    rule_desk::{RuleDeskError, RuleSource},
+    startup::{self, StartupError},
+    stream::{KpiFrame, OlderTransitions},
+    tls,
+};
+use ioc_broker::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
+use ioc_ingest::{DecodeLimits, LiveState, Registry};
+use ioc_journal::{JournalConfig, JournalError, Offset};
+use ioc_model::{AlertId, Catalogue};
+use ioc_rules::{Engine, EngineConfig, Place};
+use ioc_store::{StoreConfig, StoreError};
+use std::{io, net::TcpListener, sync::Arc, thread, time::Duration};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+const KPI_PERIOD: Duration = Duration::from_secs(1);
+const FORGET_PERIOD: Duration = Duration::from_secs(3600);
+const READY_POLL: Duration = Duration::from_millis(20);
+
+/// Why the operations center did not start, or ended badly. Each message says what would be right.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The web server's address.
+    #[error("cannot listen for the web on {addr}: {source}; free the port or choose another with --http")]
+    Http {
+        /// As configured.
+        addr: std::net::SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Catalogue, city, records, identities.
+    #[error(transparent)]
+    Foundation(#[from] FoundationError),
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// History.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The device edge.
+    #[error("{error}{flag}", error = .0, flag = mqtt_flag(.0))]
+    Broker(#[from] ioc_broker::StartError),
+    /// A certificate for the demo.
+    #[error("a certificate for the demo cannot be made: {0}")]
+    Certificate(String),
+    /// Rule files.
+    #[error(transparent)]
+    Rules(#[from] RuleDeskError),
+    /// The rule engine.
+    #[error(transparent)]
+    Engine(#[from] ioc_rules::StartError),
+    /// The indicators.
+    #[error("{0}")]
+    Kpis(String),
+    /// The city's time zone.
+    #[error("time zone {0:?} is not known; write one as in Asia/Ho_Chi_Minh")]
+    TimeZone(String),
+    /// What lives in memory.
+    #[error(transparent)]
+    Startup(#[from] StartupError),
+    /// The simulated city.
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// The recorder of metrics.
+    #[error("metrics cannot be recorded: {0}")]
+    Metrics(metrics_exporter_prometheus::BuildError),
+    /// The operating system.
+    #[error("the operating system refuses: {0}")]
+    Io(#[from] io::Error),
+    /// The end: what was pending could not be written.
+    #[error("not stopped cleanly: {0}")]
+    Stop(#[source] JournalError),
+    /// A bug.
+    #[error("a part of the server panicked: {0}")]
+    Panic(tokio::task::JoinError),
+}
+
+/// Names the flag where an address is the problem; the edge knows no command line.
+fn mqtt_flag(error: &ioc_broker::StartError) -> &'static str {
+    match error {
+        ioc_broker::StartError::Bind { .. } => " with --mqtt or --mqtts",
+        _ => "",
+    }
+}
+
+/// Binds the web server's address.
+///
+/// Errors: it is taken or not ours.
+pub fn bind_http(config: &Http) -> Result<TcpListener, StartError> {
+    let addr = config.listen.0;
+    server::bind(addr).map_err(|source| StartError::Http { addr, source })
+}
+
+/// Returns what the journal wants.
+pub fn journal_config(config: &Config, data: &DataDir) -> JournalConfig {
+    let journal = &config.journal;
+    JournalConfig {
+        dir: data.journal(),
+        segment_bytes: journal.segment.0,
+        segment_age: journal.segment_age.0,
+        pending_bytes_max: journal.pending_max.as_len(),
+        ring_bytes_max: journal.ring_max.as_len(),
+        keep_bytes: journal.keep.0,
+    }
+}
+
+/// Returns what history wants.
+pub fn store_config(config: &Config, data: &DataDir) -> StoreConfig {
+    let (retention, segment_span) = (config.store.retention.0, config.store.segment_span.0);
+    StoreConfig { retention, segment_span, ..StoreConfig::new(data.store()) }
+}
+
+/// Returns what the decoder wants.
+pub fn decode_limits(config: &Config) -> DecodeLimits {
+    DecodeLimits {
+        future_max_ms: config.ingest.future_max.as_ms(),
+        retention_ms: config.store.retention.as_ms(),
+        late_after_ms: config.ingest.late_after.as_ms(),
+        payload_len_max: config.mqtt.limits.packet_max.as_len(),
+        // An object may hold a single value, so that one bound serves both.
+        elements_max: config.ingest.values_max as usize,
+        values_max: config.ingest.values_max as usize,
+    }
+}
+
+/// Returns what the device edge wants. The demo makes its own certificate when none is configured.
+///
+/// Errors: no certificate can be made.
+pub fn broker_config(config: &Config, data: &DataDir, mode: Mode) -> Result<BrokerConfig, StartError> {
+    let mqtt = &config.mqtt;
+    let identity = match (&mqtt.tls.certificate, &mqtt.tls.key) {
+        (Some(certificates), Some(key)) => {
+            Some(TlsIdentity::Pem { certificates: certificates.clone(), key: key.clone() })
+        }
+        _ if mode == Mode::Demo => {
+            let (certificates, key) = tls::self_signed(data.path()).map_err(StartError::Certificate)?;
+            Some(TlsIdentity::Pem { certificates, key })
+        }
+        _ => None,
+    };
+    let limits = &mqtt.limits;
+    Ok(BrokerConfig {
+        tcp: vec![mqtt.tcp.listen.0],
+        tls: identity.map(|identity| TlsConfig { addrs: vec![mqtt.tls.listen.0], identity }),
+        limits: Limits {
+            packet_bytes_max: limits.packet_max.as_len(),
+            connections_max: limits.connections_max as usize,
+            connections_per_address_max: limits.connections_per_address_max as usize,
+            unauthenticated_max: limits.unauthenticated_max as usize,
+            subscriptions_max: limits.subscriptions_max as usize,
+            connect_timeout: limits.connect_timeout.0,
+            write_timeout: limits.write_timeout.0,
+            publishes_per_second: limits.device_rate,
+            publish_burst: limits.device_burst,
+            foreign_topics_max: limits.foreign_topics_max,
+            ..Limits::default()
+        },
+        reactors: mqtt.reactors as usize,
+    })
+}
+
+/// Returns where rules come from: the configured directories, or the built-in rules when the default one is not there.
+pub fn rule_source(config: &Config) -> RuleSource {
+    let dirs = &config.rules.dirs;
+    let is_default = *dirs == Config::default().rules.dirs;
+    match is_default && dirs.iter().all(|dir| !dir.is_dir()) {
+        true => RuleSource::Embedded(defaults::rule_files()),
+        false => RuleSource::Directories(dirs.clone()),
+    }
+}
+
+/// Returns what the rule engine wants.
+///
+/// Errors: a time zone that does not exist.
+pub fn engine_config(
+    config: &Config,
+    foundation: &Foundation,
+    resume_after: Offset,
+) -> Result<EngineConfig, StartError> {
+    let city = &foundation.city.city;
+    let time_zone =
+        jiff::tz::TimeZone::get(&city.time_zone).map_err(|_| StartError::TimeZone(city.time_zone.clone()))?;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let shards = config.rules.shards as usize;
+    Ok(EngineConfig {
+        shards: if shards == 0 { cores } else { shards },
+        queue_batches: config.rules.queue_batches as usize,
+        new_id: Arc::new(new_alert_id),
+        place: Place { latitude: city.center[1], longitude: city.center[0], time_zone },
+        startup_ms: now_ms(),
+        resume_after,
+    })
+}
+
+fn new_alert_id(at_ms: i64) -> AlertId {
+    // Without random numbers ids still differ: the clock and a counter stand in.
+    let random = random_bytes::<16>().map_or_else(|_| u128::from(next_number()), u128::from_le_bytes);
+    AlertId::new(at_ms, random)
+}
+
+fn next_number() -> u64 {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Reads the indicators.
+///
+/// Errors: the file cannot be read, or is wrong; each line names file, line and column.
+pub fn kpi_definitions(config: &Config, catalogue: &Catalogue) -> Result<Vec<Definition>, StartError> {
+    let (file, text) = match &config.display.kpis {
+        Some(path) => {
+            let name = path.display().to_string();
+            let text = std::fs::read_to_string(path)
+                .map_err(|error| StartError::Kpis(format!("{name}: cannot be read: {error}")))?;
+            (name, text)
+        }
+        None => ("kpis.toml".to_owned(), defaults::text("kpis.toml").unwrap_or_default().to_owned()),
+    };
+    let lines = |errors: Vec<kpis::KpiError>| {
+        errors.iter().map(|error| format!("{file}:{error}")).collect::<Vec<_>>().join("\n")
+    };
+    kpis::parse(&text, catalogue).map_err(|errors| StartError::Kpis(lines(errors)))
+}
+
+/// Finds alerts that the book no longer holds.
+pub fn lookup(records: &Records) -> crate::book::Lookup {
+    let records = Arc::clone(records);
+    Arc::new(move |id| records.alert(id).ok().flatten())
+}
+
+/// Reads transitions that the hub no longer holds.
+pub fn older(records: &Records) -> OlderTransitions {
+    let records = Arc::clone(records);
+    Arc::new(move |seq, limit| startup::older(&records, seq, limit))
+}
+
+/// Returns what waits for the stop.
+pub fn stopped(stop: &Stop) -> impl Fn(Duration) -> bool + Send + 'static {
+    let stop = stop.clone();
+    move |timeout| stop.wait(timeout)
+}
+
+/// Measures the indicators every second.
+///
+/// Errors: the operating system refuses a thread.
+pub fn measure_kpis(
+    desk: Arc<KpiDesk>,
+    registry: Registry,
+    live: Arc<LiveState>,
+    frames: watch::Sender<KpiFrame>,
+    stop: Stop,
+) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name("kpis".into()).spawn(move || {
+        while !stop.wait(KPI_PERIOD) {
+            let t = now_ms();
+            let items = desk.measure(&registry, &live, t);
+            frames.send_replace(KpiFrame { t, items });
+        }
+    })
+}
+
+/// Forgets records that are older than they are kept, now and then.
+///
+/// Errors: the operating system refuses a thread.
+pub fn forget_old_records(
+    records: &Records,
+    keep: &RecordsConfig,
+    stop: Stop,
+) -> io::Result<thread::JoinHandle<()>> {
+    let (records, keep) = (Arc::clone(records), keep.clone());
+    thread::Builder::new().name("records-keep".into()).spawn(move || {
+        while !stop.wait(FORGET_PERIOD) {
+            let now = now_ms();
+            let alerts = records.prune_alerts(now - keep.alerts_keep.as_ms());
+            let audit = records.prune_audit(now - keep.audit_keep.as_ms());
+            for error in [alerts, audit].into_iter().filter_map(Result::err) {
+                tracing::warn!(%error, "old records cannot be forgotten; tried again in an hour");
+            }
+        }
+    })
+}
+
+/// Registers the simulated city, in the demo.
+///
+/// Errors: the scenario or the fleet cannot be used.
+pub fn simulate(
+    mode: Mode,
+    config: &Config,
+    operations: &Operations,
+    last: Offset,
+) -> Result<Option<Demo>, StartError> {
+    match mode {
+        Mode::Serve => Ok(None),
+        Mode::Demo => Ok(Some(demo::prepare(&config.demo, operations, last == 0)?)),
+    }
+}
+
+/// Says ready once the rules have decided about everything that was committed before the start.
+pub async fn become_ready(ready: Ready, engine: Arc<Engine>, last: Offset) {
+    while engine.processed() < last {
+        tokio::time::sleep(READY_POLL).await;
+    }
+    ready.set();
+    tracing::info!("ready");
+}
+
+/// Prints where everything is, and the demo's sign-in.
+///
+/// Errors: the sign-in cannot be made or written.
+pub fn announce(
+    mode: Mode,
+    data: &DataDir,
+    foundation: &Foundation,
+    addresses: &Addresses,
+) -> Result<(), StartError> {
+    let web = browse(addresses.http);
+    tracing::info!(http = %addresses.http, mqtt = ?addresses.mqtt, mqtts = ?addresses.mqtts, "listening");
+    if mode == Mode::Serve {
+        return Ok(());
+    }
+    let password = demo::sign_in(&foundation.identity, &foundation.grants)?;
+    data.write_demo_sign_in(demo::USER, &password)?;
+    let mqtt = addresses.mqtt.first().map(|addr| addr.port()).unwrap_or_default();
+    let lines = [
+        String::new(),
+        format!("  wall      {web}/wall"),
+        format!("  console   {web}/"),
+        format!("  sign in   {} / {password}", demo::USER),
+        format!("  MQTT      localhost:{mqtt}"),
+        format!("  data      {}", data.path().display()),
+        String::new(),
+        "  A simulated Huế; Ctrl-C stops it, starting again goes on with its data.".to_owned(),
+        String::new(),
+    ];
+    use io::Write as _;
+    // Nobody reading standard output is no reason to stop.
+    let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
+    Ok(())
+}
+
+fn browse(addr: std::net::SocketAddr) -> String {
+    match addr.ip().is_unspecified() {
+        true => format!("http://localhost:{}", addr.port()),
+        false => format!("http://{addr}"),
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+///
+/// Errors: the signals cannot be listened to.
+pub async fn wait_for_signal() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

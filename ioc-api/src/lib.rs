@@ -1,0 +1,23 @@
+//! The operations center in one binary.
+pub mod admin;
+pub mod app;
+pub mod book;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod data_dir;
+pub mod defaults;
+pub mod demo;
+pub mod directory;
+pub mod followers;
+pub mod http;
+pub mod identity;
+pub mod ingress;
+pub mod kpis;
+pub mod launch;
+pub mod metrics;
+pub mod records;
+pub mod rule_desk;
+pub mod startup;
+pub mod stream;
+pub mod tls;

@@ -1,0 +1,184 @@
+//! What we count, in the Prometheus text format: every name and its meaning in this one file.
+use crate::{followers::Progress, stream::Feeds};
+use ioc_broker::Broker;
+use ioc_ingest::{Ledger, Registry};
+use ioc_journal::{Health, Journal};
+use ioc_model::{RejectReason, Severity};
+use ioc_rules::{Engine, RuleHealth};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bounds of the alert delay histogram, in seconds.
+const DELAY_BUCKETS: &[f64] = &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+const DELAY: &str = "ioc_alert_publish_delay_seconds";
+
+/// Everything that is read at a scrape.
+pub struct Sources {
+    /// Observations in and out.
+    pub ledger: Arc<Ledger>,
+    /// The device edge.
+    pub broker: Arc<Broker>,
+    /// The journal.
+    pub journal: Journal,
+    /// The rules.
+    pub engine: Arc<Engine>,
+    /// The live stream.
+    pub feeds: Arc<Feeds>,
+    /// Devices.
+    pub registry: Registry,
+    /// How far everyone has read.
+    pub followers: Vec<(&'static str, Progress)>,
+}
+
+/// Installs the recorder of the process.
+///
+/// Errors: another recorder is installed, or the buckets are wrong.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let builder =
+        PrometheusBuilder::new().set_buckets_for_metric(Matcher::Full(DELAY.into()), DELAY_BUCKETS)?;
+    let handle = builder.install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+/// Returns what writes the metrics page. One scrape at a time, so that one page shows one moment:
+/// `ioc_observations_received_total` is always the sum of stored, duplicate and rejected.
+pub fn page(handle: PrometheusHandle, sources: Sources) -> Arc<dyn Fn() -> String + Send + Sync> {
+    let sources = Mutex::new(sources);
+    Arc::new(move || {
+        let sources = sources.lock().unwrap_or_else(PoisonError::into_inner);
+        ledger(&sources.ledger);
+        broker(&sources.broker);
+        journal(&sources.journal, &sources.followers);
+        rules(&sources.engine, &sources.feeds);
+        gauge!("ioc_devices").set(sources.registry.devices().len() as f64);
+        handle.render()
+    })
+}
+
+fn ledger(ledger: &Ledger) {
+    let counts = ledger.snapshot();
+    counter!("ioc_observations_received_total").absolute(counts.received);
+    counter!("ioc_observations_stored_total").absolute(counts.stored);
+    counter!("ioc_observations_duplicate_total").absolute(counts.duplicate);
+    counter!("ioc_observations_corrected_total").absolute(counts.corrected);
+    counter!("ioc_observations_derived_total").absolute(counts.derived);
+    for reason in RejectReason::ALL {
+        counter!("ioc_observations_rejected_total", "reason" => reason.as_str())
+            .absolute(counts.rejected(*reason));
+    }
+}
+
+fn broker(broker: &Broker) {
+    let meters = broker.meters().snapshot();
+    gauge!("ioc_mqtt_connections").set(meters.connections as f64);
+    counter!("ioc_mqtt_accepted_total").absolute(meters.accepted);
+    counter!("ioc_mqtt_connected_total").absolute(meters.connected);
+    for (reason, count) in &meters.refused {
+        counter!("ioc_mqtt_refused_total", "reason" => reason.as_str()).absolute(*count);
+    }
+    for (reason, count) in &meters.closed {
+        counter!("ioc_mqtt_closed_total", "reason" => reason.as_str()).absolute(*count);
+    }
+    for (qos, count) in ["0", "1"].into_iter().zip(meters.publishes) {
+        counter!("ioc_mqtt_publishes_total", "qos" => qos).absolute(count);
+    }
+    counter!("ioc_mqtt_publish_bytes_total").absolute(meters.publish_bytes);
+    counter!("ioc_mqtt_foreign_topics_total").absolute(meters.foreign_topics);
+    counter!("ioc_mqtt_acknowledged_total").absolute(meters.acknowledged);
+    counter!("ioc_mqtt_busy_waits_total").absolute(meters.busy_parks);
+    counter!("ioc_mqtt_throttled_total").absolute(meters.throttled);
+    counter!("ioc_mqtt_subscribe_denied_total").absolute(meters.subscribe_denied);
+    counter!("ioc_mqtt_delivered_total").absolute(meters.delivered);
+    gauge!("ioc_mqtt_retained").set(meters.retained as f64);
+    counter!("ioc_mqtt_accept_errors_total").absolute(meters.accept_errors);
+    counter!("ioc_mqtt_restarts_total").absolute(meters.restarts);
+}
+
+fn journal(journal: &Journal, followers: &[(&'static str, Progress)]) {
+    let meters = journal.meters();
+    counter!("ioc_journal_records_total").absolute(meters.records);
+    counter!("ioc_journal_commits_total").absolute(meters.batches);
+    counter!("ioc_journal_written_bytes_total").absolute(meters.bytes);
+    counter!("ioc_journal_sync_microseconds_total").absolute(meters.sync_micros);
+    gauge!("ioc_journal_disk_bytes").set(meters.disk_bytes as f64);
+    gauge!("ioc_journal_out_of_space").set(if journal.health() == Health::Ok { 0.0 } else { 1.0 });
+    let durable = journal.durable();
+    for (name, progress) in followers {
+        gauge!("ioc_follower_lag_records", "follower" => *name)
+            .set(durable.saturating_sub(progress.taken()) as f64);
+    }
+}
+
+fn rules(engine: &Engine, feeds: &Feeds) {
+    let states = engine.rule_states();
+    gauge!("ioc_rules").set(states.len() as f64);
+    gauge!("ioc_rules_failing")
+        .set(states.iter().filter(|state| state.health != RuleHealth::Ok).count() as f64);
+    gauge!("ioc_alerts_pending").set(states.iter().map(|state| state.pending).sum::<u64>() as f64);
+    let mut open = [0u32; Severity::ALL.len()];
+    feeds.hub.for_each_open(|alert| open[usize::from(alert.severity.rank()) - 1] += 1);
+    for (severity, count) in Severity::ALL.iter().zip(open) {
+        gauge!("ioc_alerts_open", "severity" => severity.as_str()).set(f64::from(count));
+    }
+    let [clients, resyncs, slow] = feeds.meters.snapshot();
+    gauge!("ioc_stream_clients").set(clients as f64);
+    counter!("ioc_stream_resyncs_total").absolute(resyncs);
+    counter!("ioc_stream_slow_clients_total").absolute(slow);
+}
+
+fn describe() {
+    let counters = [
+        ("ioc_observations_received_total", "Observations from devices; stored + duplicate + rejected"),
+        ("ioc_observations_stored_total", "Observations in history, corrections included"),
+        ("ioc_observations_duplicate_total", "Observations that were there already"),
+        ("ioc_observations_corrected_total", "Stored observations that replaced another value"),
+        ("ioc_observations_derived_total", "Observations computed here; not counted as received"),
+        ("ioc_observations_rejected_total", "Observations in quarantine, by reason"),
+        ("ioc_mqtt_accepted_total", "TCP connections accepted"),
+        ("ioc_mqtt_connected_total", "CONNECTs accepted"),
+        ("ioc_mqtt_refused_total", "CONNECTs refused, by reason"),
+        ("ioc_mqtt_closed_total", "Connections ended, by reason"),
+        ("ioc_mqtt_publishes_total", "Publishes taken, by QoS"),
+        ("ioc_mqtt_foreign_topics_total", "Publishes to topics not the sender's own"),
+        ("ioc_mqtt_acknowledged_total", "PUBACKs sent, each after its message was on disk"),
+        ("ioc_mqtt_busy_waits_total", "Times a connection was not read because the journal was full"),
+        ("ioc_mqtt_throttled_total", "Times a connection was not read because its credential was too fast"),
+        ("ioc_mqtt_subscribe_denied_total", "Topic filters denied"),
+        ("ioc_mqtt_delivered_total", "Messages written to subscribers"),
+        ("ioc_mqtt_accept_errors_total", "Failures to accept a connection"),
+        ("ioc_mqtt_restarts_total", "Parts of the edge restarted after a panic"),
+        ("ioc_journal_records_total", "Records on disk since the start"),
+        ("ioc_journal_commits_total", "Batches written, each with one fdatasync"),
+        ("ioc_journal_sync_microseconds_total", "Time spent in fdatasync"),
+        ("ioc_stream_resyncs_total", "Times a client was told to start over"),
+        ("ioc_stream_slow_clients_total", "Clients closed because they read too slowly"),
+    ];
+    for (name, help) in counters {
+        describe_counter!(name, help);
+    }
+    describe_counter!("ioc_mqtt_publish_bytes_total", Unit::Bytes, "Payload bytes taken");
+    describe_counter!("ioc_journal_written_bytes_total", Unit::Bytes, "Bytes written to the journal");
+    let gauges = [
+        ("ioc_devices", "Registered devices, retired ones included"),
+        ("ioc_mqtt_connections", "Open MQTT connections"),
+        ("ioc_mqtt_retained", "Retained messages kept"),
+        ("ioc_journal_out_of_space", "1 while the journal's disk is full"),
+        ("ioc_follower_lag_records", "Committed records that a follower has not read"),
+        ("ioc_rules", "Rules in force"),
+        ("ioc_rules_failing", "Rules whose last evaluation failed"),
+        ("ioc_alerts_pending", "Pending alerts"),
+        ("ioc_alerts_open", "Firing alerts that nobody resolved, by severity"),
+        ("ioc_stream_clients", "Clients of the live stream"),
+    ];
+    for (name, help) in gauges {
+        describe_gauge!(name, help);
+    }
+    describe_gauge!("ioc_journal_disk_bytes", Unit::Bytes, "Size of the journal on disk");
+    describe_histogram!(
+        DELAY,
+        Unit::Seconds,
+        "From the arrival of the deciding message to the publication of its alert"
+    );
+}

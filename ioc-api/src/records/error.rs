@@ -1,0 +1,75 @@
+//! What can go wrong with the records.
+use std::path::PathBuf;
+
+/// The records could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordsError {
+    /// The database refused.
+    #[error("{doing}")]
+    Database {
+        /// As in "reading users".
+        doing: &'static str,
+        /// Its own words.
+        #[source]
+        source: rusqlite::Error,
+    },
+    /// Something of that name is already there.
+    #[error("{what} {name:?} already exists; choose another name")]
+    Exists {
+        /// As in "user".
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Nothing of that name is there.
+    #[error("there is no {what} {name:?}")]
+    Missing {
+        /// As in "user".
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A row that we did not write.
+    #[error("the records hold a {what} that cannot be read: {detail}")]
+    Corrupt {
+        /// As in "alert".
+        what: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The file cannot be made or opened.
+    #[error("{} cannot be opened: {cause}; make it readable and writable for this user", path.display())]
+    File {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// Written by a newer program.
+    #[error("{path} has records version {found}, this program knows up to {known}; run a newer version")]
+    TooNew {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+}
+
+/// Adds what was being done to an error of the database.
+pub(super) trait Doing<T> {
+    /// Names what was being done.
+    fn doing(self, doing: &'static str) -> Result<T, RecordsError>;
+}
+
+impl<T> Doing<T> for Result<T, rusqlite::Error> {
+    fn doing(self, doing: &'static str) -> Result<T, RecordsError> {
+        self.map_err(|source| RecordsError::Database { doing, source })
+    }
+}
+
+/// Says whether the database refused a second row with the same key.
+pub(super) fn is_duplicate(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
+}

@@ -1,0 +1,132 @@
+//! The records: people, sessions, credentials, the device registry, the audit trail, and the projections of
+//! quarantine and alerts.
+//!
+//! Owns what must be looked up by name and survives a restart, behind traits ([`RecordsBackend`] is all of
+//! them), so that nobody else knows it is SQLite. The journal is the truth about alerts and rejected
+//! messages; what is kept here of them is a projection that remembers up to which offset it goes, so replay
+//! repeats nothing. Leaves passwords, tokens and decisions to [`crate::identity`].
+//!
+//! Every call blocks on the disk: call from threads or `spawn_blocking`, never from an async task.
+mod error;
+mod rows;
+mod sqlite;
+
+pub use error::RecordsError;
+pub use rows::{
+    AlertQuery, Audit, AuditEntry, CredentialRow, DeviceRow, DisplayTokenRow, QuarantineQuery, QuarantineRow,
+    SecretHash, SessionRow, StandingAlert, UserRow,
+};
+pub use sqlite::SqliteRecords;
+
+use ioc_model::{Alert, AlertId, Transition};
+use std::sync::Arc;
+
+/// A handle on the records; cheap to clone.
+pub type Records = Arc<dyn RecordsBackend>;
+
+type Result<T> = std::result::Result<T, RecordsError>;
+
+/// People. Every change is written together with its audit entry.
+pub trait Users {
+    /// Returns everyone, by name.
+    fn users(&self) -> Result<Vec<UserRow>>;
+    /// Adds a person. Errors: [`RecordsError::Exists`].
+    fn insert_user(&self, user: &UserRow, audit: &Audit) -> Result<()>;
+    /// Replaces a person's row. Errors: [`RecordsError::Missing`].
+    fn update_user(&self, user: &UserRow, audit: &Audit) -> Result<()>;
+}
+
+/// Sign-ins and display tokens.
+pub trait Sessions {
+    /// Returns the sessions that end after `now_ms`, oldest first, and forgets the others.
+    fn sessions(&self, now_ms: i64) -> Result<Vec<SessionRow>>;
+    /// Adds a session.
+    fn insert_session(&self, session: &SessionRow, audit: &Audit) -> Result<()>;
+    /// Ends a session; nothing happens when there is none.
+    fn delete_session(&self, hash: &SecretHash, audit: &Audit) -> Result<()>;
+    /// Ends all sessions of a person.
+    fn delete_sessions_of(&self, user: &str) -> Result<()>;
+    /// Returns every display token, by name.
+    fn display_tokens(&self) -> Result<Vec<DisplayTokenRow>>;
+    /// Adds a display token. Errors: [`RecordsError::Exists`].
+    fn insert_display_token(&self, token: &DisplayTokenRow, audit: &Audit) -> Result<()>;
+    /// Removes a display token. Errors: [`RecordsError::Missing`].
+    fn delete_display_token(&self, name: &str, audit: &Audit) -> Result<()>;
+}
+
+/// MQTT credentials and the device registry.
+pub trait Registry {
+    /// Returns every credential, by id.
+    fn credentials(&self) -> Result<Vec<CredentialRow>>;
+    /// Adds credentials, all or none. Errors: [`RecordsError::Exists`].
+    fn insert_credentials(&self, credentials: &[CredentialRow], audit: &Audit) -> Result<()>;
+    /// Replaces a credential's row. Errors: [`RecordsError::Missing`].
+    fn update_credential(&self, credential: &CredentialRow, audit: &Audit) -> Result<()>;
+    /// Returns every device, by index.
+    fn devices(&self) -> Result<Vec<DeviceRow>>;
+    /// Adds devices with their credentials, all or none; an index must be the next free one.
+    /// Errors: [`RecordsError::Exists`].
+    fn insert_devices(
+        &self,
+        devices: &[DeviceRow],
+        credentials: &[CredentialRow],
+        audit: &Audit,
+    ) -> Result<()>;
+}
+
+/// The audit trail.
+pub trait AuditTrail {
+    /// Adds an entry for something that changed nothing else here (a refused sign-in, an acknowledgement).
+    fn append_audit(&self, audit: &Audit) -> Result<()>;
+    /// Lists entries before id `before`, newest first, at most `limit`.
+    fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>>;
+    /// Forgets entries older than `before_ms`.
+    fn prune_audit(&self, before_ms: i64) -> Result<()>;
+}
+
+/// The projection of rejected messages.
+pub trait Quarantine {
+    /// Adds the rejected messages of a batch that goes up to journal offset `through`, and forgets the
+    /// oldest beyond `rows_max`. Rows up to the offset that was reached before are skipped.
+    fn append_quarantine(&self, rows: &[QuarantineRow], through: u64, rows_max: u32) -> Result<()>;
+    /// Returns the journal offset up to which rejected messages are kept here.
+    fn quarantined_through(&self) -> Result<u64>;
+    /// Lists rejected messages, newest first.
+    fn quarantine(&self, query: &QuarantineQuery) -> Result<Vec<QuarantineRow>>;
+    /// Counts the rejected messages kept.
+    fn quarantine_len(&self) -> Result<u64>;
+}
+
+/// The projection of alerts and their transitions.
+pub trait Alerts {
+    /// Adds transitions with their journal offsets, in order, from a batch that goes up to offset `through`.
+    /// Those up to the offset that was reached before are skipped.
+    fn apply_transitions(&self, transitions: &[(u64, Transition)], through: u64) -> Result<()>;
+    /// Returns the journal offset up to which transitions are kept here.
+    fn applied_through(&self) -> Result<u64>;
+    /// Lists alerts that have fired, newest first.
+    fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>>;
+    /// Finds one alert.
+    fn alert(&self, id: AlertId) -> Result<Option<Alert>>;
+    /// Returns what happened to one alert, oldest first, with the journal offsets.
+    fn transitions_of(&self, id: AlertId) -> Result<Vec<(u64, Transition)>>;
+    /// Returns the alerts whose condition is pending or firing, resolved ones included.
+    fn standing_alerts(&self) -> Result<Vec<StandingAlert>>;
+    /// Returns at most `limit` transitions with an offset after `seq`, in order.
+    fn transitions_after(&self, seq: u64, limit: usize) -> Result<Vec<(u64, Transition)>>;
+    /// Returns the offset of the newest transition that was ever recorded; 0 when there was none.
+    fn newest_transition(&self) -> Result<u64>;
+    /// Returns the highest offset of a transition that has been forgotten; resuming before it has gaps.
+    fn forgotten_through(&self) -> Result<u64>;
+    /// Forgets the alerts that were cleared or resolved before `before_ms`, and their transitions.
+    fn prune_alerts(&self, before_ms: i64) -> Result<()>;
+}
+
+/// Everything the records can do.
+pub trait RecordsBackend:
+    Users + Sessions + Registry + AuditTrail + Quarantine + Alerts + Send + Sync + 'static
+{
+    /// Puts the projections on disk, and returns the journal offset up to which both of them are safe: what
+    /// lies below may be deleted from the journal.
+    fn sync_projections(&self) -> Result<u64>;
+}

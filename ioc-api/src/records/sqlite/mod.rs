@@ -1,0 +1,192 @@
+//! The records in one SQLite file: connections that write, and a few that read beside them (WAL).
+//!
+//! The writer syncs every commit (`synchronous = FULL`), because what people change has no journal behind it.
+//! The projections are written on a connection of their own without a sync (`NORMAL`): the journal has them
+//! until [`RecordsBackend::sync_projections`] says that they are on disk here too. That has a connection of its own,
+//! because an alert must not wait for it.
+mod alerts;
+mod audit;
+mod migrations;
+mod quarantine;
+mod registry;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod users;
+
+use super::{RecordsBackend, RecordsError, Result, error::Doing};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, types::FromSql};
+use std::{
+    fs::{File, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+/// Connections that read at the same time; a further reader waits for one of them.
+const READERS: usize = 4;
+/// How long a writer waits for the other one.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Pages of the log beyond which a commit copies them into the file itself; before that it is done aside.
+const LOG_PAGES_MAX: u32 = 16_384;
+/// Prepared statements kept per connection.
+const STATEMENTS_MAX: usize = 64;
+
+const ALERTS_OFFSET: &str = "alerts_offset";
+const QUARANTINE_OFFSET: &str = "quarantine_offset";
+const FORGOTTEN_OFFSET: &str = "forgotten_offset";
+
+/// The records in one SQLite file.
+pub struct SqliteRecords {
+    /// Changes by people; every commit is synced.
+    writer: Mutex<Connection>,
+    /// Projections of the journal; not synced.
+    projector: Mutex<Connection>,
+    /// Brings the log to disk and into the file.
+    keeper: Mutex<Connection>,
+    /// What was committed and is not in the file yet.
+    log: PathBuf,
+    readers: Vec<Mutex<Connection>>,
+    /// Which of them is asked first next time.
+    turn: AtomicUsize,
+}
+
+impl SqliteRecords {
+    /// Opens the database at `path`, makes it when there is none, and brings its tables up to date.
+    ///
+    /// Errors: [`RecordsError::TooNew`] for a file of a newer program, else what the database says.
+    pub fn open(path: &Path) -> Result<Self> {
+        make_private(path)?;
+        let mut writer = connect(path, "FULL")?;
+        migrations::run(&mut writer, path)?;
+        let (projector, keeper) = (connect(path, "NORMAL")?, connect(path, "NORMAL")?);
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        let readers = (0..READERS).map(|_| reader(path)).collect::<Result<_>>()?;
+        Ok(Self {
+            writer: Mutex::new(writer),
+            projector: Mutex::new(projector),
+            keeper: Mutex::new(keeper),
+            log: log.into(),
+            readers,
+            turn: AtomicUsize::new(0),
+        })
+    }
+
+    /// Runs `work` in a transaction whose commit is synced.
+    fn write<T>(&self, doing: &'static str, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        transact(&mut lock(&self.writer), doing, work)
+    }
+
+    /// Runs `work` in a transaction that the journal stands behind.
+    fn project<T>(&self, doing: &'static str, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        transact(&mut lock(&self.projector), doing, work)
+    }
+
+    /// Borrows a connection that reads; waits while all are in use.
+    fn read(&self) -> MutexGuard<'_, Connection> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let in_order = (0..READERS).map(|step| &self.readers[(turn + step) % READERS]);
+        let free = in_order.clone().find_map(|reader| reader.try_lock().ok());
+        free.unwrap_or_else(|| lock(&self.readers[turn % READERS]))
+    }
+}
+
+impl RecordsBackend for SqliteRecords {
+    fn sync_projections(&self) -> Result<u64> {
+        let doing = "syncing the records";
+        let keeper = lock(&self.keeper);
+        let offset = meta(&keeper, ALERTS_OFFSET)?.min(meta(&keeper, QUARANTINE_OFFSET)?);
+        // What was committed is in the log, or in the file, which was synced before the log began anew. A checkpoint
+        // alone would not do: it syncs nothing when a reader keeps it from copying.
+        let synced = File::open(&self.log).and_then(|log| log.sync_data());
+        synced.map_err(|cause| RecordsError::File { path: self.log.clone(), cause })?;
+        keeper.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).doing(doing)?;
+        Ok(offset)
+    }
+}
+
+/// Makes the file, if there is none, readable for this user alone; the database's side files take its mode.
+fn make_private(path: &Path) -> Result<()> {
+    let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    made.map(|_| ()).map_err(|cause| RecordsError::File { path: path.to_owned(), cause })
+}
+
+fn connect(path: &Path, synchronous: &str) -> Result<Connection> {
+    let doing = "opening the records";
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).doing(doing)?;
+    connection.busy_timeout(BUSY_TIMEOUT).doing(doing)?;
+    connection.pragma_update(None, "journal_mode", "WAL").doing(doing)?;
+    connection.pragma_update(None, "synchronous", synchronous).doing(doing)?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX).doing(doing)?;
+    connection.pragma_update(None, "foreign_keys", true).doing(doing)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    Ok(connection)
+}
+
+fn reader(path: &Path) -> Result<Mutex<Connection>> {
+    let connection = connect(path, "NORMAL")?;
+    connection.pragma_update(None, "query_only", true).doing("opening the records")?;
+    Ok(Mutex::new(connection))
+}
+
+fn transact<T>(
+    connection: &mut Connection,
+    doing: &'static str,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T>,
+) -> Result<T> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(doing)?;
+    let result = work(&transaction)?;
+    transaction.commit().doing(doing)?;
+    Ok(result)
+}
+
+/// Takes a lock. A thread that panicked while holding it left at most a transaction that SQLite rolled back.
+fn lock(mutex: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads a number of the table `meta`; 0 when it was never written.
+fn meta(connection: &Connection, key: &str) -> Result<u64> {
+    let doing = "reading how far the records go";
+    let value = connection
+        .prepare_cached("SELECT value FROM meta WHERE key = ?1")
+        .and_then(|mut statement| statement.query_row([key], |row| row.get::<_, i64>(0)).optional());
+    Ok(value.doing(doing)?.unwrap_or(0) as u64)
+}
+
+fn set_meta(connection: &Connection, key: &str, value: u64) -> Result<()> {
+    let sql = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = ?2";
+    let written = connection
+        .prepare_cached(sql)
+        .and_then(|mut statement| statement.execute(rusqlite::params![key, value as i64]));
+    written.map(|_| ()).doing("writing how far the records go")
+}
+
+/// Reads a column and turns it into a type of ours.
+fn parsed<S: FromSql, T, E: std::fmt::Display>(
+    row: &rusqlite::Row<'_>,
+    column: usize,
+    parse: impl FnOnce(S) -> std::result::Result<T, E>,
+) -> rusqlite::Result<T> {
+    parse(row.get(column)?).map_err(|error| {
+        let text = format!("column {column}: {error}");
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, text.into())
+    })
+}
+
+/// Writes a value of ours as JSON.
+fn to_json(what: &'static str, value: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| RecordsError::Corrupt { what, detail: error.to_string() })
+}
+
+/// Turns a limit into what SQLite takes.
+fn sql_limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}

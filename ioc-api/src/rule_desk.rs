@@ -1,0 +1,244 @@
+//! The rule files in force: reads them, watches them, and hands a good change to the engine. A broken change is
+//! refused as a whole, with file, line and column, and the rules in force go on.
+use arc_swap::ArcSwap;
+use ioc_model::Catalogue;
+use ioc_rules::{Engine, RuleError, RuleFile, RuleSet};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, SystemTime},
+};
+
+/// How often the files are looked at: a change is live within a second. Polling sees every kind of file system
+/// and every editor's way of saving.
+const POLL: Duration = Duration::from_millis(250);
+/// Largest rule file.
+const FILE_BYTES_MAX: u64 = 4 << 20;
+/// Most rule files.
+const FILES_MAX: usize = 1000;
+
+/// Where rules come from.
+#[derive(Debug, Clone)]
+pub enum RuleSource {
+    /// Compiled in; never changes.
+    Embedded(Vec<RuleFile>),
+    /// Every `*.yaml` and `*.yml` of these directories.
+    Directories(Vec<PathBuf>),
+}
+
+/// What is in force, and why the files on disk are not, if they are not.
+#[derive(Debug, Clone)]
+pub struct InForce {
+    /// The rules in force.
+    pub rules: Arc<RuleSet>,
+    /// When they were loaded, milliseconds since the epoch.
+    pub loaded_at_ms: i64,
+    /// Problems of the files as they are now.
+    pub errors: Vec<RuleError>,
+    /// The text of the files that have problems, for showing where.
+    pub files: Vec<RuleFile>,
+}
+
+/// Rules that cannot be loaded at start.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleDeskError {
+    /// The directory or a file in it cannot be read.
+    #[error("cannot read rules in {}: {source}", path.display())]
+    Read {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// They are wrong; each line names file, line and column.
+    #[error("{}", render(errors))]
+    Invalid {
+        /// All problems.
+        errors: Vec<RuleError>,
+    },
+}
+
+fn render(errors: &[RuleError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// See the module.
+pub struct RuleDesk {
+    source: RuleSource,
+    catalogue: Arc<Catalogue>,
+    in_force: ArcSwap<InForce>,
+    now: fn() -> i64,
+}
+
+impl RuleDesk {
+    /// Loads the rules for the start.
+    ///
+    /// Errors: they cannot be read, or any of them is wrong.
+    pub fn open(
+        source: RuleSource,
+        catalogue: Arc<Catalogue>,
+        now: fn() -> i64,
+    ) -> Result<Arc<Self>, RuleDeskError> {
+        let files = source.read()?;
+        let rules = RuleSet::load(&files, &*catalogue).map_err(|errors| RuleDeskError::Invalid { errors })?;
+        let in_force =
+            InForce { rules: Arc::new(rules), loaded_at_ms: now(), errors: Vec::new(), files: Vec::new() };
+        Ok(Arc::new(Self { source, catalogue, in_force: ArcSwap::from_pointee(in_force), now }))
+    }
+
+    /// Returns what is in force now.
+    pub fn in_force(&self) -> Arc<InForce> {
+        self.in_force.load_full()
+    }
+
+    /// Checks the text of one file by itself.
+    pub fn check(&self, file: RuleFile) -> Vec<RuleError> {
+        RuleSet::load(&[file], &*self.catalogue).err().unwrap_or_default()
+    }
+
+    /// Watches the files until `stopped` says so.
+    ///
+    /// Errors: the operating system refuses a thread.
+    pub fn watch(
+        self: &Arc<Self>,
+        engine: Arc<Engine>,
+        stopped: impl Fn(Duration) -> bool + Send + 'static,
+    ) -> io::Result<Option<thread::JoinHandle<()>>> {
+        let RuleSource::Directories(directories) = self.source.clone() else { return Ok(None) };
+        let desk = Arc::clone(self);
+        let thread = thread::Builder::new().name("rule-files".into()).spawn(move || {
+            let mut seen = signature(&directories);
+            while !stopped(POLL) {
+                let found = signature(&directories);
+                if found != seen {
+                    seen = found;
+                    desk.reload(&engine);
+                }
+            }
+        })?;
+        Ok(Some(thread))
+    }
+
+    fn reload(&self, engine: &Engine) {
+        let before = self.in_force.load();
+        let refused = |errors, files| InForce { errors, files, ..InForce::clone(&before) };
+        let after = match self.source.read() {
+            Err(error) => {
+                tracing::error!(%error, "rule files cannot be read; the rules in force go on");
+                return;
+            }
+            Ok(files) => match RuleSet::load(&files, &*self.catalogue) {
+                Ok(rules) => {
+                    let rules = Arc::new(rules);
+                    tracing::info!(
+                        rules = rules.rules().len(),
+                        "rule files changed; the new rules are in force"
+                    );
+                    if let Err(error) = engine.replace_rules(&rules) {
+                        tracing::error!(%error, "the new rules cannot be handed over");
+                        return;
+                    }
+                    InForce { rules, loaded_at_ms: (self.now)(), errors: Vec::new(), files: Vec::new() }
+                }
+                Err(errors) => {
+                    for error in &errors {
+                        tracing::error!(%error, "rule file refused; the rules in force go on");
+                    }
+                    refused(errors, files)
+                }
+            },
+        };
+        self.in_force.store(Arc::new(after));
+    }
+}
+
+impl RuleSource {
+    /// Reads every file, by name.
+    ///
+    /// Errors: the directory or a file cannot be read, or there is too much of it.
+    pub fn read(&self) -> Result<Vec<RuleFile>, RuleDeskError> {
+        match self {
+            Self::Embedded(files) => Ok(files.clone()),
+            Self::Directories(paths) => {
+                let mut files = Vec::new();
+                for path in paths {
+                    let failed = |source| RuleDeskError::Read { path: path.clone(), source };
+                    files.extend(read_directory(path).map_err(failed)?);
+                }
+                Ok(files)
+            }
+        }
+    }
+}
+
+fn read_directory(directory: &Path) -> io::Result<Vec<RuleFile>> {
+    let too_much = |what: String| io::Error::new(io::ErrorKind::FileTooLarge, what);
+    let paths = rule_paths(directory)?;
+    if paths.len() > FILES_MAX {
+        return Err(too_much(format!("{} rule files; at most {FILES_MAX} are read", paths.len())));
+    }
+    let mut files = Vec::with_capacity(paths.len());
+    for path in paths {
+        if fs::metadata(&path)?.len() > FILE_BYTES_MAX {
+            return Err(too_much(format!("{} is larger than {FILE_BYTES_MAX} bytes", path.display())));
+        }
+        let text = fs::read_to_string(&path)?;
+        files.push(RuleFile { path: path.display().to_string(), text });
+    }
+    Ok(files)
+}
+
+fn rule_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let is_rule = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if is_rule && !hidden && path.is_file() {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// What changes when a file is written, replaced, added or removed.
+fn signature(directories: &[PathBuf]) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
+    let paths = directories.iter().flat_map(|directory| rule_paths(directory).unwrap_or_default());
+    let facts = |path: PathBuf| {
+        let metadata = fs::metadata(&path).ok()?;
+        Some((path, metadata.len(), metadata.modified().ok()))
+    };
+    paths.filter_map(facts).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_visible_yaml_files_are_rules() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["b.yaml", "a.yml", ".hidden.yaml", "notes.txt", "c.yaml~"] {
+            fs::write(directory.path().join(name), "groups: []").unwrap();
+        }
+        let files = RuleSource::Directories(vec![directory.path().to_owned()]).read().unwrap();
+        let names: Vec<_> = files.iter().map(|file| file.path.rsplit('/').next().unwrap()).collect();
+        assert_eq!(names, ["a.yml", "b.yaml"]);
+    }
+
+    #[test]
+    fn a_rewrite_of_the_same_length_is_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.yaml");
+        fs::write(&path, "groups: []").unwrap();
+        let directories = [directory.path().to_owned()];
+        let before = signature(&directories);
+        fs::write(&path, "groups: {}").unwrap();
+        let later = SystemTime::now() + Duration::from_secs(5);
+        fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
+        assert_ne!(signature(&directories), before);
+    }
+}

@@ -1,0 +1,203 @@
+//! Bringing everything that lives in memory back to where the journal stands.
+use crate::{
+    directory::Replayed,
+    followers::{Work, alerts::transitions_of, quarantine::Quarantine},
+    records::{AlertQuery, Records, RecordsError},
+    stream::hub::Sequenced,
+};
+use ioc_ingest::{
+    AqiDeriver, AqiSettings, Device, LiveState, Registry,
+    vn_aqi::deriver::{LOOK_BACK_MS, MissingProperty, STEP_MS},
+};
+use ioc_journal::{FollowError, Journal, Offset};
+use ioc_model::{Alert, Catalogue, Condition, Observation, RecordKind, message::MessageView};
+use ioc_rules::Restored;
+use ioc_store::{History, Series, Store, TimeRange};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+/// How long one batch of a replay may take to read.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Open alerts that are shown; far more than anyone could look at.
+const OPEN_MAX: usize = 100_000;
+/// Readings told apart from the past while rules catch up; usually those of the second before the stop. Beyond it
+/// windows may hold some of them early.
+const REPLAYED_MAX: usize = 2_000_000;
+/// Transitions read from the records at once.
+const PAGE: usize = 10_000;
+
+/// Gives `work` every committed record from `from` to `to`.
+///
+/// Errors: the journal cannot be read.
+pub fn replay(journal: &Journal, from: Offset, to: Offset, work: &mut impl Work) -> Result<(), FollowError> {
+    let mut follower = journal.follow(from);
+    let mut taken = from.saturating_sub(1);
+    while taken < to {
+        let Some(batch) = follower.next(READ_TIMEOUT)? else { continue };
+        work.take(&batch);
+        taken = batch.last();
+    }
+    Ok(())
+}
+
+/// Brings the records' projections up to `to`.
+///
+/// Errors: the journal or the records cannot be used.
+pub fn project(
+    journal: &Journal,
+    records: &Records,
+    quarantine: &mut Quarantine,
+    to: Offset,
+) -> Result<(), StartupError> {
+    let mut projection = Projection { records: Arc::clone(records), failed: None };
+    replay(journal, records.applied_through()? + 1, to, &mut projection)?;
+    projection.failed.map_or(Ok(()), Err)?;
+    replay(journal, records.quarantined_through()? + 1, to, quarantine)?;
+    Ok(())
+}
+
+struct Projection {
+    records: Records,
+    failed: Option<RecordsError>,
+}
+
+impl Work for Projection {
+    fn take(&mut self, batch: &ioc_journal::Batch) {
+        if self.failed.is_none() {
+            self.failed = self.records.apply_transitions(&transitions_of(batch), batch.last()).err();
+        }
+    }
+}
+
+/// Collects what rules are given again when they resume behind `resume_after`: the readings of the records up to
+/// `to`. Without a place to resume from, windows begin empty and nothing needs to be told apart.
+///
+/// Errors: the journal cannot be read.
+pub fn replayed(journal: &Journal, resume_after: Offset, to: Offset) -> Result<Replayed, FollowError> {
+    let mut collect = Collect(Replayed::new());
+    if resume_after > 0 {
+        replay(journal, resume_after + 1, to, &mut collect)?;
+    }
+    Ok(collect.0)
+}
+
+struct Collect(Replayed);
+
+impl Work for Collect {
+    fn take(&mut self, batch: &ioc_journal::Batch) {
+        for record in batch.records().filter(|record| record.kind == RecordKind::Message) {
+            let Ok(message) = MessageView::parse(record.payload) else { continue };
+            let Some(device) = message.device else { continue };
+            if self.0.len() < REPLAYED_MAX {
+                self.0.extend(message.observations().map(|one| (device, one.property, one.ts_ms)));
+            }
+        }
+    }
+}
+
+/// Something could not be brought back.
+#[derive(Debug, thiserror::Error)]
+pub enum StartupError {
+    /// The journal.
+    #[error("the journal cannot be replayed")]
+    Journal(#[from] FollowError),
+    /// The records.
+    #[error("the records cannot be read")]
+    Records(#[from] RecordsError),
+    /// The catalogue.
+    #[error("the air quality index cannot be computed")]
+    Catalogue(#[from] MissingProperty),
+}
+
+/// Fills the last values from history.
+pub fn fill_live(live: &LiveState, store: &Store) {
+    for (Series { device, property }, point) in store.last() {
+        let observation =
+            Observation { property, ts_ms: point.ts_ms, value: point.value, quality: point.quality };
+        live.apply(device, &observation, point.ts_ms);
+    }
+}
+
+/// What rules must know of the alerts that were, for a replay from behind `resume_after`: all that still stand, and
+/// of those decided since then the last decision, so that deciding again repeats nothing.
+///
+/// Errors: the records cannot be read.
+pub fn restored(records: &Records, resume_after: Offset) -> Result<Vec<Restored>, StartupError> {
+    let mut known: HashMap<_, Restored> = HashMap::new();
+    for standing in records.standing_alerts()? {
+        known.insert(standing.alert.fingerprint, Restored { alert: standing.alert, cause: standing.cause });
+    }
+    let mut seq = resume_after;
+    loop {
+        let page = records.transitions_after(seq, PAGE)?;
+        let Some((last, _)) = page.last() else { break };
+        seq = *last;
+        for (_, transition) in page {
+            let Some(cause) = transition.cause else { continue };
+            let alert = transition.alert;
+            let newer = known.get(&alert.fingerprint).is_none_or(|known| known.cause <= cause);
+            if newer && alert.state == Condition::Cleared {
+                known.insert(alert.fingerprint, Restored { alert, cause });
+            }
+        }
+    }
+    Ok(known.into_values().collect())
+}
+
+/// Returns the alerts that belong on the wall.
+///
+/// Errors: the records cannot be read.
+pub fn open_alerts(records: &Records) -> Result<Vec<Alert>, StartupError> {
+    Ok(records.alerts(&AlertQuery { open: true, limit: OPEN_MAX, ..AlertQuery::default() })?)
+}
+
+/// Returns when the record at `offset` was committed: windows of rules are filled from history up to then.
+///
+/// Errors: the journal cannot be read.
+pub fn committed_ms(journal: &Journal, offset: Offset) -> Result<i64, StartupError> {
+    if offset == 0 {
+        return Ok(0);
+    }
+    Ok(journal.follow(offset).next(READ_TIMEOUT)?.map_or(0, |batch| batch.committed_ms()))
+}
+
+/// Makes the deriver of VN_AQI and fills its hours from history.
+///
+/// Errors: the catalogue lacks a property.
+pub fn aqi_deriver(
+    catalogue: &Arc<Catalogue>,
+    registry: &Registry,
+    store: &Store,
+    now_ms: i64,
+) -> Result<AqiDeriver, StartupError> {
+    let mut deriver = AqiDeriver::new(catalogue, AqiSettings::default())?;
+    let properties: Vec<_> =
+        catalogue.kind("air-station").map(|kind| kind.properties.clone()).unwrap_or_default();
+    let from_ms = (now_ms - LOOK_BACK_MS).div_euclid(STEP_MS) * STEP_MS;
+    let range = TimeRange::new(from_ms, from_ms + LOOK_BACK_MS + STEP_MS);
+    let steps = (range.to_ms - range.from_ms) / STEP_MS;
+    let devices = registry.devices();
+    let is_station = |device: &&Arc<Device>| &*device.kind == "air-station" && !device.retired;
+    for device in devices.iter().filter(is_station) {
+        for property in properties.iter().filter_map(|name| catalogue.property(name)) {
+            let series = Series { device: device.index, property: property.id };
+            let buckets =
+                store.buckets(series, range, steps as usize, property.averaging).unwrap_or_default();
+            for bucket in buckets {
+                deriver.seed(device.index, property.id, bucket.start_ms, bucket.mean, bucket.count);
+            }
+        }
+    }
+    Ok(deriver)
+}
+
+/// Reads transitions for sessions that fell behind the ring.
+pub fn older(records: &Records, seq: u64, limit: usize) -> Option<Vec<Sequenced>> {
+    let sequenced = |(seq, transition)| Sequenced { seq, transition: Arc::new(transition) };
+    match records.transitions_after(seq, limit) {
+        Ok(page) => Some(page.into_iter().map(sequenced).collect()),
+        Err(error) => {
+            tracing::error!(%error, "transitions cannot be read for the live stream");
+            None
+        }
+    }
+}

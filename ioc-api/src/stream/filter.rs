@@ -1,0 +1,60 @@
+//! What a client of the live stream wants to see. An empty filter means all.
+use ioc_ingest::Device;
+use ioc_model::{Alert, Domain, Severity};
+use serde::Deserialize;
+
+/// The filter of a subscription; every list that is empty lets everything through.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Filter {
+    /// Domains.
+    pub domain: Vec<Domain>,
+    /// Ward codes.
+    pub ward: Vec<String>,
+    /// Severities; only for alerts.
+    pub severity: Vec<Severity>,
+    /// West, south, east, north in degrees; only for devices and their alerts.
+    pub bbox: Option<[f64; 4]>,
+}
+
+impl Filter {
+    /// Says whether an alert passes; `place` is the longitude and latitude of its device.
+    pub fn admits_alert(&self, alert: &Alert, place: Option<(f64, f64)>) -> bool {
+        let domain =
+            self.domain.is_empty() || alert.domain.is_some_and(|domain| self.domain.contains(&domain));
+        let ward = self.ward.is_empty() || alert.ward.as_ref().is_some_and(|ward| self.ward.contains(ward));
+        let severity = self.severity.is_empty() || self.severity.contains(&alert.severity);
+        let inside = self.bbox.is_none_or(|bbox| place.is_some_and(|place| within(bbox, place)));
+        domain && ward && severity && inside
+    }
+
+    /// Says whether a device passes.
+    pub fn admits_device(&self, device: &Device) -> bool {
+        let domain = self.domain.is_empty() || self.domain.contains(&device.domain);
+        let ward = self.ward.is_empty()
+            || device.ward.as_deref().is_some_and(|ward| self.ward.iter().any(|wanted| wanted == ward));
+        domain && ward && self.bbox.is_none_or(|bbox| within(bbox, (device.lon, device.lat)))
+    }
+}
+
+/// Says whether a place (longitude, latitude) lies in a box (west, south, east, north).
+pub(crate) fn within([west, south, east, north]: [f64; 4], (lon, lat): (f64, f64)) -> bool {
+    (west..=east).contains(&lon) && (south..=north).contains(&lat)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        let error = serde_json::from_str::<Filter>(r#"{"domains":["traffic"]}"#).unwrap_err();
+        assert!(error.to_string().contains("domains"), "{error}");
+    }
+
+    #[test]
+    fn a_box_holds_its_edges() {
+        assert!(within([107.0, 16.0, 108.0, 17.0], (107.0, 17.0)));
+        assert!(!within([107.0, 16.0, 108.0, 17.0], (106.9, 16.5)));
+    }
+}

@@ -1,0 +1,158 @@
+//! The newest transitions in memory, and a number that tells sessions when there are more. A session keeps its
+//! own place and reads at its own pace, so there is no queue per client and a slow one costs nobody anything;
+//! who falls behind the ring reads on from the records.
+use ioc_journal::Offset;
+use ioc_model::{Alert, AlertId, Transition};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, RwLock, RwLockReadGuard},
+};
+use tokio::sync::watch;
+
+/// Transitions kept in memory.
+const RING_MAX: usize = 4096;
+
+/// One committed transition with its place in the journal.
+#[derive(Debug, Clone)]
+pub struct Sequenced {
+    /// Journal offset of the transition record.
+    pub seq: Offset,
+    /// What happened.
+    pub transition: Arc<Transition>,
+}
+
+/// What a session finds when it asks for more.
+#[derive(Debug)]
+pub enum Since {
+    /// These follow, in order; none is missing.
+    Ring(Vec<Sequenced>),
+    /// The ring no longer reaches back that far: read the records.
+    Behind,
+}
+
+/// See the module.
+pub struct Hub {
+    ring: RwLock<Ring>,
+    last: watch::Sender<Offset>,
+}
+
+struct Ring {
+    /// Everything after this offset is in `items`.
+    complete_after: Offset,
+    /// The newest offset that `items` and `open` reflect.
+    last: Offset,
+    items: VecDeque<Sequenced>,
+    open: BTreeMap<AlertId, Alert>,
+}
+
+impl Ring {
+    fn push(&mut self, item: Sequenced) {
+        let alert = &item.transition.alert;
+        if alert.is_open() {
+            self.open.insert(alert.id, alert.clone());
+        } else {
+            self.open.remove(&alert.id);
+        }
+        self.last = item.seq;
+        self.items.push_back(item);
+        if self.items.len() > RING_MAX {
+            self.complete_after = self.items.pop_front().map_or(self.complete_after, |old| old.seq);
+        }
+    }
+}
+
+impl Hub {
+    /// Makes a hub whose last transition is `last` and whose open alerts are `open`: older ones are in the records.
+    pub fn new(last: Offset, open: impl IntoIterator<Item = Alert>) -> Self {
+        let open = open.into_iter().map(|alert| (alert.id, alert)).collect();
+        let ring = Ring { complete_after: last, last, items: VecDeque::new(), open };
+        Self { ring: RwLock::new(ring), last: watch::Sender::new(last) }
+    }
+
+    /// Adds committed transitions, in order; the records must already have them.
+    pub fn publish(&self, transitions: impl IntoIterator<Item = Sequenced>) {
+        let mut last = None;
+        let mut ring = self.ring.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+        for transition in transitions {
+            last = Some(transition.seq);
+            ring.push(transition);
+        }
+        drop(ring);
+        if let Some(last) = last {
+            self.last.send_replace(last);
+        }
+    }
+
+    /// Returns the offset of the newest transition.
+    pub fn last(&self) -> Offset {
+        *self.last.borrow()
+    }
+
+    /// Returns a receiver that changes with every publication.
+    pub fn watch(&self) -> watch::Receiver<Offset> {
+        self.last.subscribe()
+    }
+
+    /// Returns at most `limit` transitions after `seq`.
+    pub fn since(&self, seq: Offset, limit: usize) -> Since {
+        let ring = self.read();
+        if seq < ring.complete_after {
+            return Since::Behind;
+        }
+        let start = ring.items.partition_point(|item| item.seq <= seq);
+        Since::Ring(ring.items.iter().skip(start).take(limit).cloned().collect())
+    }
+
+    /// Returns at most `limit` transitions after `seq` of those that the ring has, for when nothing older is kept.
+    pub fn oldest_page(&self, seq: Offset, limit: usize) -> Vec<Sequenced> {
+        self.read().items.iter().filter(|item| item.seq > seq).take(limit).cloned().collect()
+    }
+
+    /// Returns the open alerts and the offset of the newest transition that they reflect.
+    pub fn snapshot(&self) -> (Offset, Vec<Alert>) {
+        let ring = self.read();
+        (ring.last, ring.open.values().cloned().collect())
+    }
+
+    /// Calls `visit` with each open alert; keep it short, publication waits.
+    pub fn for_each_open(&self, visit: impl FnMut(&Alert)) {
+        self.read().open.values().for_each(visit);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Ring> {
+        self.ring.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::book::tests_support::firing;
+    use ioc_model::TransitionKind;
+
+    fn transition(seq: Offset) -> Sequenced {
+        let transition =
+            Transition { transition: TransitionKind::Firing, at: 0, by: None, cause: None, alert: firing() };
+        Sequenced { seq, transition: Arc::new(transition) }
+    }
+
+    #[test]
+    fn a_reader_sees_each_transition_once_and_in_order() {
+        let hub = Hub::new(10, []);
+        hub.publish([transition(12), transition(15)]);
+        let Since::Ring(found) = hub.since(10, 10) else { panic!("the ring reaches back") };
+        assert_eq!(found.iter().map(|t| t.seq).collect::<Vec<_>>(), [12, 15]);
+        let Since::Ring(found) = hub.since(12, 10) else { panic!("the ring reaches back") };
+        assert_eq!(found.iter().map(|t| t.seq).collect::<Vec<_>>(), [15]);
+        assert_eq!(hub.last(), 15);
+    }
+
+    #[test]
+    fn who_fell_behind_the_ring_is_sent_to_the_records() {
+        let hub = Hub::new(10, []);
+        assert!(matches!(hub.since(9, 10), Since::Behind));
+        hub.publish((11..).take(RING_MAX + 5).map(transition));
+        assert!(matches!(hub.since(14, 10), Since::Behind));
+        assert!(matches!(hub.since(15, 10), Since::Ring(_)));
+    }
+}

@@ -1,0 +1,105 @@
+//! The live stream: what happened to alerts, how every device looks, how the city's indicators stand.
+//! Sessions pull at their own pace from shared state ([`hub`], [`board`], a watch of indicators), so a slow
+//! screen gets coalesced state and every transition, and delays nobody.
+pub mod board;
+pub mod filter;
+pub mod hub;
+pub mod protocol;
+pub mod session;
+
+use hub::{Hub, Sequenced};
+use ioc_ingest::Registry;
+use ioc_model::Alert;
+use protocol::KpiValue;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+use tokio::sync::watch;
+
+/// The indicators at one instant.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct KpiFrame {
+    /// Milliseconds since the epoch.
+    pub t: i64,
+    /// One for each indicator.
+    pub items: Arc<[KpiValue]>,
+}
+
+/// Reads transitions after a sequence number from the records, oldest first; `None` when they cannot be read. Blocks.
+pub type OlderTransitions = Arc<dyn Fn(u64, usize) -> Option<Vec<Sequenced>> + Send + Sync>;
+
+/// Everything that sessions read from.
+pub struct Feeds {
+    /// Transitions.
+    pub hub: Arc<Hub>,
+    /// Device states.
+    pub board: Arc<board::Board>,
+    /// Devices.
+    pub registry: Registry,
+    /// Indicators.
+    pub kpis: watch::Receiver<KpiFrame>,
+    /// Transitions that the hub no longer has.
+    pub older: OlderTransitions,
+    /// Becomes true when the server stops.
+    pub stopping: watch::Receiver<bool>,
+    /// Wall clock, milliseconds since the epoch.
+    pub now: fn() -> i64,
+    /// Version of the server.
+    pub build: &'static str,
+    /// Counters of the stream.
+    pub meters: Meters,
+}
+
+impl Feeds {
+    fn admits(&self, filter: &filter::Filter, alert: &Alert) -> bool {
+        let place = filter.bbox.and_then(|_| session::place_of(&self.registry.devices(), alert));
+        filter.admits_alert(alert, place)
+    }
+
+    async fn older(&self, seq: u64, limit: usize) -> Option<Vec<Sequenced>> {
+        let older = Arc::clone(&self.older);
+        tokio::task::spawn_blocking(move || older(seq, limit)).await.ok().flatten()
+    }
+}
+
+/// Counters of the stream.
+#[derive(Debug, Default)]
+pub struct Meters {
+    open: AtomicU64,
+    resyncs: AtomicU64,
+    slow: AtomicU64,
+}
+
+impl Meters {
+    /// Counts a session for as long as the guard lives.
+    pub fn session(feeds: &Arc<Feeds>) -> SessionGuard {
+        feeds.meters.open.fetch_add(1, Relaxed);
+        SessionGuard(Arc::clone(feeds))
+    }
+
+    fn resync(&self) {
+        self.resyncs.fetch_add(1, Relaxed);
+    }
+
+    /// Counts how a session ended.
+    pub fn ended(&self, end: session::End) {
+        if end == session::End::Slow {
+            self.slow.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// Returns open sessions, resyncs and sessions closed for slowness.
+    pub fn snapshot(&self) -> [u64; 3] {
+        [self.open.load(Relaxed), self.resyncs.load(Relaxed), self.slow.load(Relaxed)]
+    }
+}
+
+/// See [`Meters::session`].
+pub struct SessionGuard(Arc<Feeds>);
+
+impl Drop for SessionGuard {
+    fn drop(&mut self) {
+        self.0.meters.open.fetch_sub(1, Relaxed);
+    }
+}

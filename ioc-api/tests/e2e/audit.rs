@@ -1,0 +1,76 @@
+//! Every change and every sign-in is in the audit trail, those of the command line included.
+use crate::support::{City, Client, now_ms, one, rules, telemetry, until};
+use serde_json::{Value, json};
+
+fn trail(admin: &Client) -> Vec<Value> {
+    admin.get("/api/v1/audit?limit=1000").expect(200)["items"].as_array().unwrap().clone()
+}
+
+fn holds(trail: &[Value], actor: &str, action: &str, object: &str) -> bool {
+    let is = |entry: &&Value| {
+        entry["actor"].as_str().is_some_and(|found| found.starts_with(actor))
+            && entry["action"].as_str().is_some_and(|found| found.starts_with(action))
+            && entry["object"] == object
+    };
+    trail.iter().any(|entry| is(&entry))
+}
+
+#[test]
+fn changes_and_sign_ins_are_in_the_audit_trail() {
+    let mut city = City::prepare("");
+    city.write_rules("city.yaml", &rules::high_water());
+    // Before the server runs, the command line takes the directory's lock itself.
+    let admin_password = city.add_user("an", "admin");
+    city.start();
+    let admin = city.sign_in("an", &admin_password);
+    let token = city.device("WL-1", "water-level");
+    city.ioc_json(&["device", "rotate", "--id", "WL-1"]);
+    city.credential("APP-1", "app");
+    let mai = city.user("mai", "operator");
+    city.ioc_json(&["user", "passwd", "mai"]);
+    let wrong = json!({ "username": "mai", "password": "wrong wrong wrong" });
+    city.client().post("/api/v1/session", &wrong).problem(401);
+    admin
+        .post("/api/v1/users", &json!({ "name": "lan", "password": "một mật khẩu dài", "role": "viewer" }))
+        .expect(201);
+    admin.patch("/api/v1/users/lan", &json!({ "role": "engineer" })).expect(200);
+    admin.post("/api/v1/display-tokens", &json!({ "name": "wall-1" })).expect(201);
+    assert!(mai.get("/api/v1/session").status == 401, "a new password ends the sessions of the old one");
+    drop(token);
+
+    let trail = trail(&admin);
+    let expected = [
+        ("cli:", "user", "an"),
+        ("an", "session", "an"),
+        ("cli:", "device.add", "WL-1"),
+        ("cli:", "credential.rotate", "WL-1"),
+        ("cli:", "credential.add", "APP-1"),
+        ("cli:", "user", "mai"),
+        ("anonymous", "session.refused", "mai"),
+        ("an", "user", "lan"),
+        ("an", "display", "wall-1"),
+    ];
+    for (actor, action, object) in expected {
+        assert!(holds(&trail, actor, action, object), "{actor} {action} {object} in {trail:#?}");
+    }
+    let lans = trail.iter().filter(|entry| entry["object"] == "lan").count();
+    assert_eq!(lans, 2, "added and changed: {trail:#?}");
+    assert!(trail.iter().is_sorted_by(|a, b| a["id"].as_u64() > b["id"].as_u64()), "newest first");
+}
+
+#[test]
+fn what_operators_do_to_alerts_is_in_the_audit_trail() {
+    let city = City::with_rules(&rules::high_water());
+    let token = city.device("WL-1", "water-level");
+    let (admin, mai) = (city.user("an", "admin"), city.user("mai", "operator"));
+    city.mqtt("WL-1", &token).publish(&telemetry("WL-1"), &one(now_ms(), "water_level", 6));
+    let alert = until("the alert", || city.alerts(&mai, "HighWater").pop());
+    let id = alert["id"].as_str().unwrap();
+    mai.post(&format!("/api/v1/alerts/{id}/ack"), &json!({})).expect(200);
+    mai.post(&format!("/api/v1/alerts/{id}/note"), &json!({ "text": "x" })).expect(200);
+    mai.post(&format!("/api/v1/alerts/{id}/resolve"), &json!({})).expect(200);
+    let trail = trail(&admin);
+    for action in ["alert.acknowledge", "alert.note", "alert.resolve"] {
+        assert!(holds(&trail, "mai", action, id), "{action} in {trail:#?}");
+    }
+}

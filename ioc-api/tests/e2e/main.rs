@@ -1,0 +1,31 @@
+//! The operations center from outside: the real binary, its ports, its command line and its files, and nothing else.
+//!
+//! Each file proves one promise or theme; `support` holds the clients and the city they talk to. Nothing here
+//! sleeps to let something happen: conditions are polled with a deadline, and that something did *not* happen is
+//! shown by a later message that did.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop where it stands")]
+#![allow(clippy::print_stderr, reason = "what a test leaves out must be said")]
+
+mod support;
+
+mod actions;
+mod aggregates;
+mod audit;
+mod city_app;
+mod durability;
+mod edge;
+mod flood;
+mod full_disk;
+mod history;
+mod hostile;
+mod http;
+mod issue;
+mod ledger;
+mod reload;
+mod sealing;
+mod session;
+mod silence;
+mod slow;
+mod start;
+mod stream;
+mod time;

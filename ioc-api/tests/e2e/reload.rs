@@ -1,0 +1,107 @@
+//! Promise 10: a broken rule file never replaces a working one, and reloading loses no pending `for`.
+use crate::support::{City, Client, now_ms, one, rules, telemetry, until, within};
+use serde_json::Value;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+fn in_force(client: &Client) -> Value {
+    client.get("/api/v1/rules").expect(200)
+}
+
+fn names(rules: &Value) -> Vec<String> {
+    let items = rules["items"].as_array().unwrap().iter();
+    items.map(|rule| rule["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_good_change_is_live_within_moments() {
+    let city = City::with_rules(&rules::high_water());
+    let viewer = city.user("vy", "viewer");
+    let token = city.device("WL-1", "water-level");
+    let mut device = city.mqtt("WL-1", &token);
+    let mut ws = city.ws(&viewer);
+    ws.follow_alerts(0);
+
+    let begun = Instant::now();
+    city.write_rules(
+        "more.yaml",
+        &rules::file("more", &[rules::rule("AnyWater", "water_level > 1", "low", "")]),
+    );
+    // A second, and what a busy machine adds to it.
+    within(Duration::from_secs(5), "the new rule", || {
+        names(&in_force(&viewer)).contains(&"AnyWater".into()).then_some(())
+    });
+    eprintln!("a new rule file was in force after {:?}", begun.elapsed());
+    device.publish(&telemetry("WL-1"), &one(now_ms(), "water_level", 2));
+    assert_eq!(ws.transition("AnyWater", "firing")["alert"]["severity"], "low");
+
+    fs::remove_file(city.rules_dir().join("more.yaml")).unwrap();
+    until("the rule is gone with its file", || (names(&in_force(&viewer)) == ["HighWater"]).then_some(()));
+}
+
+#[test]
+fn a_broken_file_is_refused_with_its_place_and_the_old_rules_go_on() {
+    let city = City::with_rules(&rules::high_water());
+    let viewer = city.user("vy", "viewer");
+    let token = city.device("WL-1", "water-level");
+    let mut ws = city.ws(&viewer);
+    ws.follow_alerts(0);
+
+    let broken = rules::high_water().replace("water_level > 5", "water_levle > 4");
+    city.write_rules("city.yaml", &broken);
+    let errors = until("the error in /api/v1/rules", || {
+        let rules = in_force(&viewer);
+        rules["errors"].as_array().filter(|errors| !errors.is_empty()).cloned()
+    });
+    let line = broken.lines().position(|line| line.contains("water_levle")).unwrap();
+    let column = broken.lines().nth(line).unwrap().find("water_levle").unwrap();
+    let path = city.rules_dir().join("city.yaml").display().to_string();
+    assert_eq!(errors[0]["file"], path.as_str());
+    assert_eq!(
+        (errors[0]["line"].as_u64(), errors[0]["column"].as_u64()),
+        (Some(line as u64 + 1), Some(column as u64 + 1))
+    );
+    assert!(errors[0]["message"].as_str().unwrap().contains("water_levle"), "{}", errors[0]);
+    let place = format!("{path}:{}:{}", line + 1, column + 1);
+    until("file:line:column in the log", || city.log().contains(&place).then_some(()));
+
+    assert_eq!(names(&in_force(&viewer)), ["HighWater"]);
+    city.mqtt("WL-1", &token).publish(&telemetry("WL-1"), &one(now_ms(), "water_level", 5.5));
+    let firing = ws.transition("HighWater", "firing");
+    assert_eq!(firing["alert"]["evidence"]["expr"], "water_level > 5");
+
+    city.write_rules("city.yaml", &rules::high_water());
+    until("no error once it is mended", || in_force(&viewer)["errors"].as_array()?.is_empty().then_some(()));
+    assert_eq!(city.alerts(&viewer, "HighWater").len(), 1);
+    assert_eq!(city.alerts(&viewer, "HighWater")[0]["state"], "firing", "the alert outlived both reloads");
+}
+
+#[test]
+fn a_reload_loses_no_pending_for() {
+    const FOR_MS: i64 = 6000;
+    let slow = rules::rule("SlowRise", "water_level > 3", "medium", "for: 6s");
+    let city = City::with_rules(&rules::file("slow", &[slow]));
+    let viewer = city.user("vy", "viewer");
+    let token = city.device("WL-1", "water-level");
+    let mut ws = city.ws(&viewer);
+    ws.follow_alerts(0);
+    city.mqtt("WL-1", &token).publish(&telemetry("WL-1"), &one(now_ms(), "water_level", 4));
+    let pending = ws.transition("SlowRise", "pending");
+
+    let before = in_force(&viewer)["loaded_at"].as_i64().unwrap();
+    city.write_rules("more.yaml", &rules::high_water());
+    let reloaded = until("the reload", || in_force(&viewer)["loaded_at"].as_i64().filter(|at| *at > before));
+
+    let firing = ws.transition("SlowRise", "firing");
+    let alert = &firing["alert"];
+    assert_eq!(alert["id"], pending["alert"]["id"], "the same activation");
+    let (since, fired) = (alert["active_since"].as_i64().unwrap(), alert["firing_since"].as_i64().unwrap());
+    assert!(since < reloaded && reloaded < fired, "the reload came between: {since} {reloaded} {fired}");
+    assert!(
+        (FOR_MS..FOR_MS + 4000).contains(&(fired - since)),
+        "`for` counts from the beginning: {} ms",
+        fired - since
+    );
+}

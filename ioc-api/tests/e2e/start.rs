@@ -1,0 +1,217 @@
+//! A start that cannot be says why in one line and exits with 64; a stop is clean; data outlives both.
+use crate::support::{City, now_ms, one, process, rules, telemetry, until};
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    process::{Command, Output},
+};
+
+/// Demands exit code 64 and one line; returns the line.
+#[track_caller]
+fn refusal(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(64), "{out}{err}");
+    assert_eq!(out, "", "nothing on standard output");
+    let lines: Vec<&str> = err.lines().filter(|line| !line.trim().is_empty()).collect();
+    assert_eq!(lines.len(), 1, "one clear line: {err}");
+    assert!(!err.contains("panicked"), "{err}");
+    lines[0].to_owned()
+}
+
+#[track_caller]
+fn contains(line: &str, words: &[&str]) {
+    for word in words {
+        assert!(line.contains(word), "{word:?} in {line:?}");
+    }
+}
+
+#[test]
+fn an_unknown_config_key_is_named_with_its_place() {
+    let city = City::prepare("[http]\nbody_max = \"1MiB\"\n  lisen = \"8081\"\n");
+    let line = refusal(&process::run(&mut city.serve()));
+    contains(&line, &["ioc.toml:3:3", "lisen", "listen"]);
+    let city = City::prepare("[journal]\nsegment = \"64 megs\"\n");
+    contains(&refusal(&process::run(&mut city.serve())), &["ioc.toml:2:", "64MiB"]);
+    let city = City::prepare("data_dir = \n");
+    contains(&refusal(&process::run(&mut city.serve())), &["ioc.toml:1:"]);
+    let mut command = process::ioc();
+    let output = process::run(command.args(["serve", "--config", "/nonexistent/ioc.toml"]));
+    contains(&refusal(&output), &["/nonexistent/ioc.toml"]);
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let city = City::prepare("");
+    let web = TcpListener::bind(city.http_addr()).unwrap();
+    let line = refusal(&process::run(&mut city.serve()));
+    contains(&line, &[&city.http_addr().to_string(), "--http"]);
+    drop(web);
+    let _mqtt = TcpListener::bind(city.mqtt_addr()).unwrap();
+    let line = refusal(&process::run(&mut city.serve()));
+    contains(&line, &[&city.mqtt_addr().to_string(), "--mqtt"]);
+}
+
+#[test]
+fn a_data_directory_that_cannot_be_used_is_named() {
+    let mut city = City::prepare("");
+    let file = city.path("a-file");
+    fs::write(&file, "x").unwrap();
+    city.set_data_dir(&file);
+    contains(&refusal(&process::run(&mut city.serve())), &["a-file", "--data-dir"]);
+
+    let foreign = city.path("home");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("letter.txt"), "dear").unwrap();
+    city.set_data_dir(&foreign);
+    contains(&refusal(&process::run(&mut city.serve())), &["home", "--data-dir"]);
+
+    let closed = city.path("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
+    city.set_data_dir(&closed);
+    let Some(mut command) = as_nobody(&mut city) else {
+        eprintln!(
+            "SKIPPED: an unreadable directory; root reads everything and another user cannot run the binary"
+        );
+        return;
+    };
+    contains(&refusal(&process::run(&mut command)), &["closed", "--data-dir"]);
+}
+
+/// The command for a user who may not read everything; `None` where that user cannot run the binary.
+fn as_nobody(city: &mut City) -> Option<Command> {
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::getuid().is_root() {
+        return Some(city.serve());
+    }
+    let open = |path: &std::path::Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    open(city.rules_dir().parent().unwrap());
+    let mut version = process::ioc();
+    version.arg("--version").uid(NOBODY).gid(NOBODY);
+    version.output().ok().filter(|output| output.status.success())?;
+    let mut command = city.serve();
+    command.uid(NOBODY).gid(NOBODY);
+    Some(command)
+}
+
+#[test]
+fn a_second_server_on_the_same_directory_is_refused_and_harms_nothing() {
+    let mut first = City::with_rules(&rules::high_water());
+    let token = first.device("WL-1", "water-level");
+    let vy = first.user("vy", "viewer");
+    let mut second = City::prepare("");
+    second.set_data_dir(first.data_dir());
+    let line = refusal(&process::run(&mut second.serve()));
+    contains(&line, &["in use", "--data-dir"]);
+    let ts = now_ms();
+    first.mqtt("WL-1", &token).publish(&telemetry("WL-1"), &one(ts, "water_level", 2));
+    until("the observation", || {
+        (!first.points(&vy, "WL-1", "water_level", ts, ts + 1).is_empty()).then_some(())
+    });
+    assert_eq!(first.stop().code(), Some(0));
+}
+
+#[test]
+fn a_broken_rule_file_at_start_is_refused_with_its_place() {
+    let city = City::prepare("");
+    let broken = rules::high_water().replace("water_level > 5", "water_level >> 5");
+    city.write_rules("broken.yaml", &broken);
+    let line = refusal(&process::run(&mut city.serve()));
+    let number = broken.lines().position(|line| line.contains(">>")).unwrap() + 1;
+    contains(&line, &[&format!("broken.yaml:{number}:")]);
+}
+
+#[test]
+fn wrong_usage_is_refused() {
+    for args in [
+        &["serve", "--htpp", "1"][..],
+        &["serve", "--http", "nowhere"],
+        &["sreve"],
+        &["device", "add"],
+        &["serve", "--seed", "1"],
+    ] {
+        let output = process::run(process::ioc().args(args));
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let err = String::from_utf8_lossy(&output.stderr);
+        assert!(!err.trim().is_empty() && !err.contains("panicked"), "{args:?}: {err}");
+    }
+    contains(&refusal(&process::run(process::ioc().args(["serve", "--htpp", "1"]))), &["--htpp", "--http"]);
+}
+
+#[test]
+fn help_names_what_is_there_and_nothing_that_comes_later() {
+    let output = process::run(process::ioc().arg("--help"));
+    assert_eq!(output.status.code(), Some(0));
+    let help = String::from_utf8(output.stdout).unwrap();
+    contains(
+        &help,
+        &["demo", "serve", "check", "rules", "device", "credential", "user", "quarantine", "--data-dir"],
+    );
+    for later in ["backtest", "backup", "restore", "export", "import"] {
+        assert!(!help.contains(later), "{later} is not there yet");
+    }
+}
+
+#[test]
+fn sigterm_stops_cleanly_and_the_next_start_goes_on() {
+    let mut city = City::with_rules(&rules::high_water());
+    let token = city.device("WL-1", "water-level");
+    let vy = city.user("vy", "viewer");
+    let ts = now_ms();
+    // Still connected while it stops.
+    let mut device = city.mqtt("WL-1", &token);
+    device.publish(&telemetry("WL-1"), &one(ts, "water_level", 2));
+    let mut ws = city.ws(&vy);
+    ws.follow_alerts(0);
+    assert_eq!(city.stop().code(), Some(0));
+    city.start();
+    assert_eq!(city.points(&vy, "WL-1", "water_level", ts, ts + 1), [(ts, 2.0)]);
+    let mut device = city.mqtt("WL-1", &token);
+    device.publish(&telemetry("WL-1"), &one(ts + 1, "water_level", 3));
+    until("both in history", || {
+        (city.points(&vy, "WL-1", "water_level", ts, ts + 2).len() == 2).then_some(())
+    });
+    until("the newest value", || {
+        (vy.get("/api/v1/devices/WL-1/latest").expect(200)["items"][0]["value"] == 3.0).then_some(())
+    });
+}
+
+#[test]
+fn the_command_line_works_beside_a_server_and_without_one() {
+    let mut city = City::prepare("");
+    let before = city.device("WL-1", "water-level");
+    city.start();
+    let beside = city.device("WL-2", "water-level");
+    for (id, token) in [("WL-1", &before), ("WL-2", &beside)] {
+        city.mqtt(id, token).publish(&telemetry(id), &one(now_ms(), "water_level", 1));
+    }
+    let twice = city.ioc(&[
+        "device",
+        "add",
+        "--id",
+        "WL-1",
+        "--domain",
+        "environment",
+        "--kind",
+        "water-level",
+        "--lat",
+        "16.4",
+        "--lon",
+        "107.5",
+    ]);
+    assert_eq!(twice.status.code(), Some(1), "{}", String::from_utf8_lossy(&twice.stderr));
+    assert!(String::from_utf8_lossy(&twice.stderr).contains("WL-1"));
+    let ids = |city: &City| -> Vec<String> {
+        let list = city.ioc_json(&["device", "list"]);
+        list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|device| device["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(ids(&city), ["WL-1", "WL-2"]);
+    assert_eq!(city.stop().code(), Some(0));
+    assert_eq!(ids(&city), ["WL-1", "WL-2"]);
+}

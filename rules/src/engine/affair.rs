@@ -1,0 +1,219 @@
+//! One rule of the whole city: its alerts, and what an evaluation makes of them.
+use super::{
+    RuleTransition,
+    council::Touch,
+    meters::Standing,
+    prepare::{Ready, no_labels},
+    restore::Returning,
+    shard::standing,
+};
+use crate::{
+    eval::{
+        fleet::{City, FleetError, Vector},
+        outcome::Outcome,
+        plan::{FleetPlan, Plan},
+        trace,
+    },
+    labels::Labels,
+    lifecycle::{
+        Phase, Sight, Step,
+        record::{Active, Moment, alert_labels, fingerprint},
+        step,
+    },
+};
+use ioc_model::Fingerprint;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One rule of the whole city.
+#[derive(Default)]
+pub(crate) struct Affair {
+    alerts: BTreeMap<Fingerprint, Kept>,
+    /// Inputs up to these offsets were decided before a start.
+    decided_through: BTreeMap<Fingerprint, u64>,
+    /// A partial changed since the last evaluation.
+    changed: bool,
+    /// Since the last timely observation a late one came in.
+    late: bool,
+    /// It was evaluated at least once since our start could no longer be the reason of silence.
+    settled: bool,
+}
+
+struct Kept {
+    active: Box<Active>,
+    /// Its labels were in a result since our start.
+    seen: bool,
+}
+
+/// What one evaluation needs to know.
+pub(crate) struct Sitting<'s> {
+    pub(crate) ready: &'s Ready,
+    pub(crate) plan: &'s FleetPlan,
+    pub(crate) city: &'s City<'s>,
+    pub(crate) moment: Moment,
+    pub(crate) in_grace: bool,
+    pub(crate) new_id: &'s dyn Fn(i64) -> ioc_model::AlertId,
+}
+
+/// What a rule yields, by identity of the alert.
+pub(crate) struct Seen {
+    conditions: BTreeMap<Fingerprint, (Labels, Outcome)>,
+    /// `None` when the rule has no recovery expression.
+    recoveries: Option<Recoveries>,
+}
+
+enum Recoveries {
+    /// Of time alone: the same for all.
+    ForAll(Outcome),
+    Each(BTreeMap<Fingerprint, (Labels, Outcome)>),
+}
+
+fn by_fingerprint(
+    ready: &Ready,
+    vector: Vector,
+) -> Result<BTreeMap<Fingerprint, (Labels, Outcome)>, FleetError> {
+    let mut found = BTreeMap::new();
+    for (labels, outcome) in vector {
+        let identity = fingerprint(&ready.rule.name, &alert_labels(&ready.rule, &labels));
+        if let Some((other, _)) = found.insert(identity, (labels, outcome)) {
+            return Err(FleetError::SameLabels(crate::eval::fleet::text(&other)));
+        }
+    }
+    Ok(found)
+}
+
+impl Affair {
+    /// Builds a rule without alerts, to be evaluated with the next round.
+    pub(crate) fn new() -> Self {
+        Self { changed: true, ..Self::default() }
+    }
+
+    /// Builds a rule at our start. Of what the past says, nobody knows whether it came late: only something new may
+    /// start an alert, unless the rule asks for silence or reads nothing.
+    pub(crate) fn at_start(ready: &Ready) -> Self {
+        Self { late: !ready.of_silence && !ready.leaves.is_empty(), ..Self::new() }
+    }
+
+    /// Notes that partial results changed, and by what.
+    pub(crate) fn touched(&mut self, touch: Touch) {
+        self.changed = true;
+        self.late = !touch.timely && (self.late || touch.late);
+    }
+
+    /// Notes that the rule set around it changed: partial results are gathered anew.
+    pub(crate) fn carried_over(&mut self) {
+        self.changed = true;
+    }
+
+    /// Notes that it was evaluated, in the time after our start or later.
+    pub(crate) fn evaluated(&mut self, in_grace: bool) {
+        self.changed = false;
+        self.settled |= !in_grace;
+    }
+
+    /// Ends all alerts.
+    pub(crate) fn end(self, ready: &Ready, moment: Moment) -> Vec<RuleTransition> {
+        let end = |kept: Kept| {
+            ready.meter.moved(standing(Some(&kept.active)), Standing::Inactive);
+            kept.active.end(moment)
+        };
+        self.alerts.into_values().map(end).collect()
+    }
+
+    /// Takes up an alert from before a start.
+    pub(crate) fn take_up(&mut self, returning: &Returning, ready: &Ready) {
+        let restored = &returning.restored;
+        self.decided_through.insert(restored.alert.fingerprint, restored.cause);
+        if let Some(active) = Active::restore(restored) {
+            ready.meter.moved(Standing::Inactive, standing(Some(&active)));
+            self.alerts.insert(active.alert.fingerprint, Kept { active, seen: false });
+        }
+    }
+
+    /// Says whether an evaluation could come to anything else than the last one.
+    pub(crate) fn needs_evaluation(&self, ready: &Ready) -> bool {
+        let clocked = matches!(&ready.plan, Some(Plan::Fleet(plan)) if plan.clocked);
+        let waiting = !self.alerts.is_empty() || !self.decided_through.is_empty();
+        self.changed || clocked || waiting || !self.settled
+    }
+
+    /// Evaluates the rule.
+    pub(crate) fn look(&self, ready: &Ready, plan: &FleetPlan, city: &City<'_>) -> Result<Seen, FleetError> {
+        let conditions = by_fingerprint(ready, city.eval(&plan.expr)?)?;
+        let firing = self.alerts.values().any(|kept| matches!(kept.active.phase, Some(Phase::Firing { .. })));
+        let recoveries = match &plan.clear {
+            None => None,
+            Some(_) if !firing => Some(Recoveries::ForAll(Outcome::Nothing)),
+            Some(clear) if plan.clears_by_clock => {
+                let any = city.eval(clear)?.into_values().fold(Outcome::Nothing, Outcome::or);
+                Some(Recoveries::ForAll(any))
+            }
+            Some(clear) => Some(Recoveries::Each(by_fingerprint(ready, city.eval(clear)?)?)),
+        };
+        Ok(Seen { conditions, recoveries })
+    }
+
+    /// Moves all alerts on by what was seen.
+    pub(crate) fn decide(&mut self, seen: &Seen, sitting: &Sitting<'_>) -> Vec<RuleTransition> {
+        let offset = sitting.moment.offset;
+        let of_values = seen.conditions.iter().filter(|(_, (_, outcome))| outcome.value().is_some());
+        let concerned: BTreeSet<_> =
+            of_values.map(|(identity, _)| *identity).chain(self.alerts.keys().copied()).collect();
+        let transitions =
+            concerned.into_iter().filter_map(|identity| self.decide_one(identity, seen, sitting)).collect();
+        self.decided_through.retain(|_, through| offset <= *through);
+        transitions
+    }
+
+    fn decide_one(
+        &mut self,
+        identity: Fingerprint,
+        seen: &Seen,
+        sitting: &Sitting<'_>,
+    ) -> Option<RuleTransition> {
+        let Sitting { ready, moment, in_grace, .. } = *sitting;
+        if self.decided_through.get(&identity).is_some_and(|through| moment.offset <= *through) {
+            return None;
+        }
+        let found = seen.conditions.get(&identity);
+        let recovery = seen.recoveries.as_ref().map(|recoveries| match recoveries {
+            Recoveries::ForAll(outcome) => *outcome,
+            Recoveries::Each(each) => each.get(&identity).map_or(Outcome::Nothing, |(_, outcome)| *outcome),
+        });
+        let known = self.alerts.remove(&identity);
+        let was_seen = found.is_some() || known.as_ref().is_none_or(|kept| kept.seen);
+        let condition = match found {
+            Some((_, outcome)) => *outcome,
+            // Until its devices had a chance to speak, a group that is not there yet is silent.
+            None if !was_seen && in_grace => Outcome::Silent,
+            None => Outcome::Nothing,
+        };
+        let sight = Sight {
+            condition,
+            recovery,
+            may_start: !(self.late || in_grace && ready.of_silence),
+            silence_counts: !in_grace,
+            monotonic_ms: moment.monotonic_ms,
+        };
+        let before = standing(known.as_ref().map(|kept| &*kept.active));
+        let mut phase = known.as_ref().and_then(|kept| kept.active.phase);
+        let step = step(&mut phase, ready.terms, sight);
+        let labels = found.map_or_else(no_labels, |(labels, _)| labels.clone());
+        let mut active = match (known, phase) {
+            (Some(kept), _) => kept.active,
+            (None, Some(phase)) => {
+                Active::begin(&ready.rule, &labels, phase, (sitting.new_id)(moment.at_ms), moment)
+            }
+            (None, None) => return None,
+        };
+        active.phase = phase;
+        let transition = (step != Step::Stay).then(|| {
+            let finding = trace::of_city(sitting.city, ready, sitting.plan, &labels, condition, moment);
+            active.record(&ready.rule, step, moment, finding)
+        });
+        ready.meter.moved(before, standing(Some(&active)));
+        if active.phase.is_some() {
+            self.alerts.insert(identity, Kept { active, seen: was_seen });
+        }
+        transition.flatten()
+    }
+}

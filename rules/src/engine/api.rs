@@ -1,0 +1,144 @@
+//! What goes into the engine and what comes out of it.
+use crate::labels::DeviceLabels;
+use ioc_model::{Alert, AlertId, DeviceIndex, Observation, Presence, PropertyId, TransitionKind};
+use std::{fmt, sync::Arc};
+
+/// The devices that rules see: a view of the registry.
+pub trait Directory: Send + Sync {
+    /// Returns the labels of one device; `None` when it is not registered or retired.
+    fn device(&self, index: DeviceIndex) -> Option<Arc<DeviceLabels>>;
+    /// Returns every device that is not retired.
+    fn devices(&self) -> Vec<Arc<DeviceLabels>>;
+}
+
+/// History, for filling windows at start, when rules change and when devices are added.
+pub trait PastSamples: Send + Sync {
+    /// Returns measuring samples with `from_ms <= ts < to_ms`, by event time, oldest first.
+    fn samples(&self, device: DeviceIndex, property: PropertyId, from_ms: i64, to_ms: i64)
+    -> Vec<(i64, f64)>;
+
+    /// Returns the newest sample, however old. It lets the engine tell a series that went silent before a start
+    /// from one that never was; without it, only what stands in the windows is known.
+    fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<(i64, f64)> {
+        let _ = (device, property);
+        None
+    }
+
+    /// Returns when the device was last heard of, in milliseconds since the epoch, if that is known: the base of
+    /// `device_silent_seconds` after a start.
+    fn last_seen(&self, device: DeviceIndex) -> Option<i64> {
+        let _ = device;
+        None
+    }
+}
+
+/// Where the city is, for `sun_elevation()` and `local_*()`.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Degrees north.
+    pub latitude: f64,
+    /// Degrees east.
+    pub longitude: f64,
+    /// The city's clock.
+    pub time_zone: jiff::tz::TimeZone,
+}
+
+/// How the engine runs.
+#[derive(Clone)]
+pub struct EngineConfig {
+    /// Threads that own devices; at least 1, at most [`SHARDS_MAX`].
+    pub shards: usize,
+    /// Batches that may wait in front of each shard; when they do, [`crate::Engine::offer`] waits.
+    pub queue_batches: usize,
+    /// Makes the id of an activation at this time.
+    pub new_id: Arc<dyn Fn(i64) -> AlertId + Send + Sync>,
+    /// Where the city is.
+    pub place: Place,
+    /// When this process started, milliseconds since the epoch: silence rules wait two reporting periods from
+    /// here.
+    pub startup_ms: i64,
+    /// Journal offset of the last input that is part of the past; those to come have greater ones. 0 when there is
+    /// no past.
+    pub resume_after: u64,
+}
+
+impl fmt::Debug for EngineConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineConfig")
+            .field("shards", &self.shards)
+            .field("queue_batches", &self.queue_batches)
+            .field("place", &self.place)
+            .field("startup_ms", &self.startup_ms)
+            .field("resume_after", &self.resume_after)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Most shards; more are never of use on one machine.
+pub const SHARDS_MAX: usize = 64;
+/// What [`EngineConfig::queue_batches`] is unless someone knows better.
+pub const QUEUE_BATCHES: usize = 64;
+
+/// One thing for the rules to know, in the order of the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// Accepted observations of one message. Evaluated at `arrival_ms`.
+    Message {
+        /// In the journal; grows from input to input.
+        offset: u64,
+        /// When the record was durable, milliseconds since the epoch.
+        committed_ms: i64,
+        /// Whose.
+        device: DeviceIndex,
+        /// When it reached us, milliseconds since the epoch.
+        arrival_ms: i64,
+        /// What was observed.
+        observations: Vec<Observation>,
+    },
+    /// A device came online or went offline.
+    Presence {
+        /// In the journal.
+        offset: u64,
+        /// When the record was durable.
+        committed_ms: i64,
+        /// What happened.
+        presence: Presence,
+    },
+    /// A record that rules do not read; it moves [`crate::Engine::processed`] on.
+    Other {
+        /// In the journal.
+        offset: u64,
+    },
+    /// Time passes, once a second. Its time must not run ahead of the inputs: whoever is catching up with the
+    /// journal sends ticks with the time of what was last committed, or none.
+    Tick {
+        /// Milliseconds since the epoch.
+        now_ms: i64,
+        /// Of a clock that never jumps, in milliseconds from any start; `for` and `keep_firing_for` run on it.
+        monotonic_ms: i64,
+    },
+}
+
+/// An alert that was known before a start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Restored {
+    /// As its last transition by a rule left it; cleared ones too, so that replay does not raise them again.
+    pub alert: Alert,
+    /// Journal offset of the input that decided that transition. Inputs up to it change nothing about the alert.
+    pub cause: u64,
+}
+
+/// A rule decided something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleTransition {
+    /// `Pending`, `Firing` or `Cleared`. A `Firing` of an alert that was firing says that its `no_data` changed.
+    pub kind: TransitionKind,
+    /// When the rule decided, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Journal offset of the last input that was known when the rule decided: replaying up to it repeats nothing.
+    pub cause: u64,
+    /// The alert after it.
+    pub alert: Alert,
+    /// `Cleared` from pending: it never fired.
+    pub withdrawn_pending: bool,
+}

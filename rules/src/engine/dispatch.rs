@@ -1,0 +1,291 @@
+//! The order of inputs: which shard gets what, what time it is, and when the city is evaluated together.
+use super::{
+    Shared, Stopped, api::Input, meters, prepare::Prepared, progress::FILLED, rounds::FleetClock, time::Time,
+};
+use crate::{labels::DeviceLabels, lifecycle::record::Moment, vocabulary::DEVICE_ONLINE};
+use crossbeam_channel::Sender;
+use ioc_model::{DeviceIndex, Observation, Presence};
+use std::sync::{Arc, MutexGuard};
+
+/// Most inputs in one batch.
+pub(crate) const BATCH_ITEMS_MAX: usize = 256;
+
+/// Inputs on their way to one shard.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// Grows by one from batch to batch of a shard.
+    pub(crate) number: u64,
+    /// Offset of the last input that was offered before the batch was sent.
+    pub(crate) through: u64,
+    pub(crate) items: Vec<Item>,
+    /// Of all messages, one after the other.
+    pub(crate) observations: Vec<Observation>,
+}
+
+/// One thing for a shard to do.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// Observations `from..to` of the batch.
+    Message {
+        moment: Moment,
+        device: DeviceIndex,
+        from: u32,
+        to: u32,
+    },
+    Presence {
+        moment: Moment,
+        presence: Presence,
+    },
+    Tick {
+        moment: Moment,
+    },
+    /// Report on these rules of the whole city.
+    Round {
+        round: u64,
+        moment: Moment,
+        scope: Scope,
+    },
+    Rules {
+        round: u64,
+        moment: Moment,
+        prepared: Arc<Prepared>,
+    },
+    Devices {
+        moment: Moment,
+        devices: Arc<Vec<Arc<DeviceLabels>>>,
+    },
+}
+
+/// Which rules a round is about.
+#[derive(Debug, Clone)]
+pub(crate) enum Scope {
+    /// All, because time passed.
+    Tick,
+    /// Those of which an input was read.
+    Touched(Arc<[usize]>),
+}
+
+/// Orders inputs, tells time, starts rounds.
+pub(crate) struct Dispatcher {
+    shared: Arc<Shared>,
+    prepared: Arc<Prepared>,
+    senders: Vec<Sender<Batch>>,
+    waiting: Vec<Batch>,
+    time: Time,
+    offset: u64,
+    round: u64,
+    fleet: FleetClock,
+}
+
+impl Dispatcher {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        prepared: Arc<Prepared>,
+        senders: Vec<Sender<Batch>>,
+        seed_to_ms: i64,
+    ) -> Self {
+        let waiting = senders.iter().map(|_| Batch { number: FILLED, ..Batch::default() }).collect();
+        let fleet = FleetClock::new(prepared.rules.len());
+        let time = Time::starting_at(seed_to_ms);
+        let offset = shared.config.resume_after;
+        Self { shared, prepared, senders, waiting, time, offset, round: 0, fleet }
+    }
+
+    fn message(
+        &mut self,
+        (offset, committed_ms): (u64, i64),
+        device: DeviceIndex,
+        arrival_ms: i64,
+        observations: impl Iterator<Item = Observation>,
+    ) {
+        self.offset = offset;
+        let moment = self.moment(arrival_ms, committed_ms);
+        let shard = self.shard_of(device);
+        let batch = &mut self.waiting[shard];
+        let from = batch.observations.len();
+        for observation in observations {
+            batch.observations.push(observation);
+            self.fleet.touch(self.prepared.fleet_readers(observation.property));
+        }
+        let (from, to) = (from as u32, batch.observations.len() as u32);
+        batch.items.push(Item::Message { moment, device, from, to });
+        self.after_input(shard, moment);
+    }
+
+    fn presence(&mut self, offset: u64, committed_ms: i64, presence: Presence) {
+        self.offset = offset;
+        let moment = self.moment(presence.at_ms, committed_ms);
+        let shard = self.shard_of(presence.device);
+        self.waiting[shard].items.push(Item::Presence { moment, presence });
+        self.fleet.touch(self.prepared.fleet_readers(DEVICE_ONLINE));
+        self.after_input(shard, moment);
+    }
+
+    fn after_input(&mut self, shard: usize, moment: Moment) {
+        if let Some(rules) = self.fleet.due(moment.at_ms) {
+            self.start_round(moment, Scope::Touched(rules.into()));
+        }
+        if self.waiting[shard].items.len() >= BATCH_ITEMS_MAX {
+            self.send(shard);
+        }
+    }
+
+    fn tick(&mut self, now_ms: i64, monotonic_ms: i64) {
+        let (monotonic_ms, jumped) = self.time.tick(now_ms, monotonic_ms);
+        if jumped {
+            meters::count(&self.shared.meters.clock_jumps, 1);
+            tracing::warn!(
+                now_ms,
+                "the wall clock jumped; durations run on monotonic time and are not affected"
+            );
+        }
+        let moment =
+            Moment { at_ms: now_ms, monotonic_ms, offset: self.offset, committed_ms: 0, arrival_ms: 0 };
+        for batch in &mut self.waiting {
+            batch.items.push(Item::Tick { moment });
+        }
+        self.fleet.ticked(now_ms);
+        if !self.prepared.fleet.is_empty() {
+            self.start_round(moment, Scope::Tick);
+        }
+    }
+
+    fn moment(&mut self, arrival_ms: i64, committed_ms: i64) -> Moment {
+        let monotonic_ms = self.time.input(arrival_ms);
+        Moment { at_ms: arrival_ms, monotonic_ms, offset: self.offset, committed_ms, arrival_ms }
+    }
+
+    /// The moment between two inputs.
+    fn between(&self) -> Moment {
+        let (at_ms, monotonic_ms) = self.time.last();
+        Moment { at_ms, monotonic_ms, offset: self.offset, committed_ms: 0, arrival_ms: 0 }
+    }
+
+    fn start_round(&mut self, moment: Moment, scope: Scope) {
+        self.round += 1;
+        for batch in &mut self.waiting {
+            batch.items.push(Item::Round { round: self.round, moment, scope: scope.clone() });
+        }
+    }
+
+    pub(crate) fn replace_rules(&mut self, prepared: Arc<Prepared>) -> Result<(), Stopped> {
+        self.round += 1;
+        let moment = self.between();
+        for batch in &mut self.waiting {
+            batch.items.push(Item::Rules { round: self.round, moment, prepared: Arc::clone(&prepared) });
+        }
+        self.fleet = FleetClock::new(prepared.rules.len());
+        self.prepared = prepared;
+        self.flush()
+    }
+
+    pub(crate) fn devices_changed(&mut self, devices: &Arc<Vec<Arc<DeviceLabels>>>) -> Result<(), Stopped> {
+        let moment = self.between();
+        for batch in &mut self.waiting {
+            batch.items.push(Item::Devices { moment, devices: Arc::clone(devices) });
+        }
+        self.flush()
+    }
+
+    /// Sends everything that waits; waits itself while queues are full.
+    pub(crate) fn flush(&mut self) -> Result<(), Stopped> {
+        for shard in 0..self.waiting.len() {
+            if !self.waiting[shard].items.is_empty() {
+                self.send(shard);
+            }
+        }
+        if self.senders.is_empty() || self.shared.progress.is_stopped() {
+            return Err(Stopped);
+        }
+        self.shared.progress.offered(self.offset);
+        Ok(())
+    }
+
+    fn send(&mut self, shard: usize) {
+        let Some(sender) = self.senders.get(shard) else { return };
+        let number = self.waiting[shard].number + 1;
+        let next = Batch { number, ..Batch::default() };
+        let mut batch = std::mem::replace(&mut self.waiting[shard], next);
+        (batch.number, batch.through) = (number, self.offset);
+        self.shared.progress.sending(shard, number);
+        self.shared.progress.sending(self.shared.progress.council(), self.round);
+        if sender.send(batch).is_err() {
+            self.shared.progress.stop();
+        }
+    }
+
+    /// Sends what waits and ends the queues.
+    pub(crate) fn close(&mut self) {
+        if self.flush().is_err() {
+            tracing::debug!("the rule engine had stopped before");
+        }
+        self.senders.clear();
+    }
+
+    fn shard_of(&self, device: DeviceIndex) -> usize {
+        device.0 as usize % self.waiting.len().max(1)
+    }
+}
+
+/// A batch of inputs on its way in; sent when it is flushed or dropped.
+pub struct Feed<'e> {
+    dispatcher: MutexGuard<'e, Dispatcher>,
+}
+
+impl<'e> Feed<'e> {
+    pub(crate) fn new(dispatcher: MutexGuard<'e, Dispatcher>) -> Self {
+        Self { dispatcher }
+    }
+
+    /// Adds an input.
+    pub fn offer(&mut self, input: &Input) {
+        match input {
+            Input::Message { offset, committed_ms, device, arrival_ms, observations } => {
+                self.message(*offset, *committed_ms, *device, *arrival_ms, observations.iter().copied());
+            }
+            Input::Presence { offset, committed_ms, presence } => {
+                self.dispatcher.presence(*offset, *committed_ms, *presence);
+            }
+            Input::Other { offset } => self.other(*offset),
+            Input::Tick { now_ms, monotonic_ms } => self.dispatcher.tick(*now_ms, *monotonic_ms),
+        }
+    }
+
+    /// Adds a message without making an [`Input`] of it first: nothing is allocated per message.
+    pub fn message(
+        &mut self,
+        offset: u64,
+        committed_ms: i64,
+        device: DeviceIndex,
+        arrival_ms: i64,
+        observations: impl Iterator<Item = Observation>,
+    ) {
+        self.dispatcher.message((offset, committed_ms), device, arrival_ms, observations);
+    }
+
+    /// Adds a record that rules do not read.
+    pub fn other(&mut self, offset: u64) {
+        self.dispatcher.offset = offset;
+    }
+
+    /// Sends what was added; waits while a shard's queue is full.
+    ///
+    /// Errors: [`Stopped`].
+    pub fn flush(&mut self) -> Result<(), Stopped> {
+        self.dispatcher.flush()
+    }
+}
+
+impl Drop for Feed<'_> {
+    fn drop(&mut self) {
+        if self.dispatcher.flush().is_err() {
+            tracing::debug!("inputs were fed to a rule engine that has stopped");
+        }
+    }
+}
+
+impl std::fmt::Debug for Feed<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Feed")
+    }
+}

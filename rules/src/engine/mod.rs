@@ -1,0 +1,249 @@
+//! The engine: decides on arrival which alerts begin and end.
+//!
+//! Inputs come in the order of the journal. [`Engine::offer`] hands each to the shard that owns its device; a
+//! shard is one thread with its devices' windows and alerts, so nothing is shared on that path. Rules that need
+//! more than one device are evaluated by one more thread, the council, over partial results: at most every
+//! `ROUND_MS_MIN` (100 ms) per rule, and with each tick, a *round* goes through the queues of all shards like
+//! any input, so what the council sees is the same cut through the journal in every shard, and the same for any
+//! number of shards.
+//!
+//! | Queue | Holds | When it is full |
+//! |---|---|---|
+//! | dispatcher → shard | batches of at most `BATCH_ITEMS_MAX` (256) inputs, `queue_batches` of them | `offer` waits |
+//! | shards → council | reports, `REPORTS_PER_SHARD` (64) per shard | the shard waits |
+//! | shards, council → `out` | transitions, bounded by whoever made it | the shard, or the council, waits |
+//!
+//! | Module | Owns |
+//! |---|---|
+//! | `api` | what goes in and comes out |
+//! | `dispatch`, `time`, `rounds` | the order of inputs, what time it is, when the city is evaluated |
+//! | `shard` | devices, windows, alerts of single devices, leaves |
+//! | `council`, `affair` | rules of the whole city and their alerts |
+//! | `prepare` | a rule set made ready |
+//! | `restore` | which thread takes up which alert after a start |
+//! | `progress` | up to where everything has been decided |
+//! | `meters` | health and counters |
+//!
+//! Time is an argument: nothing here reads a clock.
+mod affair;
+mod api;
+mod council;
+mod dispatch;
+mod meters;
+mod prepare;
+mod progress;
+mod restore;
+mod rounds;
+mod shard;
+mod time;
+
+pub use api::{
+    Directory, EngineConfig, Input, PastSamples, Place, QUEUE_BATCHES, Restored, RuleTransition, SHARDS_MAX,
+};
+pub use dispatch::Feed;
+pub use meters::{EngineMeters, RuleHealth, RuleState};
+pub(crate) use prepare::{Ready, no_labels};
+pub(crate) use shard::leaf::{Group, Partial, group_labels};
+
+use crate::ruleset::RuleSet;
+use arc_swap::ArcSwap;
+use crossbeam_channel::Sender;
+use dispatch::Dispatcher;
+use ioc_model::Catalogue;
+use meters::Meters;
+use prepare::Prepared;
+use progress::Progress;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
+
+/// What every thread of the engine knows.
+pub(crate) struct Shared {
+    pub(crate) config: EngineConfig,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) past: Arc<dyn PastSamples>,
+    pub(crate) meters: Meters,
+    pub(crate) progress: Progress,
+}
+
+/// The engine has stopped: it was told to, or nobody takes its transitions any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the rule engine has stopped")]
+pub struct Stopped;
+
+/// The engine could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system gave no thread.
+    #[error("failed to start a thread of the rule engine: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+/// A running engine.
+///
+/// All methods can be called from any thread. Inputs wait for each other behind one mutex, which one feeding
+/// thread never finds taken; reading progress, states and counters waits for nobody.
+pub struct Engine {
+    shared: Arc<Shared>,
+    dispatcher: Mutex<Dispatcher>,
+    prepared: ArcSwap<Prepared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("processed", &self.processed()).finish_non_exhaustive()
+    }
+}
+
+impl Engine {
+    /// Starts the threads. Windows are filled from `past` with what happened up to `seed_to_ms`, in parallel, and
+    /// inputs may be offered at once.
+    ///
+    /// Shape: `restored` holds, for each fingerprint whose last transition is not older than the first input to
+    /// come, that transition's alert, cleared ones included, and every alert that is pending or firing. Alerts
+    /// whose rule is gone or changed are cleared. `out` should be bounded; when it is full the engine waits.
+    /// Units: `seed_to_ms` is the arrival time of the input at [`EngineConfig::resume_after`], or anything before
+    /// the first input when there is no past.
+    /// Errors: [`StartError`] when the system gives no thread.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one thing that an engine needs, and there is one engine"
+    )]
+    pub fn start(
+        config: EngineConfig,
+        rules: Arc<RuleSet>,
+        catalogue: Arc<Catalogue>,
+        directory: Arc<dyn Directory>,
+        past: Arc<dyn PastSamples>,
+        restored: Vec<Restored>,
+        seed_to_ms: i64,
+        out: Sender<RuleTransition>,
+    ) -> Result<Self, StartError> {
+        let shards = config.shards.clamp(1, SHARDS_MAX);
+        let prepared = Arc::new(Prepared::new(&rules, &catalogue, None));
+        let meters = Meters::default();
+        let progress = Progress::new(shards, config.resume_after);
+        let shared = Arc::new(Shared { config, catalogue, directory, past, meters, progress });
+        let (senders, threads) = start_threads(&shared, &prepared, restored, seed_to_ms, &out)?;
+        let dispatcher = Dispatcher::new(Arc::clone(&shared), Arc::clone(&prepared), senders, seed_to_ms);
+        Ok(Self {
+            shared,
+            dispatcher: Mutex::new(dispatcher),
+            prepared: ArcSwap::new(prepared),
+            threads: Mutex::new(threads),
+        })
+    }
+
+    /// Offers one input; waits while the queue of its shard is full.
+    ///
+    /// Errors: [`Stopped`]. For more than one input, [`Engine::feed`] is cheaper.
+    pub fn offer(&self, input: &Input) -> Result<(), Stopped> {
+        let mut feed = self.feed();
+        feed.offer(input);
+        feed.flush()
+    }
+
+    /// Opens the engine for a batch of inputs; they are on their way when it is flushed or dropped.
+    pub fn feed(&self) -> Feed<'_> {
+        Feed::new(self.lock())
+    }
+
+    /// Takes another rule set, between two inputs. Alerts of rules with the same name and definition go on;
+    /// those of removed and changed rules are cleared. New rules see the past through [`PastSamples`] and decide
+    /// with the next tick.
+    ///
+    /// Errors: [`Stopped`].
+    pub fn replace_rules(&self, rules: &RuleSet) -> Result<(), Stopped> {
+        let mut dispatcher = self.lock();
+        let prepared = Arc::new(Prepared::new(rules, &self.shared.catalogue, Some(&self.prepared.load())));
+        self.prepared.store(Arc::clone(&prepared));
+        dispatcher.replace_rules(prepared)
+    }
+
+    /// Looks the devices up again, between two inputs: new ones are taken in, labels are matched again, alerts
+    /// of devices that are gone are cleared. A label change re-keys no open alert.
+    ///
+    /// Errors: [`Stopped`].
+    pub fn devices_changed(&self) -> Result<(), Stopped> {
+        let devices = Arc::new(self.shared.directory.devices());
+        self.lock().devices_changed(&devices)
+    }
+
+    /// Returns the journal offset up to which every input has been evaluated and its transitions are in `out`.
+    pub fn processed(&self) -> u64 {
+        self.shared.progress.processed()
+    }
+
+    /// Says whether all windows are filled from the past and all alerts from before the start are taken up.
+    pub fn is_filled(&self) -> bool {
+        self.shared.progress.is_filled()
+    }
+
+    /// Returns health and counts of every rule, in the order of the rule set.
+    pub fn rule_states(&self) -> Vec<RuleState> {
+        let prepared = self.prepared.load();
+        let state = |ready: &prepare::Ready| RuleState {
+            name: Arc::clone(&ready.rule.name),
+            health: ready.meter.health(),
+            firing: ready.meter.firing(),
+            pending: ready.meter.pending(),
+        };
+        prepared.rules.iter().map(state).collect()
+    }
+
+    /// Returns the counters.
+    pub fn meters(&self) -> EngineMeters {
+        self.shared.meters.read()
+    }
+
+    /// Evaluates what was offered, then ends the threads. `out` must be read, or its receiver dropped, until then.
+    pub fn stop(&self) {
+        self.lock().close();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the rule engine ended by a panic");
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Dispatcher> {
+        // The dispatcher holds no invariant that a panic in between could break: at worst a batch is short.
+        self.dispatcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+type Started = (Vec<Sender<dispatch::Batch>>, Vec<JoinHandle<()>>);
+
+fn start_threads(
+    shared: &Arc<Shared>,
+    prepared: &Arc<Prepared>,
+    restored: Vec<Restored>,
+    seed_to_ms: i64,
+    out: &Sender<RuleTransition>,
+) -> Result<Started, StartError> {
+    let shards = shared.progress.shards();
+    let mut portions = restore::portions(restored, prepared, shared.directory.as_ref(), shards);
+    let (reports, council_in) = crossbeam_channel::bounded(shards * council::REPORTS_PER_SHARD);
+    let city = portions.pop().unwrap_or_default();
+    let council = council::Council::new(Arc::clone(shared), Arc::clone(prepared), city, out.clone());
+    let mut threads = vec![spawn("rules-council".into(), move || council.run(&council_in))?];
+    let mut senders = Vec::with_capacity(shards);
+    for (number, portion) in portions.into_iter().enumerate() {
+        let (sender, batches) = crossbeam_channel::bounded(shared.config.queue_batches.max(1));
+        let outlet = shard::Outlet { out: out.clone(), reports: reports.clone() };
+        let (shared, prepared) = (Arc::clone(shared), Arc::clone(prepared));
+        threads.push(spawn(format!("rules-{number}"), move || {
+            shard::Shard::new(number, shared, prepared, outlet, seed_to_ms).run(portion, &batches);
+        })?);
+        senders.push(sender);
+    }
+    Ok((senders, threads))
+}
+
+fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
+    std::thread::Builder::new().name(name).spawn(body).map_err(StartError::Thread)
+}

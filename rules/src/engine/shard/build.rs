@@ -1,0 +1,346 @@
+//! Devices, series, instances and leaves: at start, and when rules or devices change.
+use super::{
+    Deaf, Shard,
+    device::{Device, Instance, Target, readers_of},
+    leaf::Leaf,
+};
+use crate::{
+    engine::{
+        meters::Standing,
+        prepare::{Prepared, Reader},
+        restore::Returning,
+    },
+    eval::{device::Series, plan::Plan, window::Sample},
+    labels::DeviceLabels,
+    lifecycle::record::{Active, Moment},
+    vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
+};
+use ioc_model::{Condition, PropertyId};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+
+impl Shard {
+    /// Takes in every device of the directory that belongs here.
+    pub(super) fn take_in_all(&mut self) {
+        for labels in self.shared.directory.devices() {
+            if self.is_mine(&labels) {
+                self.take_in(labels, self.past_end_ms());
+            }
+        }
+    }
+
+    /// The first instant that is not part of the past.
+    fn past_end_ms(&self) -> i64 {
+        self.seed_to_ms.saturating_add(1)
+    }
+
+    fn is_mine(&self, labels: &DeviceLabels) -> bool {
+        labels.index.0 as usize % self.shards == self.number
+    }
+
+    /// Takes in a device, with the past of what its kind is expected to report.
+    pub(super) fn take_in(&mut self, labels: Arc<DeviceLabels>, at_ms: i64) {
+        let slot = labels.index.0 as usize / self.shards;
+        if self.devices.len() <= slot {
+            self.devices.resize_with(slot + 1, || None);
+        }
+        let heard = self.shared.past.last_seen(labels.index);
+        let taken_in = if self.seeding { self.shared.config.startup_ms } else { at_ms };
+        self.devices[slot] = Some(Box::new(Device::new(Arc::clone(&labels), heard.unwrap_or(taken_in))));
+        self.read_device(slot, at_ms);
+    }
+
+    /// Finds who reads what a device is expected to report and has no series yet, and fills the windows.
+    fn read_device(&mut self, slot: usize, at_ms: i64) {
+        let Some(labels) = self.labels_of(slot) else { return };
+        self.add_readers(slot, DEVICE_SILENT_SECONDS);
+        for property in self.expected_of(&labels) {
+            let known = self.devices[slot].as_ref().and_then(|device| device.place_of(property));
+            if known.is_none() && !self.prepared.readers(property).is_empty() {
+                self.add_series(slot, property, at_ms);
+            }
+        }
+    }
+
+    /// Properties that a device may have a past of.
+    fn expected_of(&self, labels: &DeviceLabels) -> Vec<PropertyId> {
+        let catalogue = &self.shared.catalogue;
+        let names = catalogue.kind(labels.label("kind")).map_or(&[][..], |kind| &kind.properties);
+        let ids = names.iter().filter_map(|name| catalogue.property(name)).map(|property| property.id);
+        ids.chain([DEVICE_ONLINE]).collect()
+    }
+
+    /// Adds a series with its readers and its past; returns its place.
+    pub(super) fn add_series(&mut self, slot: usize, property: PropertyId, at_ms: i64) -> Option<usize> {
+        let labels = self.labels_of(slot)?;
+        let (readers, keep_ms) = readers_of(&self.prepared, &labels, property);
+        let place = self.devices[slot].as_mut()?.add_series(property, keep_ms);
+        if !readers.is_empty() {
+            self.seed(slot, place, at_ms);
+            self.add_readers(slot, property);
+        }
+        Some(place)
+    }
+
+    /// Fills a window with what happened before `to_ms` and is not in it yet.
+    fn seed(&mut self, slot: usize, place: usize, to_ms: i64) {
+        let Some(device) = self.devices.get_mut(slot).and_then(Option::as_mut) else { return };
+        let Series { property, window, .. } = &mut device.series[place];
+        let to_ms = window.oldest().map_or(to_ms, |oldest| oldest.ts.min(to_ms));
+        let from_ms = to_ms.saturating_sub(window.keep_ms());
+        let past = &self.shared.past;
+        let samples = past.samples(device.labels.index, *property, from_ms, to_ms);
+        if samples.is_empty() && window.oldest().is_none() {
+            let last = past.last(device.labels.index, *property).filter(|(ts, _)| *ts < to_ms);
+            last.into_iter().for_each(|(ts, value)| _ = window.insert(Sample { ts, value }));
+        }
+        samples.into_iter().for_each(|(ts, value)| _ = window.insert(Sample { ts, value }));
+    }
+
+    /// Adds instances and leaf members for everyone who reads a property of a device.
+    fn add_readers(&mut self, slot: usize, property: PropertyId) {
+        let Some(labels) = self.labels_of(slot) else { return };
+        let (readers, _) = readers_of(&self.prepared, &labels, property);
+        for (reader, picked) in readers {
+            let target = match reader {
+                Reader::Rule(rule) => self.add_instance(slot, rule, picked),
+                Reader::Leaf(leaf) => self.add_member(slot, leaf, picked, &labels),
+            };
+            if let (Some(device), Some(target)) = (&mut self.devices[slot], target) {
+                device.add_target(property, target);
+            }
+        }
+    }
+
+    fn add_member(&mut self, slot: usize, leaf: usize, picked: u64, labels: &DeviceLabels) -> Option<Target> {
+        let device = self.devices[slot].as_ref()?;
+        let known = device.targets.iter().flatten().chain(&device.silence);
+        let known = known
+            .copied()
+            .find(|target| matches!(target, Target::Member { leaf: of, .. } if *of as usize == leaf));
+        known.or_else(|| {
+            let grouping = self.prepared.leaves[leaf].plan.grouping.as_ref();
+            let member = self.leaves[leaf].join(slot as u32, picked, grouping, labels);
+            Some(Target::Member { leaf: leaf as u32, member })
+        })
+    }
+
+    /// Finds or adds the instance of a rule; a new one is due at once.
+    fn add_instance(&mut self, slot: usize, rule: usize, picked: u64) -> Option<Target> {
+        let device = self.devices[slot].as_mut()?;
+        if let Some(known) = device.instance_of(rule) {
+            return Some(Target::Instance(known as u32));
+        }
+        let place = device.instances.len() as u32;
+        let mut instance = Instance::new(rule, picked);
+        let ready = &self.prepared.rules[rule];
+        // Of what the past says, nobody knows whether it came late: only something new may start an alert.
+        instance.late = self.seeding && !ready.of_silence;
+        let address = (slot as u32, place);
+        if matches!(&ready.plan, Some(Plan::Device(plan)) if plan.moves) {
+            self.moving.push(address);
+        } else {
+            instance.due_ms = i64::MIN;
+            self.timetable.push(Reverse((i64::MIN, address)));
+        }
+        device.instances.push(instance);
+        Some(Target::Instance(place))
+    }
+
+    /// Takes up alerts from before a start.
+    pub(super) fn take_up(&mut self, returning: Vec<Returning>) {
+        for Returning { rule, device, restored } in returning {
+            let (Some(rule), Some(labels)) = (rule, device) else { continue };
+            let slot = labels.index.0 as usize / self.shards;
+            let Some(place) = self.instance_for(slot, rule, &labels) else { continue };
+            let Some(device) = &mut self.devices[slot] else { continue };
+            if restored.alert.state != Condition::Cleared {
+                recall_silence(device, &restored.alert);
+            }
+            let instance = &mut device.instances[place];
+            instance.undecided_from = restored.cause.saturating_add(1);
+            instance.active = Active::restore(&restored);
+            let standing = super::standing(instance.active.as_deref());
+            self.prepared.rules[rule].meter.moved(Standing::Inactive, standing);
+            if instance.active.as_ref().and_then(|active| active.phase).is_some_and(|phase| phase.is_timed())
+            {
+                self.timed.insert((slot as u32, place as u32));
+            }
+        }
+    }
+
+    /// Returns the instance of a rule for a device; what the rule reads of it is known to have reported, as an alert
+    /// came of it.
+    fn instance_for(&mut self, slot: usize, rule: usize, labels: &DeviceLabels) -> Option<usize> {
+        let selectors = self.prepared.selectors(Reader::Rule(rule))?;
+        let picked = selectors.picks(labels);
+        let expected = self.expected_of(labels);
+        let reads: Vec<_> = selectors.reads(picked).map(|(property, _)| property).collect();
+        for property in reads.into_iter().filter(|property| expected.contains(property)) {
+            let known = self.devices.get(slot)?.as_ref()?.place_of(property);
+            let place = match known {
+                Some(place) => place,
+                None => self.add_series(slot, property, self.past_end_ms())?,
+            };
+            if property != DEVICE_ONLINE {
+                self.devices[slot].as_mut()?.series[place].once_reported = true;
+            }
+        }
+        self.add_instance(slot, rule, picked);
+        self.devices[slot].as_ref()?.instance_of(rule)
+    }
+
+    /// Takes another rule set: windows and the alerts of unchanged rules stay, the others' alerts end.
+    pub(super) fn replace_rules(&mut self, prepared: &Arc<Prepared>, moment: Moment) -> Result<(), Deaf> {
+        let before = std::mem::replace(&mut self.prepared, Arc::clone(prepared));
+        self.clear_reading();
+        for slot in 0..self.devices.len() {
+            self.read_again(slot, None, &before, moment)?;
+        }
+        Ok(())
+    }
+
+    /// Takes other devices and labels: windows and alerts stay, those of devices that are gone end.
+    pub(super) fn devices_changed(
+        &mut self,
+        devices: &[Arc<DeviceLabels>],
+        moment: Moment,
+    ) -> Result<(), Deaf> {
+        let mine = devices.iter().filter(|labels| self.is_mine(labels));
+        let mut wanted: HashMap<usize, Arc<DeviceLabels>> =
+            mine.map(|labels| (labels.index.0 as usize / self.shards, Arc::clone(labels))).collect();
+        self.clear_reading();
+        let before = Arc::clone(&self.prepared);
+        for slot in 0..self.devices.len() {
+            let Some(device) = &self.devices[slot] else { continue };
+            match wanted.remove(&slot) {
+                Some(labels) => self.read_again(slot, Some(labels), &before, moment)?,
+                None => {
+                    let device = Arc::clone(&device.labels);
+                    self.let_go(slot, &before, moment)?;
+                    tracing::info!(device = %device.id, "device is gone; its alerts were cleared");
+                }
+            }
+        }
+        for labels in wanted.into_values() {
+            self.take_in(labels, moment.at_ms);
+        }
+        Ok(())
+    }
+
+    fn clear_reading(&mut self) {
+        self.leaves = self.prepared.leaves.iter().map(|_| Leaf::new()).collect();
+        self.timetable.clear();
+        self.moving.clear();
+        self.timed.clear();
+    }
+
+    fn let_go(&mut self, slot: usize, before: &Prepared, moment: Moment) -> Result<(), Deaf> {
+        let Some(device) = self.devices[slot].take() else { return Ok(()) };
+        for mut instance in device.instances {
+            self.end(instance.active.take(), before, instance.rule, moment)?;
+        }
+        Ok(())
+    }
+
+    fn end(
+        &self,
+        active: Option<Box<Active>>,
+        before: &Prepared,
+        rule: u32,
+        moment: Moment,
+    ) -> Result<(), Deaf> {
+        let Some(active) = active else { return Ok(()) };
+        let standing = super::standing(Some(&active));
+        if let Some(ready) = before.rules.get(rule as usize) {
+            ready.meter.moved(standing, Standing::Inactive);
+        }
+        self.tell(active.end(moment))
+    }
+
+    /// Finds out again who reads a device, which has kept its windows.
+    fn read_again(
+        &mut self,
+        slot: usize,
+        labels: Option<Arc<DeviceLabels>>,
+        before: &Prepared,
+        moment: Moment,
+    ) -> Result<(), Deaf> {
+        let Some(device) = self.devices[slot].as_mut() else { return Ok(()) };
+        if let Some(labels) = labels {
+            device.labels = labels;
+        }
+        let instances = std::mem::take(&mut device.instances);
+        let series = std::mem::take(&mut device.series);
+        device.targets.clear();
+        device.silence.clear();
+        for known in series {
+            self.keep_series(slot, known, moment.at_ms);
+        }
+        self.read_device(slot, moment.at_ms);
+        for instance in instances {
+            self.carry_over(slot, instance, before, moment)?;
+        }
+        Ok(())
+    }
+
+    fn keep_series(&mut self, slot: usize, mut known: Series, at_ms: i64) {
+        let property = known.property;
+        let Some(labels) = self.labels_of(slot) else { return };
+        let (readers, keep_ms) = readers_of(&self.prepared, &labels, property);
+        let Some(device) = self.devices[slot].as_mut() else { return };
+        if readers.is_empty() || device.place_of(property).is_some() {
+            return;
+        }
+        let place = device.add_series(property, keep_ms);
+        let longer = keep_ms > known.window.keep_ms();
+        known.window.set_keep_ms(keep_ms);
+        device.series[place] = known;
+        if longer {
+            self.seed(slot, place, at_ms);
+        }
+        self.add_readers(slot, property);
+    }
+
+    /// Carries the state of an instance over to the one of the same rule, or ends its alert.
+    fn carry_over(
+        &mut self,
+        slot: usize,
+        mut old: Instance,
+        before: &Prepared,
+        moment: Moment,
+    ) -> Result<(), Deaf> {
+        let active = old.active.take();
+        let Some(known) = before.rules.get(old.rule as usize) else { return Ok(()) };
+        let Some(rule) = self.prepared.number(&known.rule.name, known.rule.hash) else {
+            return self.end(active, before, old.rule, moment);
+        };
+        let Some(labels) = self.labels_of(slot) else { return Ok(()) };
+        if active.is_some()
+            && self.devices[slot].as_ref().is_some_and(|device| device.instance_of(rule).is_none())
+        {
+            // Nothing of the device is read any more: the condition is no longer true, which the next tick finds.
+            let picked =
+                self.prepared.selectors(Reader::Rule(rule)).map_or(0, |selectors| selectors.picks(&labels));
+            self.add_instance(slot, rule, picked);
+        }
+        let Some(device) = self.devices[slot].as_mut() else { return Ok(()) };
+        let Some(place) = device.instance_of(rule) else { return Ok(()) };
+        let instance = &mut device.instances[place];
+        instance.undecided_from = old.undecided_from;
+        instance.late = old.late;
+        instance.active = active;
+        if instance.active.as_ref().and_then(|active| active.phase).is_some_and(|phase| phase.is_timed()) {
+            self.timed.insert((slot as u32, place as u32));
+        }
+        Ok(())
+    }
+}
+
+/// An alert about silence says since when; without it, a restart would start the silence anew.
+fn recall_silence(device: &mut Device, alert: &ioc_model::Alert) {
+    let of_silence =
+        alert.evidence.samples.iter().find(|sample| sample.series.starts_with("device_silent_seconds{"));
+    if let Some(sample) = of_silence {
+        device.last_heard_ms = device.last_heard_ms.min(sample.ts - (sample.value * 1e3) as i64);
+    }
+}

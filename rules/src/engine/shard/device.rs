@@ -1,0 +1,146 @@
+//! What a shard keeps of one device.
+use crate::{
+    engine::prepare::{Prepared, Reader},
+    eval::{
+        device::{Series, look_back_ms},
+        window::Window,
+    },
+    labels::DeviceLabels,
+    lifecycle::record::Active,
+    vocabulary::DEVICE_SILENT_SECONDS,
+};
+use ioc_model::PropertyId;
+use std::sync::Arc;
+
+/// No instant at all.
+pub(crate) const NEVER: i64 = i64::MAX;
+
+/// A device, its windows and its part in rules.
+#[derive(Debug)]
+pub(crate) struct Device {
+    pub(crate) labels: Arc<DeviceLabels>,
+    /// When it was last heard of, or taken in.
+    pub(crate) last_heard_ms: i64,
+    /// Properties that arrived and that some rule might read, in the order of first arrival.
+    pub(crate) series: Vec<Series>,
+    /// Who reads each of `series`.
+    pub(crate) targets: Vec<Vec<Target>>,
+    /// Who reads the device's silence.
+    pub(crate) silence: Vec<Target>,
+    pub(crate) instances: Vec<Instance>,
+}
+
+/// Who reads a series of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// An instance of a rule, in [`Device::instances`].
+    Instance(u32),
+    /// A member of a leaf, in [`super::leaf::Leaf::members`].
+    Member { leaf: u32, member: u32 },
+}
+
+/// One rule for one device: matched once, evaluated when something arrives that it reads.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    /// Number of the rule.
+    pub(crate) rule: u32,
+    /// Which selectors of the rule pick the device.
+    pub(crate) picked: u64,
+    /// When it is in the timetable; [`NEVER`] when it is not.
+    pub(crate) due_ms: i64,
+    /// The last item that touched it.
+    pub(crate) stamp: u64,
+    /// Inputs before this offset were decided before a start.
+    pub(crate) undecided_from: u64,
+    /// The item that touched it last brought a timely observation.
+    pub(crate) timely: bool,
+    /// Since the last timely observation a late one came in: time alone starts nothing.
+    pub(crate) late: bool,
+    /// Pending or firing.
+    pub(crate) active: Option<Box<Active>>,
+}
+
+impl Instance {
+    pub(crate) fn new(rule: usize, picked: u64) -> Self {
+        Self {
+            rule: rule as u32,
+            picked,
+            due_ms: NEVER,
+            stamp: 0,
+            undecided_from: 0,
+            timely: false,
+            late: false,
+            active: None,
+        }
+    }
+}
+
+impl Device {
+    pub(crate) fn new(labels: Arc<DeviceLabels>, last_heard_ms: i64) -> Self {
+        Self {
+            labels,
+            last_heard_ms,
+            series: Vec::new(),
+            targets: Vec::new(),
+            silence: Vec::new(),
+            instances: Vec::new(),
+        }
+    }
+
+    /// Returns the place of a property in [`Device::series`].
+    pub(crate) fn place_of(&self, property: PropertyId) -> Option<usize> {
+        self.series.iter().position(|series| series.property == property)
+    }
+
+    /// Returns the instance of a rule.
+    pub(crate) fn instance_of(&self, rule: usize) -> Option<usize> {
+        self.instances.iter().position(|instance| instance.rule as usize == rule)
+    }
+
+    /// Adds an empty series, with the reach that its readers need; returns its place.
+    pub(crate) fn add_series(&mut self, property: PropertyId, keep_ms: i64) -> usize {
+        self.series.push(Series { property, window: Window::new(keep_ms), once_reported: false });
+        self.targets.push(Vec::new());
+        self.series.len() - 1
+    }
+
+    /// Adds who reads a property of the device.
+    pub(crate) fn add_target(&mut self, property: PropertyId, target: Target) {
+        let targets = match self.place_of(property) {
+            Some(place) => &mut self.targets[place],
+            None if property == DEVICE_SILENT_SECONDS => &mut self.silence,
+            None => return,
+        };
+        if !targets.contains(&target) {
+            targets.push(target);
+        }
+    }
+}
+
+/// Returns who reads a property of a device, with the selectors that pick it, and how far back they look; nothing
+/// when nobody does.
+pub(crate) fn readers_of(
+    prepared: &Prepared,
+    labels: &DeviceLabels,
+    property: PropertyId,
+) -> (Vec<(Reader, u64)>, i64) {
+    let mut readers = Vec::new();
+    let mut keep_ms = 0;
+    for reader in prepared.readers(property) {
+        let Some(selectors) = prepared.selectors(*reader) else { continue };
+        let picked = selectors.picks(labels);
+        let widest =
+            selectors.reads(picked).filter(|(read, _)| *read == property).map(|(_, window)| window).max();
+        if let Some(window_ms) = widest {
+            readers.push((*reader, picked));
+            keep_ms = keep_ms.max(window_ms);
+        }
+    }
+    if !readers.is_empty() {
+        let look_back = look_back_ms(property, labels.period_ms);
+        // The connection state counts for ever, but only its newest sample; the window keeps that in any case.
+        let look_back = if look_back > i64::MAX / 8 { 0 } else { look_back };
+        keep_ms = keep_ms.saturating_add(look_back).max(1);
+    }
+    (readers, keep_ms)
+}

@@ -1,0 +1,213 @@
+//! Evaluation of one instance, and what follows from it.
+use super::{
+    Address, Deaf, Shard,
+    device::{Device, Instance, NEVER},
+};
+use crate::{
+    engine::{
+        meters::{RuleMeter, Standing},
+        prepare::{GRACE_PERIODS, Ready},
+    },
+    eval::{
+        clock::Clock,
+        device::View,
+        outcome::Outcome,
+        plan::{DevicePlan, Plan},
+        trace,
+    },
+    lifecycle::{
+        Phase, Sight, Step,
+        record::{Active, Moment},
+        step,
+    },
+};
+use std::{
+    cell::Cell,
+    cmp::Reverse,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+/// What an instance yields at an instant, and until when.
+struct Seen {
+    condition: Outcome,
+    recovery: Option<Outcome>,
+    wake_ms: i64,
+}
+
+pub(super) fn view<'v>(
+    device: &'v Device,
+    selectors: &'v crate::eval::plan::Selectors,
+    picked: u64,
+    clock: &'v Clock,
+    at: i64,
+) -> View<'v> {
+    View {
+        series: &device.series,
+        selectors,
+        picked,
+        period_ms: device.labels.period_ms,
+        last_heard_ms: device.last_heard_ms,
+        clock,
+        at,
+        wake: Cell::new(NEVER),
+    }
+}
+
+fn look(device: &Device, instance: &Instance, plan: &DevicePlan, clock: &Clock, at: i64) -> Seen {
+    let view = view(device, &plan.selectors, instance.picked, clock, at);
+    let condition = view.eval(&plan.expr);
+    let firing =
+        instance.active.as_ref().is_some_and(|active| matches!(active.phase, Some(Phase::Firing { .. })));
+    let recovery = plan.clear.as_ref().filter(|_| firing).map(|clear| view.eval(clear));
+    Seen { condition, recovery, wake_ms: view.wake.get() }
+}
+
+impl Shard {
+    /// Evaluates an instance and moves its alert on. `arrived` says that something it reads has just come in.
+    pub(super) fn judge(&mut self, address: Address, moment: Moment, arrived: bool) -> Result<(), Deaf> {
+        let (slot, place) = (address.0 as usize, address.1 as usize);
+        let Some(device) = self.devices.get_mut(slot).and_then(Option::as_mut) else { return Ok(()) };
+        let Some(instance) = device.instances.get(place) else { return Ok(()) };
+        let Some(ready) = self.prepared.rules.get(instance.rule as usize) else { return Ok(()) };
+        let Some(Plan::Device(plan)) = &ready.plan else { return Ok(()) };
+        self.evaluations += 1;
+        let clock = &self.clock;
+        // A rule that panics must not end the rules beside it. Nothing is changed while it looks.
+        let Ok(mut seen) =
+            catch_unwind(AssertUnwindSafe(|| look(device, instance, plan, clock, moment.at_ms)))
+        else {
+            failed(ready, &device.labels.id.to_string());
+            return Ok(());
+        };
+        let grace_end = self.shared.config.startup_ms.saturating_add(GRACE_PERIODS * device.labels.period_ms);
+        let in_grace = moment.at_ms < grace_end;
+        if in_grace {
+            seen.wake_ms = seen.wake_ms.min(grace_end);
+        }
+        let instance = &mut device.instances[place];
+        let was_timed = instance.is_timed();
+        let may_start = instance.may_start(arrived) && !(in_grace && ready.of_silence);
+        let idle = instance.active.is_none() && (!may_start || seen.condition.value().is_none());
+        let transition = if moment.offset < instance.undecided_from {
+            seen.wake_ms = seen.wake_ms.min(moment.at_ms + 1);
+            None
+        } else if idle {
+            None
+        } else {
+            let sight = Sight {
+                condition: seen.condition,
+                recovery: seen.recovery,
+                may_start,
+                silence_counts: !in_grace,
+                monotonic_ms: moment.monotonic_ms,
+            };
+            advance(device, place, ready, plan, clock, sight, moment, &*self.shared.config.new_id)
+        };
+        let instance = &mut device.instances[place];
+        if !plan.moves && seen.wake_ms < instance.due_ms {
+            instance.due_ms = seen.wake_ms;
+            self.timetable.push(Reverse((seen.wake_ms, address)));
+        }
+        match (was_timed, instance.is_timed()) {
+            (false, true) => _ = self.timed.insert(address),
+            (true, false) => _ = self.timed.remove(&address),
+            _ => {}
+        }
+        transition.map_or(Ok(()), |transition| self.tell(transition))
+    }
+
+    /// Brings the members of a leaf up to date; says whether anything may have changed since the last report.
+    pub(super) fn refresh_leaf(&mut self, number: usize, at: i64) -> bool {
+        let Some(of) = self.prepared.leaves.get(number) else { return false };
+        let leaf = &mut self.leaves[number];
+        if !leaf.dirty && at < leaf.wake_ms {
+            return false;
+        }
+        leaf.dirty = false;
+        leaf.wake_ms = NEVER;
+        let ready = &self.prepared.rules[of.rule];
+        for member in &mut leaf.members {
+            if member.dirty || at >= member.wake_ms {
+                let Some(device) = self.devices.get(member.slot as usize).and_then(Option::as_ref) else {
+                    continue;
+                };
+                self.evaluations += 1;
+                let view = view(device, &of.plan.selectors, member.picked, &self.clock, at);
+                match catch_unwind(AssertUnwindSafe(|| view.eval(&of.plan.node))) {
+                    Ok(outcome) => member.outcome = outcome,
+                    Err(_) => failed(ready, &device.labels.id.to_string()),
+                }
+                member.wake_ms = view.wake.get();
+                member.event_ms = trace::newest_event(&view).unwrap_or(at);
+                member.dirty = false;
+            }
+            leaf.wake_ms = leaf.wake_ms.min(member.wake_ms);
+        }
+        true
+    }
+}
+
+impl Instance {
+    /// Says whether a new alert may start: not on late data, and not by time alone while late data stand alone.
+    fn may_start(&mut self, arrived: bool) -> bool {
+        if arrived {
+            self.late = !self.timely;
+        }
+        !self.late
+    }
+
+    fn is_timed(&self) -> bool {
+        self.active.as_ref().and_then(|active| active.phase).is_some_and(Phase::is_timed)
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "parts of the shard and the device, borrowed one by one")]
+fn advance(
+    device: &mut Device,
+    place: usize,
+    ready: &Ready,
+    plan: &DevicePlan,
+    clock: &Clock,
+    sight: Sight,
+    moment: Moment,
+    new_id: &dyn Fn(i64) -> ioc_model::AlertId,
+) -> Option<crate::engine::RuleTransition> {
+    let instance = &mut device.instances[place];
+    let before = standing(instance.active.as_deref());
+    let mut phase = instance.active.as_ref().and_then(|active| active.phase);
+    let step = step(&mut phase, ready.terms, sight);
+    let mut active = match (instance.active.take(), phase) {
+        (Some(active), _) => active,
+        (None, Some(phase)) => {
+            Active::begin(&ready.rule, &device.labels.labels, phase, new_id(moment.at_ms), moment)
+        }
+        (None, None) => return None,
+    };
+    active.phase = phase;
+    let picked = instance.picked;
+    let transition = (step != Step::Stay).then(|| {
+        let view = view(device, &plan.selectors, picked, clock, moment.at_ms);
+        let finding = trace::of_device(&view, &ready.rule, plan, &device.labels, sight.condition, moment);
+        active.record(&ready.rule, step, moment, finding)
+    });
+    let instance = &mut device.instances[place];
+    instance.active = phase.is_some().then_some(active);
+    ready.meter.moved(before, standing(instance.active.as_deref()));
+    transition.flatten()
+}
+
+/// Returns which count of its rule an alert belongs to.
+pub(crate) fn standing(active: Option<&Active>) -> Standing {
+    match active.and_then(|active| active.phase) {
+        None => Standing::Inactive,
+        Some(Phase::Pending { .. }) => Standing::Pending,
+        Some(Phase::Firing { .. }) => Standing::Firing,
+    }
+}
+
+fn failed(ready: &Ready, device: &str) {
+    let meter: &Arc<RuleMeter> = &ready.meter;
+    meter.failed(&format!("evaluation for device {device} panicked; this is a bug of the engine"));
+    tracing::error!(rule = %ready.rule.name, device, "evaluation panicked");
+}

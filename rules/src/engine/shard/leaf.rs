@@ -1,0 +1,236 @@
+//! Leaves: what the devices of a shard contribute to rules of the whole city.
+use super::device::NEVER;
+use crate::{
+    engine::prepare::no_labels,
+    eval::{outcome::Outcome, sum::Sum},
+    labels::{self, DeviceLabels, Labels},
+    lang::ast::Grouping,
+};
+use ioc_model::{DeviceId, alert::EVIDENCE_SAMPLES_MAX};
+use std::{collections::HashMap, sync::Arc};
+
+/// One leaf of one rule, over the devices of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Leaf {
+    pub(crate) members: Vec<Member>,
+    groups: Vec<Labels>,
+    by_labels: HashMap<Labels, u32>,
+    /// Something arrived for a member since the last report.
+    pub(crate) dirty: bool,
+    /// What arrived since then was timely, or late.
+    pub(crate) timely: bool,
+    pub(crate) late: bool,
+    /// When a member's outcome can change by time alone.
+    pub(crate) wake_ms: i64,
+}
+
+/// One device in a leaf.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    /// Place of the device in the shard.
+    pub(crate) slot: u32,
+    pub(crate) picked: u64,
+    pub(crate) group: u32,
+    pub(crate) outcome: Outcome,
+    /// Event time of the newest sample behind the outcome.
+    pub(crate) event_ms: i64,
+    /// When the outcome can change by time alone.
+    pub(crate) wake_ms: i64,
+    pub(crate) dirty: bool,
+}
+
+/// What a shard's devices contribute to one leaf.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Partial {
+    /// Of each device that has an outcome.
+    Each(Vec<Contribution>),
+    /// Of each group.
+    Groups(Vec<Group>),
+}
+
+/// One device's outcome.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Contribution {
+    pub(crate) labels: Labels,
+    pub(crate) device: DeviceId,
+    pub(crate) outcome: Outcome,
+    pub(crate) event_ms: i64,
+}
+
+/// One group's values, folded.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Group {
+    pub(crate) labels: Labels,
+    pub(crate) count: u64,
+    pub(crate) silent: u64,
+    pub(crate) sum: Sum,
+    pub(crate) min: f64,
+    pub(crate) max: f64,
+    /// Some of the devices behind it, for the evidence.
+    pub(crate) samples: Vec<(DeviceId, i64, f64)>,
+}
+
+impl Group {
+    pub(crate) fn empty(labels: Labels) -> Self {
+        let sum = Sum::default();
+        Self { labels, count: 0, silent: 0, sum, min: f64::NAN, max: f64::NAN, samples: Vec::new() }
+    }
+
+    /// Adds one outcome.
+    pub(crate) fn add(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Value(value) => {
+                self.count += 1;
+                self.sum.add(value);
+                self.spread(value, value);
+            }
+            Outcome::Silent => self.silent += 1,
+            Outcome::Nothing => {}
+        }
+    }
+
+    /// A number wins against NaN.
+    fn spread(&mut self, min: f64, max: f64) {
+        if min < self.min || self.min.is_nan() {
+            self.min = min;
+        }
+        if max > self.max || self.max.is_nan() {
+            self.max = max;
+        }
+    }
+
+    /// Adds the same group of another shard.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.silent += other.silent;
+        self.sum.merge(other.sum);
+        self.spread(other.min, other.max);
+        let room = EVIDENCE_SAMPLES_MAX.saturating_sub(self.samples.len());
+        self.samples.extend(other.samples.iter().take(room).cloned());
+    }
+}
+
+/// Returns the labels of the group that labels fall into.
+pub(crate) fn group_labels(grouping: &Grouping, of: &Labels) -> Labels {
+    match grouping {
+        Grouping::By(names) if names.is_empty() => no_labels(),
+        Grouping::By(names) => {
+            let own = |name: &Arc<str>| {
+                let value = labels::value(of, name).filter(|value| !value.is_empty())?;
+                Some((Arc::clone(name), Arc::from(value)))
+            };
+            names.iter().filter_map(own).collect()
+        }
+        Grouping::Without(names) => of.iter().filter(|(name, _)| !names.contains(name)).cloned().collect(),
+    }
+}
+
+impl Leaf {
+    /// Builds a leaf without devices.
+    pub(crate) fn new() -> Self {
+        Self { dirty: true, wake_ms: NEVER, ..Self::default() }
+    }
+
+    /// Takes in a device; returns its number.
+    pub(crate) fn join(
+        &mut self,
+        slot: u32,
+        picked: u64,
+        grouping: Option<&Grouping>,
+        device: &DeviceLabels,
+    ) -> u32 {
+        let group = grouping.map_or(0, |grouping| self.group(group_labels(grouping, &device.labels)));
+        let outcome = Outcome::Nothing;
+        self.members.push(Member { slot, picked, group, outcome, event_ms: 0, wake_ms: NEVER, dirty: true });
+        self.dirty = true;
+        (self.members.len() - 1) as u32
+    }
+
+    fn group(&mut self, labels: Labels) -> u32 {
+        if let Some(known) = self.by_labels.get(&labels) {
+            return *known;
+        }
+        let number = self.groups.len() as u32;
+        self.groups.push(Arc::clone(&labels));
+        self.by_labels.insert(labels, number);
+        number
+    }
+
+    /// Notes that something arrived that a member reads.
+    pub(crate) fn touch(&mut self, member: u32, timely: bool) {
+        if let Some(member) = self.members.get_mut(member as usize) {
+            member.dirty = true;
+        }
+        self.dirty = true;
+        self.timely |= timely;
+        self.late |= !timely;
+    }
+
+    /// Returns what the devices contribute now.
+    pub(crate) fn partial(
+        &self,
+        grouped: bool,
+        samples_max: usize,
+        device: impl Fn(u32) -> Option<Arc<DeviceLabels>>,
+    ) -> Partial {
+        if grouped { self.folded(samples_max, device) } else { self.each(device) }
+    }
+
+    fn each(&self, device: impl Fn(u32) -> Option<Arc<DeviceLabels>>) -> Partial {
+        let contribution = |member: &Member| {
+            let known = device(member.slot).filter(|_| member.outcome != Outcome::Nothing)?;
+            let (labels, device) = (Arc::clone(&known.labels), known.id.clone());
+            Some(Contribution { labels, device, outcome: member.outcome, event_ms: member.event_ms })
+        };
+        Partial::Each(self.members.iter().filter_map(contribution).collect())
+    }
+
+    fn folded(&self, samples_max: usize, device: impl Fn(u32) -> Option<Arc<DeviceLabels>>) -> Partial {
+        let mut groups: Vec<_> = self.groups.iter().map(|labels| Group::empty(Arc::clone(labels))).collect();
+        for member in &self.members {
+            let group = &mut groups[member.group as usize];
+            group.add(member.outcome);
+            if let (Outcome::Value(value), true) = (member.outcome, group.samples.len() < samples_max) {
+                let id = device(member.slot).map(|known| known.id.clone());
+                group.samples.extend(id.map(|id| (id, member.event_ms, value)));
+            }
+        }
+        groups.retain(|group| group.count + group.silent > 0);
+        Partial::Groups(groups)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        labels::sorted(pairs.iter().map(|(name, value)| (Arc::from(*name), Arc::from(*value))))
+    }
+
+    #[test]
+    fn groups_are_made_by_or_without_labels() {
+        let of = labels(&[("device", "A"), ("kind", "k"), ("ward", "1")]);
+        let names = |names: &[&str]| names.iter().map(|name| Arc::from(*name)).collect::<Vec<Arc<str>>>();
+        assert_eq!(group_labels(&Grouping::By(names(&["street", "ward"])), &of), labels(&[("ward", "1")]));
+        assert_eq!(
+            group_labels(&Grouping::Without(names(&["device"])), &of),
+            labels(&[("kind", "k"), ("ward", "1")])
+        );
+        assert_eq!(group_labels(&Grouping::By(Vec::new()), &of), labels(&[]));
+    }
+
+    #[test]
+    fn groups_of_shards_merge_as_if_there_were_one() {
+        let fold = |values: &[f64]| {
+            let mut group = Group::empty(labels(&[]));
+            values.iter().for_each(|value| group.add(Outcome::Value(*value)));
+            group
+        };
+        let mut merged = fold(&[3.0, 1.0]);
+        merged.merge(&fold(&[f64::NAN]));
+        merged.merge(&fold(&[7.0]));
+        merged.merge(&fold(&[]));
+        assert_eq!((merged.count, merged.min, merged.max), (4, 1.0, 7.0));
+    }
+}

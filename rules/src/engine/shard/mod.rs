@@ -1,0 +1,335 @@
+//! A shard: one thread that owns its devices' windows and alerts.
+//!
+//! An observation looks up its device and its series; the series knows who reads it, so rules and devices that do
+//! not are not touched. What can change by time alone stands in a timetable, one entry per instance, put right
+//! when it comes up rather than at each observation. Rules whose value moves at every instant are evaluated at
+//! each tick.
+//!
+//! Samples that claim to be ahead of our clock are placed at their arrival: waiting for the claimed time would
+//! delay an alarm by the error of the device's clock.
+//!
+//! | Module | Owns |
+//! |---|---|
+//! | [`device`] | what is kept of a device |
+//! | [`leaf`] | what devices contribute to rules of the whole city |
+//! | [`judge`] | evaluation of one instance, and what follows |
+//! | [`build`] | devices, series, instances and leaves: at start, and when rules or devices change |
+mod build;
+pub(crate) mod device;
+mod judge;
+pub(crate) mod leaf;
+
+pub(crate) use judge::standing;
+
+use super::{
+    Shared,
+    council::{Report, Reported, Touch, Update},
+    dispatch::{Batch, Item, Scope},
+    meters::count,
+    prepare::Prepared,
+    progress::FILLED,
+    restore::Returning,
+};
+use crate::{
+    engine::RuleTransition,
+    eval::{
+        clock::Clock,
+        window::{Inserted, Sample},
+    },
+    labels::DeviceLabels,
+    lifecycle::record::Moment,
+    vocabulary::DEVICE_ONLINE,
+};
+use crossbeam_channel::{Receiver, Sender};
+use device::{Device, Target};
+use ioc_model::{DeviceIndex, Observation, Presence, PropertyId, Quality, alert::EVIDENCE_SAMPLES_MAX};
+use leaf::Leaf;
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, BinaryHeap},
+    sync::Arc,
+};
+
+/// Where a shard's results go.
+pub(crate) struct Outlet {
+    pub(crate) out: Sender<RuleTransition>,
+    pub(crate) reports: Sender<Report>,
+}
+
+/// One instance: place of the device, place of the instance in it.
+type Address = (u32, u32);
+
+/// Nobody takes what the shard has to say.
+#[derive(Debug)]
+pub(crate) struct Deaf;
+
+/// A shard.
+pub(crate) struct Shard {
+    number: usize,
+    shards: usize,
+    shared: Arc<Shared>,
+    prepared: Arc<Prepared>,
+    outlet: Outlet,
+    clock: Clock,
+    /// By index divided by the number of shards.
+    devices: Vec<Option<Box<Device>>>,
+    leaves: Vec<Leaf>,
+    timetable: BinaryHeap<Reverse<(i64, Address)>>,
+    /// Instances whose value moves at every instant.
+    moving: Vec<Address>,
+    /// Instances with a `for` or `keep_firing_for` running.
+    timed: BTreeSet<Address>,
+    /// Number of the item in hand.
+    stamp: u64,
+    touched: Vec<u32>,
+    evaluations: u64,
+    seeding: bool,
+    seed_to_ms: i64,
+}
+
+impl Shard {
+    pub(crate) fn new(
+        number: usize,
+        shared: Arc<Shared>,
+        prepared: Arc<Prepared>,
+        outlet: Outlet,
+        seed_to_ms: i64,
+    ) -> Self {
+        let shards = shared.progress.shards();
+        let clock = Clock::new(shared.config.place.clone());
+        let leaves = prepared.leaves.iter().map(|_| Leaf::new()).collect();
+        Self {
+            number,
+            shards,
+            shared,
+            prepared,
+            outlet,
+            clock,
+            devices: Vec::new(),
+            leaves,
+            timetable: BinaryHeap::new(),
+            moving: Vec::new(),
+            timed: BTreeSet::new(),
+            stamp: 0,
+            touched: Vec::new(),
+            evaluations: 0,
+            seeding: true,
+            seed_to_ms,
+        }
+    }
+
+    /// Takes up what was, then evaluates batches until the queue is closed.
+    pub(crate) fn run(mut self, returning: Vec<Returning>, batches: &Receiver<Batch>) {
+        self.take_in_all();
+        self.take_up(returning);
+        self.seeding = false;
+        self.shared.progress.done(self.number, FILLED, self.shared.config.resume_after);
+        while let Ok(batch) = batches.recv() {
+            if self.batch(&batch).is_err() {
+                // Dropping the queue tells the dispatcher; progress stays below what was not told.
+                self.shared.progress.stop();
+                return;
+            }
+            count(&self.shared.meters.evaluations, std::mem::take(&mut self.evaluations));
+            count(&self.shared.meters.observations, batch.observations.len() as u64);
+            self.shared.progress.done(self.number, batch.number, batch.through);
+        }
+    }
+
+    fn batch(&mut self, batch: &Batch) -> Result<(), Deaf> {
+        for item in &batch.items {
+            self.stamp += 1;
+            match item {
+                Item::Message { moment, device, from, to } => {
+                    let observations = batch.observations.get(*from as usize..*to as usize).unwrap_or(&[]);
+                    self.message(*device, observations, *moment)?;
+                }
+                Item::Presence { moment, presence } => self.presence(presence, *moment)?,
+                Item::Tick { moment } => self.tick(*moment)?,
+                Item::Round { round, moment, scope } => self.round(*round, *moment, scope)?,
+                Item::Rules { round, moment, prepared } => {
+                    self.replace_rules(prepared, *moment)?;
+                    self.report(*round, *moment, Reported::Rules(Arc::clone(prepared)))?;
+                }
+                Item::Devices { moment, devices } => self.devices_changed(devices, *moment)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn message(
+        &mut self,
+        device: DeviceIndex,
+        observations: &[Observation],
+        moment: Moment,
+    ) -> Result<(), Deaf> {
+        let Some(slot) = self.slot_of(device, moment.at_ms) else { return Ok(()) };
+        if let Some(device) = &mut self.devices[slot] {
+            device.last_heard_ms = device.last_heard_ms.max(moment.arrival_ms);
+        }
+        for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
+            let sample = Sample { ts: observation.ts_ms.min(moment.at_ms), value: observation.value };
+            let timely = !observation.quality.contains(Quality::LATE);
+            self.sample(slot, observation.property, sample, timely, moment.at_ms);
+        }
+        if let Some(device) = &mut self.devices[slot] {
+            let instances = device.silence.iter().filter_map(|target| match target {
+                Target::Instance(place) => Some(*place),
+                Target::Member { .. } => None,
+            });
+            for place in instances {
+                touch(&mut device.instances, &mut self.touched, place, true, self.stamp);
+            }
+        }
+        self.judge_touched(slot, moment)
+    }
+
+    fn presence(&mut self, presence: &Presence, moment: Moment) -> Result<(), Deaf> {
+        let Some(slot) = self.slot_of(presence.device, moment.at_ms) else { return Ok(()) };
+        let value = f64::from(u8::from(presence.online));
+        self.sample(slot, DEVICE_ONLINE, Sample { ts: presence.at_ms, value }, true, moment.at_ms);
+        self.judge_touched(slot, moment)
+    }
+
+    /// Puts a sample into its window and notes who reads it.
+    fn sample(&mut self, slot: usize, property: PropertyId, sample: Sample, timely: bool, at_ms: i64) {
+        if self.prepared.readers(property).is_empty() {
+            return;
+        }
+        let known = self.devices[slot].as_ref().and_then(|device| device.place_of(property));
+        let place = match known {
+            Some(place) => place,
+            None => match self.add_series(slot, property, at_ms) {
+                Some(place) => place,
+                None => return,
+            },
+        };
+        let Some(device) = &mut self.devices[slot] else { return };
+        let targets = &device.targets[place];
+        if targets.is_empty() {
+            return;
+        }
+        if device.series[place].window.insert(sample) == Inserted::Crowded {
+            count(&self.shared.meters.samples_dropped, 1);
+        }
+        for target in targets {
+            match *target {
+                Target::Instance(place) => {
+                    touch(&mut device.instances, &mut self.touched, place, timely, self.stamp);
+                }
+                Target::Member { leaf, member } => self.leaves[leaf as usize].touch(member, timely),
+            }
+        }
+    }
+
+    fn judge_touched(&mut self, slot: usize, moment: Moment) -> Result<(), Deaf> {
+        let touched = std::mem::take(&mut self.touched);
+        for place in &touched {
+            self.judge((slot as u32, *place), moment, true)?;
+        }
+        self.touched = touched;
+        self.touched.clear();
+        Ok(())
+    }
+
+    fn tick(&mut self, moment: Moment) -> Result<(), Deaf> {
+        let mut due: Vec<Address> = Vec::new();
+        while let Some(Reverse((due_ms, address))) = self.timetable.peek().copied() {
+            if due_ms > moment.at_ms {
+                break;
+            }
+            self.timetable.pop();
+            if let Some(instance) = self.instance(address).filter(|instance| instance.due_ms == due_ms) {
+                instance.due_ms = device::NEVER;
+                due.push(address);
+            }
+        }
+        due.extend(&self.moving);
+        due.extend(&self.timed);
+        for address in due {
+            let stamp = self.stamp;
+            let fresh = self
+                .instance(address)
+                .is_some_and(|instance| std::mem::replace(&mut instance.stamp, stamp) != stamp);
+            if fresh {
+                self.judge(address, moment, false)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reports what the devices contribute to rules of the whole city.
+    fn round(&mut self, round: u64, moment: Moment, scope: &Scope) -> Result<(), Deaf> {
+        let prepared = Arc::clone(&self.prepared);
+        let rules: &[usize] = match scope {
+            Scope::Tick => &prepared.fleet,
+            Scope::Touched(rules) => rules,
+        };
+        let mut updates = Vec::new();
+        for rule in rules {
+            let leaves = prepared.rules[*rule].leaves.clone();
+            let changed =
+                leaves.clone().filter(|leaf| self.refresh_leaf(*leaf, moment.at_ms)).collect::<Vec<_>>();
+            if changed.is_empty() {
+                continue;
+            }
+            let mut touch = Touch::default();
+            for leaf in leaves {
+                touch.timely |= std::mem::take(&mut self.leaves[leaf].timely);
+                touch.late |= std::mem::take(&mut self.leaves[leaf].late);
+            }
+            let partials = changed.into_iter().map(|leaf| (leaf, self.partial(leaf))).collect();
+            updates.push(Update { rule: *rule, touch, partials });
+        }
+        self.report(round, moment, Reported::Round { scope: scope.clone(), updates })
+    }
+
+    fn partial(&self, leaf: usize) -> leaf::Partial {
+        let grouped = self.prepared.leaves[leaf].plan.grouping.is_some();
+        let samples_max = EVIDENCE_SAMPLES_MAX.div_ceil(self.shards);
+        let device =
+            |slot: u32| self.devices.get(slot as usize)?.as_ref().map(|device| Arc::clone(&device.labels));
+        self.leaves[leaf].partial(grouped, samples_max, device)
+    }
+
+    fn report(&self, round: u64, moment: Moment, reported: Reported) -> Result<(), Deaf> {
+        let report = Report { shard: self.number, round, moment, reported };
+        self.outlet.reports.send(report).map_err(|_| Deaf)
+    }
+
+    fn tell(&self, transition: RuleTransition) -> Result<(), Deaf> {
+        count(&self.shared.meters.transitions, 1);
+        self.outlet.out.send(transition).map_err(|_| Deaf)
+    }
+
+    fn instance(&mut self, (slot, place): Address) -> Option<&mut device::Instance> {
+        self.devices.get_mut(slot as usize)?.as_mut()?.instances.get_mut(place as usize)
+    }
+
+    /// Returns the place of a device, taking it in when it is new.
+    fn slot_of(&mut self, index: DeviceIndex, at_ms: i64) -> Option<usize> {
+        let slot = index.0 as usize / self.shards;
+        if self.devices.get(slot).is_none_or(Option::is_none) {
+            let Some(labels) = self.shared.directory.device(index) else {
+                count(&self.shared.meters.unknown_devices, 1);
+                return None;
+            };
+            self.take_in(labels, at_ms);
+        }
+        Some(slot)
+    }
+
+    fn labels_of(&self, slot: usize) -> Option<Arc<DeviceLabels>> {
+        self.devices.get(slot)?.as_ref().map(|device| Arc::clone(&device.labels))
+    }
+}
+
+/// Notes that an instance is to be evaluated once, however many observations of the item it reads.
+fn touch(instances: &mut [device::Instance], touched: &mut Vec<u32>, place: u32, timely: bool, stamp: u64) {
+    let Some(instance) = instances.get_mut(place as usize) else { return };
+    if std::mem::replace(&mut instance.stamp, stamp) != stamp {
+        instance.timely = false;
+        touched.push(place);
+    }
+    instance.timely |= timely;
+}

@@ -1,0 +1,154 @@
+//! Evaluation of what one device decides by itself: over its own windows, without labels.
+use super::{
+    clock::{self, Clock},
+    functions, operators,
+    outcome::Outcome,
+    plan::{DeviceBinary, DeviceNode, Selectors},
+    window::Window,
+};
+use crate::{
+    lang::ast::BinaryOp,
+    vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
+};
+use ioc_model::PropertyId;
+use std::cell::Cell;
+
+/// Reporting periods that the newest value of a series counts for.
+pub(crate) const LOOK_BACK_PERIODS: i64 = 3;
+/// The connection state counts until it changes: devices do not repeat it.
+const FOREVER_MS: i64 = i64::MAX / 4;
+
+/// One property of one device.
+#[derive(Debug, Clone)]
+pub(crate) struct Series {
+    pub(crate) property: PropertyId,
+    pub(crate) window: Window,
+    /// It is known to have reported, even if no sample of it is at hand.
+    pub(crate) once_reported: bool,
+}
+
+impl Series {
+    /// What stands for the series when it yields no sample.
+    fn without_sample(&self) -> Outcome {
+        if self.once_reported || self.window.newest().is_some() { Outcome::Silent } else { Outcome::Nothing }
+    }
+}
+
+/// Returns how old the newest value of a property may be, for a device with this reporting period.
+pub(crate) fn look_back_ms(property: PropertyId, period_ms: i64) -> i64 {
+    if property == DEVICE_ONLINE { FOREVER_MS } else { LOOK_BACK_PERIODS.saturating_mul(period_ms) }
+}
+
+/// One device at one instant, as one plan sees it.
+pub(crate) struct View<'v> {
+    /// The device's series.
+    pub(crate) series: &'v [Series],
+    /// Of the plan.
+    pub(crate) selectors: &'v Selectors,
+    /// Which of the plan's selectors pick the device.
+    pub(crate) picked: u64,
+    /// Reporting period of the device.
+    pub(crate) period_ms: i64,
+    /// When the device was last heard of.
+    pub(crate) last_heard_ms: i64,
+    /// The city's clock.
+    pub(crate) clock: &'v Clock,
+    /// The instant, milliseconds since the epoch.
+    pub(crate) at: i64,
+    /// The next instant at which the result can differ although nothing arrives; see [`View::until`].
+    pub(crate) wake: Cell<i64>,
+}
+
+impl View<'_> {
+    /// Evaluates a node, and notes in `wake` until when the result holds.
+    pub(crate) fn eval(&self, node: &DeviceNode) -> Outcome {
+        match node {
+            DeviceNode::Number(value) => Outcome::Value(*value),
+            DeviceNode::Clock(function) => {
+                self.until(clock::next_change(*function, self.at));
+                Outcome::Value(self.clock.value(*function, self.at))
+            }
+            DeviceNode::Latest(slot) => self.latest(*slot),
+            DeviceNode::Over(function, slot, window_ms) => {
+                let Some(series) = self.series_of(*slot) else { return Outcome::Nothing };
+                let range = series.window.range(self.at, *window_ms);
+                if functions::moves_with_time(*function)
+                    && range.len() >= functions::samples_needed(*function)
+                {
+                    self.until(self.at + 1);
+                } else if let Some(oldest) = range.first() {
+                    self.until(oldest.ts + window_ms);
+                }
+                self.until_next_of(series);
+                functions::apply(*function, range, self.at, *window_ms)
+                    .map_or_else(|| series.without_sample(), Outcome::Value)
+            }
+            DeviceNode::Negate(operand) => self.eval(operand).map(|value| -value),
+            DeviceNode::Abs(operand) => self.eval(operand).map(f64::abs),
+            DeviceNode::Calendar(function, operand) => {
+                self.eval(operand).map(|value| clock::calendar(*function, value))
+            }
+            DeviceNode::Binary(binary) => self.binary(binary),
+        }
+    }
+
+    fn binary(&self, binary: &DeviceBinary) -> Outcome {
+        let left = self.eval(&binary.left);
+        let right = self.eval(&binary.right);
+        match binary.op {
+            BinaryOp::And => left.and(right),
+            BinaryOp::Or => left.or(right),
+            BinaryOp::Unless => left.unless(right),
+            op => left.both(right, |left, right| {
+                let kept = if binary.keeps_right { right } else { left };
+                operators::apply(op, binary.returns_bool, left, right, kept)
+            }),
+        }
+    }
+
+    fn latest(&self, slot: u8) -> Outcome {
+        if self.is_silence(slot) {
+            self.until(self.at + 1);
+            return Outcome::Value((self.at - self.last_heard_ms).max(0) as f64 / 1e3);
+        }
+        let Some(series) = self.series_of(slot) else { return Outcome::Nothing };
+        let look_back = look_back_ms(series.property, self.period_ms);
+        self.until_next_of(series);
+        match series.window.latest(self.at, look_back) {
+            Some(sample) => {
+                self.until(sample.ts.saturating_add(look_back));
+                Outcome::Value(sample.value)
+            }
+            None => series.without_sample(),
+        }
+    }
+
+    /// Says whether a selector asks for the virtual series of silence and picks this device.
+    pub(crate) fn is_silence(&self, slot: u8) -> bool {
+        self.picked & (1 << slot) != 0
+            && self
+                .selectors
+                .0
+                .get(usize::from(slot))
+                .is_some_and(|plan| plan.selector.property == DEVICE_SILENT_SECONDS)
+    }
+
+    /// Returns the series that a selector picks.
+    pub(crate) fn series_of(&self, slot: u8) -> Option<&Series> {
+        if self.picked & (1 << slot) == 0 {
+            return None;
+        }
+        let property = self.selectors.0.get(usize::from(slot))?.selector.property;
+        self.series.iter().find(|series| series.property == property)
+    }
+
+    fn until(&self, instant: i64) {
+        self.wake.set(self.wake.get().min(instant));
+    }
+
+    fn until_next_of(&self, series: &Series) {
+        if let Some(instant) = series.window.next_after(self.at) {
+            self.until(instant);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Evaluation of expressions over bounded windows.
+//!
+//! | Module | Owns |
+//! |---|---|
+//! | [`outcome`] | value, nothing, or silent: what an expression yields for one set of labels |
+//! | [`window`], [`summary`] | the recent samples of one series, and their sums and extremes |
+//! | [`functions`] | functions of one window, with Prometheus' extrapolation |
+//! | [`operators`] | binary operators |
+//! | [`clock`] | functions of time alone |
+//! | [`plan`] | a rule, split into what each device decides by itself and what the city decides together |
+//! | [`split`] | how a rule falls apart |
+//! | [`device`] | evaluation of what one device decides |
+//! | [`fleet`] | evaluation of what the city decides together, over partial results of all shards |
+//! | [`trace`] | what was read and what came out, for the evidence of a transition |
+//!
+//! Leaves to others: when to evaluate ([`crate::engine`]) and what follows from it ([`crate::lifecycle`]).
+pub(crate) mod clock;
+pub(crate) mod device;
+pub(crate) mod fleet;
+pub(crate) mod functions;
+pub(crate) mod operators;
+pub(crate) mod outcome;
+pub(crate) mod plan;
+mod split;
+pub(crate) mod sum;
+mod summary;
+pub(crate) mod trace;
+pub(crate) mod window;

@@ -1,0 +1,285 @@
+//! A rule, split into what each device decides by itself and what the city decides together.
+//!
+//! A rule without aggregation and absence falls apart into one independent instance per device, as both sides of
+//! every operator must have the same labels and `device` is one of them. Of all other rules, the largest parts
+//! that do fall apart (*leaves*) are evaluated where the devices are; what remains is evaluated over the leaves'
+//! partial results of all shards.
+use super::{
+    clock, functions,
+    split::{Shape, shape},
+};
+use crate::{
+    labels::Labels,
+    lang::{
+        ast::{
+            AggregateOp, BinaryOp, CalendarFunction, ClockFunction, Expr, Grouping, Matching, Node,
+            RangeFunction, Selector, Span, ValueType,
+        },
+        query::Query,
+    },
+    ruleset::Rule,
+    vocabulary::DEVICE_SILENT_SECONDS,
+};
+use ioc_model::PropertyId;
+
+/// Most different selectors in one rule, or in one leaf of it: they are kept as bits.
+pub(crate) const SELECTORS_MAX: usize = 64;
+
+/// What one device evaluates.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum DeviceNode {
+    Number(f64),
+    Clock(ClockFunction),
+    /// The newest value of a selector.
+    Latest(u8),
+    /// A function of a selector's window.
+    Over(RangeFunction, u8, i64),
+    Negate(Box<DeviceNode>),
+    Abs(Box<DeviceNode>),
+    Calendar(CalendarFunction, Box<DeviceNode>),
+    Binary(Box<DeviceBinary>),
+}
+
+/// A binary operation within one device.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct DeviceBinary {
+    pub(crate) op: BinaryOp,
+    pub(crate) returns_bool: bool,
+    /// A comparison of a number with a vector keeps the vector's value.
+    pub(crate) keeps_right: bool,
+    pub(crate) left: DeviceNode,
+    pub(crate) right: DeviceNode,
+}
+
+/// A selector of a plan.
+#[derive(Debug, Clone)]
+pub(crate) struct SelectorPlan {
+    pub(crate) selector: Selector,
+    /// The widest window that is read through it; 0 when only the newest value is.
+    pub(crate) window_ms: i64,
+}
+
+/// The selectors that the nodes of one plan number.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selectors(pub(crate) Vec<SelectorPlan>);
+
+/// A rule that each device decides by itself.
+#[derive(Debug, Clone)]
+pub(crate) struct DevicePlan {
+    pub(crate) selectors: Selectors,
+    pub(crate) expr: DeviceNode,
+    pub(crate) clear: Option<DeviceNode>,
+    /// Its value moves at every instant.
+    pub(crate) moves: bool,
+}
+
+/// What the shards evaluate for a rule that the city decides together.
+#[derive(Debug, Clone)]
+pub(crate) struct LeafPlan {
+    pub(crate) selectors: Selectors,
+    pub(crate) node: DeviceNode,
+    /// `None`: each device's value is needed.
+    pub(crate) grouping: Option<Grouping>,
+    /// The text is of the recovery expression.
+    pub(crate) of_clear: bool,
+    pub(crate) span: Span,
+}
+
+/// What the city evaluates together, over the leaves.
+#[derive(Debug, Clone)]
+pub(crate) struct FleetNode {
+    pub(crate) kind: FleetKind,
+    pub(crate) span: Span,
+    pub(crate) scalar: bool,
+}
+
+/// The kinds of [`FleetNode`].
+#[derive(Debug, Clone)]
+pub(crate) enum FleetKind {
+    Number(f64),
+    Clock(ClockFunction),
+    /// Each device's value of a leaf.
+    Each(usize),
+    /// An aggregation of a leaf, of which the shards send one partial per group.
+    Groups(AggregateOp, usize),
+    Aggregate(AggregateOp, Grouping, Box<FleetNode>),
+    Absent(Labels, Box<FleetNode>),
+    Negate(Box<FleetNode>),
+    Abs(Box<FleetNode>),
+    Calendar(CalendarFunction, Box<FleetNode>),
+    Binary(Box<FleetBinary>),
+}
+
+/// A binary operation over vectors.
+#[derive(Debug, Clone)]
+pub(crate) struct FleetBinary {
+    pub(crate) op: BinaryOp,
+    pub(crate) returns_bool: bool,
+    pub(crate) matching: Matching,
+    pub(crate) left: FleetNode,
+    pub(crate) right: FleetNode,
+}
+
+/// A rule that the city decides together.
+#[derive(Debug, Clone)]
+pub(crate) struct FleetPlan {
+    pub(crate) leaves: Vec<LeafPlan>,
+    pub(crate) expr: FleetNode,
+    pub(crate) clear: Option<FleetNode>,
+    /// Its value moves with time even while the leaves' do not.
+    pub(crate) clocked: bool,
+    /// The recovery expression reads no series: it holds for all alerts or for none.
+    pub(crate) clears_by_clock: bool,
+}
+
+/// How a rule is evaluated.
+#[derive(Debug, Clone)]
+pub(crate) enum Plan {
+    Device(DevicePlan),
+    Fleet(FleetPlan),
+}
+
+/// A rule that cannot be evaluated.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PlanError {
+    /// More selectors than there are bits.
+    #[error("more than {SELECTORS_MAX} different selectors in one rule; split it")]
+    TooManySelectors,
+    /// A virtual series has no past.
+    #[error("device_silent_seconds is computed when it is asked for and has no window; compare it directly")]
+    SilenceHasNoWindow,
+    /// Not of the shape that the parser promises.
+    #[error("part of the expression is not where the language allows it")]
+    Misplaced,
+}
+
+impl Plan {
+    /// Splits a rule.
+    ///
+    /// Errors: see [`PlanError`]; such a rule is shown as unhealthy and never fires.
+    pub(crate) fn of(rule: &Rule) -> Result<Self, PlanError> {
+        let queries = || std::iter::once(&rule.query).chain(&rule.clear);
+        if queries().any(reads_window_of_silence) {
+            return Err(PlanError::SilenceHasNoWindow);
+        }
+        // A recovery expression of time alone holds for every device, as clocks beside `and` do.
+        let clear = rule.clear.as_ref().map_or(Shape::Device, |query| shape(&query.expr));
+        if shape(&rule.query.expr) == Shape::Device && matches!(clear, Shape::Device | Shape::Clock) {
+            return DevicePlan::of(rule).map(Self::Device);
+        }
+        FleetPlan::of(rule).map(Self::Fleet)
+    }
+}
+
+fn reads_window_of_silence(query: &Query) -> bool {
+    let mut reads = query.expr.reads().into_iter();
+    reads.any(|read| read.selector.property == DEVICE_SILENT_SECONDS && read.window_ms.is_some())
+}
+
+impl DevicePlan {
+    fn of(rule: &Rule) -> Result<Self, PlanError> {
+        let mut selectors = Selectors::default();
+        let expr = selectors.node(&rule.query.expr)?;
+        let clear = rule.clear.as_ref().map(|query| selectors.node(&query.expr)).transpose()?;
+        let moves = std::iter::once(&expr).chain(&clear).any(|node| node.moves(&selectors));
+        Ok(Self { selectors, expr, clear, moves })
+    }
+}
+
+impl Selectors {
+    /// Compiles an expression of one device, numbering its selectors.
+    pub(crate) fn node(&mut self, expr: &Expr) -> Result<DeviceNode, PlanError> {
+        Ok(match &expr.node {
+            Node::Number(value) => DeviceNode::Number(*value),
+            Node::Clock(function) => DeviceNode::Clock(*function),
+            Node::Selector(selector) => DeviceNode::Latest(self.slot(selector, 0)?),
+            Node::OverRange(function, range) => {
+                DeviceNode::Over(*function, self.slot(&range.selector, range.window_ms)?, range.window_ms)
+            }
+            Node::Negate(operand) => DeviceNode::Negate(Box::new(self.node(operand)?)),
+            Node::Abs(operand) => DeviceNode::Abs(Box::new(self.node(operand)?)),
+            Node::CalendarOf(function, operand) => {
+                DeviceNode::Calendar(*function, Box::new(self.node(operand)?))
+            }
+            Node::Binary(binary) => DeviceNode::Binary(Box::new(DeviceBinary {
+                op: binary.op,
+                returns_bool: binary.returns_bool,
+                keeps_right: binary.left.value_type() == ValueType::Scalar
+                    && binary.right.value_type() == ValueType::InstantVector,
+                left: self.node(&binary.left)?,
+                right: self.node(&binary.right)?,
+            })),
+            Node::Aggregate(_) | Node::Absent(_) | Node::AbsentOverTime(_) => {
+                return Err(PlanError::Misplaced);
+            }
+        })
+    }
+
+    fn slot(&mut self, selector: &Selector, window_ms: i64) -> Result<u8, PlanError> {
+        let same = |known: &SelectorPlan| {
+            known.selector.property == selector.property && known.selector.matchers == selector.matchers
+        };
+        if let Some(slot) = self.0.iter().position(same) {
+            self.0[slot].window_ms = self.0[slot].window_ms.max(window_ms);
+            return Ok(slot as u8);
+        }
+        if self.0.len() == SELECTORS_MAX {
+            return Err(PlanError::TooManySelectors);
+        }
+        self.0.push(SelectorPlan { selector: selector.clone(), window_ms });
+        Ok((self.0.len() - 1) as u8)
+    }
+
+    /// Returns one bit for each selector that picks a device; what it costs is paid once per device.
+    pub(crate) fn picks(&self, labels: &crate::labels::DeviceLabels) -> u64 {
+        let picked =
+            self.0.iter().enumerate().filter(|(_, plan)| plan.selector.picks(|name| labels.label(name)));
+        picked.fold(0, |bits, (slot, _)| bits | (1 << slot))
+    }
+
+    /// Returns the properties that the picked selectors read, and how far back.
+    pub(crate) fn reads(&self, picked: u64) -> impl Iterator<Item = (PropertyId, i64)> + '_ {
+        let plans = self.0.iter().enumerate().filter(move |(slot, _)| picked & (1 << slot) != 0);
+        plans.map(|(_, plan)| (plan.selector.property, plan.window_ms))
+    }
+}
+
+impl DeviceNode {
+    /// Says whether the value has to be looked at again at every instant.
+    pub(super) fn moves(&self, selectors: &Selectors) -> bool {
+        match self {
+            Self::Number(_) => false,
+            Self::Clock(function) => clock::moves_with_time(*function),
+            Self::Latest(slot) => {
+                let plan = selectors.0.get(usize::from(*slot));
+                plan.is_some_and(|plan| plan.selector.property == DEVICE_SILENT_SECONDS)
+            }
+            Self::Over(function, ..) => functions::moves_with_time(*function),
+            Self::Negate(operand) | Self::Abs(operand) | Self::Calendar(_, operand) => {
+                operand.moves(selectors)
+            }
+            Self::Binary(binary) => binary.left.moves(selectors) || binary.right.moves(selectors),
+        }
+    }
+}
+
+impl FleetNode {
+    /// Returns the operands, left before right.
+    pub(crate) fn children(&self) -> Vec<&FleetNode> {
+        match &self.kind {
+            FleetKind::Aggregate(_, _, operand)
+            | FleetKind::Absent(_, operand)
+            | FleetKind::Negate(operand)
+            | FleetKind::Abs(operand)
+            | FleetKind::Calendar(_, operand) => vec![operand],
+            FleetKind::Binary(binary) => vec![&binary.left, &binary.right],
+            FleetKind::Number(_) | FleetKind::Clock(_) | FleetKind::Each(_) | FleetKind::Groups(..) => {
+                Vec::new()
+            }
+        }
+    }
+
+    pub(super) fn reads_clock(&self) -> bool {
+        matches!(self.kind, FleetKind::Clock(_)) || self.children().into_iter().any(Self::reads_clock)
+    }
+}

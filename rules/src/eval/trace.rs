@@ -1,0 +1,199 @@
+//! What was read and what came out, for the evidence of a transition.
+use super::{
+    device::{View, look_back_ms},
+    fleet::City,
+    outcome::Outcome,
+    plan::{DevicePlan, FleetKind, FleetNode, FleetPlan, Selectors},
+    window::Sample,
+};
+use crate::{
+    engine::{Partial, Ready},
+    labels::{self, DeviceLabels, Labels},
+    lang::{
+        ast::{Expr, Node, Span},
+        query::Query,
+    },
+    lifecycle::record::{Finding, Moment},
+    ruleset::Rule,
+};
+use ioc_model::{
+    DeviceId, Evidence,
+    alert::{EVIDENCE_SAMPLES_MAX, EvidencePart, EvidenceSample, Hops},
+};
+
+/// Most sub-expressions whose values are kept with a transition.
+pub(crate) const EVIDENCE_PARTS_MAX: usize = 32;
+
+/// Returns the event time of the newest sample that a view reads.
+pub(crate) fn newest_event(view: &View<'_>) -> Option<i64> {
+    let slots = 0..view.selectors.0.len() as u8;
+    slots.filter_map(|slot| samples(view, slot).next()).map(|sample| sample.ts).max()
+}
+
+/// Returns what a selector reads at the instant, newest first.
+fn samples<'v>(view: &'v View<'_>, slot: u8) -> impl Iterator<Item = Sample> + use<'v> {
+    let silence = view.is_silence(slot).then(|| {
+        let value = (view.at - view.last_heard_ms).max(0) as f64 / 1e3;
+        Sample { ts: view.at, value }
+    });
+    let series = view.series_of(slot);
+    let window_ms = view.selectors.0.get(usize::from(slot)).map_or(0, |plan| plan.window_ms);
+    let at = view.at;
+    let latest = series
+        .filter(|_| window_ms == 0)
+        .and_then(|series| series.window.latest(at, look_back_ms(series.property, view.period_ms)));
+    let range =
+        series.filter(|_| window_ms > 0).map(|series| series.window.range(at, window_ms).iter().rev());
+    silence.into_iter().chain(latest).chain(range.into_iter().flatten())
+}
+
+/// Returns what a transition of one device's alert says about the values behind it.
+pub(crate) fn of_device(
+    view: &View<'_>,
+    rule: &Rule,
+    plan: &DevicePlan,
+    device: &DeviceLabels,
+    condition: Outcome,
+    moment: Moment,
+) -> Finding {
+    let count = plan.selectors.0.len().max(1);
+    let mut found = Vec::new();
+    for slot in 0..plan.selectors.0.len() as u8 {
+        let name = &plan.selectors.0[usize::from(slot)].selector.name;
+        let most = (EVIDENCE_SAMPLES_MAX / count).max(1);
+        found.extend(samples(view, slot).take(most).map(|sample| EvidenceSample {
+            series: format!("{name}{{device=\"{}\"}}", device.id),
+            ts: sample.ts,
+            value: sample.value,
+        }));
+    }
+    found.sort_by_key(|sample| std::cmp::Reverse(sample.ts));
+    found.truncate(EVIDENCE_SAMPLES_MAX);
+    let event_ms = found.first().map(|sample| sample.ts);
+    let mut parts = Vec::new();
+    for query in std::iter::once(&rule.query).chain(&rule.clear) {
+        device_parts(view, query, &plan.selectors, &mut parts);
+    }
+    let value = condition.value();
+    Finding {
+        value,
+        event_ms: event_ms.unwrap_or(moment.at_ms),
+        evidence: evidence(rule, found, parts, event_ms, moment),
+    }
+}
+
+fn device_parts(view: &View<'_>, query: &Query, selectors: &Selectors, parts: &mut Vec<EvidencePart>) {
+    let mut selectors = selectors.clone();
+    query.expr.walk(&mut |expr: &Expr| {
+        if parts.len() == EVIDENCE_PARTS_MAX || matches!(expr.node, Node::Number(_)) {
+            return;
+        }
+        if let Ok(node) = selectors.node(expr) {
+            let value = view.eval(&node).value().filter(|value| value.is_finite());
+            parts.push(EvidencePart { expr: query.text_of(expr).to_owned(), value });
+        }
+    });
+}
+
+/// Returns what a transition of one of the city's alerts says about the values behind it.
+pub(crate) fn of_city(
+    city: &City<'_>,
+    ready: &Ready,
+    plan: &FleetPlan,
+    labels: &Labels,
+    condition: Outcome,
+    moment: Moment,
+) -> Finding {
+    let rule = &ready.rule;
+    let mut found = Vec::new();
+    for (number, leaf) in plan.leaves.iter().enumerate() {
+        let query = if leaf.of_clear { rule.clear.as_ref() } else { Some(&rule.query) };
+        let name = query.map_or("", |query| text_at(query, leaf.span));
+        for partial in city.partials.get(city.first_leaf + number).into_iter().flatten().flatten() {
+            found.extend(contributions(partial, labels).map(|(device, ts, value)| EvidenceSample {
+                series: format!("{name}{{device=\"{device}\"}}"),
+                ts,
+                value,
+            }));
+        }
+    }
+    found.retain(|sample| sample.value.is_finite());
+    found.sort_by_key(|sample| std::cmp::Reverse(sample.ts));
+    found.truncate(EVIDENCE_SAMPLES_MAX);
+    let event_ms = found.first().map(|sample| sample.ts);
+    let mut parts = Vec::new();
+    city_parts(city, &plan.expr, &rule.query, labels, &mut parts);
+    if let (Some(clear), Some(query)) = (&plan.clear, &rule.clear) {
+        city_parts(city, clear, query, labels, &mut parts);
+    }
+    let value = condition.value();
+    Finding {
+        value,
+        event_ms: event_ms.unwrap_or(moment.at_ms),
+        evidence: evidence(rule, found, parts, event_ms, moment),
+    }
+}
+
+/// Devices of a partial result that stand behind a result with these labels.
+fn contributions<'p>(
+    partial: &'p Partial,
+    of: &Labels,
+) -> impl Iterator<Item = (&'p DeviceId, i64, f64)> + use<'p> {
+    let consistent = |labels: &Labels| {
+        labels.iter().all(|(name, value)| labels::value(of, name).is_none_or(|own| own == &**value))
+    };
+    let found: Vec<_> = match partial {
+        Partial::Each(each) => {
+            let behind = each.iter().filter(|one| consistent(&one.labels));
+            behind.filter_map(|one| Some((&one.device, one.event_ms, one.outcome.value()?))).collect()
+        }
+        Partial::Groups(groups) => {
+            let behind =
+                groups.iter().filter(|group| consistent(&group.labels)).flat_map(|group| &group.samples);
+            behind.map(|(device, ts, value)| (device, *ts, *value)).collect()
+        }
+    };
+    found.into_iter().take(EVIDENCE_SAMPLES_MAX)
+}
+
+fn city_parts(
+    city: &City<'_>,
+    node: &FleetNode,
+    query: &Query,
+    labels: &Labels,
+    parts: &mut Vec<EvidencePart>,
+) {
+    if parts.len() == EVIDENCE_PARTS_MAX || matches!(node.kind, FleetKind::Number(_)) {
+        return;
+    }
+    let vector = city.eval(node).unwrap_or_default();
+    let only = || vector.values().next().filter(|_| vector.len() == 1);
+    let value = vector
+        .get(labels)
+        .or_else(only)
+        .and_then(|outcome| outcome.value())
+        .filter(|value| value.is_finite());
+    parts.push(EvidencePart { expr: text_at(query, node.span).to_owned(), value });
+    node.children().into_iter().for_each(|child| city_parts(city, child, query, labels, parts));
+}
+
+fn text_at(query: &Query, span: Span) -> &str {
+    query.text.get(span.start..span.end).unwrap_or("")
+}
+
+/// Puts the evidence of a transition together.
+pub(crate) fn evidence(
+    rule: &Rule,
+    samples: Vec<EvidenceSample>,
+    parts: Vec<EvidencePart>,
+    event_ms: Option<i64>,
+    moment: Moment,
+) -> Evidence {
+    let hops = Hops {
+        event: if moment.arrival_ms == 0 { 0 } else { event_ms.unwrap_or(0) },
+        arrival: moment.arrival_ms,
+        committed: moment.committed_ms,
+        decided: moment.at_ms.max(moment.committed_ms),
+    };
+    Evidence { rule_hash: rule.hash.to_string(), expr: rule.query.text.to_string(), samples, parts, hops }
+}

@@ -1,0 +1,331 @@
+//! One rule of a file: its fields checked, its expressions and texts parsed.
+use super::{
+    fields::{Fields, Text, text},
+    hash::Hasher,
+    report::Report,
+    scalar,
+    yaml::{Node, Place},
+};
+use crate::{
+    lang::{
+        ast::ValueType,
+        error::LangError,
+        parser,
+        query::Query,
+        same_shape,
+        suggest::{did_you_mean, misspelt},
+    },
+    ruleset::{NoData, Rule, Summary},
+    template::Template,
+    vocabulary::Vocabulary,
+};
+use ioc_model::{Domain, Severity};
+use std::{collections::BTreeMap, sync::Arc};
+
+const RULE_FIELDS: [&str; 6] = ["alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
+/// Annotations that mean something here; others are kept as they are.
+const OUR_ANNOTATIONS: [&str; 4] = ["summary_vi", "summary_en", "clear", "no_data"];
+/// Longest name of a rule in characters.
+const NAME_LEN_MAX: usize = 128;
+
+/// Labels or annotations.
+pub(crate) type Texts = BTreeMap<Arc<str>, Arc<str>>;
+
+/// The group that a rule stands in.
+pub(crate) struct Group<'a> {
+    pub(crate) name: &'a Arc<str>,
+    pub(crate) labels: &'a Texts,
+    pub(crate) file: &'a Arc<str>,
+}
+
+/// A rule and where its name stands.
+pub(crate) struct Placed {
+    pub(crate) rule: Rule,
+    pub(crate) name_place: Place,
+}
+
+/// Reads one rule; `None` when something is wrong with it, which is reported.
+pub(crate) fn read(
+    node: &Node,
+    group: &Group<'_>,
+    vocabulary: &dyn Vocabulary,
+    report: &mut Report<'_>,
+) -> Option<Placed> {
+    let errors_before = report.errors.len();
+    let fields = known_fields(node, report)?;
+    let name = read_name(&fields, report);
+    let query = match fields.text("expr", report) {
+        Some(expr) => condition(expr, "expr", vocabulary, report),
+        None => missing(&fields, "expr", "expr: water_level > 3.5", report),
+    };
+    let for_ms = fields.duration("for", report).unwrap_or(0);
+    let keep_firing_ms = fields.duration("keep_firing_for", report).unwrap_or(0);
+    let mut labels = group.labels.clone();
+    labels.extend(fields.get("labels").map(|node| read_labels(node, report)).unwrap_or_default());
+    let labelled = fields.get("labels").map_or(fields.place, |node| node.place);
+    let severity = read_severity(&labels, labelled, report);
+    let domain = read_domain(&labels, labelled, report);
+    let notes = read_annotations(&fields, vocabulary, report);
+    check_clear(query.as_ref(), notes.clear.as_ref(), report);
+    let (name, query, severity, summary) = (name?, query?, severity?, notes.summary?);
+    if report.errors.len() > errors_before {
+        return None;
+    }
+    let mut rule = Rule {
+        name: name.text.into(),
+        group: Arc::clone(group.name),
+        file: Arc::clone(group.file),
+        line: super::report::position(&report.file.text, name.place.start).0,
+        query,
+        clear: notes.clear.map(|(query, _)| query),
+        for_ms,
+        keep_firing_ms,
+        labels,
+        annotations: notes.all,
+        summary,
+        no_data: notes.no_data,
+        severity,
+        domain,
+        hash: Hasher::new().finish(),
+    };
+    rule.hash = hash(&rule);
+    Some(Placed { rule, name_place: name.place })
+}
+
+/// Reports a recovery expression that can never hold for the labels of the condition.
+fn check_clear(condition: Option<&Query>, clear: Option<&(Query, Place)>, report: &mut Report<'_>) {
+    let (Some(condition), Some((clear, place))) = (condition, clear) else { return };
+    if !same_shape(&condition.expr, &clear.expr) {
+        let message = "clear never has the labels of expr: one is of each device, the other of all together";
+        report.error(*place, message, Some("group both by the same labels".to_owned()));
+    }
+}
+
+/// Reads the fields of a rule; `None` for recording rules, which are refused as a whole.
+fn known_fields<'n>(node: &'n Node, report: &mut Report<'_>) -> Option<Fields<'n>> {
+    let fields = Fields::any(node, "a rule", report)?;
+    if let Some((_, place, _)) = fields.iter().find(|(name, ..)| *name == "record") {
+        report.error(
+            place,
+            "recording rules (\"record\") are not supported yet",
+            Some("write alerting rules".into()),
+        );
+        return None;
+    }
+    Fields::read(node, "a rule", &RULE_FIELDS, report)
+}
+
+fn read_name<'n>(fields: &Fields<'n>, report: &mut Report<'_>) -> Option<Text<'n>> {
+    let Some(name) = fields.text("alert", report) else {
+        return missing(fields, "alert", "alert: FloodAlarmThree", report);
+    };
+    let plain = !name.text.trim().is_empty() && !name.text.chars().any(char::is_control);
+    if plain && name.text.chars().count() <= NAME_LEN_MAX {
+        return Some(name);
+    }
+    report.error(name.place, format!("alert must be a name of 1 to {NAME_LEN_MAX} characters"), None);
+    None
+}
+
+/// Reports a field that must be there.
+fn missing<T>(fields: &Fields<'_>, name: &str, example: &str, report: &mut Report<'_>) -> Option<T> {
+    report.error(fields.place, format!("a rule needs the field {name:?}"), Some(format!("add {example}")));
+    None
+}
+
+/// Parses an expression and maps its errors into the file.
+fn query(found: Text<'_>, name: &str, vocabulary: &dyn Vocabulary, report: &mut Report<'_>) -> Option<Query> {
+    if found.text.trim().is_empty() {
+        report.error(found.place, format!("{name} is empty"), None);
+        return None;
+    }
+    match parser::parse(found.text, vocabulary) {
+        Ok(query) => Some(query),
+        Err(errors) => {
+            let offsets = scalar::offsets(&report.file.text, found.place, found.text);
+            let at = |byte: usize| offsets.get(byte).copied().unwrap_or(found.place.end);
+            for LangError { span, message, help } in errors {
+                // The end is the byte behind the last one of the mistake, not the begin of what follows it.
+                let end = if span.end > span.start { at(span.end - 1) + 1 } else { at(span.end) };
+                report.error(
+                    Place { start: at(span.start), end: next_boundary(&report.file.text, end) },
+                    message,
+                    help,
+                );
+            }
+            None
+        }
+    }
+}
+
+fn next_boundary(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Parses an expression that decides about alerts: a number would decide always or never.
+fn condition(
+    found: Text<'_>,
+    name: &str,
+    vocabulary: &dyn Vocabulary,
+    report: &mut Report<'_>,
+) -> Option<Query> {
+    let query = query(found, name, vocabulary, report)?;
+    if query.expr.value_type() == ValueType::InstantVector {
+        return Some(query);
+    }
+    let message = format!("{name} is a number, which is always there: it would hold for ever");
+    report.error(found.place, message, Some("compare a metric, as in water_level > 3.5".into()));
+    None
+}
+
+/// Reads labels; templates in them are refused.
+pub(crate) fn read_labels(node: &Node, report: &mut Report<'_>) -> Texts {
+    let mut labels = Texts::new();
+    let Some(fields) = Fields::any(node, "labels", report) else { return labels };
+    for (name, place, value) in fields.iter() {
+        check_label_name(name, place, report);
+        let Some(value) = text(value, name, report) else { continue };
+        if value.text.contains("{{") {
+            report.error(
+                value.place,
+                "templates in labels are not supported yet",
+                Some("put them into annotations".into()),
+            );
+        }
+        labels.insert(name.into(), value.text.into());
+    }
+    labels
+}
+
+fn check_label_name(name: &str, place: Place, report: &mut Report<'_>) {
+    let first_fits = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let all_fit = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if !(first_fits && all_fit) || name.starts_with("__") {
+        let help = "use letters, digits and _, no digit first and no __ in front".to_owned();
+        report.error(place, format!("{name:?} is not a name for a label or annotation"), Some(help));
+    }
+}
+
+fn read_severity(labels: &Texts, place: Place, report: &mut Report<'_>) -> Option<Severity> {
+    let words = "critical, high, medium or low";
+    let Some(word) = labels.get("severity") else {
+        let help = format!("add labels: {{severity: …}} with {words}");
+        report.error(place, "a rule needs the label \"severity\"", Some(help));
+        return None;
+    };
+    word.parse().map_err(|_| report.error(place, format!("severity {word:?} must be {words}"), None)).ok()
+}
+
+fn read_domain(labels: &Texts, place: Place, report: &mut Report<'_>) -> Option<Domain> {
+    labels
+        .get("domain")?
+        .parse()
+        .map_err(|error: ioc_model::domain::UnknownWord| {
+            report.error(place, format!("label domain: {error}"), None);
+        })
+        .ok()
+}
+
+/// What the annotations of a rule say.
+#[derive(Default)]
+struct Annotations {
+    all: Texts,
+    summary: Option<Summary>,
+    clear: Option<(Query, Place)>,
+    no_data: NoData,
+}
+
+fn read_annotations(
+    fields: &Fields<'_>,
+    vocabulary: &dyn Vocabulary,
+    report: &mut Report<'_>,
+) -> Annotations {
+    let mut notes = Annotations::default();
+    let node = fields.get("annotations");
+    let place = node.map_or(fields.place, |node| node.place);
+    let (mut vi, mut en) = (None, None);
+    let entries = node.and_then(|node| Fields::any(node, "annotations", report));
+    for (name, name_place, value) in entries.iter().flat_map(Fields::iter) {
+        let Some(value) = text(value, name, report) else { continue };
+        notes.all.insert(name.into(), value.text.into());
+        match name {
+            "summary_vi" => vi = Some(summary(value, name, report)),
+            "summary_en" => en = Some(summary(value, name, report)),
+            "clear" => {
+                notes.clear = condition(value, name, vocabulary, report).map(|query| (query, value.place));
+            }
+            "no_data" => notes.no_data = no_data(value, report),
+            _ => check_other(name, name_place, report),
+        }
+    }
+    for (name, found) in [("summary_vi", vi.is_some()), ("summary_en", en.is_some())] {
+        if !found {
+            let help = format!("add {name}: with the text that operators read");
+            report.error(place, format!("a rule needs the annotation {name:?}"), Some(help));
+        }
+    }
+    notes.summary = vi.flatten().zip(en.flatten()).map(|(vi, en)| Summary { vi, en });
+    notes
+}
+
+fn summary(found: Text<'_>, name: &str, report: &mut Report<'_>) -> Option<Template> {
+    if found.text.trim().is_empty() {
+        report.error(found.place, format!("{name} is empty"), None);
+        return None;
+    }
+    template(found, report)
+}
+
+fn template(found: Text<'_>, report: &mut Report<'_>) -> Option<Template> {
+    let parsed = Template::parse(found.text);
+    parsed
+        .map_err(|error| {
+            let offsets = scalar::offsets(&report.file.text, found.place, found.text);
+            let at = |byte: usize| offsets.get(byte).copied().unwrap_or(found.place.end);
+            let place = Place { start: at(error.start), end: at(error.end) };
+            report.error(place, error.message.clone(), Some(error.help().to_owned()));
+        })
+        .ok()
+}
+
+fn no_data(found: Text<'_>, report: &mut Report<'_>) -> NoData {
+    match found.text {
+        "hold" => NoData::Hold,
+        "clear" => NoData::Clear,
+        other => {
+            let help = "hold keeps the alert firing when its series goes silent, clear ends it".to_owned();
+            report.error(found.place, format!("no_data {other:?} must be hold or clear"), Some(help));
+            NoData::Hold
+        }
+    }
+}
+
+/// Checks the name of an annotation that is only kept, as written: it may be one of ours, misspelt.
+fn check_other(name: &str, place: Place, report: &mut Report<'_>) {
+    check_label_name(name, place, report);
+    if let Some(meant) = misspelt(name, OUR_ANNOTATIONS) {
+        report.error(place, format!("unknown annotation {name:?}"), did_you_mean(&[meant]));
+    }
+}
+
+fn hash(rule: &Rule) -> crate::ruleset::RuleHash {
+    let mut hasher = Hasher::new();
+    hasher.field(&rule.name);
+    hasher.field(&rule.group);
+    hasher.field(&rule.query.expr.to_string());
+    hasher.field(&rule.clear.as_ref().map(|query| query.expr.to_string()).unwrap_or_default());
+    hasher.field(&rule.for_ms.to_string());
+    hasher.field(&rule.keep_firing_ms.to_string());
+    for texts in [&rule.labels, &rule.annotations] {
+        hasher.field(&texts.len().to_string());
+        // The expression in `clear` counts as parsed, above.
+        for (name, value) in texts.iter().filter(|(name, _)| ***name != *"clear") {
+            hasher.field(name);
+            hasher.field(value);
+        }
+    }
+    hasher.finish()
+}

@@ -1,0 +1,31 @@
+//! Alert rules: language, evaluation on arrival, alert lifecycle. Pure: no sockets, no files, and time is an
+//! argument.
+//!
+//! | Module | Owns |
+//! |---|---|
+//! | [`lang`] | expressions: lexer, parser, types, what an expression reads |
+//! | [`template`] | texts of alerts with values and labels in them |
+//! | [`vocabulary`] | the names that rules may use |
+//! | [`ruleset`] | checked rules, and errors with their place in the file |
+//! | [`engine`] | shards, the council, reload and restart; inputs in, transitions out |
+//! | [`labels`] | labels of devices, series and alerts |
+//! | `eval` | evaluation over bounded windows |
+//! | `lifecycle` | the life of an alert as a state machine |
+//! | `file` | Prometheus rule files, YAML with positions, into checked rules |
+pub mod engine;
+mod eval;
+mod file;
+pub mod labels;
+pub mod lang;
+mod lifecycle;
+pub mod ruleset;
+pub mod template;
+pub mod vocabulary;
+
+pub use engine::{
+    Directory, Engine, EngineConfig, EngineMeters, Feed, Input, PastSamples, Place, Restored, RuleHealth,
+    RuleState, RuleTransition, StartError, Stopped,
+};
+pub use labels::DeviceLabels;
+pub use ruleset::{NoData, Rule, RuleError, RuleFile, RuleHash, RuleSet};
+pub use vocabulary::Vocabulary;

@@ -1,0 +1,108 @@
+use super::*;
+use Outcome::{Nothing, Silent, Value};
+
+const PLAIN: Terms = Terms { for_ms: 0, keep_firing_ms: 0, silence_clears: false };
+
+fn at(monotonic_ms: i64, condition: Outcome) -> Sight {
+    Sight { condition, recovery: None, may_start: true, silence_counts: true, monotonic_ms }
+}
+
+/// Runs sights through one alert and returns what happened at each.
+fn run(terms: Terms, sights: &[Sight]) -> Vec<Step> {
+    let mut phase = None;
+    sights.iter().map(|sight| step(&mut phase, terms, *sight)).collect()
+}
+
+#[test]
+fn without_for_it_fires_at_once_and_clears_at_once() {
+    let steps = run(PLAIN, &[at(0, Value(1.0)), at(1, Value(0.0)), at(2, Nothing), at(3, Nothing)]);
+    assert_eq!(steps, [Step::Began, Step::Stay, Step::Cleared, Step::Stay]);
+}
+
+#[test]
+fn for_counts_from_the_first_true_sight_and_starts_over_after_a_false_one() {
+    let terms = Terms { for_ms: 10, ..PLAIN };
+    let sights = [
+        at(0, Value(1.0)),
+        at(9, Value(1.0)),
+        at(9, Nothing),
+        at(10, Value(1.0)),
+        at(19, Value(1.0)),
+        at(20, Value(1.0)),
+    ];
+    let steps = run(terms, &sights);
+    assert_eq!(steps, [Step::Began, Step::Stay, Step::Withdrawn, Step::Began, Step::Stay, Step::Fired]);
+}
+
+#[test]
+fn silence_withdraws_what_is_pending_and_holds_what_fires() {
+    let terms = Terms { for_ms: 10, ..PLAIN };
+    assert_eq!(run(terms, &[at(0, Value(1.0)), at(5, Silent)]), [Step::Began, Step::Withdrawn]);
+    let sights =
+        [at(0, Value(1.0)), at(5, Silent), at(6, Silent), at(7, Value(1.0)), at(8, Silent), at(9, Nothing)];
+    let expected = [
+        Step::Began,
+        Step::NoDataChanged,
+        Step::Stay,
+        Step::NoDataChanged,
+        Step::NoDataChanged,
+        Step::Cleared,
+    ];
+    assert_eq!(run(PLAIN, &sights), expected);
+}
+
+#[test]
+fn silence_clears_when_the_rule_says_so() {
+    let terms = Terms { silence_clears: true, ..PLAIN };
+    assert_eq!(run(terms, &[at(0, Value(1.0)), at(5, Silent)]), [Step::Began, Step::Cleared]);
+}
+
+#[test]
+fn silence_right_after_our_own_start_is_ours() {
+    let ours = |sight: Sight| Sight { silence_counts: false, ..sight };
+    let terms = Terms { for_ms: 10, ..PLAIN };
+    let steps =
+        run(terms, &[at(0, Value(1.0)), ours(at(5, Silent)), at(10, Value(1.0)), ours(at(11, Silent))]);
+    assert_eq!(steps, [Step::Began, Step::Stay, Step::Fired, Step::Stay]);
+}
+
+#[test]
+fn keep_firing_for_bridges_short_calm() {
+    let terms = Terms { keep_firing_ms: 10, ..PLAIN };
+    let sights = [
+        at(0, Value(1.0)),
+        at(1, Nothing),
+        at(9, Value(1.0)),
+        at(10, Nothing),
+        at(19, Nothing),
+        at(20, Nothing),
+    ];
+    let steps = run(terms, &sights);
+    assert_eq!(steps, [Step::Began, Step::Stay, Step::Stay, Step::Stay, Step::Stay, Step::Cleared]);
+}
+
+#[test]
+fn a_recovery_expression_decides_alone_when_it_is_over() {
+    let with = |sight: Sight, recovery: Outcome| Sight { recovery: Some(recovery), ..sight };
+    let sights = [
+        with(at(0, Value(4.0)), Nothing),
+        with(at(1, Nothing), Nothing),
+        with(at(2, Silent), Silent),
+        with(at(3, Nothing), Nothing),
+        with(at(4, Value(4.0)), Value(4.0)),
+        with(at(5, Nothing), Value(2.0)),
+    ];
+    let expected =
+        [Step::Began, Step::Stay, Step::NoDataChanged, Step::NoDataChanged, Step::Stay, Step::Cleared];
+    assert_eq!(run(PLAIN, &sights), expected);
+}
+
+#[test]
+fn what_must_not_start_does_not() {
+    let held = Sight { may_start: false, ..at(0, Value(1.0)) };
+    assert_eq!(run(PLAIN, &[held, held]), [Step::Stay, Step::Stay]);
+    assert_eq!(
+        run(Terms { for_ms: 5, ..PLAIN }, &[at(0, Value(1.0)), Sight { monotonic_ms: 5, ..held }]),
+        [Step::Began, Step::Fired]
+    );
+}

@@ -1,0 +1,229 @@
+//! After a stop at any moment, replay repeats no transition and loses none.
+#![allow(clippy::unwrap_used, reason = "tests")]
+mod engine_support;
+
+use engine_support::{Bench, LEVEL, POWER, Past, START, Setup, fleet, rules, words};
+use ioc_model::{Condition, DeviceIndex, Fingerprint, Observation, Quality};
+use ioc_rules::{Input, Restored, RuleSet, RuleTransition};
+use std::{collections::BTreeMap, sync::Arc};
+
+fn flood_rules() -> RuleSet {
+    rules(&[
+        ("Level", "expr: water_level > 5"),
+        ("LevelFor", "expr: water_level > 4\nfor: 3s"),
+        ("Average", "expr: avg_over_time(water_level[8s]) > 4.3"),
+        ("Hysteresis", "expr: water_level > 6\nclear: water_level < 3"),
+        ("City", "expr: sum(water_level) > 11"),
+        ("Ward", "expr: max by (ward) (active_power) > 5\nfor: 2s"),
+    ])
+}
+
+/// Water levels and lamps going up and down, one message each 500 ms and no tick: everything that is decided is
+/// decided by an input of the journal.
+fn history() -> Vec<Input> {
+    let wave = |step: i64, device: i64| ((step * (device + 3)) % 23 - (step * 5 + device) % 7).abs() % 9;
+    let input = |step: i64| {
+        let device = step % 4;
+        let arrival_ms = START + 500 * step;
+        let property = if device % 2 == 0 { LEVEL } else { POWER };
+        let value = wave(step, device) as f64;
+        let observation = Observation { property, ts_ms: arrival_ms - 3, value, quality: Quality::GOOD };
+        let (offset, device) = (step as u64, DeviceIndex(device as u32));
+        Input::Message {
+            offset,
+            committed_ms: arrival_ms,
+            device,
+            arrival_ms,
+            observations: vec![observation],
+        }
+    };
+    (1..=70).map(input).collect()
+}
+
+fn feed(bench: &Bench, inputs: &[Input]) {
+    let mut feed = bench.engine.feed();
+    inputs.iter().for_each(|input| feed.offer(input));
+}
+
+/// Runs to the end; transitions in the order in which the journal would hold them.
+fn run(bench: Bench, inputs: &[Input]) -> Vec<RuleTransition> {
+    feed(&bench, inputs);
+    bench.engine.stop();
+    let mut said: Vec<_> = bench.out.try_iter().collect();
+    said.sort_by_key(|transition| transition.cause);
+    said
+}
+
+fn arrival(input: Option<&Input>) -> i64 {
+    match input {
+        Some(Input::Message { arrival_ms, .. }) => *arrival_ms,
+        _ => START,
+    }
+}
+
+fn stories(said: &[RuleTransition]) -> BTreeMap<Fingerprint, Vec<String>> {
+    let mut stories: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for transition in said {
+        stories.entry(transition.alert.fingerprint).or_default().push(words(transition));
+    }
+    stories
+}
+
+/// What the book knows of each fingerprint after these transitions.
+fn book(known: &[RuleTransition]) -> Vec<Restored> {
+    let last: BTreeMap<_, _> =
+        known.iter().map(|transition| (transition.alert.fingerprint, transition)).collect();
+    last.into_values().map(|last| Restored { alert: last.alert.clone(), cause: last.cause }).collect()
+}
+
+#[test]
+fn a_stop_at_any_input_with_any_part_recorded_repeats_and_loses_nothing() {
+    let inputs = history();
+    let whole = run(Setup { devices: fleet(4), ..Setup::new(flood_rules()) }.start(), &inputs);
+    assert!(whole.len() > 40, "{}", whole.len());
+    // Inputs up to `checkpoint` are only in the store; transitions up to `recorded` are in the journal.
+    for checkpoint in (0..inputs.len()).step_by(4) {
+        for recorded in (checkpoint..=inputs.len()).step_by(9) {
+            let past = Arc::new(Past::default());
+            inputs.iter().for_each(|input| past.record(input));
+            let (known, _): (Vec<_>, Vec<_>) =
+                whole.iter().cloned().partition(|transition| transition.cause <= recorded as u64);
+            let setup = Setup {
+                devices: fleet(4),
+                past,
+                shards: 1 + checkpoint % 3,
+                restored: book(&known),
+                seed_to_ms: arrival(checkpoint.checked_sub(1).and_then(|last| inputs.get(last))),
+                resume_after: checkpoint as u64,
+                ..Setup::new(flood_rules())
+            };
+            let again = run(setup.start(), &inputs[checkpoint..]);
+            let all: Vec<_> = known.into_iter().chain(again).collect();
+            assert_eq!(stories(&all), stories(&whole), "checkpoint {checkpoint}, recorded up to {recorded}");
+        }
+    }
+}
+
+#[test]
+fn an_open_alert_keeps_its_id_and_clears_under_it() {
+    let mut bench = Setup::new(rules(&[("High", "expr: water_level > 3.5\nfor: 10s")])).start();
+    bench.observe(1.0, 2, LEVEL, 4.0);
+    let pending = bench.said();
+    let setup = Setup {
+        restored: book(&pending),
+        seed_to_ms: START + 2_000,
+        startup_ms: START + 5_000,
+        resume_after: 10,
+        ..Setup::new(rules(&[("High", "expr: water_level > 3.5\nfor: 10s")]))
+    };
+    let mut bench = setup.start();
+    while !bench.engine.is_filled() {
+        std::thread::yield_now();
+    }
+    assert_eq!(bench.engine.rule_states()[0].pending, 1);
+    // The silence until then is ours; `for` goes on from when it was first true.
+    bench.ticks(5, 8);
+    bench.observe(10.9, 2, LEVEL, 4.0);
+    bench.observe(11.0, 2, LEVEL, 4.0);
+    let fired = bench.said();
+    assert_eq!(fired.iter().map(words).collect::<Vec<_>>(), ["High WL-2 firing 11"]);
+    bench.observe(12.0, 2, LEVEL, 1.0);
+    let cleared = bench.said();
+    assert_eq!((fired[0].alert.id, cleared[0].alert.id), (pending[0].alert.id, pending[0].alert.id));
+    assert_eq!(cleared[0].alert.active_since, START + 1_000);
+}
+
+#[test]
+fn an_alert_whose_gauge_stayed_silent_through_the_restart_is_held() {
+    for rule in ["expr: water_level > 3.5", "expr: sum(water_level) > 3.5"] {
+        let mut bench = Setup::new(rules(&[("High", rule)])).start();
+        bench.observe(1.0, 2, LEVEL, 4.0);
+        let firing = bench.said();
+        let past = Past::default();
+        past.series.lock().unwrap().insert((2, LEVEL.0), [(START + 1_000, 4.0)].into());
+        let setup = Setup {
+            past: Arc::new(past),
+            restored: book(&firing),
+            seed_to_ms: START + 2_000,
+            startup_ms: START + 3_600_000,
+            resume_after: 10,
+            ..Setup::new(rules(&[("High", rule)]))
+        };
+        let mut bench = setup.start();
+        bench.ticks(3_600, 3_603);
+        assert_eq!(bench.words(), [""; 0], "two periods are ours");
+        bench.ticks(3_604, 3_610);
+        let said = bench.said();
+        assert_eq!(said.len(), 1, "{rule}");
+        assert!(said[0].alert.no_data && said[0].alert.state == Condition::Firing, "{rule}");
+        assert_eq!(said[0].alert.id, firing[0].alert.id);
+        bench.observe(3_611.0, 2, LEVEL, 1.0);
+        let cleared = bench.said();
+        assert_eq!((cleared.len(), cleared[0].alert.state), (1, Condition::Cleared), "{rule}");
+    }
+}
+
+#[test]
+fn a_silence_alert_survives_a_restart_without_starting_over() {
+    let entries = [("Silent", "expr: device_silent_seconds{device=\"WL-2\"} > 10")];
+    let mut bench = Setup::new(rules(&entries)).start();
+    bench.observe(1.0, 2, LEVEL, 4.0);
+    bench.ticks(2, 20);
+    let firing = bench.said();
+    assert_eq!(firing.len(), 1);
+    // The past does not know when the device was last heard of; the alert does.
+    let setup = Setup {
+        restored: book(&firing),
+        seed_to_ms: START + 21_000,
+        startup_ms: START + 30_000,
+        resume_after: 10,
+        ..Setup::new(rules(&entries))
+    };
+    let mut bench = setup.start();
+    bench.ticks(30, 50);
+    assert_eq!(bench.words(), [""; 0]);
+    bench.observe(51.0, 2, LEVEL, 4.0);
+    assert_eq!(bench.words(), ["Silent WL-2 cleared 51"]);
+}
+
+#[test]
+fn alerts_of_changed_rules_and_gone_devices_are_cleared_at_the_start() {
+    let mut bench =
+        Setup::new(rules(&[("High", "expr: water_level > 3.5"), ("Sum", "expr: sum(water_level) > 3.5")]))
+            .start();
+    bench.observe(1.0, 2, LEVEL, 4.0);
+    bench.observe(1.5, 4, LEVEL, 4.0);
+    let firing = bench.said();
+    assert_eq!(firing.len(), 3);
+    let restart = |rules: RuleSet, devices: u32| {
+        let setup =
+            Setup { restored: book(&firing), devices: fleet(devices), resume_after: 10, ..Setup::new(rules) };
+        let mut words = setup.start().last_words();
+        words.sort();
+        words
+    };
+    let changed = rules(&[("High", "expr: water_level > 3.6"), ("Sum", "expr: sum(water_level) > 3.5")]);
+    let at = "-3600";
+    assert_eq!(restart(changed, 8), [format!("High WL-2 cleared {at}"), format!("High WL-4 cleared {at}")]);
+    let same = rules(&[("High", "expr: water_level > 3.5"), ("Sum", "expr: sum(water_level) > 3.5")]);
+    assert_eq!(restart(same, 4), [format!("High WL-4 cleared {at}")]);
+}
+
+#[test]
+fn windows_are_filled_from_the_past_and_what_they_say_alone_raises_nothing() {
+    let past = Past::default();
+    let samples = (0..10).map(|step| (START - 10_000 + 1_000 * step, 9.0)).collect();
+    past.series.lock().unwrap().insert((2, LEVEL.0), samples);
+    let entries = [
+        ("Average", "expr: avg_over_time(water_level[20s]) > 5"),
+        ("Count", "expr: count_over_time(water_level[20s]) == 11"),
+        ("City", "expr: sum(avg_over_time(water_level[20s])) > 5"),
+    ];
+    let mut bench = Setup { past: Arc::new(past), ..Setup::new(rules(&entries)) }.start();
+    bench.tick(0.0);
+    assert_eq!(bench.words(), [""; 0]);
+    bench.observe(1.0, 2, LEVEL, 0.0);
+    let mut words = bench.words();
+    words.sort();
+    assert_eq!(words, ["Average WL-2 firing 1", "City - firing 1", "Count WL-2 firing 1"]);
+}
