@@ -277,6 +277,7 @@ mod tests {
             assert_eq!(slow_took.recv_timeout(PATIENCE), Ok(expected), "read from the files");
         }
         stop.stop();
-        [slow, quick].map(Running::join);
+        slow.join();
+        quick.join();
     }
 }
