@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 const KILLS: u64 = 20;
@@ -197,17 +197,28 @@ fn twenty_kills_lose_and_repeat_nothing() {
     check_alerts(&city, &vy, &devices, &heard);
 }
 
-/// Reads all that is kept, until the last reading of every device is decided.
+/// Reads all that is kept, until the last reading of every device is decided, or nothing comes any more: what is
+/// missing is then told by who compares.
 fn every_transition(city: &City, vy: &Client, devices: &[Device]) -> Vec<Told> {
     let mut ws = city.ws(vy);
     ws.follow_alerts(0);
     let mut open: BTreeSet<(String, i64)> =
         devices.iter().map(|device| (device.id.clone(), device.sent.last().unwrap().0)).collect();
     let mut all = Vec::new();
+    let mut patience = Instant::now() + SETTLE;
     while !open.is_empty() {
-        let next = ws.find(SETTLE, &format!("transition by {open:?}"), told);
-        open.remove(&(next.device.clone(), next.event_time));
-        all.push(next);
+        match ws.next(patience.saturating_duration_since(Instant::now())) {
+            Said::Json(message) => {
+                assert_ne!(message["type"], "resync", "{message}");
+                let Some(next) = told(&message) else { continue };
+                patience = Instant::now() + SETTLE;
+                open.remove(&(next.device.clone(), next.event_time));
+                all.push(next);
+            }
+            Said::Binary(_) => {}
+            Said::Nothing => break,
+            Said::Closed => panic!("the live stream was closed"),
+        }
     }
     all
 }
