@@ -4,7 +4,7 @@
 //! rules → [`Book`] → journal → follower `alerts` → records, live stream, city app
 use crate::{
     admin::{self, Foundation, Operations},
-    book::Book,
+    book::{Book, Written},
     clock::now_ms,
     config::Config,
     data_dir::DataDir,
@@ -35,7 +35,7 @@ use crate::{
 };
 use ioc_broker::Broker;
 use ioc_ingest::{Decoder, Ledger, LiveState};
-use ioc_journal::{Journal, Opened};
+use ioc_journal::{Journal, Offset, Opened};
 use ioc_rules::Engine;
 use ioc_store::Store;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -78,8 +78,10 @@ pub async fn run(config: Config, mode: Mode) -> Result<(), StartError> {
         Arc::clone(&ingress) as _,
     )?);
     let urgent = Nudge::default();
+    let written = Written::default();
     let book = Book::start(
         journal.clone(),
+        written.clone(),
         core.standing.clone(),
         core.decisions.clone(),
         launch::lookup(&foundation.records),
@@ -106,7 +108,13 @@ pub async fn run(config: Config, mode: Mode) -> Result<(), StartError> {
             "rules",
             core.resume_after,
             AtOnce,
-            Box::new(Rules::new(Arc::clone(&core.engine), journal.clone(), changed.clone())),
+            Box::new(Rules::new(
+                Arc::clone(&core.engine),
+                journal.clone(),
+                written,
+                changed.clone(),
+                (core.resume_after, core.resume_ms),
+            )),
         )?,
         start(
             "derive",
@@ -265,7 +273,9 @@ struct Core {
     engine: Arc<Engine>,
     decisions: crossbeam_channel::Receiver<ioc_rules::RuleTransition>,
     standing: Vec<ioc_model::Alert>,
-    resume_after: u64,
+    /// Where rules go on, and when that record was committed.
+    resume_after: Offset,
+    resume_ms: i64,
     hub: Arc<Hub>,
     board: Arc<Board>,
     kpis: Arc<KpiDesk>,
@@ -293,6 +303,7 @@ impl Core {
 
         let rules = RuleDesk::open(launch::rule_source(config), Arc::clone(catalogue), now_ms)?;
         let resume_after = journal.checkpoint_of("rules").unwrap_or(0);
+        let resume_ms = startup::committed_ms(journal, resume_after)?;
         let (decide, decisions) = crossbeam_channel::bounded(DECISIONS_MAX);
         let ready = Ready::default();
         let replayed =
@@ -309,7 +320,7 @@ impl Core {
                 ready: ready.clone(),
             }),
             startup::restored(records, resume_after)?,
-            startup::committed_ms(journal, resume_after)?,
+            resume_ms,
             decide,
         )?;
         Ok(Self {
@@ -326,6 +337,7 @@ impl Core {
                 .map(|s| s.alert)
                 .collect(),
             resume_after,
+            resume_ms,
             hub: Arc::new(Hub::new(
                 records.newest_transition().map_err(startup::StartupError::from)?,
                 startup::open_alerts(records)?,

@@ -157,7 +157,9 @@ pub fn committed_ms(journal: &Journal, offset: Offset) -> Result<i64, StartupErr
     if offset == 0 {
         return Ok(0);
     }
-    Ok(journal.follow(offset).next(READ_TIMEOUT)?.map_or(0, |batch| batch.committed_ms()))
+    // It may be the last of what was deleted; then what follows is about as old.
+    let mut kept = journal.follow(offset.max(journal.first()));
+    Ok(kept.next(READ_TIMEOUT)?.map_or(0, |batch| batch.committed_ms()))
 }
 
 /// Makes the deriver of VN_AQI and fills its hours from history.

@@ -2,10 +2,12 @@
 //! and actions of operators, one after the other, and writes each transition to the journal. It tells nobody:
 //! everyone learns of a transition by following the journal, so nothing is told that is not on disk.
 mod merge;
+mod written;
 #[cfg(test)]
 pub(crate) use merge::tests as tests_support;
 
 pub use merge::{Action, ActionError, NOTE_LEN_MAX, NOTES_MAX};
+pub use written::Written;
 
 use crate::followers::Nudge;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
@@ -64,12 +66,13 @@ pub struct Book {
 }
 
 impl Book {
-    /// Starts the book with the alerts that were unfinished when the last process ended. Who tells of transitions is
-    /// urged to look at each.
+    /// Starts the book with the alerts that were unfinished when the last process ended. Each decision that it writes
+    /// down is noted in `written`; who tells of transitions is urged to look at each.
     ///
     /// Errors: the operating system refuses a thread.
     pub fn start(
         journal: Journal,
+        written: Written,
         unfinished: Vec<Alert>,
         decisions: Receiver<RuleTransition>,
         lookup: Lookup,
@@ -78,7 +81,8 @@ impl Book {
         let (requests, requested) = bounded(ACTIONS_MAX);
         let (stop, stopped) = bounded(1);
         let alerts = unfinished.into_iter().map(|alert| (alert.id, alert)).collect();
-        let mut pages = Pages { journal: journal.clone(), alerts, lookup, urgent, stopped: stopped.clone() };
+        let mut pages =
+            Pages { journal: journal.clone(), alerts, lookup, urgent, written, stopped: stopped.clone() };
         let thread = thread::Builder::new()
             .name("alert-book".into())
             .spawn(move || pages.run(decisions, &requested, &stopped))?;
@@ -104,6 +108,7 @@ struct Pages {
     alerts: HashMap<AlertId, Alert>,
     lookup: Lookup,
     urgent: Nudge,
+    written: Written,
     stopped: Receiver<()>,
 }
 
@@ -142,8 +147,11 @@ impl Pages {
             cause: Some(decision.cause),
             alert: merge::decide(known.as_ref(), decision.alert),
         };
-        if let Err(error) = self.write(transition) {
-            tracing::error!(%error, "a decision of the rules could not be journaled before the stop; it is decided again at the next start");
+        match self.write(transition) {
+            Ok(offset) => self.written.add(offset),
+            Err(error) => {
+                tracing::error!(%error, "a decision of the rules could not be journaled before the stop; it is decided again at the next start")
+            }
         }
     }
 

@@ -1,7 +1,10 @@
 //! Gives committed observations and connection states to the rule engine, and a tick every second in between, so
 //! that data and time reach it in one order.
 use super::Work;
-use crate::clock::{monotonic_ms, now_ms};
+use crate::{
+    book::Written,
+    clock::{monotonic_ms, now_ms},
+};
 use ioc_journal::{Batch, Journal, Offset, Record};
 use ioc_model::{Presence, RecordKind, message::MessageView};
 use ioc_rules::{Engine, Feed, Input};
@@ -33,16 +36,33 @@ impl RegistryChanged {
 pub struct Rules {
     engine: Arc<Engine>,
     journal: Journal,
+    written: Written,
     changed: RegistryChanged,
     taken: Offset,
     committed_ms: i64,
     next_tick_ms: i64,
+    /// Waits until its decisions are written down.
+    decided: Option<Decided>,
+}
+
+/// Records up to `through` are decided, by the first `decisions` of this process.
+#[derive(Debug, Clone, Copy)]
+struct Decided {
+    through: Offset,
+    decisions: u64,
 }
 
 impl Rules {
-    /// Feeds `engine` from `journal`.
-    pub fn new(engine: Arc<Engine>, journal: Journal, changed: RegistryChanged) -> Self {
-        Self { engine, journal, changed, taken: 0, committed_ms: 0, next_tick_ms: 0 }
+    /// Feeds `engine` from `journal`, behind the record `after`, which was committed at `committed_ms`. What it
+    /// decides counts when it is `written`.
+    pub fn new(
+        engine: Arc<Engine>,
+        journal: Journal,
+        written: Written,
+        changed: RegistryChanged,
+        (after, committed_ms): (Offset, i64),
+    ) -> Self {
+        Self { engine, journal, written, changed, taken: after, committed_ms, next_tick_ms: 0, decided: None }
     }
 
     fn tick_if_due(&mut self) {
@@ -103,6 +123,117 @@ impl Work for Rules {
     }
 
     fn safe(&mut self, _taken: Offset) -> Option<Offset> {
-        Some(self.engine.processed())
+        // In this order: what was decided up to there is then counted.
+        let through = self.engine.processed();
+        let decided = Decided { through, decisions: self.engine.meters().transitions };
+        let is_written = |decided: &Decided| self.written.has(decided.decisions, &self.journal);
+        if is_written(&decided) {
+            self.decided = None;
+            return Some(through);
+        }
+        // Under load something is always on its way; what was decided a while ago is there.
+        let earlier = self.decided.take_if(|earlier| is_written(earlier));
+        self.decided.get_or_insert(decided);
+        earlier.map(|earlier| earlier.through)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{book::Book, defaults, followers::Nudge};
+    use ioc_journal::JournalConfig;
+    use ioc_model::{
+        AlertId, Catalogue, DeviceIndex, Domain, Message, Observation, Origin, PropertyId, Quality,
+    };
+    use ioc_rules::{DeviceLabels, Directory, EngineConfig, PastSamples, Place, RuleFile, RuleSet, engine};
+    use std::{thread, time::Duration};
+
+    const RULE: &str = "groups:
+  - name: water
+    rules:
+      - alert: HighWater
+        expr: water_level > 5
+        labels: { severity: high, domain: environment }
+        annotations: { summary_vi: Cao, summary_en: High }
+";
+    const GAUGE: DeviceIndex = DeviceIndex(0);
+    const AT_MS: i64 = 1_760_313_600_000;
+
+    /// A city with one gauge and no past.
+    struct OneGauge;
+
+    impl Directory for OneGauge {
+        fn device(&self, _: DeviceIndex) -> Option<Arc<DeviceLabels>> {
+            self.devices().pop()
+        }
+
+        fn devices(&self) -> Vec<Arc<DeviceLabels>> {
+            let (id, kind) = ("WL-1".parse().unwrap(), "water-level");
+            vec![Arc::new(DeviceLabels::new(GAUGE, id, Domain::Environment, kind, None, [], 10_000))]
+        }
+    }
+
+    impl PastSamples for OneGauge {
+        fn samples(&self, _: DeviceIndex, _: PropertyId, _: i64, _: i64) -> Vec<(i64, f64)> {
+            Vec::new()
+        }
+    }
+
+    fn engine(
+        catalogue: Catalogue,
+        out: crossbeam_channel::Sender<ioc_rules::RuleTransition>,
+    ) -> Arc<Engine> {
+        let rules = RuleSet::load(&[RuleFile { path: "water.yaml".into(), text: RULE.into() }], &catalogue);
+        let config = EngineConfig {
+            shards: 1,
+            queue_batches: engine::QUEUE_BATCHES,
+            new_id: Arc::new(|at_ms| AlertId::new(at_ms, 1)),
+            place: Place { latitude: 16.46, longitude: 107.59, time_zone: jiff::tz::TimeZone::UTC },
+            startup_ms: 0,
+            resume_after: 0,
+        };
+        let (rules, catalogue, city) = (Arc::new(rules.unwrap()), Arc::new(catalogue), Arc::new(OneGauge));
+        Arc::new(Engine::start(config, rules, catalogue, city.clone(), city, Vec::new(), 0, out).unwrap())
+    }
+
+    #[test]
+    fn a_place_is_kept_only_when_what_was_decided_is_written_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+        let catalogue = Catalogue::from_toml(defaults::text("catalogue/catalogue.toml").unwrap()).unwrap();
+        let level = catalogue.property("water_level").unwrap().id;
+        let (out, decisions) = crossbeam_channel::unbounded();
+        let engine = engine(catalogue, out);
+        let written = Written::default();
+        let (changed, start) = (RegistryChanged::default(), (0, 0));
+        let mut rules = Rules::new(Arc::clone(&engine), journal.clone(), written.clone(), changed, start);
+        let observation = Observation { property: level, ts_ms: AT_MS, value: 6.0, quality: Quality::GOOD };
+        let message = Message {
+            device: Some(GAUGE),
+            arrival_ms: AT_MS,
+            origin: Origin::Device,
+            observations: vec![observation],
+            rejected: None,
+        };
+        let offset = journal.append(RecordKind::Message, |bytes| message.encode(bytes)).unwrap();
+        let batch = journal.follow(offset).next(Duration::from_secs(30)).unwrap().unwrap();
+        rules.take(&batch);
+        while engine.processed() < offset {
+            thread::yield_now();
+        }
+        assert_eq!(decisions.len(), 1);
+        assert_eq!(rules.safe(offset), None, "the decision is on its way to the book");
+
+        let lookup = Arc::new(|_| None);
+        let book = Book::start(journal.clone(), written, Vec::new(), decisions, lookup, Nudge::default());
+        let book = book.unwrap();
+        journal.wait_durable(offset + 1, Duration::from_secs(30)).unwrap();
+        while rules.safe(offset).is_none() {
+            thread::yield_now();
+        }
+        assert_eq!(rules.safe(offset), Some(offset));
+        engine.stop();
+        book.stop();
     }
 }

@@ -38,6 +38,21 @@ fn after_a_start_devices_have_two_periods_to_speak_up() {
 }
 
 #[test]
+fn a_city_that_is_silent_from_the_start_is_told_of() {
+    let silent = rules::rule("Silent", "device_silent_seconds{kind=\"water-level\"} > 3", "high", "");
+    let mut city = City::with_rules(&rules::file("silence", &[silent]));
+    let token = city.device("WL-1", "water-level");
+    let vy = city.user("vy", "viewer");
+    city.mqtt("WL-1", &token).publish(&telemetry("WL-1"), &one(now_ms(), "water_level", 1));
+    // The goodbye is the last record; the start after the next finds nothing that is new.
+    until("the goodbye", || (city.metrics().get("ioc_mqtt_connections") == 0.0).then_some(()));
+    city.restart();
+    city.restart();
+    let alert = within(Duration::from_secs(60), "the silence alarm", || city.alerts(&vy, "Silent").pop());
+    assert_eq!(alert["device"], "WL-1");
+}
+
+#[test]
 fn a_series_that_falls_silent_stays_firing_and_says_so_over_a_restart() {
     let mut city = City::with_rules(&rules::high_water());
     let token = city.device("WL-1", "water-level");
