@@ -242,6 +242,26 @@ fn a_label_change_rekeys_no_open_alarm_and_a_device_that_is_gone_has_none() {
 }
 
 #[test]
+fn a_device_that_is_taken_in_is_judged_by_what_it_says_and_not_by_its_past() {
+    let setup = Setup::new(rules(&[("High", "expr: water_level > 3.5")]));
+    let (devices, past) = (Arc::clone(&setup.devices), Arc::clone(&setup.past));
+    let newcomer = devices.0.lock().unwrap().remove(2);
+    let mut bench = setup.start();
+    bench.tick(0.5);
+    // History has the reading already while it is still on its way to the rules.
+    past.series.lock().unwrap().entry((2, LEVEL.0)).or_default().insert(START + 900, 4.0);
+    devices.0.lock().unwrap().push(newcomer);
+    bench.engine.devices_changed().unwrap();
+    bench.tick(1.0);
+    assert!(bench.said().is_empty());
+    bench.observe(1.0, 2, LEVEL, 4.0);
+    let said = bench.said();
+    assert_eq!(said.len(), 1);
+    let hops = &said[0].alert.evidence.hops;
+    assert_eq!((hops.arrival, hops.committed), (START + 1_000, START + 1_001), "{hops:?}");
+}
+
+#[test]
 fn a_jump_of_the_wall_clock_ends_no_for_and_is_counted() {
     let mut bench = Setup::new(rules(&[("Long", "expr: water_level > 3.5\nfor: 30s")])).start();
     bench.tick(0.5);

@@ -9,12 +9,16 @@ use std::{
 const FIRST: u16 = 11_000;
 const COUNT: u16 = 20_000;
 
+/// More than one run takes.
+const RUN: u32 = 400;
+
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
 /// Returns a port of the loopback address that nobody listens on.
 pub(crate) fn free() -> u16 {
-    // Runs that go on at the same time begin at different places.
-    let begin = (std::process::id() % u32::from(COUNT)) as u16;
+    // Runs that go on at the same time begin at places far enough from each other: a port whose server was just killed
+    // looks free.
+    let begin = (std::process::id().wrapping_mul(RUN) % u32::from(COUNT)) as u16;
     for _ in 0..COUNT {
         let step = NEXT.fetch_add(1, Ordering::Relaxed);
         let port = FIRST + (begin.wrapping_add(step)) % COUNT;

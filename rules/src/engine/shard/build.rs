@@ -47,6 +47,16 @@ impl Shard {
         let taken_in = if self.seeding { self.shared.config.startup_ms } else { at_ms };
         self.devices[slot] = Some(Box::new(Device::new(Arc::clone(&labels), heard.unwrap_or(taken_in))));
         self.read_device(slot, at_ms);
+        self.await_news(slot);
+    }
+
+    /// Of what the past says of a device that is taken in, nobody knows whether it came late, and some of it may still be
+    /// on its way here: only something new may start an alert.
+    fn await_news(&mut self, slot: usize) {
+        let Some(device) = self.devices.get_mut(slot).and_then(Option::as_mut) else { return };
+        for instance in &mut device.instances {
+            instance.late = !self.prepared.rules[instance.rule as usize].of_silence;
+        }
     }
 
     /// Finds who reads what a device is expected to report and has no series yet, and fills the windows.
@@ -133,7 +143,7 @@ impl Shard {
         let place = device.instances.len() as u32;
         let mut instance = Instance::new(rule, picked);
         let ready = &self.prepared.rules[rule];
-        // Of what the past says, nobody knows whether it came late: only something new may start an alert.
+        // As in `await_news`.
         instance.late = self.seeding && !ready.of_silence;
         let address = (slot as u32, place);
         if matches!(&ready.plan, Some(Plan::Device(plan)) if plan.moves) {
