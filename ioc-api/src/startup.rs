@@ -10,7 +10,7 @@ use ioc_ingest::{
     vn_aqi::deriver::{LOOK_BACK_MS, MissingProperty, STEP_MS},
 };
 use ioc_journal::{FollowError, Journal, Offset};
-use ioc_model::{Alert, Catalogue, Condition, Observation, RecordKind, message::MessageView};
+use ioc_model::{Alert, Catalogue, Condition, Observation, RecordKind, Transition, message::MessageView};
 use ioc_rules::Restored;
 use ioc_store::{History, Series, Store, TimeRange};
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -22,7 +22,7 @@ const OPEN_MAX: usize = 100_000;
 /// Readings told apart from the past while rules catch up; usually those of the second before the stop. Beyond it
 /// windows may hold some of them early.
 const REPLAYED_MAX: usize = 2_000_000;
-/// Transitions read from the records at once.
+/// Transitions read from the records, or written to them, at once.
 const PAGE: usize = 10_000;
 
 /// Gives `work` every committed record from `from` to `to`.
@@ -48,22 +48,44 @@ pub fn project(
     quarantine: &mut Quarantine,
     to: Offset,
 ) -> Result<(), StartupError> {
-    let mut projection = Projection { records: Arc::clone(records), failed: None };
+    let mut projection = Projection::new(records);
     replay(journal, records.applied_through()? + 1, to, &mut projection)?;
-    projection.failed.map_or(Ok(()), Err)?;
+    projection.end(to)?;
     replay(journal, records.quarantined_through()? + 1, to, quarantine)?;
     Ok(())
 }
 
+/// Applies transitions many at a time: one write for each of the small batches that single devices make would be slow,
+/// and its log larger than the journal.
 struct Projection {
     records: Records,
+    gathered: Vec<(Offset, Transition)>,
     failed: Option<RecordsError>,
+}
+
+impl Projection {
+    fn new(records: &Records) -> Self {
+        Self { records: Arc::clone(records), gathered: Vec::new(), failed: None }
+    }
+
+    fn apply(&mut self, through: Offset) {
+        if self.failed.is_none() {
+            self.failed = self.records.apply_transitions(&self.gathered, through).err();
+        }
+        self.gathered.clear();
+    }
+
+    fn end(mut self, through: Offset) -> Result<(), RecordsError> {
+        self.apply(through);
+        self.failed.map_or(Ok(()), Err)
+    }
 }
 
 impl Work for Projection {
     fn take(&mut self, batch: &ioc_journal::Batch) {
-        if self.failed.is_none() {
-            self.failed = self.records.apply_transitions(&transitions_of(batch), batch.last()).err();
+        self.gathered.extend(transitions_of(batch));
+        if self.gathered.len() >= PAGE {
+            self.apply(batch.last());
         }
     }
 }
@@ -201,5 +223,35 @@ pub fn older(records: &Records, seq: u64, limit: usize) -> Option<Vec<Sequenced>
             tracing::error!(%error, "transitions cannot be read for the live stream");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{defaults, records::SqliteRecords};
+    use ioc_journal::JournalConfig;
+    use std::fs;
+
+    #[test]
+    fn catching_up_with_many_small_batches_writes_little() {
+        const BATCHES: u64 = 1_500;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("records.sqlite");
+        let records: Records = Arc::new(SqliteRecords::open(&path).unwrap());
+        let (journal, _) = Journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
+        for _ in 0..BATCHES {
+            let offset = journal.append(RecordKind::Message, |_| ()).unwrap();
+            journal.wait_durable(offset, READ_TIMEOUT).unwrap();
+        }
+        let log = dir.path().join("records.sqlite-wal");
+        let before = fs::metadata(&log).unwrap().len();
+        let catalogue = Catalogue::from_toml(defaults::text("catalogue/catalogue.toml").unwrap()).unwrap();
+        let registry = Registry::new(Arc::new(catalogue), Arc::default());
+        let mut quarantine = Quarantine::new(Arc::clone(&records), registry, 10);
+        project(&journal, &records, &mut quarantine, BATCHES).unwrap();
+        assert_eq!(records.applied_through().unwrap(), BATCHES);
+        let written = fs::metadata(&log).unwrap().len() - before;
+        assert!(written < 100_000, "{written} bytes");
     }
 }

@@ -32,7 +32,7 @@ const READERS: usize = 4;
 /// How long a writer waits for the other one.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pages of the log beyond which a commit copies them into the file itself; before that it is done aside.
-const LOG_PAGES_MAX: u32 = 16_384;
+const LOG_PAGES_MAX: u32 = 4_096;
 /// Prepared statements kept per connection.
 const STATEMENTS_MAX: usize = 64;
 
