@@ -2,14 +2,14 @@
 //!
 //! devices → `ioc_broker` → [`Ingress`] → `ioc_journal` → followers (history, rules, live state, …)
 //! rules → [`Book`] → journal → follower `alerts` → records, live stream, city app
+mod memory;
+
 use crate::{
     admin::{self, Foundation, Operations},
     book::{Book, Written},
     clock::now_ms,
     config::Config,
     data_dir::DataDir,
-    demo::Demo,
-    directory::{RegistryDirectory, StoreSamples},
     followers::{
         self, Nudge, Projections,
         Promptness::{AtOnce, Gathering, Nudged},
@@ -22,27 +22,22 @@ use crate::{
         settle::Settle,
     },
     http::{
-        server,
-        state::{ApiState, CookiePolicy, Ready},
+        self, server,
+        state::{ApiState, CookiePolicy},
     },
     ingress::Ingress,
-    kpis::KpiDesk,
     launch::{self, StartError},
     metrics,
-    rule_desk::RuleDesk,
-    startup,
-    stream::{Feeds, KpiFrame, Meters, board::Board, hub::Hub},
+    stream::{Feeds, KpiFrame, Meters},
 };
 use ioc_broker::Broker;
-use ioc_ingest::{Decoder, Ledger, LiveState};
-use ioc_journal::{Journal, Offset, Opened};
-use ioc_rules::Engine;
+use ioc_journal::{Journal, Offset};
 use ioc_store::Store;
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-use tokio::sync::watch;
+use memory::Memory;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use tokio::{sync::watch, task::spawn_blocking};
 
-/// Decisions of the rules that wait for the book; when full, the rules wait.
-const DECISIONS_MAX: usize = 8192;
 /// How long devices may take to get their last PUBACKs after a stop.
 const BROKER_GRACE: Duration = Duration::from_secs(2);
 
@@ -55,205 +50,6 @@ pub enum Mode {
     Demo,
 }
 
-/// Runs until SIGINT or SIGTERM.
-///
-/// Errors: [`StartError`] says why it did not start and what would be right.
-pub async fn run(config: Config, mode: Mode) -> Result<(), StartError> {
-    let data = DataDir::open(&config.data_dir)?;
-    // Ports are taken before anything else happens, so that a taken one is told at once.
-    let http = launch::bind_http(&config.http)?;
-    let recorder = metrics::install().map_err(StartError::Metrics)?;
-    let foundation = Foundation::open(&data, &config, now_ms())?;
-    let (journal, opened) = Journal::open(launch::journal_config(&config, &data))?;
-    let store = Store::open(launch::store_config(&config, &data))?;
-
-    let stop = Stop::default();
-    let (stopping, stopped) = watch::channel(false);
-    let core = Core::restore(&config, &foundation, &journal, &store, opened)?;
-    let ingress =
-        Arc::new(Ingress::new(foundation.registry.clone(), Arc::clone(&core.decoder), journal.clone()));
-    let broker = Arc::new(Broker::start(
-        launch::broker_config(&config, &data, mode)?,
-        Arc::clone(&foundation.grants) as _,
-        Arc::clone(&ingress) as _,
-    )?);
-    let urgent = Nudge::default();
-    let written = Written::default();
-    let book = Book::start(
-        journal.clone(),
-        written.clone(),
-        core.standing.clone(),
-        core.decisions.clone(),
-        launch::lookup(&foundation.records),
-        urgent.clone(),
-    )?;
-
-    let last = opened.last;
-    let start = |name, after, promptness, work: Box<dyn followers::Work>| {
-        followers::start(name, &journal, after, promptness, &stop, work)
-    };
-    let records = &foundation.records;
-    let changed = RegistryChanged::default();
-    let (projections, syncing) = Projections::start(records, &stop)?;
-    let quarantine_rows_max = config.records.quarantine_rows_max;
-    let running: Vec<Running> = vec![
-        start(
-            "store",
-            last,
-            Gathering,
-            Box::new(Settle::new(store.clone(), Arc::clone(&core.ledger), last)),
-        )?,
-        start("live", last, Gathering, Box::new(Live::new(Arc::clone(&core.live), Arc::clone(&ingress))))?,
-        start(
-            "rules",
-            core.resume_after,
-            AtOnce,
-            Box::new(Rules::new(
-                Arc::clone(&core.engine),
-                journal.clone(),
-                written,
-                changed.clone(),
-                (core.resume_after, core.resume_ms),
-            )),
-        )?,
-        start(
-            "derive",
-            last,
-            Gathering,
-            Box::new(Derive::new(journal.clone(), core.deriver(&foundation, &store)?, stop.clone())),
-        )?,
-        start(
-            "quarantine",
-            last,
-            Gathering,
-            Box::new(
-                Quarantine::new(Arc::clone(records), foundation.registry.clone(), quarantine_rows_max)
-                    .synced_by(projections.clone()),
-            ),
-        )?,
-        start(
-            "alerts",
-            last,
-            Nudged(urgent),
-            Box::new(Alerts::new(
-                Arc::clone(records),
-                Arc::clone(&core.hub),
-                Arc::clone(&broker),
-                projections,
-                stop.clone(),
-            )),
-        )?,
-    ];
-
-    let (kpi_frames, kpis) = watch::channel(KpiFrame::default());
-    let feeds = Arc::new(Feeds {
-        hub: Arc::clone(&core.hub),
-        board: Arc::clone(&core.board),
-        registry: foundation.registry.clone(),
-        kpis,
-        older: launch::older(records),
-        stopping: stopped.clone(),
-        now: now_ms,
-        build: env!("CARGO_PKG_VERSION"),
-        meters: Meters::default(),
-    });
-    let threads = [
-        syncing,
-        followers::sweep(
-            foundation.registry.clone(),
-            Arc::clone(&core.live),
-            Arc::clone(&core.hub),
-            Arc::clone(&core.board),
-            stop.clone(),
-        )?,
-        launch::measure_kpis(
-            Arc::clone(&core.kpis),
-            foundation.registry.clone(),
-            Arc::clone(&core.live),
-            kpi_frames,
-            stop.clone(),
-        )?,
-        launch::forget_old_records(records, &config.records, stop.clone())?,
-    ];
-    let watching = core.rules.watch(Arc::clone(&core.engine), launch::stopped(&stop))?;
-
-    let engine = Arc::clone(&core.engine);
-    let operations = Arc::new(Operations::new(foundation.clone(), Box::new(move || changed.tell())));
-    let simulated = launch::simulate(mode, &config, &operations, last)?;
-    let sources = metrics::Sources {
-        ledger: Arc::clone(&core.ledger),
-        broker: Arc::clone(&broker),
-        journal: journal.clone(),
-        engine: Arc::clone(&engine),
-        feeds: Arc::clone(&feeds),
-        registry: foundation.registry.clone(),
-        followers: running.iter().map(|running| (running.name, running.progress.clone())).collect(),
-    };
-    let state = ApiState {
-        records: Arc::clone(records),
-        identity: Arc::clone(&foundation.identity),
-        registry: foundation.registry.clone(),
-        live: Arc::clone(&core.live),
-        history: Arc::new(store.clone()),
-        book: book.handle(),
-        feeds,
-        rules: Arc::clone(&core.rules),
-        engine: Arc::clone(&engine),
-        catalogue: Arc::clone(&foundation.catalogue),
-        city: Arc::clone(&foundation.city),
-        areas: foundation.city.areas.clone().into(),
-        kpis: Arc::clone(&core.kpis),
-        journal: journal.clone(),
-        ready: core.ready.clone(),
-        metrics: metrics::page(recorder, sources),
-        stream_clients_max: u64::from(config.http.stream_clients_max),
-        cookie: CookiePolicy { secure: config.http.behind_tls },
-    };
-    let admin = admin::bind(&data.admin_socket())?;
-    let admin = tokio::spawn(admin.serve(Arc::clone(&operations)));
-    let addresses = Addresses {
-        http: http.local_addr()?,
-        mqtt: broker.addrs().tcp.clone(),
-        mqtts: broker.addrs().tls.clone(),
-    };
-    launch::announce(mode, &data, &foundation, &addresses)?;
-    let serving = tokio::spawn(server::serve(
-        http,
-        crate::http::router(state, config.http.body_max.as_len()),
-        stopped.clone(),
-    ));
-    let devices =
-        simulated.map(|demo: Demo| tokio::spawn(demo.run(addresses.mqtt[0].port(), stopped.clone())));
-    let readiness = tokio::spawn(launch::become_ready(core.ready.clone(), Arc::clone(&engine), last));
-
-    launch::wait_for_signal().await?;
-    tracing::info!("stopping");
-    // Devices first: what they were promised is on disk; then those who read, then those who write.
-    stopping.send_replace(true);
-    readiness.abort();
-    if let Some(devices) = devices {
-        let _ = devices.await;
-    }
-    tokio::task::spawn_blocking(move || {
-        broker.shutdown(BROKER_GRACE);
-        ingress.flush_presence();
-        stop.stop();
-        running.into_iter().for_each(Running::join);
-        engine.stop();
-        book.stop();
-        threads.into_iter().chain(watching).for_each(|thread| drop(thread.join()));
-        store.shutdown();
-        journal.close().map_err(StartError::Stop)
-    })
-    .await
-    .map_err(StartError::Panic)??;
-    let _ = serving.await;
-    admin.abort();
-    drop(data);
-    tracing::info!("stopped");
-    Ok(())
-}
-
 /// Where everything listens.
 pub struct Addresses {
     /// Web.
@@ -264,91 +60,225 @@ pub struct Addresses {
     pub mqtts: Vec<SocketAddr>,
 }
 
-/// What lives in memory, as of the journal's last record.
-struct Core {
-    decoder: Arc<Decoder>,
-    ledger: Arc<Ledger>,
-    live: Arc<LiveState>,
-    rules: Arc<RuleDesk>,
-    engine: Arc<Engine>,
-    decisions: crossbeam_channel::Receiver<ioc_rules::RuleTransition>,
-    standing: Vec<ioc_model::Alert>,
-    /// Where rules go on, and when that record was committed.
-    resume_after: Offset,
-    resume_ms: i64,
-    hub: Arc<Hub>,
-    board: Arc<Board>,
-    kpis: Arc<KpiDesk>,
-    ready: Ready,
+/// Runs until SIGINT or SIGTERM.
+///
+/// Errors: [`StartError`] says why it did not start and what would be right.
+pub async fn run(config: Config, mode: Mode) -> Result<(), StartError> {
+    let data = DataDir::open(&config.data_dir)?;
+    // Ports are taken before anything else happens, so that a taken one is told at once.
+    let http = launch::bind_http(&config.http)?;
+    let recorder = metrics::install().map_err(StartError::Metrics)?;
+    let (stop, (stopping, stopped)) = (Stop::default(), watch::channel(false));
+
+    let center = Center::open(config, mode, &data)?;
+    let mut threads = center.follow(&stop)?;
+    let feeds = center.watch(&stop, stopped.clone(), &mut threads.others)?;
+    let operations = Arc::new(center.operations());
+    let simulated = launch::simulate(mode, &center.config, &operations, center.last)?;
+    let state = center.api(recorder, &threads, feeds);
+
+    let admin = tokio::spawn(admin::bind(&data.admin_socket())?.serve(operations));
+    let addresses = center.addresses(http.local_addr()?);
+    launch::announce(mode, &data, &center.foundation, &addresses)?;
+    let router = http::router(state, center.config.http.body_max.as_len());
+    let serving = tokio::spawn(server::serve(http, router, stopped.clone()));
+    let devices = simulated.map(|demo| tokio::spawn(demo.run(addresses.mqtt[0].port(), stopped)));
+    let memory = &center.memory;
+    let ready = launch::become_ready(memory.ready.clone(), Arc::clone(&memory.engine), center.last);
+    let ready = tokio::spawn(ready);
+
+    launch::wait_for_signal().await?;
+    tracing::info!("stopping");
+    stopping.send_replace(true);
+    ready.abort();
+    if let Some(devices) = devices {
+        let _ = devices.await;
+    }
+    spawn_blocking(move || center.close(threads, &stop)).await.map_err(StartError::Panic)??;
+    let _ = serving.await;
+    admin.abort();
+    drop(data);
+    tracing::info!("stopped");
+    Ok(())
 }
 
-impl Core {
-    /// Replays what history, records and rules have not seen yet.
-    fn restore(
-        config: &Config,
-        foundation: &Foundation,
-        journal: &Journal,
-        store: &Store,
-        opened: Opened,
-    ) -> Result<Self, StartError> {
-        let Foundation { records, registry, catalogue, .. } = foundation;
-        let (ledger, live) = (Arc::new(Ledger::default()), Arc::new(LiveState::default()));
-        let mut settle = Settle::new(store.clone(), Arc::clone(&ledger), opened.last);
-        startup::replay(journal, store.replay_from(), opened.last, &mut settle)
-            .map_err(startup::StartupError::from)?;
-        startup::fill_live(&live, store);
-        let mut quarantine =
-            Quarantine::new(Arc::clone(records), registry.clone(), config.records.quarantine_rows_max);
-        startup::project(journal, records, &mut quarantine, opened.last)?;
+/// The parts that everything else is made of.
+struct Center {
+    config: Config,
+    foundation: Foundation,
+    journal: Journal,
+    /// The newest record of the processes before this one.
+    last: Offset,
+    store: Store,
+    memory: Memory,
+    ingress: Arc<Ingress>,
+    broker: Arc<Broker>,
+    changed: RegistryChanged,
+}
 
-        let rules = RuleDesk::open(launch::rule_source(config), Arc::clone(catalogue), now_ms)?;
-        let resume_after = journal.checkpoint_of("rules").unwrap_or(0);
-        let resume_ms = startup::committed_ms(journal, resume_after)?;
-        let (decide, decisions) = crossbeam_channel::bounded(DECISIONS_MAX);
-        let ready = Ready::default();
-        let replayed =
-            startup::replayed(journal, resume_after, opened.last).map_err(startup::StartupError::from)?;
-        let engine = Engine::start(
-            launch::engine_config(config, foundation, resume_after)?,
-            Arc::clone(&rules.in_force().rules),
-            Arc::clone(catalogue),
-            Arc::new(RegistryDirectory(registry.clone())),
-            Arc::new(StoreSamples {
-                store: store.clone(),
-                live: Arc::clone(&live),
-                replayed,
-                ready: ready.clone(),
-            }),
-            startup::restored(records, resume_after)?,
-            resume_ms,
-            decide,
-        )?;
-        Ok(Self {
-            decoder: Arc::new(Decoder::new(Arc::clone(catalogue), launch::decode_limits(config))),
-            ledger,
-            live,
-            rules,
-            engine: Arc::new(engine),
-            decisions,
-            standing: records
-                .standing_alerts()
-                .map_err(startup::StartupError::from)?
-                .into_iter()
-                .map(|s| s.alert)
-                .collect(),
-            resume_after,
-            resume_ms,
-            hub: Arc::new(Hub::new(
-                records.newest_transition().map_err(startup::StartupError::from)?,
-                startup::open_alerts(records)?,
-            )),
-            board: Arc::new(Board::default()),
-            kpis: Arc::new(KpiDesk::new(launch::kpi_definitions(config, catalogue)?)),
-            ready,
-        })
+/// What runs until the stop.
+struct Threads {
+    book: Book,
+    followers: Vec<Running>,
+    /// Everyone else.
+    others: Vec<JoinHandle<()>>,
+}
+
+impl Center {
+    /// Opens what is on disk, brings memory up to date with it, and lets devices in.
+    fn open(config: Config, mode: Mode, data: &DataDir) -> Result<Self, StartError> {
+        let foundation = Foundation::open(data, &config, now_ms())?;
+        let (journal, opened) = Journal::open(launch::journal_config(&config, data))?;
+        let store = Store::open(launch::store_config(&config, data))?;
+        let memory = Memory::restore(&config, &foundation, &journal, &store, opened)?;
+        let (registry, decoder) = (foundation.registry.clone(), Arc::clone(&memory.decoder));
+        let ingress = Arc::new(Ingress::new(registry, decoder, journal.clone()));
+        let broker = Arc::new(Broker::start(
+            launch::broker_config(&config, data, mode)?,
+            Arc::clone(&foundation.grants) as _,
+            Arc::clone(&ingress) as _,
+        )?);
+        let (last, changed) = (opened.last, RegistryChanged::default());
+        Ok(Self { config, foundation, journal, last, store, memory, ingress, broker, changed })
     }
 
-    fn deriver(&self, foundation: &Foundation, store: &Store) -> Result<ioc_ingest::AqiDeriver, StartError> {
-        Ok(startup::aqi_deriver(&foundation.catalogue, &foundation.registry, store, now_ms())?)
+    /// Starts the alert book and everyone who lives on committed records.
+    fn follow(&self, stop: &Stop) -> Result<Threads, StartError> {
+        let Self { foundation, journal, last, store, memory, .. } = self;
+        let (records, last) = (&foundation.records, *last);
+        let (written, urgent) = (Written::default(), Nudge::default());
+        let book = Book::start(
+            journal.clone(),
+            written.clone(),
+            memory.standing.clone(),
+            memory.decisions.clone(),
+            launch::lookup(records),
+            urgent.clone(),
+        )?;
+        let (projections, syncing) = Projections::start(records, stop)?;
+        let rows_max = self.config.records.quarantine_rows_max;
+
+        let history = Settle::new(store.clone(), Arc::clone(&memory.ledger), last);
+        let live = Live::new(Arc::clone(&memory.live), Arc::clone(&self.ingress));
+        let rules = Rules::new(
+            Arc::clone(&memory.engine),
+            journal.clone(),
+            written,
+            self.changed.clone(),
+            (memory.resume_after, memory.resume_ms),
+        );
+        let derive = Derive::new(journal.clone(), memory.deriver(foundation, store)?, stop.clone());
+        let quarantine = Quarantine::new(Arc::clone(records), foundation.registry.clone(), rows_max)
+            .synced_by(projections.clone());
+        let alerts = Alerts::new(
+            Arc::clone(records),
+            Arc::clone(&memory.hub),
+            Arc::clone(&self.broker),
+            projections,
+            stop.clone(),
+        );
+        let followers = vec![
+            followers::start("store", journal, last, Gathering, stop, history)?,
+            followers::start("live", journal, last, Gathering, stop, live)?,
+            followers::start("rules", journal, memory.resume_after, AtOnce, stop, rules)?,
+            followers::start("derive", journal, last, Gathering, stop, derive)?,
+            followers::start("quarantine", journal, last, Gathering, stop, quarantine)?,
+            followers::start("alerts", journal, last, Nudged(urgent), stop, alerts)?,
+        ];
+        Ok(Threads { book, followers, others: vec![syncing] })
+    }
+
+    /// Starts what looks at the city now and then, and returns what screens are fed from.
+    fn watch(
+        &self,
+        stop: &Stop,
+        stopping: watch::Receiver<bool>,
+        threads: &mut Vec<JoinHandle<()>>,
+    ) -> Result<Arc<Feeds>, StartError> {
+        let Self { foundation: Foundation { registry, records, .. }, memory, .. } = self;
+        let (kpi_frames, kpis) = watch::channel(KpiFrame::default());
+        let feeds = Arc::new(Feeds {
+            hub: Arc::clone(&memory.hub),
+            board: Arc::clone(&memory.board),
+            registry: registry.clone(),
+            kpis,
+            older: launch::older(records),
+            stopping,
+            now: now_ms,
+            build: env!("CARGO_PKG_VERSION"),
+            meters: Meters::default(),
+        });
+        let live = || Arc::clone(&memory.live);
+        let (hub, board) = (Arc::clone(&memory.hub), Arc::clone(&memory.board));
+        let desk = Arc::clone(&memory.kpis);
+        threads.extend([
+            followers::sweep(registry.clone(), live(), hub, board, stop.clone())?,
+            launch::measure_kpis(desk, registry.clone(), live(), kpi_frames, stop.clone())?,
+            launch::forget_old_records(records, &self.config.records, stop.clone())?,
+        ]);
+        threads.extend(memory.rules.watch(Arc::clone(&memory.engine), launch::stopped(stop))?);
+        Ok(feeds)
+    }
+
+    /// What administrators can do. Rules hear of it when devices change.
+    fn operations(&self) -> Operations {
+        let changed = self.changed.clone();
+        Operations::new(self.foundation.clone(), Box::new(move || changed.tell()))
+    }
+
+    /// What requests are answered from.
+    fn api(&self, recorder: PrometheusHandle, threads: &Threads, feeds: Arc<Feeds>) -> ApiState {
+        let Self { foundation, memory, config, .. } = self;
+        let sources = metrics::Sources {
+            ledger: Arc::clone(&memory.ledger),
+            broker: Arc::clone(&self.broker),
+            journal: self.journal.clone(),
+            engine: Arc::clone(&memory.engine),
+            feeds: Arc::clone(&feeds),
+            registry: foundation.registry.clone(),
+            followers: threads
+                .followers
+                .iter()
+                .map(|running| (running.name, running.progress.clone()))
+                .collect(),
+        };
+        ApiState {
+            records: Arc::clone(&foundation.records),
+            identity: Arc::clone(&foundation.identity),
+            registry: foundation.registry.clone(),
+            live: Arc::clone(&memory.live),
+            history: Arc::new(self.store.clone()),
+            book: threads.book.handle(),
+            feeds,
+            rules: Arc::clone(&memory.rules),
+            engine: Arc::clone(&memory.engine),
+            catalogue: Arc::clone(&foundation.catalogue),
+            city: Arc::clone(&foundation.city),
+            areas: foundation.city.areas.clone().into(),
+            kpis: Arc::clone(&memory.kpis),
+            journal: self.journal.clone(),
+            ready: memory.ready.clone(),
+            metrics: metrics::page(recorder, sources),
+            stream_clients_max: u64::from(config.http.stream_clients_max),
+            cookie: CookiePolicy { secure: config.http.behind_tls },
+        }
+    }
+
+    fn addresses(&self, http: SocketAddr) -> Addresses {
+        let mqtt = self.broker.addrs();
+        Addresses { http, mqtt: mqtt.tcp.clone(), mqtts: mqtt.tls.clone() }
+    }
+
+    /// Devices first: what they were promised is on disk; then those who read, then those who write.
+    fn close(self, threads: Threads, stop: &Stop) -> Result<(), StartError> {
+        self.broker.shutdown(BROKER_GRACE);
+        self.ingress.flush_presence();
+        stop.stop();
+        threads.followers.into_iter().for_each(Running::join);
+        self.memory.engine.stop();
+        threads.book.stop();
+        threads.others.into_iter().for_each(|thread| drop(thread.join()));
+        self.store.shutdown();
+        self.journal.close().map_err(StartError::Stop)
     }
 }

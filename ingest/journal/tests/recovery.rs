@@ -6,7 +6,7 @@ use common::{PATIENCE, append_durable, config, copy, open, read_all, segments};
 use ioc_journal::{AppendError, FollowError, Journal, JournalConfig, JournalError, RECORD_LEN_MAX};
 use ioc_model::RecordKind;
 use proptest::prelude::*;
-use std::{fs, os::unix::fs::FileExt, time::Duration};
+use std::{fs, os::unix::fs::FileExt, path::Path, time::Duration};
 
 const KINDS: [RecordKind; 4] =
     [RecordKind::Message, RecordKind::Transition, RecordKind::Presence, RecordKind::OperatorAction];
@@ -79,14 +79,18 @@ fn a_file_that_was_made_longer_than_it_was_filled_is_whole() {
     assert_eq!(read_all(&journal, 0).unwrap().len(), 4);
 }
 
+/// A journal of two segments with one record each.
+fn two_segments(dir: &Path) -> Journal {
+    let (journal, _) = Journal::open(JournalConfig { segment_bytes: 1, ..config(dir) }).unwrap();
+    append_durable(&journal, RecordKind::Message, b"one");
+    append_durable(&journal, RecordKind::Message, b"two");
+    journal
+}
+
 #[test]
 fn zeros_behind_a_sealed_segment_are_its_end_and_zeros_within_are_damage() {
     let original = tempfile::tempdir().unwrap();
-    let mut config = config(original.path());
-    config.segment_bytes = 1;
-    let (journal, _) = Journal::open(config).unwrap();
-    append_durable(&journal, RecordKind::Message, b"one");
-    append_durable(&journal, RecordKind::Message, b"two");
+    let journal = two_segments(original.path());
     journal.checkpoint("test", 2).unwrap();
     journal.close().unwrap();
     for checked in [true, false] {
@@ -152,11 +156,7 @@ fn a_tail_of_zeros_or_of_garbage_is_cut() {
 #[test]
 fn a_file_torn_while_it_was_made_is_made_again() {
     let original = tempfile::tempdir().unwrap();
-    let mut config = config(original.path());
-    config.segment_bytes = 1;
-    let (journal, _) = Journal::open(config).unwrap();
-    append_durable(&journal, RecordKind::Message, b"one");
-    append_durable(&journal, RecordKind::Message, b"two");
+    let journal = two_segments(original.path());
     journal.close().unwrap();
     for len in 0..24 {
         for zeros in [false, true] {

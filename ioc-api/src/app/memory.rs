@@ -1,0 +1,117 @@
+//! What lives in memory, brought back to where the journal stands.
+use crate::{
+    admin::Foundation,
+    clock::now_ms,
+    config::Config,
+    directory::{RegistryDirectory, StoreSamples},
+    followers::{quarantine::Quarantine, settle::Settle},
+    http::state::Ready,
+    kpis::KpiDesk,
+    launch::{self, StartError},
+    rule_desk::RuleDesk,
+    startup,
+    stream::{board::Board, hub::Hub},
+};
+use ioc_ingest::{Decoder, Ledger, LiveState};
+use ioc_journal::{Journal, Offset, Opened};
+use ioc_rules::Engine;
+use ioc_store::Store;
+use std::sync::Arc;
+
+/// Decisions of the rules that wait for the book; when full, the rules wait.
+const DECISIONS_MAX: usize = 8192;
+
+/// What lives in memory, as of the journal's last record.
+pub(super) struct Memory {
+    pub(super) decoder: Arc<Decoder>,
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) live: Arc<LiveState>,
+    pub(super) rules: Arc<RuleDesk>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) decisions: crossbeam_channel::Receiver<ioc_rules::RuleTransition>,
+    pub(super) standing: Vec<ioc_model::Alert>,
+    /// Where rules go on, and when that record was committed.
+    pub(super) resume_after: Offset,
+    pub(super) resume_ms: i64,
+    pub(super) hub: Arc<Hub>,
+    pub(super) board: Arc<Board>,
+    pub(super) kpis: Arc<KpiDesk>,
+    pub(super) ready: Ready,
+}
+
+impl Memory {
+    /// Replays what history, records and rules have not seen yet.
+    ///
+    /// Errors: [`StartError`] says what cannot be read, or is configured wrongly.
+    pub(super) fn restore(
+        config: &Config,
+        foundation: &Foundation,
+        journal: &Journal,
+        store: &Store,
+        opened: Opened,
+    ) -> Result<Self, StartError> {
+        let Foundation { records, registry, catalogue, .. } = foundation;
+        let (ledger, live) = (Arc::new(Ledger::default()), Arc::new(LiveState::default()));
+        let mut settle = Settle::new(store.clone(), Arc::clone(&ledger), opened.last);
+        startup::replay(journal, store.replay_from(), opened.last, &mut settle)
+            .map_err(startup::StartupError::from)?;
+        startup::fill_live(&live, store);
+        let mut quarantine =
+            Quarantine::new(Arc::clone(records), registry.clone(), config.records.quarantine_rows_max);
+        startup::project(journal, records, &mut quarantine, opened.last)?;
+
+        let rules = RuleDesk::open(launch::rule_source(config), Arc::clone(catalogue), now_ms)?;
+        let resume_after = journal.checkpoint_of("rules").unwrap_or(0);
+        let resume_ms = startup::committed_ms(journal, resume_after)?;
+        let (decide, decisions) = crossbeam_channel::bounded(DECISIONS_MAX);
+        let ready = Ready::default();
+        let replayed =
+            startup::replayed(journal, resume_after, opened.last).map_err(startup::StartupError::from)?;
+        let engine = Engine::start(
+            launch::engine_config(config, foundation, resume_after)?,
+            Arc::clone(&rules.in_force().rules),
+            Arc::clone(catalogue),
+            Arc::new(RegistryDirectory(registry.clone())),
+            Arc::new(StoreSamples {
+                store: store.clone(),
+                live: Arc::clone(&live),
+                replayed,
+                ready: ready.clone(),
+            }),
+            startup::restored(records, resume_after)?,
+            resume_ms,
+            decide,
+        )?;
+        Ok(Self {
+            decoder: Arc::new(Decoder::new(Arc::clone(catalogue), launch::decode_limits(config))),
+            ledger,
+            live,
+            rules,
+            engine: Arc::new(engine),
+            decisions,
+            standing: records
+                .standing_alerts()
+                .map_err(startup::StartupError::from)?
+                .into_iter()
+                .map(|s| s.alert)
+                .collect(),
+            resume_after,
+            resume_ms,
+            hub: Arc::new(Hub::new(
+                records.newest_transition().map_err(startup::StartupError::from)?,
+                startup::open_alerts(records)?,
+            )),
+            board: Arc::new(Board::default()),
+            kpis: Arc::new(KpiDesk::new(launch::kpi_definitions(config, catalogue)?)),
+            ready,
+        })
+    }
+
+    pub(super) fn deriver(
+        &self,
+        foundation: &Foundation,
+        store: &Store,
+    ) -> Result<ioc_ingest::AqiDeriver, StartError> {
+        Ok(startup::aqi_deriver(&foundation.catalogue, &foundation.registry, store, now_ms())?)
+    }
+}
