@@ -5,7 +5,7 @@ use super::{
     mqtt::Mqtt,
     ports,
     process::{self, Process},
-    wait::within,
+    wait::{until, within},
     ws::Ws,
 };
 use serde_json::{Value, json};
@@ -127,6 +127,16 @@ impl City {
     /// What the server wrote, over all starts.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Waits until a counter has this value for a reason.
+    #[track_caller]
+    pub(crate) fn counts(&self, name: &str, reason: &str, count: f64) {
+        until(&format!("{name} of {reason} is {count}"), || {
+            let counted = self.metrics().reason(name, reason);
+            assert!(counted <= count, "{name} of {reason} is {counted}");
+            (counted == count).then_some(())
+        });
     }
 
     /// Runs `ioc` on this city's data directory.
