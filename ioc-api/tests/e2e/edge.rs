@@ -122,9 +122,7 @@ fn a_rotated_token_ends_the_old_connection_within_moments() {
     let mut client = city.mqtt("WL-1", &token);
     client.publish(&telemetry("WL-1"), &one(now_ms(), "water_level", 1));
     let rotated = city.ioc_json(&["device", "rotate", "--id", "WL-1"]);
-    let begun = Instant::now();
     assert!(client.is_closed_within(SHORTLY));
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     assert_eq!(Mqtt::connect(city.mqtt_addr(), &Connect::device("WL-1", &token)).err(), Some(4));
     city.mqtt("WL-1", rotated["token"].as_str().unwrap())
         .publish(&telemetry("WL-1"), &one(now_ms(), "water_level", 1));
@@ -139,10 +137,11 @@ fn repeated_wrong_tokens_slow_that_credential_and_not_its_neighbours() {
     let begun = Instant::now();
     let codes: Vec<u8> = (0..6).map(|_| Mqtt::connect(city.mqtt_addr(), &wrong).err().unwrap()).collect();
     assert!(codes.iter().all(|code| [3, 4].contains(code)), "{codes:?}");
-    assert!(begun.elapsed() > Duration::from_millis(700), "six attempts took {:?}", begun.elapsed());
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(700), "six attempts took {took:?}");
     let begun = Instant::now();
     city.mqtt("WL-2", &other);
-    assert!(begun.elapsed() < Duration::from_millis(700), "the neighbour waited {:?}", begun.elapsed());
+    assert!(begun.elapsed() < took, "the neighbour waited {:?} of {took:?}", begun.elapsed());
     drop(token);
 }
 
