@@ -152,7 +152,7 @@ impl Center {
             written.clone(),
             memory.standing.clone(),
             memory.decisions.clone(),
-            launch::lookup(records),
+            launch::archive(records, &memory.hub),
             urgent.clone(),
         )?;
         let (projections, syncing) = Projections::start(records, stop)?;
@@ -273,6 +273,7 @@ impl Center {
     fn close(self, threads: Threads, stop: &Stop) -> Result<(), StartError> {
         self.broker.shutdown(BROKER_GRACE);
         self.ingress.flush_presence();
+        threads.book.hurry();
         stop.stop();
         threads.followers.into_iter().for_each(Running::join);
         self.memory.engine.stop();

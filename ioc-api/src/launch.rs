@@ -2,6 +2,7 @@
 use crate::{
     admin::{Foundation, FoundationError, Operations},
     app::{Addresses, Mode},
+    book::Archive,
     clock::now_ms,
     config::{Config, Http, Records as RecordsConfig},
     data_dir::{DataDir, DataDirError},
@@ -14,7 +15,7 @@ use crate::{
     records::Records,
     rule_desk::{RuleDeskError, RuleSource},
     startup::{self, StartupError},
-    stream::{KpiFrame, OlderTransitions},
+    stream::{KpiFrame, OlderTransitions, hub::Hub},
     tls,
 };
 use ioc_broker::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
@@ -241,10 +242,13 @@ pub fn kpi_definitions(config: &Config, catalogue: &Catalogue) -> Result<Vec<Def
     kpis::parse(&text, catalogue).map_err(|errors| StartError::Kpis(lines(errors)))
 }
 
-/// Finds alerts that the book no longer holds.
-pub fn lookup(records: &Records) -> crate::book::Lookup {
-    let records = Arc::clone(records);
-    Arc::new(move |id| records.alert(id).ok().flatten())
+/// Finds alerts that the book no longer holds. What the hub tells of is in the records.
+pub fn archive(records: &Records, hub: &Arc<Hub>) -> Archive {
+    let (records, hub) = (Arc::clone(records), Arc::clone(hub));
+    Archive {
+        find: Box::new(move |id| records.alert(id).ok().flatten()),
+        through: Box::new(move || hub.last()),
+    }
 }
 
 /// Reads transitions that the hub no longer holds.

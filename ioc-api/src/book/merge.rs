@@ -5,6 +5,8 @@ use ioc_model::{Alert, Condition, Transition, TransitionKind, alert::Note};
 pub const NOTE_LEN_MAX: usize = 4000;
 /// Most notes on one alert.
 pub const NOTES_MAX: usize = 200;
+/// Most bytes of JSON in all notes on one alert: each of its transitions carries them, and must fit a journal record.
+const NOTES_BYTES_MAX: usize = 256 * 1024;
 
 /// What an operator asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub enum ActionError {
     #[error("a note must have 1 to {NOTE_LEN_MAX} characters")]
     NoteLength,
     /// A diary.
-    #[error("this alert already has {NOTES_MAX} notes")]
+    #[error("the notes of this alert are full: at most {NOTES_MAX}, and {} KiB", NOTES_BYTES_MAX / 1024)]
     TooManyNotes,
     /// The journal takes nothing at the moment.
     #[error("the journal takes nothing at the moment: {0}")]
@@ -109,11 +111,16 @@ fn add_note(alert: &mut Alert, text: &str, by: &str, at: i64) -> Result<(), Acti
     if text.is_empty() || text.chars().count() > NOTE_LEN_MAX {
         return Err(ActionError::NoteLength);
     }
-    if alert.notes.len() >= NOTES_MAX {
+    let bytes: usize = alert.notes.iter().map(|note| json_len(&note.text)).sum();
+    if alert.notes.len() >= NOTES_MAX || bytes + json_len(text) > NOTES_BYTES_MAX {
         return Err(ActionError::TooManyNotes);
     }
     alert.notes.push(Note { at, by: by.to_owned(), text: text.to_owned() });
     Ok(())
+}
+
+fn json_len(text: &str) -> usize {
+    serde_json::to_string(text).map_or(usize::MAX, |json| json.len())
 }
 
 #[cfg(test)]
@@ -177,6 +184,24 @@ pub(crate) mod tests {
         assert!(!decide(Some(&closed), firing()).is_open());
         assert_eq!(closed.notes[0].text, "Đã đóng cống");
         assert_eq!(act(&closed, &Action::Acknowledge, "x", 3_000), Err(ActionError::AlreadyResolved));
+    }
+
+    #[test]
+    fn notes_fit_a_journal_record() {
+        let mut alert = firing();
+        // Six bytes each, once written.
+        let text = format!("a{}b", "\u{1}".repeat(NOTE_LEN_MAX - 2));
+        let note = |alert: &Alert| {
+            act(alert, &Action::Note { text: text.clone() }, "lan", 1).map(|noted| noted.alert)
+        };
+        let full = loop {
+            match note(&alert) {
+                Ok(noted) => alert = noted,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full, ActionError::TooManyNotes);
+        assert!(serde_json::to_vec(&alert).unwrap().len() < ioc_journal::RECORD_LEN_MAX / 2);
     }
 
     #[test]

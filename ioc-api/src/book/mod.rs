@@ -11,18 +11,35 @@ pub use written::Written;
 
 use crate::followers::Nudge;
 use crossbeam_channel::{Receiver, Sender, bounded, never, select};
-use ioc_journal::{AppendError, Journal, Offset};
+use ioc_journal::{AppendError, Health, Journal, Offset};
 use ioc_model::{Alert, AlertId, Condition, RecordKind, Transition};
 use ioc_rules::RuleTransition;
-use std::{collections::HashMap, sync::Arc, thread, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+    time::Duration,
+};
 
 /// Operator actions waiting for the book; when full, the API answers 503.
 const ACTIONS_MAX: usize = 256;
 /// How long the book waits for the journal before it looks again whether it should stop.
 const JOURNAL_RETRY: Duration = Duration::from_millis(200);
 
-/// Finds an alert that the book no longer holds, by id.
-pub type Lookup = Arc<dyn Fn(AlertId) -> Option<Alert> + Send + Sync>;
+/// Cleared alerts that wait for the archive to have them. Beyond it the oldest go, and an action on one of those may find
+/// it as it was before.
+const FINISHED_MAX: usize = 100_000;
+
+/// Alerts that the book no longer holds.
+pub struct Archive {
+    /// Finds one by id.
+    pub find: Box<dyn Fn(AlertId) -> Option<Alert> + Send>,
+    /// Says up to which transition it is complete.
+    pub through: Box<dyn Fn() -> Offset + Send>,
+}
 
 /// The answer to an operator's action: the alert after it, and where the journal has it.
 pub type Outcome = Result<(Offset, Alert), ActionError>;
@@ -62,6 +79,7 @@ impl BookHandle {
 pub struct Book {
     handle: BookHandle,
     stop: Sender<()>,
+    hurry: Arc<AtomicBool>,
     thread: thread::JoinHandle<()>,
 }
 
@@ -75,18 +93,25 @@ impl Book {
         written: Written,
         unfinished: Vec<Alert>,
         decisions: Receiver<RuleTransition>,
-        lookup: Lookup,
+        archive: Archive,
         urgent: Nudge,
     ) -> std::io::Result<Self> {
         let (requests, requested) = bounded(ACTIONS_MAX);
         let (stop, stopped) = bounded(1);
-        let alerts = unfinished.into_iter().map(|alert| (alert.id, alert)).collect();
-        let mut pages =
-            Pages { journal: journal.clone(), alerts, lookup, urgent, written, stopped: stopped.clone() };
+        let hurry = Arc::<AtomicBool>::default();
+        let mut pages = Pages {
+            journal: journal.clone(),
+            alerts: unfinished.into_iter().map(|alert| (alert.id, (0, alert))).collect(),
+            finished: VecDeque::new(),
+            archive,
+            urgent,
+            written,
+            hurry: Arc::clone(&hurry),
+        };
         let thread = thread::Builder::new()
             .name("alert-book".into())
             .spawn(move || pages.run(decisions, &requested, &stopped))?;
-        Ok(Self { handle: BookHandle { requests, journal }, stop, thread })
+        Ok(Self { handle: BookHandle { requests, journal }, stop, hurry, thread })
     }
 
     /// Returns what the API needs.
@@ -94,8 +119,15 @@ impl Book {
         self.handle.clone()
     }
 
+    /// Tells the book that the end is near: what a journal without space does not take is left to the next start, which
+    /// decides it again. Until then nobody who waits for the book could end.
+    pub fn hurry(&self) {
+        self.hurry.store(true, Relaxed);
+    }
+
     /// Ends the book after it has written what the rules had already decided.
     pub fn stop(self) {
+        self.hurry();
         let _ = self.stop.try_send(());
         if self.thread.join().is_err() {
             tracing::error!("the alert book ended with a panic");
@@ -105,11 +137,14 @@ impl Book {
 
 struct Pages {
     journal: Journal,
-    alerts: HashMap<AlertId, Alert>,
-    lookup: Lookup,
+    /// What can still change, or is not in the archive yet, with the offset of its last transition.
+    alerts: HashMap<AlertId, (Offset, Alert)>,
+    /// Of these, what was cleared, in the order of the offsets.
+    finished: VecDeque<(Offset, AlertId)>,
+    archive: Archive,
     urgent: Nudge,
     written: Written,
-    stopped: Receiver<()>,
+    hurry: Arc<AtomicBool>,
 }
 
 impl Pages {
@@ -138,8 +173,12 @@ impl Pages {
         }
     }
 
+    fn find(&self, id: AlertId) -> Option<Alert> {
+        self.alerts.get(&id).map(|(_, alert)| alert.clone()).or_else(|| (self.archive.find)(id))
+    }
+
     fn decide(&mut self, decision: RuleTransition) {
-        let known = self.alerts.get(&decision.alert.id).cloned().or_else(|| (self.lookup)(decision.alert.id));
+        let known = self.find(decision.alert.id);
         let transition = Transition {
             transition: decision.kind,
             at: decision.at_ms,
@@ -162,8 +201,7 @@ impl Pages {
     }
 
     fn act(&mut self, request: &Request) -> Outcome {
-        let known = self.alerts.get(&request.id).cloned().or_else(|| (self.lookup)(request.id));
-        let known = known.ok_or(ActionError::NotFound)?;
+        let known = self.find(request.id).ok_or(ActionError::NotFound)?;
         let transition = merge::act(&known, &request.action, &request.by, request.at)?;
         let alert = transition.alert.clone();
         let offset = self.write(transition).map_err(|error| ActionError::Journal(error.to_string()))?;
@@ -175,22 +213,97 @@ impl Pages {
         let json = serde_json::to_vec(&transition).unwrap_or_default();
         let offset = loop {
             match self.journal.append(RecordKind::Transition, |out| out.extend_from_slice(&json)) {
-                Err(AppendError::Full) if self.stopped.is_empty() => {
+                Err(AppendError::Full) if !self.is_hopeless() => {
                     let _ = self.journal.wait_durable(self.journal.durable() + 1, JOURNAL_RETRY);
                 }
                 other => break other?,
             }
         };
         self.urgent.urge(offset);
-        self.keep(transition.alert);
+        self.keep(offset, transition.alert);
         Ok(offset)
     }
 
-    /// Keeps what can still change; a finished alert is found again in the records.
-    fn keep(&mut self, alert: Alert) {
-        match alert.state {
-            Condition::Cleared => self.alerts.remove(&alert.id),
-            Condition::Pending | Condition::Firing => self.alerts.insert(alert.id, alert),
+    fn is_hopeless(&self) -> bool {
+        self.hurry.load(Relaxed) && self.journal.health() != Health::Ok
+    }
+
+    /// Keeps what can still change, and what the archive does not have yet: it would tell an alert that has just been
+    /// cleared as firing.
+    fn keep(&mut self, offset: Offset, alert: Alert) {
+        if alert.state == Condition::Cleared {
+            self.finished.push_back((offset, alert.id));
+        }
+        self.alerts.insert(alert.id, (offset, alert));
+        let through = (self.archive.through)();
+        while let Some((offset, id)) = self.finished.front().copied()
+            && (offset <= through || self.finished.len() > FINISHED_MAX)
+        {
+            self.finished.pop_front();
+            // Somebody may have written a note since, which comes later in the queue.
+            if self.alerts.get(&id).is_some_and(|(last, _)| *last == offset) {
+                self.alerts.remove(&id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ioc_journal::JournalConfig;
+    use ioc_model::TransitionKind;
+    use merge::tests::firing;
+
+    fn decision(alert: Alert, kind: TransitionKind) -> RuleTransition {
+        RuleTransition { kind, at_ms: 1, cause: 1, alert, withdrawn_pending: false }
+    }
+
+    #[test]
+    fn an_alert_that_was_just_cleared_stays_cleared_whoever_acts_on_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+        let (decide, decisions) = bounded(8);
+        let archive = Archive {
+            // The archive is behind: it has not heard of the end.
+            find: Box::new(|id| Some(firing()).filter(|alert| alert.id == id)),
+            through: Box::new(|| 0),
         };
+        let written = Written::default();
+        let book =
+            Book::start(journal.clone(), written, Vec::new(), decisions, archive, Nudge::default()).unwrap();
+        let cleared = Alert { state: Condition::Cleared, cleared_at: Some(2), ..firing() };
+        decide.send(decision(firing(), TransitionKind::Firing)).unwrap();
+        decide.send(decision(cleared, TransitionKind::Cleared)).unwrap();
+        journal.wait_durable(2, Duration::from_secs(30)).unwrap();
+        let handle = book.handle();
+        let (_, alert) = handle.act(firing().id, Action::Acknowledge, "lan", 3).unwrap();
+        assert_eq!((alert.state, alert.cleared_at), (Condition::Cleared, Some(2)));
+        let again = handle.act(firing().id, Action::Acknowledge, "mai", 4).unwrap_err();
+        assert_eq!(again.to_string(), "lan already acknowledged this alert");
+        book.stop();
+    }
+
+    #[test]
+    fn what_the_archive_has_is_let_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+        let archive = Archive { find: Box::new(|_| None), through: Box::new(|| 7) };
+        let mut pages = Pages {
+            journal,
+            alerts: HashMap::new(),
+            finished: VecDeque::new(),
+            archive,
+            urgent: Nudge::default(),
+            written: Written::default(),
+            hurry: Arc::default(),
+        };
+        let cleared = |n| Alert { id: AlertId::new(1, n), state: Condition::Cleared, ..firing() };
+        pages.keep(6, cleared(1));
+        pages.keep(8, cleared(2));
+        pages.keep(9, Alert { id: AlertId::new(1, 3), ..firing() });
+        let mut kept: Vec<_> = pages.alerts.values().map(|(offset, _)| *offset).collect();
+        kept.sort_unstable();
+        assert_eq!(kept, [8, 9]);
     }
 }

@@ -141,7 +141,11 @@ impl Work for Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{book::Book, defaults, followers::Nudge};
+    use crate::{
+        book::{Archive, Book},
+        defaults,
+        followers::Nudge,
+    };
     use ioc_journal::JournalConfig;
     use ioc_model::{
         AlertId, Catalogue, DeviceIndex, Domain, Message, Observation, Origin, PropertyId, Quality,
@@ -225,8 +229,8 @@ mod tests {
         assert_eq!(decisions.len(), 1);
         assert_eq!(rules.safe(offset), None, "the decision is on its way to the book");
 
-        let lookup = Arc::new(|_| None);
-        let book = Book::start(journal.clone(), written, Vec::new(), decisions, lookup, Nudge::default());
+        let archive = Archive { find: Box::new(|_| None), through: Box::new(|| 0) };
+        let book = Book::start(journal.clone(), written, Vec::new(), decisions, archive, Nudge::default());
         let book = book.unwrap();
         journal.wait_durable(offset + 1, Duration::from_secs(30)).unwrap();
         while rules.safe(offset).is_none() {
