@@ -45,14 +45,14 @@ pub fn replay(journal: &Journal, from: Offset, to: Offset, work: &mut impl Work)
 pub fn project(
     journal: &Journal,
     records: &Records,
-    quarantine: &mut Quarantine,
+    mut quarantine: Quarantine,
     to: Offset,
 ) -> Result<(), StartupError> {
     let mut projection = Projection::new(records);
     replay(journal, records.applied_through()? + 1, to, &mut projection)?;
     projection.end(to)?;
-    replay(journal, records.quarantined_through()? + 1, to, quarantine)?;
-    Ok(())
+    replay(journal, records.quarantined_through()? + 1, to, &mut quarantine)?;
+    Ok(quarantine.end()?)
 }
 
 /// Applies transitions many at a time: one write for each of the small batches that single devices make would be slow,
@@ -248,8 +248,8 @@ mod tests {
         let before = fs::metadata(&log).unwrap().len();
         let catalogue = Catalogue::from_toml(defaults::text("catalogue/catalogue.toml").unwrap()).unwrap();
         let registry = Registry::new(Arc::new(catalogue), Arc::default());
-        let mut quarantine = Quarantine::new(Arc::clone(&records), registry, 10);
-        project(&journal, &records, &mut quarantine, BATCHES).unwrap();
+        let quarantine = Quarantine::new(Arc::clone(&records), registry, 10);
+        project(&journal, &records, quarantine, BATCHES).unwrap();
         assert_eq!(records.applied_through().unwrap(), BATCHES);
         let written = fs::metadata(&log).unwrap().len() - before;
         assert!(written < 100_000, "{written} bytes");

@@ -56,9 +56,9 @@ impl Memory {
         startup::replay(journal, store.replay_from(), opened.last, &mut settle)
             .map_err(startup::StartupError::from)?;
         startup::fill_live(&live, store);
-        let mut quarantine =
+        let quarantine =
             Quarantine::new(Arc::clone(records), registry.clone(), config.records.quarantine_rows_max);
-        startup::project(journal, records, &mut quarantine, opened.last)?;
+        startup::project(journal, records, quarantine, opened.last)?;
 
         let rules = RuleDesk::open(launch::rule_source(config), Arc::clone(catalogue), now_ms)?;
         let resume_after = journal.checkpoint_of("rules").unwrap_or(0);

@@ -21,6 +21,8 @@ pub struct Alerts {
     broker: Arc<Broker>,
     projections: Projections,
     stop: super::Stop,
+    /// The end came before transitions could be recorded.
+    given_up: bool,
 }
 
 impl Alerts {
@@ -32,7 +34,7 @@ impl Alerts {
         projections: Projections,
         stop: super::Stop,
     ) -> Self {
-        let alerts = Self { records, hub, broker, projections, stop };
+        let alerts = Self { records, hub, broker, projections, stop, given_up: false };
         alerts.hub.for_each_open(|alert| alerts.tell_apps(alert));
         alerts
     }
@@ -86,7 +88,9 @@ pub fn transitions_of(batch: &Batch) -> Vec<(Offset, Transition)> {
 impl Work for Alerts {
     fn take(&mut self, batch: &Batch) {
         let transitions = transitions_of(batch);
-        if transitions.is_empty() || !self.project(&transitions, batch.last()) {
+        // Nothing behind what could not be recorded is, so that the next start finds it.
+        self.given_up = self.given_up || !transitions.is_empty() && !self.project(&transitions, batch.last());
+        if transitions.is_empty() || self.given_up {
             return;
         }
         for (_, transition) in &transitions {
@@ -100,8 +104,7 @@ impl Work for Alerts {
     }
 
     fn safe(&mut self, taken: Offset) -> Option<Offset> {
-        // What could not be recorded before a stop is read again after it.
-        if !self.stop.is_stopped() {
+        if !self.given_up {
             self.records.apply_transitions(&[], taken).ok()?;
         }
         self.projections.safe()

@@ -54,6 +54,11 @@ impl Projections {
         }
     }
 
+    /// Waits at most `timeout`; says whether the end has come.
+    pub(super) fn is_over_within(&self, timeout: Duration) -> bool {
+        self.stop.wait(timeout)
+    }
+
     /// Returns the offset up to which the projections are safe without the journal.
     pub fn safe(&self) -> Option<Offset> {
         if self.stop.is_stopped() {
