@@ -4,7 +4,10 @@ use crate::clock::now_ms;
 use ioc_broker::{Busy, Incoming, Intake, PresenceChange, Verdict};
 use ioc_ingest::{Context, Decoder, Registry, quarantine::Refused};
 use ioc_journal::{AppendError, Journal, RECORD_LEN_MAX};
-use ioc_model::{DeviceIndex, DeviceTopic, Message, Presence, RecordKind, RejectReason, Rejected, Rejection};
+use ioc_model::{
+    CredentialKind, DeviceIndex, DeviceTopic, Message, Presence, RecordKind, RejectReason, Rejected,
+    Rejection,
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -95,12 +98,17 @@ impl Intake for Ingress {
     }
 
     fn presence(&self, credential: &str, change: PresenceChange) {
-        // A gateway that is itself a registered device (a cabinet) shows its own connection.
+        let PresenceChange { kind, online, cause } = change;
+        let at_ms = now_ms();
+        // A gateway's connection is that of all it speaks for, and its own if it is a device itself (a cabinet).
         let devices = self.registry.current();
-        let Some(device) = devices.by_id(credential) else { return };
-        let PresenceChange { online, cause, .. } = change;
-        let presence = Presence { device: device.index, at_ms: now_ms(), online, cause };
-        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).insert(device.index, presence);
+        let under =
+            devices.iter().filter(|device| kind == CredentialKind::Gateway && device.is_under(credential));
+        let states = under.chain(devices.by_id(credential)).map(|device| {
+            let presence = Presence { device: device.index, at_ms, online, cause };
+            (device.index, presence)
+        });
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).extend(states);
         self.flush_presence();
     }
 }

@@ -135,7 +135,7 @@ pub fn fill_live(live: &LiveState, store: &Store) {
     for (Series { device, property }, point) in store.last() {
         let observation =
             Observation { property, ts_ms: point.ts_ms, value: point.value, quality: point.quality };
-        live.apply(device, &observation, point.ts_ms);
+        live.recall(device, &observation);
     }
 }
 

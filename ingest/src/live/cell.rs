@@ -9,6 +9,9 @@ use std::{
     },
 };
 
+/// No arrival time; no clock says so.
+const UNKNOWN: i64 = i64::MIN;
+
 /// A seqlock over plain atomics: an odd version means that a write is under way.
 ///
 /// Ordering, after Boehm ("Can seqlocks get along with programming language memory models?", 2012): the
@@ -59,7 +62,7 @@ impl Cell {
         let is_newest = version == 1 || latest.ts_ms >= self.ts_ms.load(Ordering::Relaxed);
         if is_newest {
             self.ts_ms.store(latest.ts_ms, Ordering::Relaxed);
-            self.arrival_ms.store(latest.arrival_ms, Ordering::Relaxed);
+            self.arrival_ms.store(latest.arrival_ms.unwrap_or(UNKNOWN), Ordering::Relaxed);
             self.value_bits.store(latest.value.to_bits(), Ordering::Relaxed);
             self.quality.store(latest.quality.0, Ordering::Relaxed);
         }
@@ -97,7 +100,7 @@ impl Cell {
     fn fields(&self) -> Latest {
         Latest {
             ts_ms: self.ts_ms.load(Ordering::Relaxed),
-            arrival_ms: self.arrival_ms.load(Ordering::Relaxed),
+            arrival_ms: Some(self.arrival_ms.load(Ordering::Relaxed)).filter(|ms| *ms != UNKNOWN),
             value: f64::from_bits(self.value_bits.load(Ordering::Relaxed)),
             quality: Quality(self.quality.load(Ordering::Relaxed)),
         }

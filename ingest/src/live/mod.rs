@@ -21,8 +21,8 @@ use std::{
 pub struct Latest {
     /// Event time, milliseconds since the epoch.
     pub ts_ms: i64,
-    /// When it reached us, milliseconds since the epoch.
-    pub arrival_ms: i64,
+    /// When it reached us, milliseconds since the epoch; `None` when that was before our start.
+    pub arrival_ms: Option<i64>,
     /// The value in the property's unit.
     pub value: f64,
     /// How far it can be trusted.
@@ -91,6 +91,17 @@ impl LiveState {
     /// as a sign of life in any case.
     pub fn apply(&self, device: DeviceIndex, observation: &Observation, arrival_ms: i64) -> bool {
         self.heard(device, arrival_ms);
+        self.take(device, observation, Some(arrival_ms))
+    }
+
+    /// Takes an observation from history, which does not say when it arrived: not before its event time, so that is
+    /// the sign of life.
+    pub fn recall(&self, device: DeviceIndex, observation: &Observation) -> bool {
+        self.heard(device, observation.ts_ms);
+        self.take(device, observation, None)
+    }
+
+    fn take(&self, device: DeviceIndex, observation: &Observation, arrival_ms: Option<i64>) -> bool {
         self.with_slot_made(device, |slot| {
             slot.cells.get_or_init(Box::default).cell_made(observation.property).replace(Latest {
                 ts_ms: observation.ts_ms,
@@ -150,11 +161,6 @@ impl LiveState {
     /// Returns whether the device is connected; `None` when it never was.
     pub fn connection(&self, device: DeviceIndex) -> Option<Connection> {
         self.with_slot(device, |slot| unpack(slot.connection.load(Ordering::Relaxed)))
-    }
-
-    /// Says whether the device is connected.
-    pub fn is_online(&self, device: DeviceIndex) -> bool {
-        self.connection(device).is_some_and(|connection| connection.online)
     }
 
     fn with_slot<T>(&self, device: DeviceIndex, read: impl FnOnce(&Slot) -> Option<T>) -> Option<T> {

@@ -15,7 +15,7 @@ fn newer_replaces_equal_corrects_older_is_history() {
     assert!(!live.apply(device, &observation(1, 9, 3.0), 120));
     assert_eq!(live.get(device, PropertyId(1)).map(|latest| latest.value), Some(2.0));
     assert!(live.apply(device, &observation(1, 10, 4.0), 115));
-    let expected = Latest { ts_ms: 10, arrival_ms: 115, value: 4.0, quality: Quality::GOOD };
+    let expected = Latest { ts_ms: 10, arrival_ms: Some(115), value: 4.0, quality: Quality::GOOD };
     assert_eq!(live.latest(device), [(PropertyId(1), expected)]);
     assert_eq!(live.last_seen(device), Some(120));
     assert_eq!(live.latest(DeviceIndex(4)), []);
@@ -46,9 +46,9 @@ fn old_news_about_a_connection_are_passed_over() {
     assert_eq!(live.connection(device), Some(Connection { online: true, since_ms: -7 }));
     assert!(live.set_online(device, false, 60));
     assert!(!live.set_online(device, true, 59));
-    assert!(!live.is_online(device));
+    assert_eq!(live.connection(device).map(|connection| connection.online), Some(false));
     assert!(live.set_online(device, true, i64::MAX));
-    assert!(live.is_online(device));
+    assert_eq!(live.connection(device).map(|connection| connection.online), Some(true));
 }
 
 /// Every field of a value is made of the same number, so a value put together from two writes shows.
@@ -59,7 +59,7 @@ fn readers_never_see_half_a_value() {
     let live = LiveState::default();
     let done = AtomicBool::new(false);
     let check = |latest: Latest| {
-        assert_eq!(latest.arrival_ms, latest.ts_ms + 1);
+        assert_eq!(latest.arrival_ms, Some(latest.ts_ms + 1));
         assert_eq!(latest.value, latest.ts_ms as f64);
         assert_eq!(latest.quality, Quality((latest.ts_ms % 128) as u8));
         latest.ts_ms
@@ -104,4 +104,16 @@ fn readers_never_see_half_a_value() {
         assert_eq!(live.latest(DeviceIndex(device * 300)).len(), 13);
         assert_eq!(live.last_seen(DeviceIndex(device * 300)), Some(WRITES * 2));
     }
+}
+
+#[test]
+fn what_history_recalls_has_no_arrival() {
+    let live = LiveState::default();
+    let device = DeviceIndex(3);
+    let observation = Observation { property: PropertyId(1), ts_ms: 10, value: 4.0, quality: Quality::GOOD };
+    assert!(live.recall(device, &observation));
+    assert_eq!(live.get(device, PropertyId(1)).and_then(|latest| latest.arrival_ms), None);
+    assert_eq!(live.last_seen(device), Some(10));
+    assert!(live.apply(device, &observation, 20));
+    assert_eq!(live.get(device, PropertyId(1)).and_then(|latest| latest.arrival_ms), Some(20));
 }

@@ -81,6 +81,18 @@ pub struct NewDevice {
     pub labels: BTreeMap<String, String>,
 }
 
+/// Label of a device that names the gateway which speaks for it, when its parent is something else.
+const GATEWAY_LABEL: &str = "gateway";
+
+impl Device {
+    /// Says whether this gateway speaks for it: as its parent, or by the label `gateway`.
+    pub fn is_under(&self, gateway: &str) -> bool {
+        let parent = self.parent.as_ref().filter(|parent| parent.kind == ParentKind::Gateway);
+        parent.is_some_and(|parent| parent.id.as_str() == gateway)
+            || self.labels.get(GATEWAY_LABEL).is_some_and(|label| label == gateway)
+    }
+}
+
 /// All devices at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Devices {

@@ -64,11 +64,16 @@ impl Actor {
         &self.caller.name
     }
 
+    /// Says whether the actor may do this.
+    pub fn may(&self, action: Action, object: &Object<'_>) -> bool {
+        may(&self.caller, action, object)
+    }
+
     /// Demands that the actor may do this.
     ///
     /// Errors: 403.
     pub fn must(&self, action: Action, object: &Object<'_>) -> Answer<()> {
-        match may(&self.caller, action, object) {
+        match self.may(action, object) {
             true => Ok(()),
             false => {
                 Err(Problem::forbidden(format!("{} may not do this ({})", self.name(), self.caller.role)))
@@ -79,6 +84,11 @@ impl Actor {
     /// Says whether the actor may see a thing in this domain and ward.
     pub fn may_see(&self, domain: Domain, ward: Option<&str>) -> bool {
         may(&self.caller, Action::Look, &Object::Place { domain: Some(domain), ward })
+    }
+
+    /// Says whether the actor may see what is said of a whole domain.
+    pub fn may_see_all_of(&self, domain: Option<Domain>) -> bool {
+        may(&self.caller, Action::Look, &Object::Domain(domain))
     }
 
     /// Demands that the actor may see a device.

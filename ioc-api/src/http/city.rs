@@ -27,9 +27,11 @@ pub async fn areas(State(state): State<ApiState>, _actor: Actor) -> Response {
     ([(header::CONTENT_TYPE, "application/geo+json"), cache], state.areas.clone()).into_response()
 }
 
-/// Returns every indicator with its newest values.
+/// Returns the indicators of the caller's domains with their newest values.
 #[utoipa::path(get, path = "/api/v1/kpis", operation_id = "listKpis", tag = "city",
     responses((status = 200, body = Page<KpiDto>), (status = 401, body = ProblemBody)))]
-pub async fn kpis(State(state): State<ApiState>, _actor: Actor) -> Json<Page<KpiDto>> {
-    Json(Page { items: state.kpis.list(), next: None })
+pub async fn kpis(State(state): State<ApiState>, actor: Actor) -> Json<Page<KpiDto>> {
+    let mut items = state.kpis.list();
+    items.retain(|kpi| actor.may_see_all_of(Some(kpi.domain)));
+    Json(Page { items, next: None })
 }

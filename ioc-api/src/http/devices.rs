@@ -175,7 +175,7 @@ fn dto(state: &ApiState, device: &Device) -> DeviceDto {
         ward: device.ward.as_deref().map(str::to_owned),
         parent: device.parent.as_ref().map(parent_dto),
         labels: device.labels.clone(),
-        online: state.live.is_online(device.index),
+        online: state.live.connection(device.index).map(|connection| connection.online),
         last_seen: state.live.last_seen(device.index),
         state: look.state,
         flags: look.flags,

@@ -75,8 +75,9 @@ pub struct DeviceDto {
     pub parent: Option<ParentDto>,
     /// Labels.
     pub labels: BTreeMap<String, String>,
-    /// Its connection stands.
-    pub online: bool,
+    /// Whether its connection, or that of its gateway, stands; null when nothing was heard of one since our start.
+    #[schema(required)]
+    pub online: Option<bool>,
     /// Milliseconds since the epoch.
     #[schema(required)]
     pub last_seen: Option<i64>,
@@ -101,8 +102,9 @@ pub struct LatestDto {
     pub unit: String,
     /// Event time, milliseconds since the epoch.
     pub t: i64,
-    /// When it reached us.
-    pub arrival: i64,
+    /// When it reached us; null when that was before our start.
+    #[schema(required)]
+    pub arrival: Option<i64>,
     /// The value in `unit`.
     pub value: f64,
     /// Quality flags that are set.

@@ -84,6 +84,13 @@ pub async fn quarantine(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = rows.last().filter(|_| more).map(|last| last.seq.to_string());
+    let devices = state.registry.devices();
+    rows.retain(|row| {
+        let device = row.device.as_ref().and_then(|id| devices.by_id(id.as_str()));
+        let (domain, ward) =
+            (device.map(|device| device.domain), device.and_then(|device| device.ward.as_deref()));
+        actor.may(Action::ReadQuarantine, &Object::Place { domain, ward })
+    });
     Ok(Json(Page { items: rows.into_iter().map(quarantine_dto).collect(), next }))
 }
 
@@ -175,7 +182,7 @@ pub async fn add_user(
     actor: Actor,
     Json(new): Json<NewUser>,
 ) -> Answer<(StatusCode, Json<UserDto>)> {
-    actor.must(Action::ManagePeople, &Object::City)?;
+    actor.must(Action::ManagePeople, &Object::Reach { domains: &new.domains, wards: &new.wards })?;
     let role = new.role.parse().map_err(Problem::bad_request)?;
     let NewUser { name, password, domains, wards, .. } = new;
     let person = NewPerson { name, role, domains, wards, password };
@@ -195,6 +202,11 @@ pub async fn patch_user(
     let only_password = patch.role.is_none() && patch.disabled.is_none();
     let action = if only_password { Action::ChangePassword } else { Action::ManagePeople };
     actor.must(action, &Object::Person(&name))?;
+    if name != actor.name()
+        && let Some(person) = state.identity.users().iter().find(|user| user.name == name)
+    {
+        actor.must(action, &Object::Reach { domains: &person.domains, wards: &person.wards })?;
+    }
     let role = patch.role.map(|role| role.parse().map_err(Problem::bad_request)).transpose()?;
     let change =
         UserChange { role, password: patch.password, disabled: patch.disabled, ..UserChange::default() };
@@ -212,7 +224,8 @@ pub async fn add_display_token(
     actor: Actor,
     Json(new): Json<NewDisplayToken>,
 ) -> Answer<(StatusCode, Json<DisplayTokenDto>)> {
-    actor.must(Action::ManageDisplays, &Object::City)?;
+    // A screen sees everything.
+    actor.must(Action::ManageDisplays, &Object::Reach { domains: &[], wards: &[] })?;
     let name = new.name.clone();
     let token = state
         .blocking(move |state| state.identity.add_display_token(&new.name, actor.name(), now_ms()))

@@ -10,13 +10,14 @@ use axum::{Json, extract::State};
 use ioc_model::alert::Text;
 use ioc_rules::{Rule, RuleError, RuleFile, RuleHealth, RuleState};
 
-/// Lists the rules in force and how they stand; also why the files on disk are not in force, if they are not.
+/// Lists the rules in force in the caller's domains and how they stand; also why the files on disk are not in force, if they are not.
 #[utoipa::path(get, path = "/api/v1/rules", operation_id = "listRules", tag = "rules",
     responses((status = 200, body = RuleList), (status = 401, body = ProblemBody)))]
-pub async fn list(State(state): State<ApiState>, _actor: Actor) -> Json<RuleList> {
+pub async fn list(State(state): State<ApiState>, actor: Actor) -> Json<RuleList> {
     let in_force = state.rules.in_force();
     let states = state.engine.rule_states();
-    let items = in_force.rules.rules().iter().map(|rule| {
+    let seen = in_force.rules.rules().iter().filter(|rule| actor.may_see_all_of(rule.domain));
+    let items = seen.map(|rule| {
         let standing = states.iter().find(|state| state.name == rule.name);
         dto(rule, standing)
     });

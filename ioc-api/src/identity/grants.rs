@@ -6,7 +6,7 @@ use super::secret::TokenKey;
 use crate::records::{CredentialRow, SecretHash};
 use arc_swap::ArcSwap;
 use ioc_broker::{Access, Principal, Refusal};
-use ioc_ingest::{ParentKind, Registry};
+use ioc_ingest::Registry;
 use ioc_model::CredentialKind;
 use std::{
     collections::{HashMap, HashSet},
@@ -19,16 +19,9 @@ pub trait Lineage: Send + Sync + 'static {
     fn is_under(&self, device: &str, gateway: &str) -> bool;
 }
 
-/// Label of a device that names the gateway which speaks for it, when its parent is something else.
-const GATEWAY_LABEL: &str = "gateway";
-
 impl Lineage for Registry {
     fn is_under(&self, device: &str, gateway: &str) -> bool {
-        self.current().by_id(device).is_some_and(|device| {
-            let parent = device.parent.as_ref().filter(|parent| parent.kind == ParentKind::Gateway);
-            parent.is_some_and(|parent| parent.id.as_str() == gateway)
-                || device.labels.get(GATEWAY_LABEL).is_some_and(|label| label == gateway)
-        })
+        self.current().by_id(device).is_some_and(|device| device.is_under(gateway))
     }
 }
 

@@ -89,6 +89,16 @@ pub enum Object<'a> {
         /// Code of its ward.
         ward: Option<&'a str>,
     },
+    /// What is said of a whole domain: an indicator, a rule. Without a domain it is only for those who are not
+    /// restricted to some.
+    Domain(Option<Domain>),
+    /// All that someone with these domains and wards gets to see; empty is all.
+    Reach {
+        /// Domains.
+        domains: &'a [Domain],
+        /// Codes of the wards.
+        wards: &'a [String],
+    },
     /// Someone.
     Person(&'a str),
 }
@@ -119,14 +129,26 @@ const fn least_role(action: Action) -> Role {
 fn covers(caller: &Caller, object: &Object<'_>) -> bool {
     match object {
         Object::City | Object::Person(_) => true,
+        Object::Domain(domain) => covers_domain(caller, *domain),
+        Object::Reach { domains, wards } => {
+            lies_within(domains, &caller.domains) && lies_within(wards, &caller.wards)
+        }
         Object::Place { domain, ward } => {
-            let domain_fits =
-                caller.domains.is_empty() || domain.is_some_and(|domain| caller.domains.contains(&domain));
+            let domain_fits = covers_domain(caller, *domain);
             let ward_fits =
                 caller.wards.is_empty() || ward.is_some_and(|ward| caller.wards.iter().any(|w| w == ward));
             domain_fits && ward_fits
         }
     }
+}
+
+fn covers_domain(caller: &Caller, domain: Option<Domain>) -> bool {
+    caller.domains.is_empty() || domain.is_some_and(|domain| caller.domains.contains(&domain))
+}
+
+/// Compares restrictions, of which an empty one is none.
+fn lies_within<T: PartialEq>(narrow: &[T], wide: &[T]) -> bool {
+    wide.is_empty() || !narrow.is_empty() && narrow.iter().all(|one| wide.contains(one))
 }
 
 #[cfg(test)]
@@ -196,6 +218,23 @@ mod tests {
             assert_eq!(may(&caller, Action::ActOnAlert, &object), expected, "{caller:?} {object:?}");
             assert!(!may(&caller, Action::ReadQuarantine, &object));
         }
+    }
+
+    #[test]
+    fn nobody_gives_more_than_they_have() {
+        let (light, traffic) = (Domain::Lighting, Domain::Traffic);
+        let restricted = Caller { domains: [light].into(), ..person(Role::Admin) };
+        let gives = |caller: &Caller, domains: &[Domain], wards: &[String]| {
+            may(caller, Action::ManagePeople, &Object::Reach { domains, wards })
+        };
+        assert!(gives(&restricted, &[light], &[]));
+        assert!(gives(&restricted, &[light], &["19753".into()]));
+        assert!(!gives(&restricted, &[], &[]));
+        assert!(!gives(&restricted, &[light, traffic], &[]));
+        assert!(gives(&person(Role::Admin), &[], &[]));
+        assert!(may(&restricted, Action::Look, &Object::Domain(Some(light))));
+        assert!(!may(&restricted, Action::Look, &Object::Domain(Some(traffic))));
+        assert!(!may(&restricted, Action::Look, &Object::Domain(None)));
     }
 
     #[test]

@@ -88,7 +88,8 @@ fn answer(definition: &Definition, gathered: &Gathered) -> KpiValue {
         Some(band) if outside(band) => Some(Severity::Critical),
         _ => outside(definition.normal).then_some(definition.severity),
     };
-    KpiValue { id: definition.id.clone(), value, severity, t: value.map(|_| gathered.newest_ms) }
+    let (id, domain) = (definition.id.clone(), definition.domain);
+    KpiValue { id, domain, value, severity, t: value.map(|_| gathered.newest_ms) }
 }
 
 #[cfg(test)]

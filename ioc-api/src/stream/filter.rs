@@ -28,6 +28,11 @@ impl Filter {
         domain && ward && severity && inside
     }
 
+    /// Says whether what is said of a whole domain passes.
+    pub fn admits_domain(&self, domain: Domain) -> bool {
+        self.domain.is_empty() || self.domain.contains(&domain)
+    }
+
     /// Says whether a device passes.
     pub fn admits_device(&self, device: &Device) -> bool {
         let domain = self.domain.is_empty() || self.domain.contains(&device.domain);

@@ -61,6 +61,10 @@ pub struct TableDevice {
 pub struct KpiValue {
     /// Id, as in `/kpis`.
     pub id: String,
+    /// Its domain, as in `/kpis`.
+    #[serde(skip)]
+    #[schema(ignore)]
+    pub domain: Domain,
     /// `null` without fresh data.
     #[schema(required)]
     pub value: Option<f64>,
@@ -118,8 +122,8 @@ pub enum ServerMessage<'a> {
     Kpi {
         /// Milliseconds since the epoch.
         t: i64,
-        /// One for each indicator.
-        items: &'a [KpiValue],
+        /// One for each indicator that passes the filter.
+        items: Vec<&'a KpiValue>,
     },
     /// Once a second.
     Heartbeat {

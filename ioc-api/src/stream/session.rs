@@ -295,11 +295,18 @@ impl Session {
     }
 
     async fn send_kpis(&mut self, frame: &super::KpiFrame) -> Result<(), End> {
-        if !self.subscription.as_ref().is_some_and(|subscription| subscription.kpi) || frame.items.is_empty()
-        {
+        let Some(subscription) = self.subscription.as_ref().filter(|subscription| subscription.kpi) else {
+            return Ok(());
+        };
+        let admitted = |domain| {
+            subscription.filter.admits_domain(domain)
+                && may(&self.caller, Action::Look, &Object::Domain(Some(domain)))
+        };
+        let items: Vec<_> = frame.items.iter().filter(|item| admitted(item.domain)).collect();
+        if items.is_empty() {
             return Ok(());
         }
-        self.send(Message::text(ServerMessage::Kpi { t: frame.t, items: &frame.items }.to_json())).await
+        self.send(Message::text(ServerMessage::Kpi { t: frame.t, items }.to_json())).await
     }
 
     async fn resync(&mut self, reason: &str) -> Result<(), End> {

@@ -147,7 +147,7 @@ fn repeated_wrong_tokens_slow_that_credential_and_not_its_neighbours() {
 
 #[test]
 fn a_gateway_speaks_for_the_devices_listed_under_it_and_no_others() {
-    let (city, _, vy) = city();
+    let (mut city, _, vy) = city();
     let place = ["--domain", "environment", "--kind", "water-level", "--lat", "16.46", "--lon", "107.59"];
     city.ioc_json(&[&["device", "add", "--id", "WL-2", "--parent", "gateway:GW-1"][..], &place].concat());
     let token = city.ioc_json(&["credential", "add", "--id", "GW-1", "--kind", "gateway"])["token"]
@@ -164,4 +164,15 @@ fn a_gateway_speaks_for_the_devices_listed_under_it_and_no_others() {
     until("both of WL-2", || (city.points(&vy, "WL-2", "water_level", ts, ts + 2).len() == 2).then_some(()));
     assert_eq!(city.points(&vy, "WL-1", "water_level", ts, ts + 2), []);
     city.counts("ioc_observations_rejected_total", "topic_not_allowed", 1.0);
+
+    let online = |id: &str| vy.get(&format!("/api/v1/devices/{id}")).expect(200)["online"].clone();
+    until("its gateway's connection is its own", || (online("WL-2") == true).then_some(()));
+    assert!(online("WL-1").is_null(), "nobody speaks for it");
+    drop(gateway);
+    until("and so is its end", || (online("WL-2") == false).then_some(()));
+
+    let arrival = || vy.get("/api/v1/devices/WL-2/latest").expect(200)["items"][0]["arrival"].clone();
+    assert!(arrival().as_i64().is_some_and(|arrival| arrival >= ts));
+    city.restart();
+    assert!(arrival().is_null(), "history does not know when it came");
 }

@@ -1,6 +1,7 @@
 //! Signing in, what the cookie is like, and promise 4: default deny.
-use crate::support::{City, Client};
+use crate::support::{City, Client, rules};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 fn sign_in(client: &Client, name: &str, password: &str) -> crate::support::Reply {
     client.post("/api/v1/session", &json!({ "username": name, "password": password }))
@@ -112,6 +113,10 @@ fn nothing_is_for_nobody() {
 #[test]
 fn people_see_only_their_domains() {
     let mut city = City::prepare("");
+    let of_lighting = [("environment", "lighting"), ("HighWater", "Dark"), ("name: water", "name: light")];
+    let dark = of_lighting.iter().fold(rules::high_water(), |text, (from, to)| text.replace(from, to));
+    city.write_rules("water.yaml", &rules::high_water());
+    city.write_rules("light.yaml", &dark);
     city.start();
     city.device("WL-1", "water-level");
     city.device_in("lighting", "LUM-1", "luminaire");
@@ -126,4 +131,37 @@ fn people_see_only_their_domains() {
     den.get("/api/v1/devices/WL-1/latest").problem(403);
     den.get("/api/v1/history?device=WL-1&property=water_level&from=0&to=1").problem(403);
     assert_eq!(ids(&city.user("vy", "viewer")), ["WL-1", "LUM-1"]);
+
+    let domains = |path: &str| -> BTreeSet<String> {
+        let list = den.get(path).expect(200);
+        list["items"].as_array().unwrap().iter().map(|item| item["domain"].as_str().unwrap().into()).collect()
+    };
+    assert_eq!(domains("/api/v1/kpis"), ["lighting".to_owned()].into());
+    assert_eq!(domains("/api/v1/rules"), ["lighting".to_owned()].into());
+    let mut ws = city.ws(&den);
+    ws.send(&json!({ "type": "subscribe", "channels": ["kpi"] }));
+    let shown = ws.of_type("kpi")["items"].as_array().unwrap().len();
+    assert!(
+        0 < shown
+            && shown
+                < city.user("mai", "viewer").get("/api/v1/kpis").expect(200)["items"]
+                    .as_array()
+                    .unwrap()
+                    .len()
+    );
+}
+
+#[test]
+fn who_is_restricted_gives_nobody_more() {
+    let mut city = City::prepare("");
+    city.start();
+    city.add_user("root", "admin");
+    let added = city.ioc_json(&["user", "add", "den", "--role", "admin", "--domain", "lighting"]);
+    let den = city.sign_in("den", added["password"].as_str().unwrap());
+    let user = |name: &str, domains: Value| json!({ "name": name, "password": "correct horse battery", "role": "admin", "domains": domains });
+    den.post("/api/v1/users", &user("all", json!([]))).problem(403);
+    den.post("/api/v1/users", &user("other", json!(["traffic"]))).problem(403);
+    den.post("/api/v1/users", &user("same", json!(["lighting"]))).expect(201);
+    den.patch("/api/v1/users/root", &json!({ "password": "correct horse battery" })).problem(403);
+    den.post("/api/v1/display-tokens", &json!({ "name": "wall" })).problem(403);
 }
