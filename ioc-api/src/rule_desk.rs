@@ -47,7 +47,7 @@ pub enum RuleDeskError {
     /// The directory or a file in it cannot be read.
     #[error("cannot read rules in {}: {source}", path.display())]
     Read {
-        /// The directory.
+        /// The directory or file.
         path: PathBuf,
         /// Why.
         source: io::Error,
@@ -58,6 +58,23 @@ pub enum RuleDeskError {
         /// All problems.
         errors: Vec<RuleError>,
     },
+}
+
+impl RuleDeskError {
+    /// Returns what is wrong, by file.
+    fn into_rule_errors(self) -> Vec<RuleError> {
+        match self {
+            Self::Invalid { errors } => errors,
+            Self::Read { path, source } => vec![RuleError {
+                file: path.display().to_string(),
+                line: 1,
+                column: 1,
+                span: (0, 0),
+                message: format!("cannot be read: {source}"),
+                help: None,
+            }],
+        }
+    }
 }
 
 fn render(errors: &[RuleError]) -> String {
@@ -109,25 +126,29 @@ impl RuleDesk {
         let RuleSource::Directories(directories) = self.source.clone() else { return Ok(None) };
         let desk = Arc::clone(self);
         let thread = thread::Builder::new().name("rule-files".into()).spawn(move || {
-            let mut seen = signature(&directories);
+            let mut changes = Changes::new(signature(&directories));
             while !stopped(POLL) {
-                let found = signature(&directories);
-                if found != seen {
-                    seen = found;
-                    desk.reload(&engine);
+                if changes.settled(signature(&directories)) && !desk.reload(&engine) {
+                    changes.again();
                 }
             }
         })?;
         Ok(Some(thread))
     }
 
-    fn reload(&self, engine: &Engine) {
+    /// Says whether the files could be read.
+    fn reload(&self, engine: &Engine) -> bool {
         let before = self.in_force.load();
         let refused = |errors, files| InForce { errors, files, ..InForce::clone(&before) };
         let after = match self.source.read() {
             Err(error) => {
-                tracing::error!(%error, "rule files cannot be read; the rules in force go on");
-                return;
+                let (text, errors) = (error.to_string(), error.into_rule_errors());
+                // Tried again with each poll, told once.
+                if before.errors != errors {
+                    tracing::error!(error = text, "rule files cannot be read; the rules in force go on");
+                    self.in_force.store(Arc::new(refused(errors, Vec::new())));
+                }
+                return false;
             }
             Ok(files) => match RuleSet::load(&files, &*self.catalogue) {
                 Ok(rules) => {
@@ -138,7 +159,7 @@ impl RuleDesk {
                     );
                     if let Err(error) = engine.replace_rules(&rules) {
                         tracing::error!(%error, "the new rules cannot be handed over");
-                        return;
+                        return true;
                     }
                     InForce { rules, loaded_at_ms: (self.now)(), errors: Vec::new(), files: Vec::new() }
                 }
@@ -151,6 +172,37 @@ impl RuleDesk {
             },
         };
         self.in_force.store(Arc::new(after));
+        true
+    }
+}
+
+/// What is seen of the files from poll to poll. A change counts when two polls in a row see the same: in between a
+/// file may be half copied or away for a moment, and alerts of rules that are gone would end.
+struct Changes {
+    taken: Signature,
+    seen: Signature,
+}
+
+impl Changes {
+    fn new(taken: Signature) -> Self {
+        Self { seen: taken.clone(), taken }
+    }
+
+    /// Takes what a poll found; says whether it is to be loaded.
+    fn settled(&mut self, found: Signature) -> bool {
+        let stands_still = found == self.seen;
+        self.seen = found;
+        let is_new = stands_still && self.seen != self.taken;
+        if is_new {
+            self.taken.clone_from(&self.seen);
+        }
+        is_new
+    }
+
+    /// Has the files loaded with the next poll although they stand still.
+    fn again(&mut self) {
+        self.taken.clear();
+        self.seen.clear();
     }
 }
 
@@ -164,8 +216,7 @@ impl RuleSource {
             Self::Directories(paths) => {
                 let mut files = Vec::new();
                 for path in paths {
-                    let failed = |source| RuleDeskError::Read { path: path.clone(), source };
-                    files.extend(read_directory(path).map_err(failed)?);
+                    files.extend(read_directory(path)?);
                 }
                 Ok(files)
             }
@@ -173,21 +224,41 @@ impl RuleSource {
     }
 }
 
-fn read_directory(directory: &Path) -> io::Result<Vec<RuleFile>> {
-    let too_much = |what: String| io::Error::new(io::ErrorKind::FileTooLarge, what);
-    let paths = rule_paths(directory)?;
+fn read_directory(directory: &Path) -> Result<Vec<RuleFile>, RuleDeskError> {
+    let failed = |source| RuleDeskError::Read { path: directory.to_owned(), source };
+    let paths = rule_paths(directory).map_err(failed)?;
     if paths.len() > FILES_MAX {
-        return Err(too_much(format!("{} rule files; at most {FILES_MAX} are read", paths.len())));
+        return Err(failed(too_much(format!("{} rule files; at most {FILES_MAX} are read", paths.len()))));
     }
-    let mut files = Vec::with_capacity(paths.len());
-    for path in paths {
-        if fs::metadata(&path)?.len() > FILE_BYTES_MAX {
-            return Err(too_much(format!("{} is larger than {FILE_BYTES_MAX} bytes", path.display())));
+    paths.into_iter().map(|path| read_file(&path)).collect()
+}
+
+fn read_file(path: &Path) -> Result<RuleFile, RuleDeskError> {
+    let failed = |source| RuleDeskError::Read { path: path.to_owned(), source };
+    if fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
+        return Err(failed(too_much(format!("it is larger than {FILE_BYTES_MAX} bytes"))));
+    }
+    let bytes = fs::read(path).map_err(failed)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        RuleDeskError::Invalid {
+            errors: vec![RuleError {
+                file: path.display().to_string(),
+                line: before.matches('\n').count() as u32 + 1,
+                column: before[line_start..].chars().count() as u32 + 1,
+                span: (good, good + 1),
+                message: "not UTF-8".into(),
+                help: Some("save the file as UTF-8".into()),
+            }],
         }
-        let text = fs::read_to_string(&path)?;
-        files.push(RuleFile { path: path.display().to_string(), text });
-    }
-    Ok(files)
+    })?;
+    Ok(RuleFile { path: path.display().to_string(), text })
+}
+
+fn too_much(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::FileTooLarge, what)
 }
 
 fn rule_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
@@ -204,8 +275,11 @@ fn rule_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
+/// Path, length and time of change of each file.
+type Signature = Vec<(PathBuf, u64, Option<SystemTime>)>;
+
 /// What changes when a file is written, replaced, added or removed.
-fn signature(directories: &[PathBuf]) -> Vec<(PathBuf, u64, Option<SystemTime>)> {
+fn signature(directories: &[PathBuf]) -> Signature {
     let paths = directories.iter().flat_map(|directory| rule_paths(directory).unwrap_or_default());
     let facts = |path: PathBuf| {
         let metadata = fs::metadata(&path).ok()?;
@@ -240,5 +314,31 @@ mod tests {
         let later = SystemTime::now() + Duration::from_secs(5);
         fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
         assert_ne!(signature(&directories), before);
+    }
+
+    #[test]
+    fn a_change_counts_when_two_polls_see_the_same() {
+        let found = |len| vec![(PathBuf::from("a.yaml"), len, None)];
+        let mut changes = Changes::new(found(10));
+        assert!(!changes.settled(found(10)));
+        assert!(!changes.settled(Vec::new()), "away for a moment");
+        assert!(!changes.settled(found(3)), "half copied");
+        assert!(!changes.settled(found(12)));
+        assert!(changes.settled(found(12)));
+        assert!(!changes.settled(found(12)), "once");
+        changes.again();
+        assert!(!changes.settled(found(12)));
+        assert!(changes.settled(found(12)), "once more");
+        assert!(!changes.settled(Vec::new()));
+        assert!(changes.settled(Vec::new()), "gone for good");
+    }
+
+    #[test]
+    fn a_file_that_is_not_utf8_is_named_with_the_place() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.yaml"), b"groups:\n  - n\xe1\xbb\xa9 \xff").unwrap();
+        let error = RuleSource::Directories(vec![directory.path().to_owned()]).read().unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("a.yaml:2:8: not UTF-8"), "{text}");
     }
 }

@@ -21,8 +21,8 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const STATE_PERIOD: Duration = Duration::from_millis(250);
 /// Transitions written before the session looks at anything else.
 const PAGE: usize = 256;
-/// Most transitions a session catches up from the records; further behind, a snapshot serves it better.
-const CATCH_UP_MAX: u64 = 200_000;
+/// Most transitions a session catches up with at once; further behind, a snapshot serves it better.
+const CATCH_UP_MAX: usize = 200_000;
 /// WebSocket close codes (RFC 6455 §7.4.1): going away, policy violation.
 const CLOSE_AWAY: u16 = 1001;
 const CLOSE_POLICY: u16 = 1008;
@@ -203,13 +203,12 @@ impl Session {
 
     /// Sends every transition after the session's own place, from the ring or, further back, from the records.
     async fn send_transitions(&mut self) -> Result<(), End> {
+        let mut read = 0;
         while let Some(subscription) = self.subscription.as_ref().filter(|subscription| subscription.alerts) {
             let seq = subscription.seq;
             let page = match self.feeds.hub.since(seq, PAGE) {
                 Since::Ring(page) => page,
-                Since::Behind if seq > 0 && self.feeds.hub.last().saturating_sub(seq) > CATCH_UP_MAX => {
-                    return self.resync("too far behind").await;
-                }
+                Since::Behind if read >= CATCH_UP_MAX => return self.resync("too far behind").await,
                 Since::Behind => match self.feeds.older(seq, PAGE).await {
                     // Nothing older is kept: what the ring has is all there is.
                     Some(page) if page.is_empty() => self.feeds.hub.oldest_page(seq, PAGE),
@@ -220,6 +219,7 @@ impl Session {
             if page.is_empty() {
                 return Ok(());
             }
+            read += page.len();
             for item in &page {
                 self.send_transition(item).await?;
             }
