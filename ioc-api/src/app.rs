@@ -41,6 +41,9 @@ use tokio::{sync::watch, task::spawn_blocking};
 /// How long devices may take to get their last PUBACKs after a stop.
 const BROKER_GRACE: Duration = Duration::from_secs(2);
 
+/// Web connections besides those of the live stream.
+const REQUESTS_MAX: usize = 1024;
+
 /// What to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -81,7 +84,8 @@ pub async fn run(config: Config, mode: Mode) -> Result<(), StartError> {
     let addresses = center.addresses(http.local_addr()?);
     launch::announce(mode, &data, &center.foundation, &addresses)?;
     let router = http::router(state, center.config.http.body_max.as_len());
-    let serving = tokio::spawn(server::serve(http, router, stopped.clone()));
+    let connections_max = center.config.http.stream_clients_max as usize + REQUESTS_MAX;
+    let serving = tokio::spawn(server::serve(http, router, connections_max, stopped.clone()));
     let devices = simulated.map(|demo| tokio::spawn(demo.run(addresses.mqtt[0].port(), stopped)));
     let memory = &center.memory;
     let ready = launch::become_ready(memory.ready.clone(), Arc::clone(&memory.engine), center.last);
@@ -229,6 +233,8 @@ impl Center {
     /// What requests are answered from.
     fn api(&self, recorder: PrometheusHandle, threads: &Threads, feeds: Arc<Feeds>) -> ApiState {
         let Self { foundation, memory, config, .. } = self;
+        let followers: Arc<[_]> =
+            threads.followers.iter().map(|running| (running.name, running.progress.clone())).collect();
         let sources = metrics::Sources {
             ledger: Arc::clone(&memory.ledger),
             broker: Arc::clone(&self.broker),
@@ -236,11 +242,7 @@ impl Center {
             engine: Arc::clone(&memory.engine),
             feeds: Arc::clone(&feeds),
             registry: foundation.registry.clone(),
-            followers: threads
-                .followers
-                .iter()
-                .map(|running| (running.name, running.progress.clone()))
-                .collect(),
+            followers: Arc::clone(&followers),
         };
         ApiState {
             records: Arc::clone(&foundation.records),
@@ -258,6 +260,7 @@ impl Center {
             kpis: Arc::clone(&memory.kpis),
             journal: self.journal.clone(),
             ready: memory.ready.clone(),
+            followers,
             metrics: metrics::page(recorder, sources),
             stream_clients_max: u64::from(config.http.stream_clients_max),
             cookie: CookiePolicy { secure: config.http.behind_tls },

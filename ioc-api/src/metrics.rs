@@ -28,7 +28,7 @@ pub struct Sources {
     /// Devices.
     pub registry: Registry,
     /// How far everyone has read.
-    pub followers: Vec<(&'static str, Progress)>,
+    pub followers: Arc<[(&'static str, Progress)]>,
 }
 
 /// Installs the recorder of the process.
@@ -94,6 +94,8 @@ fn broker(broker: &Broker) {
     gauge!("ioc_mqtt_retained").set(meters.retained as f64);
     counter!("ioc_mqtt_accept_errors_total").absolute(meters.accept_errors);
     counter!("ioc_mqtt_restarts_total").absolute(meters.restarts);
+    counter!("ioc_mqtt_wills_dropped_total").absolute(meters.wills_dropped);
+    counter!("ioc_mqtt_retained_refused_total").absolute(meters.retained_refused);
 }
 
 fn journal(journal: &Journal, followers: &[(&'static str, Progress)]) {
@@ -108,10 +110,17 @@ fn journal(journal: &Journal, followers: &[(&'static str, Progress)]) {
     for (name, progress) in followers {
         gauge!("ioc_follower_lag_records", "follower" => *name)
             .set(durable.saturating_sub(progress.taken()) as f64);
+        gauge!("ioc_follower_up", "follower" => *name).set(if progress.has_failed() { 0.0 } else { 1.0 });
     }
 }
 
 fn rules(engine: &Engine, feeds: &Feeds) {
+    let meters = engine.meters();
+    counter!("ioc_rule_observations_total").absolute(meters.observations);
+    counter!("ioc_rule_evaluations_total").absolute(meters.evaluations);
+    counter!("ioc_rule_transitions_total").absolute(meters.transitions);
+    counter!("ioc_rule_samples_dropped_total").absolute(meters.samples_dropped);
+    counter!("ioc_clock_jumps_total").absolute(meters.clock_jumps);
     let states = engine.rule_states();
     gauge!("ioc_rules").set(states.len() as f64);
     gauge!("ioc_rules_failing")
@@ -149,6 +158,13 @@ fn describe() {
         ("ioc_mqtt_delivered_total", "Messages written to subscribers"),
         ("ioc_mqtt_accept_errors_total", "Failures to accept a connection"),
         ("ioc_mqtt_restarts_total", "Parts of the edge restarted after a panic"),
+        ("ioc_mqtt_wills_dropped_total", "Wills dropped because too many waited for the journal"),
+        ("ioc_mqtt_retained_refused_total", "Retained messages not kept because there were too many"),
+        ("ioc_rule_observations_total", "Observations read by rules"),
+        ("ioc_rule_evaluations_total", "Evaluations of a rule for a device or the city"),
+        ("ioc_rule_transitions_total", "Transitions decided by rules"),
+        ("ioc_rule_samples_dropped_total", "Samples that left a window early because it holds no more"),
+        ("ioc_clock_jumps_total", "Jumps of the wall clock by more than a second"),
         ("ioc_journal_records_total", "Records on disk since the start"),
         ("ioc_journal_commits_total", "Batches written, each with one fdatasync"),
         ("ioc_journal_sync_microseconds_total", "Time spent in fdatasync"),
@@ -166,6 +182,7 @@ fn describe() {
         ("ioc_mqtt_retained", "Retained messages kept"),
         ("ioc_journal_out_of_space", "1 while the journal's disk is full"),
         ("ioc_follower_lag_records", "Committed records that a follower has not read"),
+        ("ioc_follower_up", "0 once a follower has failed; a restart goes on where it was"),
         ("ioc_rules", "Rules in force"),
         ("ioc_rules_failing", "Rules whose last evaluation failed"),
         ("ioc_alerts_pending", "Pending alerts"),

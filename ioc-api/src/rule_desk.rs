@@ -62,7 +62,7 @@ pub enum RuleDeskError {
 
 impl RuleDeskError {
     /// Returns what is wrong, by file.
-    fn into_rule_errors(self) -> Vec<RuleError> {
+    pub fn into_rule_errors(self) -> Vec<RuleError> {
         match self {
             Self::Invalid { errors } => errors,
             Self::Read { path, source } => vec![RuleError {

@@ -108,7 +108,7 @@ impl Checked {
     fn rules(&mut self, source: &RuleSource, catalogue: &Catalogue) {
         let files = match source.read() {
             Ok(files) => files,
-            Err(error) => return self.file("rules", None, &error.to_string()),
+            Err(error) => return error.into_rule_errors().iter().for_each(|error| self.rule(error, &[])),
         };
         self.report.files += files.len();
         match RuleSet::load(&files, catalogue) {

@@ -19,7 +19,7 @@ use std::{
     io,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
@@ -67,6 +67,11 @@ pub trait Work: Send + 'static {
     /// Called between batches and at least about every 200 ms.
     fn idle(&mut self) {}
 
+    /// Says whether it can no longer do its work.
+    fn has_failed(&self) -> bool {
+        false
+    }
+
     /// Returns the place to go on from after a restart: everything up to it is safe without us.
     /// `taken` is the last offset given to [`Work::take`].
     fn safe(&mut self, taken: Offset) -> Option<Offset> {
@@ -81,6 +86,10 @@ impl Work for Box<dyn Work> {
 
     fn idle(&mut self) {
         (**self).idle();
+    }
+
+    fn has_failed(&self) -> bool {
+        (**self).has_failed()
     }
 
     fn safe(&mut self, taken: Offset) -> Option<Offset> {
@@ -101,12 +110,32 @@ pub enum Promptness {
 
 /// How far a follower has come.
 #[derive(Clone, Default)]
-pub struct Progress(Arc<AtomicU64>);
+pub struct Progress(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    taken: AtomicU64,
+    failed: AtomicBool,
+}
 
 impl Progress {
     /// Returns the last offset that was taken.
     pub fn taken(&self) -> Offset {
-        self.0.load(Relaxed)
+        self.0.taken.load(Relaxed)
+    }
+
+    /// Says whether what it does is no longer done until a restart, as after a panic.
+    pub fn has_failed(&self) -> bool {
+        self.0.failed.load(Relaxed)
+    }
+}
+
+/// Notes a panic of the thread that holds it.
+struct Witness(Progress);
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        self.0.0.failed.fetch_or(thread::panicking(), Relaxed);
     }
 }
 
@@ -139,7 +168,8 @@ pub fn start(
     stop: &Stop,
     work: impl Work,
 ) -> io::Result<Running> {
-    let progress = Progress(Arc::new(AtomicU64::new(after)));
+    let progress = Progress::default();
+    progress.0.taken.store(after, Relaxed);
     let gathering = match promptness {
         Promptness::AtOnce => None,
         Promptness::Gathering => Some(Nudge::default()),
@@ -157,7 +187,11 @@ pub fn start(
         save_at: Instant::now(),
         work,
     };
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || runner.run())?;
+    let witness = Witness(progress.clone());
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _witness = witness;
+        runner.run();
+    })?;
     Ok(Running { name, progress, thread })
 }
 
@@ -182,7 +216,8 @@ impl<W: Work> Runner<W> {
                 Ok(Some(batch)) => {
                     self.work.take(&batch);
                     self.taken = batch.last();
-                    self.progress.0.store(self.taken, Relaxed);
+                    self.progress.0.taken.store(self.taken, Relaxed);
+                    self.progress.0.failed.fetch_or(self.work.has_failed(), Relaxed);
                     self.gather();
                 }
                 // Nothing new: a stop leaves nothing behind that was committed before it.
@@ -247,6 +282,27 @@ mod tests {
             }
             batch.records().for_each(|record| self.took.send(record.offset).unwrap());
         }
+    }
+
+    struct Clumsy;
+
+    impl Work for Clumsy {
+        fn take(&mut self, _: &Batch) {
+            panic!("on purpose");
+        }
+    }
+
+    #[test]
+    fn a_panic_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+        let stop = Stop::default();
+        let clumsy = start("clumsy", &journal, 0, Promptness::AtOnce, &stop, Clumsy).unwrap();
+        let progress = clumsy.progress.clone();
+        assert!(!progress.has_failed());
+        journal.append(RecordKind::Message, |_| ()).unwrap();
+        clumsy.join();
+        assert!(progress.has_failed());
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub struct Rules {
     next_tick_ms: i64,
     /// Waits until its decisions are written down.
     decided: Option<Decided>,
+    /// The engine has stopped by itself.
+    failed: bool,
 }
 
 /// Records up to `through` are decided, by the first `decisions` of this process.
@@ -62,7 +64,17 @@ impl Rules {
         changed: RegistryChanged,
         (after, committed_ms): (Offset, i64),
     ) -> Self {
-        Self { engine, journal, written, changed, taken: after, committed_ms, next_tick_ms: 0, decided: None }
+        Self {
+            engine,
+            journal,
+            written,
+            changed,
+            taken: after,
+            committed_ms,
+            next_tick_ms: 0,
+            decided: None,
+            failed: false,
+        }
     }
 
     fn tick_if_due(&mut self) {
@@ -113,9 +125,15 @@ impl Work for Rules {
         for record in batch.records() {
             offer(&mut feed, &record, committed_ms);
         }
-        if let Err(error) = feed.flush() {
+        if let Err(error) = feed.flush()
+            && !std::mem::replace(&mut self.failed, true)
+        {
             tracing::error!(%error, "rules no longer see what devices send");
         }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed
     }
 
     fn idle(&mut self) {

@@ -14,10 +14,14 @@ pub async fn live() -> &'static str {
 }
 
 /// Answers 200 once the journal is replayed into history, live state and rules, and as long as the journal takes
-/// what devices send.
+/// what devices send and everyone who follows it does their work.
 #[utoipa::path(get, path = "/health/ready", operation_id = "isReady", tag = "health",
     responses((status = 200, description = "ready"), (status = 503, description = "not ready; the text says why")))]
 pub async fn ready(State(state): State<ApiState>) -> Response {
+    if let Some((name, _)) = state.followers.iter().find(|(_, progress)| progress.has_failed()) {
+        let why = format!("{name} has failed, see the log; restart the server, it goes on where it was\n");
+        return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
+    }
     match (state.ready.get(), state.journal.health()) {
         (true, Health::Ok) => "ready\n".into_response(),
         (_, Health::OutOfSpace { since_ms }) => {

@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod assets;
 pub mod auth;
 pub mod city;
+pub mod connections;
 pub mod devices;
 pub mod dto;
 pub mod health;

@@ -1,6 +1,7 @@
 //! Signing in and out.
 use super::{
     auth::{self, Actor, COOKIE},
+    connections::Peer,
     dto::{SessionInfo, SessionUser, SignIn},
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
@@ -15,14 +16,13 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use std::net::SocketAddr;
 
 /// Signs in; sets the session cookie.
 #[utoipa::path(post, path = "/api/v1/session", operation_id = "signIn", tag = "session", request_body = SignIn,
     responses((status = 200, body = SessionInfo), (status = 401, body = ProblemBody), (status = 429, body = ProblemBody)))]
 pub async fn sign_in(
     State(state): State<ApiState>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
     Json(body): Json<SignIn>,
 ) -> Answer<Response> {
     let opened = state

@@ -1,7 +1,7 @@
 //! What handlers work with.
 use crate::{
-    admin::CityFiles, book::BookHandle, identity::Identity, records::Records, rule_desk::RuleDesk,
-    stream::Feeds,
+    admin::CityFiles, book::BookHandle, followers::Progress, identity::Identity, records::Records,
+    rule_desk::RuleDesk, stream::Feeds,
 };
 use axum::body::Bytes;
 use ioc_ingest::{Device, LiveState, Registry};
@@ -49,6 +49,8 @@ pub struct ApiState {
     pub journal: Journal,
     /// Replay is done.
     pub ready: Ready,
+    /// Everyone who lives on committed records.
+    pub followers: Arc<[(&'static str, Progress)]>,
     /// Writes the metrics page.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Most clients of the live stream.

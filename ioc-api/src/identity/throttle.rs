@@ -61,7 +61,7 @@ impl Throttle {
 
     /// Forgets the failures of a name after it signed in; those of its address fade by time only.
     pub(super) fn succeeded(&mut self, name: &str, address: IpAddr) {
-        self.failures.remove(&Key::Name(fold(name), address));
+        self.failures.remove(&Key::Name(fold(name), household(address)));
     }
 
     fn make_room(&mut self, now_ms: i64) {
@@ -75,7 +75,19 @@ impl Throttle {
     }
 }
 
+/// Returns whom an address stands for: an IPv6 network gives each of its hosts 2^64 addresses.
+fn household(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address => address,
+    }
+}
+
 fn keys(name: &str, address: IpAddr) -> [(Key, u32); 2] {
+    let address = household(address);
     [(Key::Name(fold(name), address), FREE_PER_NAME), (Key::Address(address), FREE_PER_ADDRESS)]
 }
 
@@ -136,6 +148,19 @@ mod tests {
             throttle.failed(&format!("user{guess}"), HERE, 0);
         }
         assert!(throttle.wait("mai", HERE, 0).is_some());
+    }
+
+    #[test]
+    fn a_network_is_one_guesser_however_many_addresses_it_has() {
+        let mut throttle = Throttle::default();
+        let address = |n: u16| IpAddr::from([0x2001, 0xdb8, 1, 2, 0, 0, 0, n]);
+        for n in 0..FREE_PER_NAME as u16 {
+            throttle.failed("mai", address(n), 0);
+        }
+        assert!(throttle.wait("mai", address(999), 0).is_some());
+        assert_eq!(throttle.wait("mai", IpAddr::from([0x2001, 0xdb8, 1, 3, 0, 0, 0, 1]), 0), None);
+        throttle.failed("lan", IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1]), 0);
+        assert!(throttle.failures.contains_key(&Key::Name("lan".into(), HERE)));
     }
 
     #[test]

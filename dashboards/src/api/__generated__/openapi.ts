@@ -881,7 +881,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Returns every indicator with its newest values. */
+        /** Returns the indicators of the caller's domains with their newest values. */
         get: {
             parameters: {
                 query?: never;
@@ -1010,7 +1010,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists the rules in force and how they stand; also why the files on disk are not in force, if they are not. */
+        /** Lists the rules in force in the caller's domains and how they stand; also why the files on disk are not in force, if they are not. */
         get: {
             parameters: {
                 query?: never;
@@ -1417,7 +1417,7 @@ export interface paths {
         };
         /**
          * Answers 200 once the journal is replayed into history, live state and rules, and as long as the journal takes
-         *     what devices send.
+         *     what devices send and everyone who follows it does their work.
          */
         get: {
             parameters: {
@@ -1710,8 +1710,8 @@ export interface components {
              * @description Degrees east.
              */
             lon: number;
-            /** @description Its connection stands. */
-            online: boolean;
+            /** @description Whether its connection, or that of its gateway, stands; null when nothing was heard of one since our start. */
+            online: boolean | null;
             parent: components["schemas"]["ParentDto"] | null;
             /**
              * Format: int32
@@ -1927,9 +1927,9 @@ export interface components {
         LatestDto: {
             /**
              * Format: int64
-             * @description When it reached us.
+             * @description When it reached us; null when that was before our start.
              */
-            arrival: number;
+            arrival: number | null;
             /** @description Name of the code, for enums. */
             name: string | null;
             /** @description Property name. */
@@ -2142,8 +2142,8 @@ export interface components {
                  * @description Degrees east.
                  */
                 lon: number;
-                /** @description Its connection stands. */
-                online: boolean;
+                /** @description Whether its connection, or that of its gateway, stands; null when nothing was heard of one since our start. */
+                online: boolean | null;
                 parent: components["schemas"]["ParentDto"] | null;
                 /**
                  * Format: int32
@@ -2498,7 +2498,7 @@ export interface components {
             /** @enum {string} */
             type: "devices";
         } | {
-            /** @description One for each indicator. */
+            /** @description One for each indicator that passes the filter. */
             items: components["schemas"]["KpiValue"][];
             /**
              * Format: int64
