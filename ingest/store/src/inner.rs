@@ -2,6 +2,7 @@
 use crate::{
     Outcome, Series, StoreConfig, StoreError,
     head::{Chunk, Group, LANES, Placed},
+    horizon::Horizon,
     manifest::Manifest,
     newest,
     scan::group_of,
@@ -37,7 +38,7 @@ pub(crate) struct Inner {
     /// Those who wait for the sealer sleep on this.
     pub(crate) progressed: Condvar,
     /// Event times before this are refused and deleted.
-    pub(crate) horizon_ms: AtomicI64,
+    pub(crate) horizon: Horizon,
     /// Journal offset up to which everything is in segments.
     pub(crate) sealed_offset: AtomicU64,
     /// Held by the sealer while it seals, so that a test can hold it up.
@@ -97,6 +98,8 @@ impl Inner {
             Some(newest) => newest,
             None => sealer::find_newest(&sealed),
         };
+        let newest_ms = newest.values().map(|point| point.ts_ms).max();
+        let horizon = Horizon::new(config.retention_ms(), manifest.horizon_ms, newest_ms, config.monotonic);
         let inner = Self {
             config,
             sealed,
@@ -107,7 +110,7 @@ impl Inner {
             queue: Mutex::default(),
             work: Condvar::new(),
             progressed: Condvar::new(),
-            horizon_ms: AtomicI64::new(manifest.horizon_ms),
+            horizon,
             sealed_offset: AtomicU64::new(manifest.applied),
             #[cfg(test)]
             gate: Arc::default(),
@@ -173,7 +176,7 @@ impl Inner {
         observations: impl Iterator<Item = Observation>,
         outcomes: &mut Vec<Outcome>,
     ) -> usize {
-        let horizon_ms = self.horizon_ms.load(Ordering::Relaxed);
+        let horizon_ms = self.horizon.get();
         let lane = device.0 as usize % LANES;
         let shared = self.group_or_new(group_of(device));
         let mut group = write(&shared);
@@ -261,8 +264,7 @@ impl Inner {
     }
 
     pub(crate) fn maintain(&self, now_ms: i64) {
-        let retention_ms = i64::try_from(self.config.retention.as_millis()).unwrap_or(i64::MAX);
-        self.horizon_ms.fetch_max(now_ms.saturating_sub(retention_ms), Ordering::Relaxed);
+        self.horizon.advance(now_ms);
         let delay_ms = i64::try_from(self.config.seal_delay.as_millis()).unwrap_or(i64::MAX);
         let slot = self.sealed.partition(now_ms.saturating_sub(delay_ms));
         self.due_slot.fetch_max(slot, Ordering::Relaxed);

@@ -187,7 +187,7 @@ impl Sealer {
         removed: &BTreeSet<u64>,
     ) -> Result<(), StoreError> {
         let sealed = &self.inner.sealed;
-        manifest.horizon_ms = self.inner.horizon_ms.load(Ordering::Relaxed);
+        manifest.horizon_ms = self.inner.horizon.get();
         manifest.segments.retain(|info| !removed.contains(&info.seq));
         manifest.segments.extend(added.iter().map(|segment| segment.info));
         if let Err(error) = manifest.save(&self.inner.config.dir) {
@@ -247,7 +247,7 @@ impl Sealer {
     /// Deletes the spans that are wholly before the horizon.
     fn delete_expired(&mut self) -> Result<(), StoreError> {
         let sealed = &self.inner.sealed;
-        let horizon_ms = self.inner.horizon_ms.load(Ordering::Relaxed);
+        let horizon_ms = self.inner.horizon.get();
         let view = sealed.view();
         let expired: BTreeSet<u64> = view
             .partitions
