@@ -16,12 +16,15 @@ use std::{
         Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 /// A run this long starts sealing: late readings are inserted in place, which costs with its length.
 const RUN_LEN_MAX: usize = 65_536;
 /// How many times `head_readings_max` are kept in memory before applying waits for sealing.
 const HARD_FACTOR: usize = 4;
+/// How long after a failed sealing those who wait for room have it tried again.
+const SEAL_RETRY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Inner {
     pub(crate) config: StoreConfig,
@@ -61,7 +64,7 @@ pub(crate) struct Queue {
     pub(crate) frozen_readings: usize,
     /// The time of a maintenance that is due.
     pub(crate) maintain_ms: Option<i64>,
-    /// Why sealing failed; it rests until the next maintenance.
+    /// Why sealing failed; it rests until the next maintenance, or until somebody waits for room.
     pub(crate) failure: Option<String>,
     pub(crate) stop: bool,
 }
@@ -152,7 +155,9 @@ impl Inner {
             outcomes.extend(observations.map(|_| Outcome::Duplicate));
             return;
         }
-        self.wait_for_room();
+        if !self.wait_for_room() {
+            return;
+        }
         let longest = self.apply_all(&mut writer, device, observations, outcomes);
         writer.applied = offset;
         let is_full = self.active_readings.load(Ordering::Relaxed) >= self.config.head_readings_max;
@@ -206,17 +211,24 @@ impl Inner {
         longest
     }
 
-    /// Waits while memory is at its bound.
-    fn wait_for_room(&self) {
+    /// Waits while memory is at its bound. Returns false when the store was shut down and there will be no room.
+    fn wait_for_room(&self) -> bool {
         let active_readings = self.active_readings.load(Ordering::Relaxed);
         let readings_max = self.config.head_readings_max.saturating_mul(HARD_FACTOR);
         let mut queue = lock(&self.queue);
-        while queue.frozen_readings + active_readings >= readings_max
-            && !queue.frozen.is_empty()
-            && !queue.stop
-        {
-            queue = self.progressed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        while queue.frozen_readings + active_readings >= readings_max && !queue.frozen.is_empty() {
+            if queue.stop {
+                return false;
+            }
+            let waited = self.progressed.wait_timeout(queue, SEAL_RETRY);
+            let (waited, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = waited;
+            // Who waits here is usually the thread that calls for maintenance: nobody else would have it tried again.
+            if timeout.timed_out() && queue.failure.take().is_some() {
+                self.work.notify_one();
+            }
         }
+        true
     }
 
     /// Freezes whatever the time.

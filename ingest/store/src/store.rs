@@ -85,7 +85,9 @@ impl Store {
     ///
     /// Offsets ascend; a record that was applied before is not applied again (all its outcomes are duplicates).
     /// Meant for one thread. Does not wait for sealing, unless sealing fails or lags so far that memory is at its
-    /// bound, four times `head_readings_max`: then until there is room or the store is shut down.
+    /// bound, four times `head_readings_max`: then until there is room, with failed sealing tried again about every
+    /// second. When the store is shut down there is no more room: the record is not applied and has no outcomes;
+    /// [`Store::replay_from`] is before it, so the next start applies it.
     pub fn apply(
         &self,
         offset: u64,
@@ -167,8 +169,8 @@ impl Store {
         }
     }
 
-    /// Ends the sealing thread, after what it is at. What is in memory stays readable; the journal has it for the
-    /// next start.
+    /// Ends the sealing thread, after what it is at, and the waiting in [`Store::apply`]. What is in memory stays
+    /// readable; the journal has it for the next start.
     pub fn shutdown(&self) {
         self.handle.shutdown();
     }
