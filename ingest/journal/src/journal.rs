@@ -84,12 +84,11 @@ impl Journal {
         let checkpoints = checkpoint::load(&dir)?;
         let recovered = recover::recover(&dir, checkpoints.values().copied().min().unwrap_or(0))?;
         let last = recovered.last;
-        if let Some((name, offset)) = checkpoints.iter().find(|(_, offset)| **offset > last) {
-            return Err(JournalError::Behind { name: name.clone(), offset: *offset, last });
-        }
-        let shared = Arc::new(Shared::new(config, recovered.segments.clone(), checkpoints, last));
-        let opened =
-            Opened { first: follower::first_kept(&shared), last, truncated_bytes: recovered.truncated_bytes };
+        checkpoint::check_end(&dir, &checkpoints, last)?;
+        let first = recovered.first();
+        let lost = checkpoint::lost(&checkpoints, first);
+        let shared = Arc::new(Shared::new(config, recovered.segments.clone(), checkpoints, lost, last));
+        let opened = Opened { first, last, truncated_bytes: recovered.truncated_bytes };
         let writer = Writer::new(Arc::clone(&shared), disk, &recovered)
             .map_err(JournalError::io("open the last segment in", &dir))?;
         let thread = thread::Builder::new()
@@ -177,7 +176,8 @@ impl Journal {
         self.shared().health()
     }
 
-    /// Returns a follower that delivers every record from `from` on; 0 is the oldest that is kept.
+    /// Returns a follower that delivers every record from `from` on; 0 is the oldest that is kept. Where segments
+    /// that checkpoints still needed were taken away before opening, it begins with the oldest that is kept.
     pub fn follow(&self, from: Offset) -> Follower {
         Follower::new(Arc::clone(&self.handle.shared), from)
     }
@@ -190,9 +190,12 @@ impl Journal {
         checkpoint::set(self.shared(), name, offset)
     }
 
-    /// Returns the last offset kept by [`Journal::checkpoint`] under this name.
+    /// Returns the last offset kept by [`Journal::checkpoint`] under this name; where segments behind it were taken
+    /// away before opening, the one before the oldest that was left.
     pub fn checkpoint_of(&self, name: &str) -> Option<Offset> {
-        lock(&self.shared().checkpoints).get(name).copied()
+        let shared = self.shared();
+        let kept = lock(&shared.checkpoints).get(name).copied()?;
+        Some(shared.pass_lost(kept + 1) - 1)
     }
 
     /// Returns totals since the journal was opened.

@@ -5,6 +5,7 @@
 use crate::{Health, JournalConfig, Offset, batch::Committed, pending::Pending, ring::Ring};
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -38,6 +39,8 @@ pub(crate) struct Shared {
     /// First offset of each segment file to the end of its committed part.
     pub(crate) segments: Mutex<BTreeMap<Offset, u64>>,
     pub(crate) checkpoints: Mutex<BTreeMap<String, Offset>>,
+    /// Records that checkpoints needed and that were not there at opening.
+    lost: Range<Offset>,
     pub(crate) counters: Counters,
 }
 
@@ -55,6 +58,7 @@ impl Shared {
         config: JournalConfig,
         segments: BTreeMap<Offset, u64>,
         checkpoints: BTreeMap<String, Offset>,
+        lost: Range<Offset>,
         last: Offset,
     ) -> Self {
         let ring = Ring::new(config.ring_bytes_max);
@@ -69,8 +73,14 @@ impl Shared {
             listeners: RwLock::new(Vec::new()),
             segments: Mutex::new(segments),
             checkpoints: Mutex::new(checkpoints),
+            lost,
             counters: Counters::default(),
         }
+    }
+
+    /// Returns the offset itself, or the first one behind what was lost when it is one of those.
+    pub(crate) fn pass_lost(&self, offset: Offset) -> Offset {
+        if self.lost.contains(&offset) { self.lost.end } else { offset }
     }
 
     pub(crate) fn durable(&self) -> Offset {
