@@ -100,8 +100,11 @@ pub enum JournalError {
     /// A configuration that cannot work.
     #[error("journal: {0}")]
     Config(&'static str),
-    /// Closed while there was no space: these records were never acknowledged.
-    #[error("journal: closed while out of space, {records} unacknowledged records were not written")]
+    /// Closed while there was no space or no next segment: these records were never acknowledged.
+    #[error(
+        "journal: closed while its disk was full or its next segment could not be made, see the log; \
+         {records} unacknowledged records were not written"
+    )]
     ClosedOutOfSpace {
         /// How many.
         records: u64,

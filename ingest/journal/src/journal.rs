@@ -38,7 +38,8 @@ pub struct Opened {
 pub enum Health {
     /// Yes.
     Ok,
-    /// The disk or the quota is full; tried again several times a second.
+    /// The disk or the quota is full, or the next segment cannot be made for another reason, which is in the log;
+    /// tried again several times a second.
     OutOfSpace {
         /// Since when, milliseconds since the epoch.
         since_ms: i64,
@@ -213,7 +214,7 @@ impl Journal {
     /// Takes no more records, brings the pending ones to disk and ends the writer. Followers get what is left and
     /// then [`crate::FollowError::Closed`]. Closing again does nothing.
     ///
-    /// Errors: [`JournalError`] when there was no space for what was pending; nobody was told it was safe.
+    /// Errors: [`JournalError`] when what was pending could not be written; nobody was told it was safe.
     pub fn close(&self) -> Result<(), JournalError> {
         self.handle.close()
     }

@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     pub(crate) progress: Mutex<Progress>,
     pub(crate) progressed: Condvar,
     durable: AtomicU64,
-    /// Epoch milliseconds since which there is no space; 0 is none.
+    /// Epoch milliseconds since which there is no space or no next segment; 0 is none.
     out_of_space_since_ms: AtomicI64,
     pub(crate) listeners: RwLock<Vec<Listener>>,
     /// First offset of each segment file to the end of its committed part.
@@ -117,13 +117,13 @@ impl Shared {
         }
     }
 
-    /// Notes that the disk is full. Returns whether that is new.
+    /// Notes that the disk is full or makes no segment. Returns whether that is new.
     pub(crate) fn set_out_of_space(&self, now_ms: i64) -> bool {
         let since = &self.out_of_space_since_ms;
         since.compare_exchange(0, now_ms.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Notes that there is space. Returns whether that is new.
+    /// Notes that the disk takes what is written. Returns whether that is new.
     pub(crate) fn set_space(&self) -> bool {
         self.out_of_space_since_ms.swap(0, Ordering::Relaxed) != 0
     }
