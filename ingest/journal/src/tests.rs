@@ -3,7 +3,6 @@ use crate::{
     AppendError, Health, Journal, JournalConfig, JournalError, WaitError,
     disk::{Disk, Files, SegmentFile},
     frame::{HEADER_LEN, MARK_LEN, RECORD_HEAD_LEN},
-    writer::SPACE_RETRY,
 };
 use ioc_model::RecordKind;
 use std::{
@@ -288,10 +287,9 @@ fn closing_without_space_says_what_was_not_written_and_does_not_wait() {
     append(&journal, b"one").unwrap();
     faults.wait_for_refusals(1);
     append(&journal, b"two").unwrap();
-    let before = std::time::Instant::now();
+    // That this returns is the point: there never is any space.
     let error = journal.close().unwrap_err();
     assert!(matches!(error, JournalError::ClosedOutOfSpace { records: 2 }), "{error}");
-    assert!(before.elapsed() < PATIENCE.min(SPACE_RETRY * 20));
     assert_eq!(journal.durable(), 0);
 }
 

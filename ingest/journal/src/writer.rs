@@ -18,7 +18,7 @@ use std::{
 };
 
 /// How long after a refusal, for lack of space or of what else a new segment needs, the disk is asked again.
-pub(crate) const SPACE_RETRY: Duration = Duration::from_millis(200);
+const SPACE_RETRY: Duration = Duration::from_millis(200);
 
 /// How much longer a segment is made at once, as a part of its size: 4 MiB with the default.
 const RESERVE_PART: u64 = 16;
