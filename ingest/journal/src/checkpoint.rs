@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs, io,
+    ops::Range,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +12,11 @@ const FILE: &str = "checkpoints";
 const FIRST_LINE: &str = "ioc-journal-checkpoints 1";
 /// Longest name of a checkpoint, in bytes.
 const NAME_LEN_MAX: usize = 64;
+/// Names in one warning.
+const NAMES_TOLD_MAX: usize = 10;
+/// How far behind the checkpoints a journal without its newest segments goes on: more records than can have been
+/// accepted since the last of them was kept.
+const LOST_MAX: Offset = 1_000_000_000;
 
 /// Reads the checkpoints in `dir`; none when there is no file yet.
 ///
@@ -53,6 +59,41 @@ fn is_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
 
+/// Checks that no checkpoint is beyond `last`, where the journal ends.
+///
+/// Errors: [`JournalError::Behind`].
+pub(crate) fn check_end(
+    dir: &Path,
+    checkpoints: &BTreeMap<String, Offset>,
+    last: Offset,
+) -> Result<(), JournalError> {
+    let Some((name, offset)) = checkpoints.iter().max_by_key(|(_, offset)| **offset) else { return Ok(()) };
+    if *offset <= last {
+        return Ok(());
+    }
+    let path = segment::path(dir, offset.saturating_add(LOST_MAX));
+    Err(JournalError::Behind { name: name.clone(), offset: *offset, last, path })
+}
+
+/// Returns the records before `first`, the oldest that is kept, that a checkpoint still needs: usually none. Only what
+/// all checkpoints have passed is ever deleted, so somebody took segments away, as the message about damage advises.
+pub(crate) fn lost(checkpoints: &BTreeMap<String, Offset>, first: Offset) -> Range<Offset> {
+    let passed = checkpoints.values().copied().min().unwrap_or(0);
+    let lost = (passed + 1).min(first)..first;
+    if !lost.is_empty() {
+        let behind = checkpoints.iter().filter(|(_, offset)| **offset + 1 < first);
+        let names: Vec<&str> = behind.map(|(name, _)| name.as_str()).take(NAMES_TOLD_MAX).collect();
+        tracing::warn!(
+            from = lost.start,
+            to = lost.end - 1,
+            followers = ?names,
+            "journal records that followers have not processed are missing: they go on with the oldest that is kept; \
+             to have the others back, stop the program and restore their segments from a backup"
+        );
+    }
+    lost
+}
+
 /// Keeps that `name` has processed everything up to `offset`, durably, then deletes what nobody needs.
 ///
 /// Errors: [`JournalError`] when it could not be kept; the earlier checkpoint holds then.
@@ -62,7 +103,7 @@ pub(crate) fn set(shared: &Shared, name: &str, offset: Offset) -> Result<(), Jou
     }
     let last = shared.durable();
     if offset > last {
-        return Err(JournalError::Behind { name: name.to_owned(), offset, last });
+        return Err(JournalError::Ahead { name: name.to_owned(), offset, last });
     }
     let mut checkpoints = lock(&shared.checkpoints);
     if checkpoints.get(name) == Some(&offset) {

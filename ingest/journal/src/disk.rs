@@ -15,6 +15,8 @@ pub(crate) trait Disk: Send + 'static {
     fn reopen(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>>;
     /// Makes created and renamed names in `dir` durable.
     fn sync_dir(&mut self, dir: &Path) -> io::Result<()>;
+    /// Removes a segment file that holds nothing committed.
+    fn remove(&mut self, path: &Path) -> io::Result<()>;
     /// Ends the process after a write or sync whose outcome is unknown. Returns only in tests.
     fn give_up(&mut self);
 }
@@ -44,6 +46,10 @@ impl Disk for Files {
 
     fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
         sync_dir(dir)
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
     }
 
     fn give_up(&mut self) {

@@ -33,7 +33,9 @@ pub enum JournalError {
     /// Offsets between two segments are missing or there twice.
     #[error(
         "journal: segment {} starts at offset {found}, but the one before it ends at {}; \
-         a segment file is missing or foreign", path.display(), expected - 1
+         a segment file is missing or foreign: restore it from a backup, or move all segments older than this one \
+         away to go on without them",
+        path.display(), expected - 1
     )]
     Gap {
         /// The segment after the gap.
@@ -64,10 +66,11 @@ pub enum JournalError {
         /// The first malformed line, from 1.
         line: usize,
     },
-    /// A follower has processed records that the journal does not have.
+    /// A follower has processed records that the journal does not have. Going on would give their numbers to others.
     #[error(
         "journal: {name:?} has processed records up to {offset}, but the journal ends at {last}; \
-         segment files are missing: restore them from a backup"
+         segment files are missing: restore them from a backup, or, to go on without them, move all segments away \
+         and make an empty file {}, so that no number is used again", path.display()
     )]
     Behind {
         /// Name of the checkpoint.
@@ -76,6 +79,20 @@ pub enum JournalError {
         offset: Offset,
         /// Last offset of the journal.
         last: Offset,
+        /// A segment so far ahead that none of its offsets was ever used.
+        path: PathBuf,
+    },
+    /// A checkpoint is ahead of the journal.
+    #[error(
+        "journal: checkpoint {name:?} at {offset} must not be beyond the last durable record, which is {last}"
+    )]
+    Ahead {
+        /// Name of the checkpoint.
+        name: String,
+        /// Its offset.
+        offset: Offset,
+        /// Last durable offset.
+        last: Offset,
     },
     /// A name that cannot be kept in the checkpoint file.
     #[error("journal: checkpoint name {0:?} must be 1 to 64 characters of a-z 0-9 _ -")]
@@ -83,8 +100,11 @@ pub enum JournalError {
     /// A configuration that cannot work.
     #[error("journal: {0}")]
     Config(&'static str),
-    /// Closed while there was no space: these records were never acknowledged.
-    #[error("journal: closed while out of space, {records} unacknowledged records were not written")]
+    /// Closed while there was no space or no next segment: these records were never acknowledged.
+    #[error(
+        "journal: closed while its disk was full or its next segment could not be made, see the log; \
+         {records} unacknowledged records were not written"
+    )]
     ClosedOutOfSpace {
         /// How many.
         records: u64,

@@ -23,7 +23,7 @@ pub struct Follower {
 
 impl Follower {
     pub(crate) fn new(shared: Arc<Shared>, from: Offset) -> Self {
-        let next = if from == 0 { first_kept(&shared) } else { from };
+        let next = if from == 0 { first_kept(&shared) } else { shared.pass_lost(from) };
         Self { shared, next, place: None, reader: None }
     }
 

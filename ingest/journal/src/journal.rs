@@ -38,7 +38,8 @@ pub struct Opened {
 pub enum Health {
     /// Yes.
     Ok,
-    /// The disk or the quota is full; tried again several times a second.
+    /// The disk or the quota is full, or the next segment cannot be made for another reason, which is in the log;
+    /// tried again several times a second.
     OutOfSpace {
         /// Since when, milliseconds since the epoch.
         since_ms: i64,
@@ -84,12 +85,11 @@ impl Journal {
         let checkpoints = checkpoint::load(&dir)?;
         let recovered = recover::recover(&dir, checkpoints.values().copied().min().unwrap_or(0))?;
         let last = recovered.last;
-        if let Some((name, offset)) = checkpoints.iter().find(|(_, offset)| **offset > last) {
-            return Err(JournalError::Behind { name: name.clone(), offset: *offset, last });
-        }
-        let shared = Arc::new(Shared::new(config, recovered.segments.clone(), checkpoints, last));
-        let opened =
-            Opened { first: follower::first_kept(&shared), last, truncated_bytes: recovered.truncated_bytes };
+        checkpoint::check_end(&dir, &checkpoints, last)?;
+        let first = recovered.first();
+        let lost = checkpoint::lost(&checkpoints, first);
+        let shared = Arc::new(Shared::new(config, recovered.segments.clone(), checkpoints, lost, last));
+        let opened = Opened { first, last, truncated_bytes: recovered.truncated_bytes };
         let writer = Writer::new(Arc::clone(&shared), disk, &recovered)
             .map_err(JournalError::io("open the last segment in", &dir))?;
         let thread = thread::Builder::new()
@@ -177,7 +177,8 @@ impl Journal {
         self.shared().health()
     }
 
-    /// Returns a follower that delivers every record from `from` on; 0 is the oldest that is kept.
+    /// Returns a follower that delivers every record from `from` on; 0 is the oldest that is kept. Where segments
+    /// that checkpoints still needed were taken away before opening, it begins with the oldest that is kept.
     pub fn follow(&self, from: Offset) -> Follower {
         Follower::new(Arc::clone(&self.handle.shared), from)
     }
@@ -190,9 +191,12 @@ impl Journal {
         checkpoint::set(self.shared(), name, offset)
     }
 
-    /// Returns the last offset kept by [`Journal::checkpoint`] under this name.
+    /// Returns the last offset kept by [`Journal::checkpoint`] under this name; where segments behind it were taken
+    /// away before opening, the one before the oldest that was left.
     pub fn checkpoint_of(&self, name: &str) -> Option<Offset> {
-        lock(&self.shared().checkpoints).get(name).copied()
+        let shared = self.shared();
+        let kept = lock(&shared.checkpoints).get(name).copied()?;
+        Some(shared.pass_lost(kept + 1) - 1)
     }
 
     /// Returns totals since the journal was opened.
@@ -210,7 +214,7 @@ impl Journal {
     /// Takes no more records, brings the pending ones to disk and ends the writer. Followers get what is left and
     /// then [`crate::FollowError::Closed`]. Closing again does nothing.
     ///
-    /// Errors: [`JournalError`] when there was no space for what was pending; nobody was told it was safe.
+    /// Errors: [`JournalError`] when what was pending could not be written; nobody was told it was safe.
     pub fn close(&self) -> Result<(), JournalError> {
         self.handle.close()
     }

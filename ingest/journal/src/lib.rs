@@ -6,9 +6,10 @@
 //! sync. Followers read committed batches in order, from memory when near the end and from the files when
 //! behind, and keep their own checkpoints; segments that every checkpoint has passed are deleted.
 //!
-//! When the disk is full the batch stays pending and is tried again; [`Journal::append`] answers
-//! [`AppendError::Full`] once the buffer is at its bound. When a sync fails the process aborts: what the page
-//! cache holds then is unknown, a restart reads what is on disk.
+//! When the disk is full, or the next segment cannot be made for another reason (too many open files, say), the
+//! batch stays pending and is tried again; [`Journal::append`] answers [`AppendError::Full`] once the buffer is at
+//! its bound. When a write or a sync fails otherwise the process aborts: what the page cache holds then is unknown,
+//! a restart reads what is on disk.
 //!
 //! | Module | Owns |
 //! |---|---|

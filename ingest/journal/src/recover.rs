@@ -5,7 +5,7 @@
 //! writer had made the file longer than it came to write.
 use crate::{
     JournalError, Offset,
-    frame::{HEADER_LEN, MARK_LEN, Mark},
+    frame::{MARK_LEN, Mark},
     segment::{self, SegmentReader},
 };
 use std::{
@@ -25,6 +25,13 @@ pub(crate) struct Recovered {
     pub(crate) last: Offset,
     /// Bytes of the torn tail.
     pub(crate) truncated_bytes: u64,
+}
+
+impl Recovered {
+    /// Oldest offset that is kept; `last + 1` when there is none.
+    pub(crate) fn first(&self) -> Offset {
+        self.segments.keys().next().copied().unwrap_or(self.last + 1)
+    }
 }
 
 /// Reads the segments in `dir`. Those wholly up to `processed` are only opened when they are followed: nobody
@@ -89,8 +96,12 @@ fn recover_last(dir: &Path, first: Offset, recovered: &mut Recovered) -> Result<
         checked => checked?,
     };
     if !has_header {
-        // The process ended while it made this file. Its name still says which offset comes next.
-        fs::remove_file(&path).map_err(JournalError::io("remove torn", &path))?;
+        // The process ended while it made this file. Its name still says which offset comes next; when it is the only
+        // one, nothing else does, so it stays until the writer makes it again.
+        match recovered.segments.is_empty() {
+            true => truncate(&path, 0)?,
+            false => fs::remove_file(&path).map_err(JournalError::io("remove torn", &path))?,
+        }
         recovered.truncated_bytes = len;
         recovered.last = first - 1;
         return Ok(());
@@ -148,7 +159,7 @@ fn has_batch(path: &Path, from: u64, offset: Offset) -> Result<bool, JournalErro
 fn truncate(path: &Path, len: u64) -> Result<(), JournalError> {
     let cut = || -> io::Result<()> {
         let file = OpenOptions::new().write(true).open(path)?;
-        file.set_len(len.max(HEADER_LEN as u64))?;
+        file.set_len(len)?;
         file.sync_all()
     };
     cut().map_err(JournalError::io("truncate", path))

@@ -5,6 +5,7 @@
 use crate::{Health, JournalConfig, Offset, batch::Committed, pending::Pending, ring::Ring};
 use std::{
     collections::BTreeMap,
+    ops::Range,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -32,12 +33,14 @@ pub(crate) struct Shared {
     pub(crate) progress: Mutex<Progress>,
     pub(crate) progressed: Condvar,
     durable: AtomicU64,
-    /// Epoch milliseconds since which there is no space; 0 is none.
+    /// Epoch milliseconds since which there is no space or no next segment; 0 is none.
     out_of_space_since_ms: AtomicI64,
     pub(crate) listeners: RwLock<Vec<Listener>>,
     /// First offset of each segment file to the end of its committed part.
     pub(crate) segments: Mutex<BTreeMap<Offset, u64>>,
     pub(crate) checkpoints: Mutex<BTreeMap<String, Offset>>,
+    /// Records that checkpoints needed and that were not there at opening.
+    lost: Range<Offset>,
     pub(crate) counters: Counters,
 }
 
@@ -55,6 +58,7 @@ impl Shared {
         config: JournalConfig,
         segments: BTreeMap<Offset, u64>,
         checkpoints: BTreeMap<String, Offset>,
+        lost: Range<Offset>,
         last: Offset,
     ) -> Self {
         let ring = Ring::new(config.ring_bytes_max);
@@ -69,8 +73,14 @@ impl Shared {
             listeners: RwLock::new(Vec::new()),
             segments: Mutex::new(segments),
             checkpoints: Mutex::new(checkpoints),
+            lost,
             counters: Counters::default(),
         }
+    }
+
+    /// Returns the offset itself, or the first one behind what was lost when it is one of those.
+    pub(crate) fn pass_lost(&self, offset: Offset) -> Offset {
+        if self.lost.contains(&offset) { self.lost.end } else { offset }
     }
 
     pub(crate) fn durable(&self) -> Offset {
@@ -107,13 +117,13 @@ impl Shared {
         }
     }
 
-    /// Notes that the disk is full. Returns whether that is new.
+    /// Notes that the disk is full or makes no segment. Returns whether that is new.
     pub(crate) fn set_out_of_space(&self, now_ms: i64) -> bool {
         let since = &self.out_of_space_since_ms;
         since.compare_exchange(0, now_ms.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Notes that there is space. Returns whether that is new.
+    /// Notes that the disk takes what is written. Returns whether that is new.
     pub(crate) fn set_space(&self) -> bool {
         self.out_of_space_since_ms.swap(0, Ordering::Relaxed) != 0
     }

@@ -17,8 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long after a refusal for lack of space the disk is asked again.
-pub(crate) const SPACE_RETRY: Duration = Duration::from_millis(200);
+/// How long after a refusal, for lack of space or of what else a new segment needs, the disk is asked again.
+const SPACE_RETRY: Duration = Duration::from_millis(200);
 
 /// How much longer a segment is made at once, as a part of its size: 4 MiB with the default.
 const RESERVE_PART: u64 = 16;
@@ -91,7 +91,8 @@ impl Writer {
         }
     }
 
-    /// Brings one batch to disk, waiting for space if need be. Returns false when the writer must end.
+    /// Brings one batch to disk, waiting for space, or for what a new segment needs, if need be. Returns false when
+    /// the writer must end.
     fn commit(&mut self, taken: Taken) -> bool {
         let bytes = (self.buffer.len() - MARK_LEN) as u32;
         // Set once: a repeated attempt writes the same bytes to the same place.
@@ -103,9 +104,13 @@ impl Writer {
                     self.finish(mark, place);
                     return true;
                 }
-                Err(Failure::Space(error)) => {
+                Err(Failure::Harmless(doing, error)) => {
                     if self.shared.set_out_of_space(now_ms()) {
-                        tracing::error!(%error, "journal is out of space: nothing is acknowledged until there is some");
+                        tracing::error!(
+                            %error,
+                            dir = %self.shared.config.dir.display(),
+                            "journal cannot {doing}: nothing is acknowledged until it can; it is tried again"
+                        );
                     }
                     if !self.wait_for_space() {
                         return false;
@@ -125,7 +130,7 @@ impl Writer {
 
     fn finish(&mut self, mark: Mark, place: Place) {
         if self.shared.set_space() {
-            tracing::info!("journal has space again");
+            tracing::info!("journal can be written again");
         }
         let counters = &self.shared.counters;
         counters.batches.fetch_add(1, Ordering::Relaxed);
@@ -164,7 +169,7 @@ impl Writer {
         active.file.write_all_at(&self.buffer, active.end).map_err(|error| {
             // What was written of it goes, so that the file ends with a whole batch whatever happens next.
             active.cut();
-            Failure::from(error)
+            Failure::of_write(error)
         })?;
         let before = Instant::now();
         active.file.sync_data().map_err(Failure::Unknown)?;
@@ -204,24 +209,39 @@ impl Drop for Writer {
 }
 
 enum Failure {
-    /// Known to be harmless: nothing was written, or it was taken back.
-    Space(io::Error),
+    /// Known to be harmless: nothing was written, or it was taken back. With what was being tried, a verb.
+    Harmless(&'static str, io::Error),
     /// What is on disk is unknown.
     Unknown(io::Error),
 }
 
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        if disk::is_out_of_space(&error) { Self::Space(error) } else { Self::Unknown(error) }
+impl Failure {
+    /// Judges a failed write to a segment that may hold committed batches.
+    fn of_write(error: io::Error) -> Self {
+        match disk::is_out_of_space(&error) {
+            true => Self::Harmless("find space on its disk", error),
+            false => Self::Unknown(error),
+        }
+    }
+
+    /// Whatever the reason, a segment that is not there yet holds nothing that could be lost.
+    fn of_making(error: io::Error) -> Self {
+        Self::Harmless("make its next segment", error)
     }
 }
 
+/// Makes the segment that starts at `first`. What a failure leaves of it is emptied by the next attempt.
 fn create(disk: &mut dyn Disk, shared: &Shared, first: u64) -> Result<Active, Failure> {
     let dir = &shared.config.dir;
-    let mut file = disk.create(&segment::path(dir, first))?;
-    file.write_all_at(&frame::header(first), 0)?;
+    let path = segment::path(dir, first);
+    let mut file = disk.create(&path).map_err(Failure::of_making)?;
+    file.write_all_at(&frame::header(first), 0).map_err(Failure::of_making)?;
     // The name must be on disk before the first record in the file is acknowledged.
-    disk.sync_dir(dir)?;
+    disk.sync_dir(dir).map_err(|error| match disk.remove(&path) {
+        // The next attempt makes a new name: syncing again may say nothing about one whose sync has failed.
+        Ok(()) => Failure::of_making(error),
+        Err(_) => Failure::Unknown(error),
+    })?;
     let end = HEADER_LEN as u64;
     Ok(Active { file, segment: first, end, reserved: end, opened: Instant::now() })
 }

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod common;
 
-use common::{PATIENCE, append_durable, config, copy, open, read_all, segments};
+use common::{PATIENCE, append_durable, config, copy, open, read_all, segments, warnings};
 use ioc_journal::{AppendError, FollowError, Journal, JournalConfig, JournalError, RECORD_LEN_MAX};
 use ioc_model::RecordKind;
 use proptest::prelude::*;
@@ -179,6 +179,10 @@ fn offsets_are_not_used_again_when_only_a_torn_file_is_left() {
     fs::write(dir.path().join("00000000000000000042.journal"), b"IOC").unwrap();
     let (journal, opened) = open(dir.path());
     assert_eq!((opened.first, opened.last), (42, 41));
+    // Also when nothing was appended before the next start.
+    journal.close().unwrap();
+    let (journal, opened) = open(dir.path());
+    assert_eq!((opened.first, opened.last), (42, 41));
     assert_eq!(append_durable(&journal, RecordKind::Message, b"x"), 42);
 }
 
@@ -202,6 +206,88 @@ fn a_flipped_bit_in_an_acknowledged_batch_is_an_error_that_names_file_and_byte()
             other => panic!("flipped byte {byte}: {other:?}"),
         }
     }
+}
+
+/// Six segments with one record each, of which "slow" has processed two and "fast" all, and the numbered one damaged.
+fn damaged_segment(number: usize) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(JournalConfig { segment_bytes: 1, ..config(dir.path()) }).unwrap();
+    for number in 1..=6u8 {
+        append_durable(&journal, RecordKind::Message, &[number; 40]);
+    }
+    journal.checkpoint("slow", 2).unwrap();
+    journal.checkpoint("fast", 6).unwrap();
+    journal.close().unwrap();
+    let path = &segments(dir.path())[number - 1];
+    let mut bytes = fs::read(path).unwrap();
+    bytes[10] ^= 0x10;
+    fs::write(path, bytes).unwrap();
+    dir
+}
+
+/// Does what the message about the damaged segment says: moves it and all older ones away.
+fn move_away(dir: &Path) {
+    let error = Journal::open(config(dir)).unwrap_err();
+    assert!(error.to_string().contains("move it and all older segments away"), "{error}");
+    let JournalError::Corrupt { path: damaged, .. } = error else { panic!("{error}") };
+    for path in segments(dir).into_iter().filter(|path| *path <= damaged) {
+        fs::rename(&path, path.with_extension("moved")).unwrap();
+    }
+}
+
+#[test]
+fn the_advice_about_a_damaged_segment_works() {
+    let dir = damaged_segment(4);
+    move_away(dir.path());
+    // Again and again, until the slow one has come to what is kept.
+    for _start in 0..2 {
+        let warned = warnings(|| {
+            let (journal, opened) = open(dir.path());
+            assert_eq!((opened.first, opened.last), (5, 6));
+            assert_eq!((journal.checkpoint_of("slow"), journal.checkpoint_of("fast")), (Some(4), Some(6)));
+            // Where those stand whose checkpoint lags behind them.
+            for from in 3..=5 {
+                assert_eq!(read_all(&journal, from).unwrap()[0].0, 5);
+                assert_eq!(journal.follow(from).position(), 5);
+            }
+            // A checkpoint that is kept again where it was changes nothing.
+            journal.checkpoint("slow", 3).unwrap();
+            assert_eq!(journal.checkpoint_of("slow"), Some(4));
+            journal.checkpoint("slow", 2).unwrap();
+            // Nobody had a reason to be here.
+            let error = read_all(&journal, 2).unwrap_err();
+            assert!(matches!(error, FollowError::Gone { wanted: 2, first: 5 }), "{error}");
+        });
+        assert_eq!(warned.len(), 1, "{warned:?}");
+        assert!(warned[0].contains("from=3 to=4") && warned[0].contains("[\"slow\"]"), "{warned:?}");
+    }
+    let (journal, _) = open(dir.path());
+    journal.checkpoint("slow", 4).unwrap();
+    journal.close().unwrap();
+    assert_eq!(warnings(|| drop(open(dir.path()))), [""; 0]);
+}
+
+#[test]
+fn the_advice_works_when_the_newest_segment_is_damaged() {
+    let dir = damaged_segment(6);
+    // Something acknowledged comes behind the header, so this is no torn file.
+    move_away(dir.path());
+    let error = Journal::open(config(dir.path())).unwrap_err();
+    let JournalError::Behind { name, offset: 6, last: 0, path } = &error else { panic!("{error}") };
+    assert_eq!(name, "fast");
+    assert!(error.to_string().contains(&format!("make an empty file {}", path.display())), "{error}");
+    fs::write(path, "").unwrap();
+    let ahead = 1_000_000_006;
+    for _start in 0..2 {
+        let (journal, opened) = open(dir.path());
+        assert_eq!((opened.first, opened.last), (ahead, ahead - 1));
+        assert_eq!(journal.checkpoint_of("slow"), Some(ahead - 1));
+        assert_eq!(journal.checkpoint_of("fast"), Some(ahead - 1));
+        assert_eq!(journal.follow(3).position(), ahead);
+    }
+    let (journal, _) = open(dir.path());
+    assert_eq!(append_durable(&journal, RecordKind::Message, b"next"), ahead);
+    assert_eq!(read_all(&journal, 3).unwrap().len(), 1);
 }
 
 #[test]

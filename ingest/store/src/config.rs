@@ -1,6 +1,9 @@
 //! How history is kept.
 use crate::StoreError;
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 /// Shortest and longest span that can be configured: times in a segment are 32-bit milliseconds.
 const SPAN: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
@@ -10,7 +13,8 @@ const SPAN: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Durati
 pub struct StoreConfig {
     /// The directory; created when missing. Holds nothing else.
     pub dir: PathBuf,
-    /// Readings older than this are deleted, a whole span at a time.
+    /// Readings older than this are deleted, a whole span at a time. After a long downtime only until a day after
+    /// the newest reading, and the rest after the next start: a wrong clock must not delete history.
     pub retention: Duration,
     /// Event time covered by one segment file. Fixed when the directory is made; later changes are ignored.
     pub segment_span: Duration,
@@ -19,6 +23,8 @@ pub struct StoreConfig {
     /// Readings in memory that start sealing early; 24 to 32 bytes each. While sealing fails or lags, up to four
     /// times as many are kept, then [`crate::Store::apply`] waits.
     pub head_readings_max: usize,
+    /// What tells how much time has passed, whatever the clock on the wall says; tests replace it.
+    pub monotonic: fn() -> Instant,
 }
 
 impl StoreConfig {
@@ -31,6 +37,7 @@ impl StoreConfig {
             segment_span: Duration::from_secs(2 * 3600),
             seal_delay: Duration::from_secs(120),
             head_readings_max: 1_000_000,
+            monotonic: Instant::now,
         }
     }
 
@@ -45,6 +52,10 @@ impl StoreConfig {
             return Err(StoreError::Config("retention must be at least segment_span"));
         }
         Ok(())
+    }
+
+    pub(crate) fn retention_ms(&self) -> i64 {
+        i64::try_from(self.retention.as_millis()).unwrap_or(i64::MAX)
     }
 
     pub(crate) fn span_ms(&self) -> i64 {

@@ -51,7 +51,7 @@ pub enum StoreError {
     /// The store was shut down before this was done.
     #[error("history: the store is shut down")]
     ShutDown,
-    /// Sealing failed; it is tried again by the next [`crate::Store::maintain`].
+    /// Sealing failed; it is tried again by the next [`crate::Store::maintain`], or sooner when memory is full.
     #[error("history: sealing failed: {0}")]
     Sealing(String),
 }

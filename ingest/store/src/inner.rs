@@ -2,6 +2,7 @@
 use crate::{
     Outcome, Series, StoreConfig, StoreError,
     head::{Chunk, Group, LANES, Placed},
+    horizon::Horizon,
     manifest::Manifest,
     newest,
     scan::group_of,
@@ -15,12 +16,15 @@ use std::{
         Arc, Condvar, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 /// A run this long starts sealing: late readings are inserted in place, which costs with its length.
 const RUN_LEN_MAX: usize = 65_536;
 /// How many times `head_readings_max` are kept in memory before applying waits for sealing.
 const HARD_FACTOR: usize = 4;
+/// How long after a failed sealing those who wait for room have it tried again.
+const SEAL_RETRY: Duration = Duration::from_secs(1);
 
 pub(crate) struct Inner {
     pub(crate) config: StoreConfig,
@@ -37,7 +41,7 @@ pub(crate) struct Inner {
     /// Those who wait for the sealer sleep on this.
     pub(crate) progressed: Condvar,
     /// Event times before this are refused and deleted.
-    pub(crate) horizon_ms: AtomicI64,
+    pub(crate) horizon: Horizon,
     /// Journal offset up to which everything is in segments.
     pub(crate) sealed_offset: AtomicU64,
     /// Held by the sealer while it seals, so that a test can hold it up.
@@ -60,7 +64,7 @@ pub(crate) struct Queue {
     pub(crate) frozen_readings: usize,
     /// The time of a maintenance that is due.
     pub(crate) maintain_ms: Option<i64>,
-    /// Why sealing failed; it rests until the next maintenance.
+    /// Why sealing failed; it rests until the next maintenance, or until somebody waits for room.
     pub(crate) failure: Option<String>,
     pub(crate) stop: bool,
 }
@@ -97,6 +101,8 @@ impl Inner {
             Some(newest) => newest,
             None => sealer::find_newest(&sealed),
         };
+        let newest_ms = newest.values().map(|point| point.ts_ms).max();
+        let horizon = Horizon::new(config.retention_ms(), manifest.horizon_ms, newest_ms, config.monotonic);
         let inner = Self {
             config,
             sealed,
@@ -107,7 +113,7 @@ impl Inner {
             queue: Mutex::default(),
             work: Condvar::new(),
             progressed: Condvar::new(),
-            horizon_ms: AtomicI64::new(manifest.horizon_ms),
+            horizon,
             sealed_offset: AtomicU64::new(manifest.applied),
             #[cfg(test)]
             gate: Arc::default(),
@@ -149,7 +155,9 @@ impl Inner {
             outcomes.extend(observations.map(|_| Outcome::Duplicate));
             return;
         }
-        self.wait_for_room();
+        if !self.wait_for_room() {
+            return;
+        }
         let longest = self.apply_all(&mut writer, device, observations, outcomes);
         writer.applied = offset;
         let is_full = self.active_readings.load(Ordering::Relaxed) >= self.config.head_readings_max;
@@ -173,7 +181,7 @@ impl Inner {
         observations: impl Iterator<Item = Observation>,
         outcomes: &mut Vec<Outcome>,
     ) -> usize {
-        let horizon_ms = self.horizon_ms.load(Ordering::Relaxed);
+        let horizon_ms = self.horizon.get();
         let lane = device.0 as usize % LANES;
         let shared = self.group_or_new(group_of(device));
         let mut group = write(&shared);
@@ -203,17 +211,24 @@ impl Inner {
         longest
     }
 
-    /// Waits while memory is at its bound.
-    fn wait_for_room(&self) {
+    /// Waits while memory is at its bound. Returns false when the store was shut down and there will be no room.
+    fn wait_for_room(&self) -> bool {
         let active_readings = self.active_readings.load(Ordering::Relaxed);
         let readings_max = self.config.head_readings_max.saturating_mul(HARD_FACTOR);
         let mut queue = lock(&self.queue);
-        while queue.frozen_readings + active_readings >= readings_max
-            && !queue.frozen.is_empty()
-            && !queue.stop
-        {
-            queue = self.progressed.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        while queue.frozen_readings + active_readings >= readings_max && !queue.frozen.is_empty() {
+            if queue.stop {
+                return false;
+            }
+            let waited = self.progressed.wait_timeout(queue, SEAL_RETRY);
+            let (waited, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = waited;
+            // Who waits here is usually the thread that calls for maintenance: nobody else would have it tried again.
+            if timeout.timed_out() && queue.failure.take().is_some() {
+                self.work.notify_one();
+            }
         }
+        true
     }
 
     /// Freezes whatever the time.
@@ -261,8 +276,7 @@ impl Inner {
     }
 
     pub(crate) fn maintain(&self, now_ms: i64) {
-        let retention_ms = i64::try_from(self.config.retention.as_millis()).unwrap_or(i64::MAX);
-        self.horizon_ms.fetch_max(now_ms.saturating_sub(retention_ms), Ordering::Relaxed);
+        self.horizon.advance(now_ms);
         let delay_ms = i64::try_from(self.config.seal_delay.as_millis()).unwrap_or(i64::MAX);
         let slot = self.sealed.partition(now_ms.saturating_sub(delay_ms));
         self.due_slot.fetch_max(slot, Ordering::Relaxed);

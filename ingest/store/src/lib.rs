@@ -16,14 +16,16 @@
 //! | `block`, `segment`, `manifest`, `newest` | the files |
 //! | `sealed` | the snapshot of segments, reading blocks, damage |
 //! | `scan`, `query` | reading |
+//! | `horizon` | where retention ends |
 //! | [`History`] | the queries, for other backends too |
 //!
-//! Ward, domain and labels are not known here: callers join them. No clock is read here.
+//! Ward, domain and labels are not known here: callers join them. The time of day is not read here: callers say it.
 mod block;
 mod config;
 mod error;
 mod head;
 mod history;
+mod horizon;
 mod inner;
 mod manifest;
 mod newest;

@@ -15,7 +15,7 @@ use ioc_model::DeviceIndex;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, atomic::Ordering},
 };
 
@@ -187,7 +187,7 @@ impl Sealer {
         removed: &BTreeSet<u64>,
     ) -> Result<(), StoreError> {
         let sealed = &self.inner.sealed;
-        manifest.horizon_ms = self.inner.horizon_ms.load(Ordering::Relaxed);
+        manifest.horizon_ms = self.inner.horizon.get();
         manifest.segments.retain(|info| !removed.contains(&info.seq));
         manifest.segments.extend(added.iter().map(|segment| segment.info));
         if let Err(error) = manifest.save(&self.inner.config.dir) {
@@ -247,7 +247,7 @@ impl Sealer {
     /// Deletes the spans that are wholly before the horizon.
     fn delete_expired(&mut self) -> Result<(), StoreError> {
         let sealed = &self.inner.sealed;
-        let horizon_ms = self.inner.horizon_ms.load(Ordering::Relaxed);
+        let horizon_ms = self.inner.horizon.get();
         let view = sealed.view();
         let expired: BTreeSet<u64> = view
             .partitions
@@ -360,6 +360,43 @@ fn keep_newest(newest: &mut Newest, series: Series, point: Point) {
     let kept = newest.entry(series).or_insert(point);
     if point.ts_ms >= kept.ts_ms {
         *kept = point;
+    }
+}
+
+/// Renames the segments in a directory without a manifest: nothing says what is in them, but they may be all that is
+/// left of history.
+///
+/// Errors: [`StoreError::Io`].
+pub(crate) fn set_lost_aside(dir: &Path) -> Result<(), StoreError> {
+    let mut renamed = 0;
+    for entry in fs::read_dir(dir).map_err(StoreError::io("read directory", dir))? {
+        let path = entry.map_err(StoreError::io("read directory", dir))?.path();
+        if path.extension().is_some_and(|extension| extension == "history") {
+            fs::rename(&path, free_lost_name(&path)).map_err(StoreError::io("rename to .lost", &path))?;
+            renamed += 1;
+        }
+    }
+    if renamed > 0 {
+        tracing::warn!(
+            dir = %dir.display(),
+            renamed,
+            "history has segments but no manifest: they are renamed to *.lost and history begins anew; to have them \
+             back, stop the program, move away all in this directory that is not *.lost, put the manifest back from \
+             a backup and take .lost off the names; to go on without them, delete the *.lost files"
+        );
+    }
+    Ok(())
+}
+
+/// Returns the name with `.lost` behind it, more than once when an earlier loss has taken that name.
+fn free_lost_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    loop {
+        name.push(".lost");
+        // A name too long to be there ends this; renaming says so.
+        if !Path::new(&name).exists() {
+            return name.into();
+        }
     }
 }
 

@@ -47,7 +47,8 @@ pub struct Meters {
 impl Store {
     /// Opens the history in `config.dir` and starts the sealing thread. The directory must be locked by the caller.
     ///
-    /// Damaged segments do not keep it from opening; see [`Store::damage`].
+    /// Damaged segments do not keep it from opening; see [`Store::damage`]. Segments without a manifest are renamed
+    /// and not read: history begins anew then.
     ///
     /// Errors: [`StoreError`] when the directory cannot be used or its manifest is damaged.
     pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
@@ -55,7 +56,7 @@ impl Store {
         fs::create_dir_all(&config.dir).map_err(StoreError::io("create directory", &config.dir))?;
         let manifest = match Manifest::load(&config.dir)? {
             Some(manifest) => manifest,
-            None => Manifest::new(config.span_ms()),
+            None => begin(&config)?,
         };
         if manifest.span_ms != config.span_ms() {
             tracing::warn!(kept_ms = manifest.span_ms, "history keeps the segment span it was made with");
@@ -85,7 +86,9 @@ impl Store {
     ///
     /// Offsets ascend; a record that was applied before is not applied again (all its outcomes are duplicates).
     /// Meant for one thread. Does not wait for sealing, unless sealing fails or lags so far that memory is at its
-    /// bound, four times `head_readings_max`: then until there is room or the store is shut down.
+    /// bound, four times `head_readings_max`: then until there is room, with failed sealing tried again about every
+    /// second. When the store is shut down there is no more room: the record is not applied and has no outcomes;
+    /// [`Store::replay_from`] is before it, so the next start applies it.
     pub fn apply(
         &self,
         offset: u64,
@@ -167,11 +170,21 @@ impl Store {
         }
     }
 
-    /// Ends the sealing thread, after what it is at. What is in memory stays readable; the journal has it for the
-    /// next start.
+    /// Ends the sealing thread, after what it is at, and the waiting in [`Store::apply`]. What is in memory stays
+    /// readable; the journal has it for the next start.
     pub fn shutdown(&self) {
         self.handle.shutdown();
     }
+}
+
+/// Makes the manifest of a new store, so that a missing one is known to be lost from then on.
+///
+/// Errors: [`StoreError::Io`].
+fn begin(config: &StoreConfig) -> Result<Manifest, StoreError> {
+    sealer::set_lost_aside(&config.dir)?;
+    let manifest = Manifest::new(config.span_ms());
+    manifest.save(&config.dir)?;
+    Ok(manifest)
 }
 
 impl Handle {

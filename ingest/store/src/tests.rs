@@ -2,24 +2,33 @@
 use crate::{History, Outcome, Series, Store, StoreConfig, TimeRange, sealed::lock};
 use ioc_model::{DeviceIndex, Observation, PropertyId, Quality};
 use std::{
+    fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc::{Receiver, channel},
     },
     thread,
     time::Duration,
 };
 
 const HEAD_MAX: usize = 100;
+/// Long enough for a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 const SERIES: Series = Series { device: DeviceIndex(7), property: PropertyId(3) };
 
-fn config(dir: &std::path::Path) -> StoreConfig {
+fn config(dir: &Path) -> StoreConfig {
     let mut config = StoreConfig::new(dir);
     (config.segment_span, config.head_readings_max) = (Duration::from_secs(1), HEAD_MAX);
     config
 }
 
 fn put(store: &Store, offset: u64) -> Outcome {
+    try_put(store, offset).unwrap()
+}
+
+fn try_put(store: &Store, offset: u64) -> Option<Outcome> {
     let observation = Observation {
         property: SERIES.property,
         ts_ms: offset as i64 * 10,
@@ -28,7 +37,7 @@ fn put(store: &Store, offset: u64) -> Outcome {
     };
     let mut outcomes = Vec::new();
     store.apply(offset, SERIES.device, [observation].into_iter(), &mut outcomes);
-    outcomes[0]
+    outcomes.first().copied()
 }
 
 fn count(store: &Store) -> usize {
@@ -130,14 +139,58 @@ fn a_failed_sealing_keeps_everything_and_is_tried_again() {
     put(&store, 1);
     // Without its directory nothing can be written, whoever runs the test.
     let away = dir.path().join("away");
-    std::fs::rename(&history, &away).unwrap();
+    fs::rename(&history, &away).unwrap();
     assert!(store.seal().is_err());
     assert!(store.meters().sealing_failed);
     assert_eq!((count(&store), store.replay_from(), put(&store, 2)), (1, 1, Outcome::Stored));
-    std::fs::rename(&away, &history).unwrap();
+    fs::rename(&away, &history).unwrap();
     store.maintain(0);
     store.seal().unwrap();
     assert_eq!((count(&store), store.replay_from(), store.meters().sealing_failed), (2, 3, false));
+}
+
+/// A store in `history` below `dir` that cannot write, with a thread that applies a thousand readings, waits for room,
+/// and tells how many it could apply in the end. The files are in `away`.
+fn full_and_failing(dir: &Path) -> (Store, Receiver<usize>) {
+    let history = dir.join("history");
+    let store = Store::open(config(&history)).unwrap();
+    fs::rename(&history, dir.join("away")).unwrap();
+    let (tell, told) = channel();
+    thread::spawn({
+        let store = store.clone();
+        move || {
+            let applied = (1..=1_000).filter(|offset| try_put(&store, *offset).is_some()).count();
+            tell.send(applied).unwrap();
+        }
+    });
+    while !store.meters().sealing_failed || store.meters().frozen_readings < 4 * HEAD_MAX as u64 {
+        thread::yield_now();
+    }
+    (store, told)
+}
+
+#[test]
+fn applying_that_waits_for_room_has_failed_sealing_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, told) = full_and_failing(dir.path());
+    fs::rename(dir.path().join("away"), dir.path().join("history")).unwrap();
+    // Nobody calls for maintenance.
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(1_000));
+    store.seal().unwrap();
+    assert_eq!((count(&store), store.replay_from()), (1_000, 1_001));
+}
+
+#[test]
+fn shutting_down_ends_the_waiting_and_memory_stays_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, told) = full_and_failing(dir.path());
+    store.shutdown();
+    assert_eq!(told.recv_timeout(PATIENCE), Ok(4 * HEAD_MAX));
+    assert_eq!((count(&store), store.replay_from()), (4 * HEAD_MAX, 1));
+    drop(store);
+    fs::rename(dir.path().join("away"), dir.path().join("history")).unwrap();
+    let store = Store::open(config(&dir.path().join("history"))).unwrap();
+    assert_eq!(put(&store, store.replay_from()), Outcome::Stored);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod common;
 
-use common::{NO_LIMIT, Oracle, compare, observation, put, series, small};
+use common::{NO_LIMIT, Oracle, compare, observation, put, series, small, warnings};
 use ioc_model::DeviceIndex;
 use ioc_store::{History, Store, StoreError, TimeRange};
 use std::{fs, path::Path, path::PathBuf};
@@ -169,6 +169,53 @@ fn a_damaged_or_newer_manifest_is_refused() {
     fs::write(&path, "ioc-history-manifest 2\n").unwrap();
     let error = Store::open(small(original.path())).unwrap_err();
     assert!(matches!(error, StoreError::Version { found: 2, .. }), "{error}");
+}
+
+#[test]
+fn without_a_manifest_no_history_is_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let oracle = build(dir.path());
+    let manifest = fs::read(dir.path().join("manifest")).unwrap();
+    let segments = with_extension(dir.path(), "history");
+    let original = copy(dir.path());
+    for copies in 1..=2 {
+        fs::remove_file(dir.path().join("manifest")).unwrap();
+        let warned = warnings(|| {
+            let store = Store::open(small(dir.path())).unwrap();
+            assert_eq!((store.replay_from(), store.last().len(), store.meters().segments), (1, 0, 0));
+        });
+        assert_eq!(warned.len(), 1, "{warned:?}");
+        assert!(
+            warned[0].contains(dir.path().to_str().unwrap()) && warned[0].contains("backup"),
+            "{warned:?}"
+        );
+        assert_eq!(with_extension(dir.path(), "lost").len(), copies * segments.len());
+        // Opened again, it is a store like any other.
+        assert_eq!(warnings(|| drop(Store::open(small(dir.path())).unwrap())), [""; 0]);
+        // The same names are lost a second time.
+        segments.iter().for_each(|path| {
+            fs::copy(original.path().join(path.file_name().unwrap()), path).unwrap();
+        });
+    }
+
+    // What the warning says brings everything back.
+    with_extension(dir.path(), "history").into_iter().for_each(|path| fs::remove_file(path).unwrap());
+    for path in &segments {
+        fs::rename(path.with_extension("history.lost"), path).unwrap();
+    }
+    fs::write(dir.path().join("manifest"), manifest).unwrap();
+    let store = Store::open(small(dir.path())).unwrap();
+    assert_eq!(check_served(&store, &oracle), 0);
+}
+
+#[test]
+fn a_new_store_has_its_manifest_from_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Store::open(small(dir.path())).unwrap());
+    // A crash between the first segments and their manifest: nothing is lost, the journal has it.
+    fs::write(dir.path().join("000000000001.history"), b"stray").unwrap();
+    assert_eq!(warnings(|| drop(Store::open(small(dir.path())).unwrap())), [""; 0]);
+    assert_eq!((with_extension(dir.path(), "history"), with_extension(dir.path(), "lost")), (vec![], vec![]));
 }
 
 #[test]

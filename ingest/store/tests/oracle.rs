@@ -200,8 +200,10 @@ fn late_readings_land_in_sealed_spans_and_are_merged() {
     oracle.apply(50, &[observation(0, 0, 0.0)]);
     compare(&store, &oracle, &[0, 1, 2, 3, 50], 2, range, 10);
     assert_eq!(store.damage(), []);
-    let on_disk = files(dir.path(), "history").len() as u64;
-    assert_eq!(on_disk, store.meters().segments, "merged segments are removed");
+    // Files of merged segments go after their last reader.
+    while files(dir.path(), "history").len() as u64 > store.meters().segments {
+        std::thread::yield_now();
+    }
 }
 
 #[test]

@@ -3,10 +3,13 @@
 use ioc_journal::{FollowError, Journal, JournalConfig, Opened};
 use ioc_model::RecordKind;
 use std::{
+    fmt::Write,
     fs,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
     time::Duration,
 };
+use tracing::{Event, Level, Metadata, Subscriber, field::Field, span};
 
 /// One record as the tests compare it.
 pub(crate) type Row = (u64, RecordKind, Vec<u8>);
@@ -58,4 +61,39 @@ pub(crate) fn copy(from: &Path) -> tempfile::TempDir {
         fs::copy(&path, to.path().join(path.file_name().unwrap())).unwrap();
     }
     to
+}
+
+/// Runs `work` and returns what it warned of on this thread.
+pub(crate) fn warnings(work: impl FnOnce()) -> Vec<String> {
+    let caught = Arc::new(Mutex::new(Vec::new()));
+    tracing::subscriber::with_default(Catch(Arc::clone(&caught)), work);
+    std::mem::take(&mut caught.lock().unwrap())
+}
+
+struct Catch(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Catch {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = String::new();
+        event.record(&mut |field: &Field, value: &dyn std::fmt::Debug| {
+            write!(text, "{field}={value:?} ").unwrap();
+        });
+        self.0.lock().unwrap().push(text);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
 }

@@ -4,7 +4,14 @@ use ioc_model::{DeviceIndex, Observation, PropertyId, Quality, catalogue::Averag
 use ioc_store::{
     Aggregate, Bucket, GroupBucket, History, Outcome, Point, Series, Store, StoreConfig, TimeRange,
 };
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tracing::{Event, Level, Metadata, Subscriber, field::Field, span};
 
 pub(crate) const NO_LIMIT: usize = usize::MAX;
 
@@ -189,4 +196,39 @@ fn compare_top(store: &Store, oracle: &Oracle, devices: &[u32], property: u16, r
         expected.truncate(5);
         assert_eq!(found, expected, "{by:?}");
     }
+}
+
+/// Runs `work` and returns what it warned of on this thread.
+pub(crate) fn warnings(work: impl FnOnce()) -> Vec<String> {
+    let caught = Arc::new(Mutex::new(Vec::new()));
+    tracing::subscriber::with_default(Catch(Arc::clone(&caught)), work);
+    std::mem::take(&mut caught.lock().unwrap())
+}
+
+struct Catch(Arc<Mutex<Vec<String>>>);
+
+impl Subscriber for Catch {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let mut text = String::new();
+        event.record(&mut |field: &Field, value: &dyn std::fmt::Debug| {
+            write!(text, "{field}={value:?} ").unwrap();
+        });
+        self.0.lock().unwrap().push(text);
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+    fn enter(&self, _: &span::Id) {}
+
+    fn exit(&self, _: &span::Id) {}
 }
