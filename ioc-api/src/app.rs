@@ -278,11 +278,12 @@ impl Center {
         self.ingress.flush_presence();
         threads.book.hurry();
         stop.stop();
+        // Nobody waits for room in history any more; what it does not take is replayed.
+        self.store.shutdown();
         threads.followers.into_iter().for_each(Running::join);
         self.memory.engine.stop();
         threads.book.stop();
         threads.others.into_iter().for_each(|thread| drop(thread.join()));
-        self.store.shutdown();
         self.journal.close().map_err(StartError::Stop)
     }
 }

@@ -180,7 +180,7 @@ fn describe() {
         ("ioc_devices", "Registered devices, retired ones included"),
         ("ioc_mqtt_connections", "Open MQTT connections"),
         ("ioc_mqtt_retained", "Retained messages kept"),
-        ("ioc_journal_out_of_space", "1 while the journal's disk is full"),
+        ("ioc_journal_out_of_space", "1 while the journal's disk is full or its next segment cannot be made"),
         ("ioc_follower_lag_records", "Committed records that a follower has not read"),
         ("ioc_follower_up", "0 once a follower has failed; a restart goes on where it was"),
         ("ioc_rules", "Rules in force"),

@@ -30,13 +30,28 @@ const PAGE: usize = 10_000;
 /// Errors: the journal cannot be read.
 pub fn replay(journal: &Journal, from: Offset, to: Offset, work: &mut impl Work) -> Result<(), FollowError> {
     let mut follower = journal.follow(from);
-    let mut taken = from.saturating_sub(1);
+    // Not always `from`: damaged segments may have been taken away.
+    let mut taken = follower.position().saturating_sub(1);
     while taken < to {
         let Some(batch) = follower.next(READ_TIMEOUT)? else { continue };
         work.take(&batch);
         taken = batch.last();
     }
     Ok(())
+}
+
+/// Returns where history can be replayed from when it wants to go on at `wanted`. History that was lost is longer gone
+/// from the journal; a center that does not start would be worse than a gap.
+pub fn oldest_of(journal: &Journal, wanted: Offset) -> Offset {
+    let first = journal.first();
+    if wanted < first {
+        tracing::error!(
+            wanted,
+            first,
+            "the journal no longer has records that history lacks; history has a gap before the first that it has"
+        );
+    }
+    wanted.max(first)
 }
 
 /// Brings the records' projections up to `to`.
@@ -176,7 +191,7 @@ pub fn open_alerts(records: &Records) -> Result<Vec<Alert>, StartupError> {
 ///
 /// Errors: the journal cannot be read.
 pub fn committed_ms(journal: &Journal, offset: Offset) -> Result<i64, StartupError> {
-    if offset == 0 {
+    if offset == 0 || journal.first() > journal.durable() {
         return Ok(0);
     }
     // It may be the last of what was deleted; then what follows is about as old.

@@ -53,8 +53,8 @@ impl Memory {
         let Foundation { records, registry, catalogue, .. } = foundation;
         let (ledger, live) = (Arc::new(Ledger::default()), Arc::new(LiveState::default()));
         let mut settle = Settle::new(store.clone(), Arc::clone(&ledger), opened.last);
-        startup::replay(journal, store.replay_from(), opened.last, &mut settle)
-            .map_err(startup::StartupError::from)?;
+        let from = startup::oldest_of(journal, store.replay_from());
+        startup::replay(journal, from, opened.last, &mut settle).map_err(startup::StartupError::from)?;
         startup::fill_live(&live, store);
         let quarantine =
             Quarantine::new(Arc::clone(records), registry.clone(), config.records.quarantine_rows_max);

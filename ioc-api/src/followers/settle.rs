@@ -29,7 +29,9 @@ impl Settle {
         if let Some(device) = message.device {
             self.store.apply(record.offset, device, message.observations(), &mut self.outcomes);
         }
-        if record.offset > self.counted {
+        // At a stop history may take no more; what it did not take is counted by the next process.
+        let is_settled = message.device.is_none() || self.outcomes.len() == message.observations().len();
+        if record.offset > self.counted && is_settled {
             self.count(message);
         }
     }

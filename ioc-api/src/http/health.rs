@@ -26,7 +26,8 @@ pub async fn ready(State(state): State<ApiState>) -> Response {
         (true, Health::Ok) => "ready\n".into_response(),
         (_, Health::OutOfSpace { since_ms }) => {
             let why = format!(
-                "the journal's disk is full since {since_ms} ms; devices wait, nothing is lost; free some space\n"
+                "the journal takes nothing since {since_ms} ms: its disk is full, or its next segment cannot be made, \
+                 see the log; devices wait, nothing is lost\n"
             );
             (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
         }
