@@ -220,7 +220,8 @@ impl Center {
             launch::measure_kpis(desk, registry.clone(), live(), kpi_frames, stop.clone())?,
             launch::forget_old_records(records, &self.config.records, stop.clone())?,
         ]);
-        threads.extend(memory.rules.watch(Arc::clone(&memory.engine), launch::stopped(stop))?);
+        let told = launch::audit_rules(records);
+        threads.extend(memory.rules.watch(Arc::clone(&memory.engine), told, launch::stopped(stop))?);
         Ok(feeds)
     }
 

@@ -107,11 +107,11 @@ fn registration(device: &SimDevice) -> NewDevice {
     }
 }
 
-/// Makes the demo's operator unless there is one. Returns the password that it was made with, which belongs to this
-/// data directory alone.
+/// Makes the demo's operator unless there is one. Returns the password, which belongs to this data directory alone;
+/// `None` when somebody has changed it.
 ///
 /// Errors: the records refuse.
-pub fn sign_in(identity: &Identity, grants: &Grants) -> Result<String, DemoError> {
+pub fn sign_in(identity: &Identity, grants: &Grants) -> Result<Option<String>, DemoError> {
     let password = grants.derive(&format!("user {USER}"));
     if !identity.users().iter().any(|user| user.name == USER) {
         let (domains, wards) = (Vec::new(), Vec::new());
@@ -119,7 +119,7 @@ pub fn sign_in(identity: &Identity, grants: &Grants) -> Result<String, DemoError
             NewUser { name: USER.to_owned(), role: Role::Admin, domains, wards, password: password.clone() };
         identity.add_user(user, "system", now_ms())?;
     }
-    Ok(password)
+    Ok(identity.has_password(USER, &password)?.then_some(password))
 }
 
 impl Demo {

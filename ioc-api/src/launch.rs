@@ -12,7 +12,7 @@ use crate::{
     http::{server, state::Ready},
     identity::random_bytes,
     kpis::{self, Definition, KpiDesk},
-    records::Records,
+    records::{Audit, Records},
     rule_desk::{RuleDeskError, RuleSource},
     startup::{self, StartupError},
     stream::{KpiFrame, OlderTransitions, hub::Hub},
@@ -22,7 +22,7 @@ use ioc_broker::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
 use ioc_ingest::{DecodeLimits, LiveState, Registry};
 use ioc_journal::{JournalConfig, JournalError, Offset};
 use ioc_model::{AlertId, Catalogue};
-use ioc_rules::{Engine, EngineConfig, Place};
+use ioc_rules::{Engine, EngineConfig, Place, RuleSet};
 use ioc_store::{StoreConfig, StoreError};
 use std::{io, net::TcpListener, sync::Arc, thread, time::Duration};
 use tokio::{
@@ -257,6 +257,18 @@ pub fn older(records: &Records) -> OlderTransitions {
     Arc::new(move |seq, limit| startup::older(&records, seq, limit))
 }
 
+/// Returns what notes in the audit trail that the rule files changed.
+pub fn audit_rules(records: &Records) -> impl Fn(&RuleSet) + Send + 'static {
+    let records = Arc::clone(records);
+    move |rules| {
+        let audit = Audit::new(now_ms(), "system", "rules.reload", "rule files");
+        let detail = format!("{} rules in force", rules.rules().len());
+        if let Err(error) = records.append_audit(&audit.with_detail(detail)) {
+            tracing::error!(%error, "the audit trail lacks a change of the rule files");
+        }
+    }
+}
+
 /// Returns what waits for the stop.
 pub fn stopped(stop: &Stop) -> impl Fn(Duration) -> bool + Send + 'static {
     let stop = stop.clone();
@@ -342,14 +354,17 @@ pub fn announce(
         return Ok(());
     }
     let password = demo::sign_in(&foundation.identity, &foundation.grants)?;
-    data.write_demo_sign_in(demo::USER, &password)?;
-    let mqtt = addresses.mqtt.first().map(|addr| addr.port()).unwrap_or_default();
+    if let Some(password) = &password {
+        data.write_demo_sign_in(demo::USER, password)?;
+    }
+    let password = password.unwrap_or_else(|| "(the password that you gave it)".to_owned());
     let lines = [
         String::new(),
         format!("  wall      {web}/wall"),
         format!("  console   {web}/"),
         format!("  sign in   {} / {password}", demo::USER),
-        format!("  MQTT      localhost:{mqtt}"),
+        format!("  MQTT      {}", ports(&addresses.mqtt)),
+        format!("  MQTTS     {}", ports(&addresses.mqtts)),
         format!("  data      {}", data.path().display()),
         String::new(),
         "  A simulated Huế; Ctrl-C stops it, starting again goes on with its data.".to_owned(),
@@ -359,6 +374,11 @@ pub fn announce(
     // Nobody reading standard output is no reason to stop.
     let _ = writeln!(io::stdout(), "{}", lines.join("\n"));
     Ok(())
+}
+
+fn ports(addrs: &[std::net::SocketAddr]) -> String {
+    let ports: Vec<_> = addrs.iter().map(|addr| format!("localhost:{}", addr.port())).collect();
+    if ports.is_empty() { "off".to_owned() } else { ports.join(", ") }
 }
 
 fn browse(addr: std::net::SocketAddr) -> String {

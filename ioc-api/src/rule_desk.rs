@@ -115,12 +115,13 @@ impl RuleDesk {
         RuleSet::load(&[file], &*self.catalogue).err().unwrap_or_default()
     }
 
-    /// Watches the files until `stopped` says so.
+    /// Watches the files until `stopped` says so; new rules in force are `told`.
     ///
     /// Errors: the operating system refuses a thread.
     pub fn watch(
         self: &Arc<Self>,
         engine: Arc<Engine>,
+        told: impl Fn(&RuleSet) + Send + 'static,
         stopped: impl Fn(Duration) -> bool + Send + 'static,
     ) -> io::Result<Option<thread::JoinHandle<()>>> {
         let RuleSource::Directories(directories) = self.source.clone() else { return Ok(None) };
@@ -128,7 +129,7 @@ impl RuleDesk {
         let thread = thread::Builder::new().name("rule-files".into()).spawn(move || {
             let mut changes = Changes::new(signature(&directories));
             while !stopped(POLL) {
-                if changes.settled(signature(&directories)) && !desk.reload(&engine) {
+                if changes.settled(signature(&directories)) && !desk.reload(&engine, &told) {
                     changes.again();
                 }
             }
@@ -137,7 +138,7 @@ impl RuleDesk {
     }
 
     /// Says whether the files could be read.
-    fn reload(&self, engine: &Engine) -> bool {
+    fn reload(&self, engine: &Engine, told: &impl Fn(&RuleSet)) -> bool {
         let before = self.in_force.load();
         let refused = |errors, files| InForce { errors, files, ..InForce::clone(&before) };
         let after = match self.source.read() {
@@ -161,6 +162,7 @@ impl RuleDesk {
                         tracing::error!(%error, "the new rules cannot be handed over");
                         return true;
                     }
+                    told(&rules);
                     InForce { rules, loaded_at_ms: (self.now)(), errors: Vec::new(), files: Vec::new() }
                 }
                 Err(errors) => {

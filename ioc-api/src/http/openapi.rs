@@ -18,7 +18,7 @@ use utoipa::OpenApi;
         history::series, history::groups, history::top,
         alerts::list, alerts::get, alerts::acknowledge, alerts::resolve, alerts::note,
         rules::list, rules::check, records::quarantine, records::audit, records::users, records::add_user,
-        records::patch_user, records::add_display_token, stream::upgrade, document, health::live, health::ready, health::metrics,
+        records::patch_user, records::display_tokens, records::add_display_token, records::remove_display_token, stream::upgrade, document, health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody, ClientMessage, ServerMessage<'static>, Channel, TableDevice, KpiValue))
 )]

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     clock::now_ms,
     identity::{Action, NewUser as NewPerson, Object, UserChange},
-    records::{AuditEntry, QuarantineQuery, QuarantineRow, UserRow},
+    records::{AuditEntry, DisplayTokenRow, QuarantineQuery, QuarantineRow, UserRow},
 };
 use axum::{
     Json,
@@ -231,4 +231,42 @@ pub async fn add_display_token(
         .blocking(move |state| state.identity.add_display_token(&new.name, actor.name(), now_ms()))
         .await?;
     Ok((StatusCode::CREATED, Json(DisplayTokenDto { name, token })))
+}
+
+/// A display token, without the token.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct DisplayDto {
+    /// Name of the screen.
+    pub name: String,
+    /// Who made it.
+    pub created_by: String,
+    /// When, milliseconds since the epoch.
+    pub created_at: i64,
+}
+
+/// Lists display tokens.
+#[utoipa::path(get, path = "/api/v1/display-tokens", operation_id = "listDisplayTokens", tag = "users",
+    responses((status = 200, body = Page<DisplayDto>), (status = 403, body = ProblemBody)))]
+pub async fn display_tokens(State(state): State<ApiState>, actor: Actor) -> Answer<Json<Page<DisplayDto>>> {
+    actor.must(Action::ManageDisplays, &Object::City)?;
+    let rows = state.blocking(|state| state.identity.display_tokens()).await?;
+    let dto = |row: DisplayTokenRow| DisplayDto {
+        name: row.name,
+        created_by: row.created_by,
+        created_at: row.created_ms,
+    };
+    Ok(Json(Page { items: rows.into_iter().map(dto).collect(), next: None }))
+}
+
+/// Removes a display token; screens that use it must sign in.
+#[utoipa::path(delete, path = "/api/v1/display-tokens/{name}", operation_id = "removeDisplayToken", tag = "users", params(("name" = String, Path)),
+    responses((status = 204, description = "removed"), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody)))]
+pub async fn remove_display_token(
+    State(state): State<ApiState>,
+    actor: Actor,
+    Path(name): Path<String>,
+) -> Answer<StatusCode> {
+    actor.must(Action::ManageDisplays, &Object::Reach { domains: &[], wards: &[] })?;
+    state.blocking(move |state| state.identity.remove_display_token(&name, actor.name(), now_ms())).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

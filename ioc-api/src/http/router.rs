@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, Uri, header},
     middleware::from_fn,
     response::{IntoResponse, Response},
-    routing::{get, patch, post},
+    routing::{delete, get, patch, post},
 };
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
@@ -48,7 +48,8 @@ pub fn router(state: ApiState, body_bytes_max: usize) -> Router {
         .route("/audit", get(records::audit))
         .route("/users", get(records::users).post(records::add_user))
         .route("/users/{name}", patch(records::patch_user))
-        .route("/display-tokens", post(records::add_display_token))
+        .route("/display-tokens", get(records::display_tokens).post(records::add_display_token))
+        .route("/display-tokens/{name}", delete(records::remove_display_token))
         .route("/stream", get(stream::upgrade))
         .route("/openapi.json", get(openapi::document))
         .fallback(unknown)

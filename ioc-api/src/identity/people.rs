@@ -87,6 +87,16 @@ impl Identity {
         lock(&self.sessions).get(&hash_secret(secret)).map(|session| session.expires_ms)
     }
 
+    /// Says whether this is the person's password. Takes tens of milliseconds of a core on purpose.
+    ///
+    /// Errors: the stored password cannot be read.
+    pub fn has_password(&self, name: &str, password: &str) -> Result<bool, IdentityError> {
+        match self.users.load().get(name) {
+            Some(user) => Ok(self.passwords.verify(password, &user.password_hash)?),
+            None => Ok(false),
+        }
+    }
+
     /// Checks name and password and starts a session. Takes tens of milliseconds of a core on purpose.
     ///
     /// Errors: [`SignInError`]; a refusal is audited.

@@ -85,6 +85,15 @@ fn viewers_and_screens_only_look() {
         }
         who.post("/api/v1/display-tokens", &json!({ "name": "mine" })).problem(403);
     }
+    let listed = admin.get("/api/v1/display-tokens").expect(200);
+    assert_eq!(
+        (&listed["items"][0]["name"], &listed["items"][0]["created_by"]),
+        (&"wall-1".into(), &"an".into())
+    );
+    vy.delete("/api/v1/display-tokens/wall-1").problem(403);
+    assert_eq!(admin.delete("/api/v1/display-tokens/wall-1").status, 204);
+    admin.delete("/api/v1/display-tokens/wall-1").problem(404);
+    screen.get("/api/v1/kpis").problem(401);
     let nobody = city.client();
     nobody.post(&format!("/api/v1/alerts/{id}/ack"), &json!({})).problem(401);
     assert_eq!(city.alerts(&vy, "HighWater")[0]["acknowledged_by"], Value::Null);

@@ -55,6 +55,10 @@ fn changes_and_sign_ins_are_in_the_audit_trail() {
     }
     let lans = trail.iter().filter(|entry| entry["object"] == "lan").count();
     assert_eq!(lans, 2, "added and changed: {trail:#?}");
+    city.write_rules("city.yaml", &rules::high_water().replace("> 5", "> 5.5"));
+    until("the change of the rules", || {
+        holds(&self::trail(&admin), "system", "rules.reload", "rule files").then_some(())
+    });
     assert!(trail.iter().is_sorted_by(|a, b| a["id"].as_u64() > b["id"].as_u64()), "newest first");
 }
 

@@ -650,7 +650,34 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Lists display tokens. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Page_DisplayDto"];
+                    };
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ProblemBody"];
+                    };
+                };
+            };
+        };
         put?: never;
         /** Makes a read-only token for the machine behind a screen; it is shown once. */
         post: {
@@ -693,6 +720,58 @@ export interface paths {
             };
         };
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/display-tokens/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Removes a display token; screens that use it must sign in. */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description removed */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ProblemBody"];
+                    };
+                };
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ProblemBody"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -1744,6 +1823,18 @@ export interface components {
             /** @description What it is, for people. */
             title: components["schemas"]["Text"];
         };
+        /** @description A display token, without the token. */
+        DisplayDto: {
+            /**
+             * Format: int64
+             * @description When, milliseconds since the epoch.
+             */
+            created_at: number;
+            /** @description Who made it. */
+            created_by: string;
+            /** @description Name of the screen. */
+            name: string;
+        };
         /** @description A display token; shown once. */
         DisplayTokenDto: {
             /** @description Which screen it is for. */
@@ -2159,6 +2250,23 @@ export interface components {
                 state: number;
                 /** @description Ward code, from the position. */
                 ward: string | null;
+            }[];
+            /** @description Pass as `cursor` for the next page; `null` on the last one. */
+            next: string | null;
+        };
+        /** @description A page of a list. */
+        Page_DisplayDto: {
+            /** @description The entries of this page. */
+            items: {
+                /**
+                 * Format: int64
+                 * @description When, milliseconds since the epoch.
+                 */
+                created_at: number;
+                /** @description Who made it. */
+                created_by: string;
+                /** @description Name of the screen. */
+                name: string;
             }[];
             /** @description Pass as `cursor` for the next page; `null` on the last one. */
             next: string | null;
