@@ -72,6 +72,13 @@ fn a_broken_file_is_refused_with_its_place_and_the_old_rules_go_on() {
     let firing = ws.transition("HighWater", "firing");
     assert_eq!(firing["alert"]["evidence"]["expr"], "water_level > 5");
 
+    std::fs::write(city.rules_dir().join("city.yaml"), b"groups:\n  - name: n\xff").unwrap();
+    let errors = until("the file that is no text", || {
+        let rules = in_force(&viewer);
+        rules["errors"].as_array().filter(|errors| errors[0]["message"] == "not UTF-8").cloned()
+    });
+    assert_eq!((errors[0]["line"].as_u64(), errors[0]["column"].as_u64()), (Some(2), Some(12)));
+
     city.write_rules("city.yaml", &rules::high_water());
     until("no error once it is mended", || in_force(&viewer)["errors"].as_array()?.is_empty().then_some(()));
     assert_eq!(city.alerts(&viewer, "HighWater").len(), 1);
