@@ -239,8 +239,16 @@ impl Selectors {
 
     /// Returns the properties that the picked selectors read, and how far back.
     pub(crate) fn reads(&self, picked: u64) -> impl Iterator<Item = (PropertyId, i64)> + '_ {
-        let plans = self.0.iter().enumerate().filter(move |(slot, _)| picked & (1 << slot) != 0);
-        plans.map(|(_, plan)| (plan.selector.property, plan.window_ms))
+        self.plans(picked).map(|plan| (plan.selector.property, plan.window_ms))
+    }
+
+    /// Returns the picked selectors.
+    pub(crate) fn picked(&self, picked: u64) -> impl Iterator<Item = &Selector> + '_ {
+        self.plans(picked).map(|plan| &plan.selector)
+    }
+
+    fn plans(&self, picked: u64) -> impl Iterator<Item = &SelectorPlan> + '_ {
+        self.0.iter().enumerate().filter(move |(slot, _)| picked & (1 << slot) != 0).map(|(_, plan)| plan)
     }
 }
 
