@@ -59,6 +59,41 @@ fn a_transition_says_why() {
     );
 }
 
+/// The last transition's event, arrival, commit and decision, in milliseconds after the start.
+fn hops(said: &[ioc_rules::RuleTransition]) -> [i64; 4] {
+    let alert = &said.last().unwrap().alert;
+    let hops = alert.evidence.hops;
+    assert_eq!((alert.arrival_time, alert.decision_time), (hops.arrival, hops.decided));
+    [hops.event, hops.arrival, hops.committed, hops.decided].map(|at| at - START)
+}
+
+#[test]
+fn what_time_decides_says_which_input_it_goes_back_to() {
+    let entries = [
+        ("expr: water_level > 3.5\nfor: 3s", 4.0),
+        ("expr: water_level > 3.5\nkeep_firing_for: 2s", 1.0),
+        ("expr: sum(water_level) > 3.5\nfor: 3s", 4.0),
+        ("expr: sum by (ward) (water_level) > 3.5\nkeep_firing_for: 2s", 1.0),
+    ];
+    for ((rule, second_value), shards) in entries.into_iter().flat_map(|e| [(e, 1), (e, 3)]) {
+        let mut bench = Setup { shards, ..Setup::new(rules(&[("Timed", rule)])) }.start();
+        bench.observe(1.0, 2, LEVEL, 4.0);
+        bench.observe(1.9, 2, LEVEL, second_value);
+        bench.observe(2.5, 1, POWER, 1.0); // Of no concern to the rule.
+        bench.ticks(3, 6);
+        assert_eq!(hops(&bench.said()), [1_900, 1_900, 1_901, 4_000], "{rule}, {shards} shards");
+    }
+}
+
+#[test]
+fn an_alert_about_silence_goes_back_to_the_last_message() {
+    let entries = [("Silent", "expr: device_silent_seconds{device=\"WL-2\"} > 5")];
+    let mut bench = Setup::new(rules(&entries)).start();
+    bench.observe(1.0, 2, LEVEL, 4.0);
+    bench.ticks(2, 7);
+    assert_eq!(hops(&bench.said()), [1_000, 1_000, 1_001, 7_000]);
+}
+
 #[test]
 fn late_data_never_starts_an_alarm_not_even_by_the_next_tick() {
     let rules = rules(&[

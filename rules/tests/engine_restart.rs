@@ -134,6 +134,30 @@ fn an_open_alert_keeps_its_id_and_clears_under_it() {
 }
 
 #[test]
+fn a_for_that_ends_after_a_restart_goes_back_to_no_input_of_this_run() {
+    let entries = [("High", "expr: water_level > 3.5\nfor: 3s")];
+    let mut bench = Setup::new(rules(&entries)).start();
+    bench.observe(1.0, 2, LEVEL, 4.0);
+    let past = Past::default();
+    past.series.lock().unwrap().insert((2, LEVEL.0), [(START + 1_000, 4.0)].into());
+    let setup = Setup {
+        past: Arc::new(past),
+        restored: book(&bench.said()),
+        seed_to_ms: START + 2_000,
+        startup_ms: START + 2_500,
+        resume_after: 10,
+        ..Setup::new(rules(&entries))
+    };
+    let mut bench = setup.start();
+    bench.ticks(3, 5);
+    let said = bench.said();
+    assert_eq!(said.iter().map(words).collect::<Vec<_>>(), ["High WL-2 firing 4"]);
+    let hops = said[0].alert.evidence.hops;
+    assert_eq!((hops.event, hops.arrival, hops.committed, hops.decided), (0, 0, 0, START + 4_000));
+    assert_eq!(said[0].alert.arrival_time, START + 4_000);
+}
+
+#[test]
 fn an_alert_whose_gauge_stayed_silent_through_the_restart_is_held() {
     for rule in ["expr: water_level > 3.5", "expr: sum(water_level) > 3.5"] {
         let mut bench = Setup::new(rules(&[("High", rule)])).start();

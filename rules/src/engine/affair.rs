@@ -17,7 +17,7 @@ use crate::{
     labels::Labels,
     lifecycle::{
         Phase, Sight, Step,
-        record::{Active, Moment, alert_labels, fingerprint},
+        record::{Active, Heard, Moment, alert_labels, fingerprint},
         step,
     },
 };
@@ -34,6 +34,8 @@ pub(crate) struct Affair {
     changed: bool,
     /// Since the last timely observation a late one came in.
     late: bool,
+    /// The last input that touched it, since our start.
+    heard: Option<Heard>,
     /// It was evaluated at least once since our start could no longer be the reason of silence.
     settled: bool,
 }
@@ -97,6 +99,12 @@ impl Affair {
     pub(crate) fn touched(&mut self, touch: Touch) {
         self.changed = true;
         self.late = !touch.timely && (self.late || touch.late);
+        self.heard = self.heard.max(touch.heard);
+    }
+
+    /// Fills in the last input that touched it, when time alone decides.
+    pub(crate) fn after_input(&self, moment: Moment) -> Moment {
+        moment.after(self.heard)
     }
 
     /// Notes that the rule set around it changed: partial results are gathered anew.

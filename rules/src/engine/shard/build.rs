@@ -345,6 +345,7 @@ impl Shard {
         let instance = &mut device.instances[place];
         instance.undecided_from = old.undecided_from;
         instance.late = old.late;
+        instance.heard = old.heard;
         instance.active = active;
         if instance.active.as_ref().and_then(|active| active.phase).is_some_and(|phase| phase.is_timed()) {
             self.timed.insert((slot as u32, place as u32));

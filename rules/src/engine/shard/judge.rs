@@ -86,6 +86,10 @@ impl Shard {
             seen.wake_ms = seen.wake_ms.min(grace_end);
         }
         let instance = &mut device.instances[place];
+        if arrived {
+            instance.heard = moment.heard();
+        }
+        let moment = moment.after(instance.heard);
         let was_timed = instance.is_timed();
         let may_start = instance.may_start(arrived) && !(in_grace && ready.of_silence);
         let idle = instance.active.is_none() && (!may_start || seen.condition.value().is_none());
