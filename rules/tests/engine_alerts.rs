@@ -307,16 +307,13 @@ fn a_jump_of_the_wall_clock_ends_no_for_and_is_counted() {
     // The wall clock goes an hour ahead within a second; the device's samples follow it.
     tick(&bench, 3601.5, 1_577);
     bench.observe(3601.6, 2, LEVEL, 4.0);
-    assert_eq!(
-        bench.words(),
-        ["Long WL-2 pending 1", "Long WL-2 withdrawn 3601.5", "Long WL-2 pending 3601.6"]
-    );
+    assert_eq!(bench.words(), ["Long WL-2 pending 1"], "nor does the silence that it makes");
     for second in 2..40 {
         let now = 3600.5 + f64::from(second);
         tick(&bench, now, i64::from(second) * 1000 + 577);
         bench.observe(now + 0.1, 2, LEVEL, 4.0);
     }
-    assert_eq!(bench.words(), ["Long WL-2 firing 3631.6"]);
+    assert_eq!(bench.words(), ["Long WL-2 firing 3631.5"]);
     assert_eq!(bench.engine.meters().clock_jumps, 1);
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Affair {
     late: bool,
     /// The last input that touched it, since our start.
     heard: Option<Heard>,
-    /// It was evaluated at least once since our start could no longer be the reason of silence.
+    /// It was evaluated when our own outage could not be the reason of silence.
     settled: bool,
 }
 
@@ -112,10 +112,10 @@ impl Affair {
         self.changed = true;
     }
 
-    /// Notes that it was evaluated, in the time after our start or later.
+    /// Notes that it was evaluated, in the time after an outage of ours or later.
     pub(crate) fn evaluated(&mut self, in_grace: bool) {
         self.changed = false;
-        self.settled |= !in_grace;
+        self.settled = !in_grace;
     }
 
     /// Ends all alerts.
@@ -198,7 +198,8 @@ impl Affair {
         let sight = Sight {
             condition,
             recovery,
-            may_start: !(self.late || in_grace && ready.of_silence),
+            may_start: !self.late,
+            may_fire: !(in_grace && ready.of_silence),
             silence_counts: !in_grace,
             monotonic_ms: moment.monotonic_ms,
         };

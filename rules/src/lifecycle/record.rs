@@ -30,6 +30,8 @@ pub(crate) struct Moment {
     pub(crate) committed_ms: i64,
     /// When the deciding input arrived; 0 for timers that know of none.
     pub(crate) arrival_ms: i64,
+    /// When our last outage ended, at first our own start: silence counts a while from here.
+    pub(crate) grace_from_ms: i64,
 }
 
 /// An input that was read: what a decision by time alone goes back to.

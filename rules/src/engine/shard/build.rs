@@ -45,7 +45,9 @@ impl Shard {
         }
         let heard = self.shared.past.last_seen(labels.index);
         let taken_in = if self.seeding { self.shared.config.startup_ms } else { at_ms };
-        self.devices[slot] = Some(Box::new(Device::new(Arc::clone(&labels), heard.unwrap_or(taken_in))));
+        // A clock that was put back in between must not keep the device from being silent.
+        let heard = heard.map_or(taken_in, |heard| heard.min(taken_in));
+        self.devices[slot] = Some(Box::new(Device::new(Arc::clone(&labels), heard)));
         self.read_device(slot, at_ms);
         self.await_news(slot);
     }

@@ -90,6 +90,12 @@ impl Device {
         }
     }
 
+    /// Moves everything that is remembered back in time, but not ahead of `now_ms`.
+    pub(crate) fn put_back(&mut self, by_ms: i64, now_ms: i64) {
+        self.last_heard_ms = self.last_heard_ms.saturating_sub(by_ms).min(now_ms);
+        self.series.iter_mut().for_each(|series| series.window.put_back(by_ms));
+    }
+
     /// Returns the place of a property in [`Device::series`].
     pub(crate) fn place_of(&self, property: PropertyId) -> Option<usize> {
         self.series.iter().position(|series| series.property == property)

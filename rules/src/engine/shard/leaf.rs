@@ -159,6 +159,12 @@ impl Leaf {
         number
     }
 
+    /// Has every member evaluated again, although nothing arrived.
+    pub(crate) fn look_again(&mut self) {
+        self.members.iter_mut().for_each(|member| member.dirty = true);
+        self.dirty = true;
+    }
+
     /// Notes that something arrived that a member reads.
     pub(crate) fn touch(&mut self, member: u32, timely: bool, heard: Option<Heard>) {
         if let Some(member) = self.members.get_mut(member as usize) {

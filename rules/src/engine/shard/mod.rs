@@ -146,6 +146,7 @@ impl Shard {
                 }
                 Item::Presence { moment, presence } => self.presence(presence, *moment)?,
                 Item::Tick { moment } => self.tick(*moment)?,
+                Item::PutBack { by_ms, now_ms } => self.put_back(*by_ms, *now_ms),
                 Item::Round { round, moment, scope } => self.round(*round, *moment, scope)?,
                 Item::Rules { round, moment, prepared } => {
                     self.replace_rules(prepared, *moment)?;
@@ -232,6 +233,19 @@ impl Shard {
         self.touched = touched;
         self.touched.clear();
         Ok(())
+    }
+
+    /// The wall clock was put back: what is remembered goes back with it, so that nothing lies ahead and everything is as
+    /// old as it was. What was to be looked at then is looked at now.
+    fn put_back(&mut self, by_ms: i64, now_ms: i64) {
+        self.devices.iter_mut().flatten().for_each(|device| device.put_back(by_ms, now_ms));
+        self.leaves.iter_mut().for_each(Leaf::look_again);
+        for Reverse((due_ms, address)) in std::mem::take(&mut self.timetable) {
+            if let Some(instance) = self.instance(address).filter(|instance| instance.due_ms == due_ms) {
+                instance.due_ms = i64::MIN;
+                self.timetable.push(Reverse((i64::MIN, address)));
+            }
+        }
     }
 
     fn tick(&mut self, moment: Moment) -> Result<(), Deaf> {
