@@ -134,6 +134,30 @@ fn an_open_alert_keeps_its_id_and_clears_under_it() {
 }
 
 #[test]
+fn a_for_that_ends_after_a_restart_goes_back_to_no_input_of_this_run() {
+    let entries = [("High", "expr: water_level > 3.5\nfor: 3s")];
+    let mut bench = Setup::new(rules(&entries)).start();
+    bench.observe(1.0, 2, LEVEL, 4.0);
+    let past = Past::default();
+    past.series.lock().unwrap().insert((2, LEVEL.0), [(START + 1_000, 4.0)].into());
+    let setup = Setup {
+        past: Arc::new(past),
+        restored: book(&bench.said()),
+        seed_to_ms: START + 2_000,
+        startup_ms: START + 2_500,
+        resume_after: 10,
+        ..Setup::new(rules(&entries))
+    };
+    let mut bench = setup.start();
+    bench.ticks(3, 5);
+    let said = bench.said();
+    assert_eq!(said.iter().map(words).collect::<Vec<_>>(), ["High WL-2 firing 4"]);
+    let hops = said[0].alert.evidence.hops;
+    assert_eq!((hops.event, hops.arrival, hops.committed, hops.decided), (0, 0, 0, START + 4_000));
+    assert_eq!(said[0].alert.arrival_time, START + 4_000);
+}
+
+#[test]
 fn an_alert_whose_gauge_stayed_silent_through_the_restart_is_held() {
     for rule in ["expr: water_level > 3.5", "expr: sum(water_level) > 3.5"] {
         let mut bench = Setup::new(rules(&[("High", rule)])).start();
@@ -161,6 +185,64 @@ fn an_alert_whose_gauge_stayed_silent_through_the_restart_is_held() {
         let cleared = bench.said();
         assert_eq!((cleared.len(), cleared[0].alert.state), (1, Condition::Cleared), "{rule}");
     }
+}
+
+/// A start an hour later, of whose past nothing is known but the alerts.
+fn an_hour_later(entries: &[(&str, &str)], known: &[RuleTransition]) -> Bench {
+    let setup = Setup {
+        restored: book(known),
+        seed_to_ms: START + 2_000,
+        startup_ms: START + 3_600_000,
+        resume_after: 10,
+        ..Setup::new(rules(entries))
+    };
+    setup.start()
+}
+
+#[test]
+fn an_alert_is_held_by_its_own_evidence_when_the_past_has_nothing_of_it() {
+    // Water levels are not expected to report power; a value that is derived from others is in no kind's list either.
+    let entries = [("Power", "expr: active_power > 3.5")];
+    let mut bench = Setup::new(rules(&entries)).start();
+    bench.observe(1.0, 2, POWER, 4.0);
+    let firing = bench.said();
+    let mut bench = an_hour_later(&entries, &firing);
+    bench.ticks(3_600, 3_603);
+    assert_eq!(bench.words(), [""; 0], "two periods are ours");
+    bench.ticks(3_604, 3_606);
+    let silent = bench.said();
+    assert_eq!(silent.iter().map(words).collect::<Vec<_>>(), ["Power WL-2 firing without data 3604"]);
+    // By then its evidence names nothing that spoke.
+    let mut bench = an_hour_later(&entries, &silent);
+    bench.ticks(3_600, 3_610);
+    assert_eq!(bench.words(), [""; 0]);
+    bench.observe(3_611.0, 2, POWER, 1.0);
+    assert_eq!(bench.words(), ["Power WL-2 cleared 3611"]);
+}
+
+#[test]
+fn an_alert_of_a_device_that_is_offline_outlives_a_restart_until_the_device_comes_back() {
+    let entries = [("Offline", "expr: device_online == 0")];
+    let mut bench = Setup::new(rules(&entries)).start();
+    bench.presence(1.0, 2, false);
+    let firing = bench.said();
+    assert_eq!(firing.len(), 1);
+    let mut bench = an_hour_later(&entries, &firing);
+    bench.ticks(3_600, 3_610);
+    assert_eq!(bench.words(), ["Offline WL-2 firing without data 3604"]);
+    bench.presence(3_611.0, 2, true);
+    assert_eq!(bench.words(), ["Offline WL-2 cleared 3611"]);
+}
+
+#[test]
+fn what_an_alert_did_not_come_of_does_not_hold_it_after_a_restart() {
+    let entries = [("Either", "expr: active_power > 3 or active_energy > 3")];
+    let mut bench = Setup::new(rules(&entries)).start();
+    bench.observe(1.0, 1, POWER, 4.0);
+    let firing = bench.said();
+    let mut bench = an_hour_later(&entries, &firing);
+    bench.observe(3_601.0, 1, POWER, 1.0);
+    assert_eq!(bench.words(), ["Either LUM-1 cleared 3601"], "energy was never reported");
 }
 
 #[test]

@@ -327,3 +327,41 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_rule_that_could_never_be_evaluated_is_refused_where_the_reason_stands() {
+    let window = |to: &str| after("water_level{station=\"kim-long\"} > 3.5", to);
+    let why = "device_silent_seconds is computed when it is asked for and has no window; \
+               compare it directly, as in device_silent_seconds > 300";
+    assert_eq!(window("avg_over_time(device_silent_seconds[5m]) > 1"), [format!("f0.yaml:8:25: {why}")]);
+    assert_eq!(
+        window("absent_over_time(device_silent_seconds{ward=\"A\"}[5m])"),
+        [format!("f0.yaml:8:28: {why}")]
+    );
+}
+
+#[test]
+fn a_rule_of_more_selectors_than_can_be_told_apart_is_refused_at_the_one_too_many() {
+    let selectors = |from: usize, to: usize| {
+        (from..to).map(|n| format!("water_level{{station=\"s{n}\"}} > 3")).collect::<Vec<_>>().join(" or ")
+    };
+    let condition = |to: &str| GOOD.replacen("water_level{station=\"kim-long\"} > 3.5", to, 1);
+    assert!(load(&[&condition(&selectors(0, 63))]).is_ok(), "and one in clear");
+    let found = errors(&condition(&selectors(0, 65)));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("f0.yaml:8:"), "{}", found[0]);
+    assert!(
+        found[0].ends_with(": more than 64 different selectors in one rule; split it into two rules"),
+        "{}",
+        found[0]
+    );
+    assert_eq!(marked(&condition(&selectors(0, 65))), "water_level{station=\"s64\"}");
+    // Sixty-four in the condition leave no room for the one of the recovery expression.
+    assert_eq!(marked(&condition(&selectors(0, 64))), "water_level{station=\"kim-long\"}");
+    assert!(errors(&condition(&selectors(0, 64)))[0].starts_with("f0.yaml:18:14: "));
+    // In a rule of the whole city, what the devices contribute has the same limit.
+    assert_eq!(
+        marked(&condition(&format!("sum by (station) ({})", selectors(0, 65)))),
+        "water_level{station=\"s64\"}"
+    );
+}

@@ -17,7 +17,7 @@ use crate::{
     labels::Labels,
     lifecycle::{
         Phase, Sight, Step,
-        record::{Active, Moment, alert_labels, fingerprint},
+        record::{Active, Heard, Moment, alert_labels, fingerprint},
         step,
     },
 };
@@ -34,7 +34,9 @@ pub(crate) struct Affair {
     changed: bool,
     /// Since the last timely observation a late one came in.
     late: bool,
-    /// It was evaluated at least once since our start could no longer be the reason of silence.
+    /// The last input that touched it, since our start.
+    heard: Option<Heard>,
+    /// It was evaluated when our own outage could not be the reason of silence.
     settled: bool,
 }
 
@@ -97,6 +99,12 @@ impl Affair {
     pub(crate) fn touched(&mut self, touch: Touch) {
         self.changed = true;
         self.late = !touch.timely && (self.late || touch.late);
+        self.heard = self.heard.max(touch.heard);
+    }
+
+    /// Fills in the last input that touched it, when time alone decides.
+    pub(crate) fn after_input(&self, moment: Moment) -> Moment {
+        moment.after(self.heard)
     }
 
     /// Notes that the rule set around it changed: partial results are gathered anew.
@@ -104,10 +112,10 @@ impl Affair {
         self.changed = true;
     }
 
-    /// Notes that it was evaluated, in the time after our start or later.
+    /// Notes that it was evaluated, in the time after an outage of ours or later.
     pub(crate) fn evaluated(&mut self, in_grace: bool) {
         self.changed = false;
-        self.settled |= !in_grace;
+        self.settled = !in_grace;
     }
 
     /// Ends all alerts.
@@ -190,7 +198,8 @@ impl Affair {
         let sight = Sight {
             condition,
             recovery,
-            may_start: !(self.late || in_grace && ready.of_silence),
+            may_start: !self.late,
+            may_fire: !(in_grace && ready.of_silence),
             silence_counts: !in_grace,
             monotonic_ms: moment.monotonic_ms,
         };

@@ -55,7 +55,7 @@ pub struct EngineConfig {
     /// Where the city is.
     pub place: Place,
     /// When this process started, milliseconds since the epoch: silence rules wait two reporting periods from
-    /// here.
+    /// here, as they do after each outage of ours, see [`crate::Engine::outage_ended`].
     pub startup_ms: i64,
     /// Journal offset of the last input that is part of the past; those to come have greater ones. 0 when there is
     /// no past.

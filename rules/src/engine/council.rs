@@ -17,7 +17,7 @@ use crate::{
         fleet::{City, Partials},
         plan::Plan,
     },
-    lifecycle::record::{Active, Moment},
+    lifecycle::record::{Active, Heard, Moment},
 };
 use crossbeam_channel::{Receiver, Sender};
 use std::{
@@ -57,12 +57,15 @@ pub(crate) struct Update {
 pub(crate) struct Touch {
     pub(crate) timely: bool,
     pub(crate) late: bool,
+    /// The last of them.
+    pub(crate) heard: Option<Heard>,
 }
 
 impl Touch {
     fn merge(&mut self, other: Self) {
         self.timely |= other.timely;
         self.late |= other.late;
+        self.heard = self.heard.max(other.heard);
     }
 }
 
@@ -129,7 +132,14 @@ impl Council {
         let now_ms = self.shared.config.startup_ms;
         for orphan in std::mem::take(&mut self.orphans) {
             let (at_ms, offset) = (now_ms, orphan.restored.cause);
-            let moment = Moment { at_ms, monotonic_ms: now_ms, offset, committed_ms: 0, arrival_ms: 0 };
+            let moment = Moment {
+                at_ms,
+                monotonic_ms: now_ms,
+                offset,
+                committed_ms: 0,
+                arrival_ms: 0,
+                grace_from_ms: now_ms,
+            };
             if let Some(active) = Active::restore(&orphan.restored) {
                 tracing::info!(
                     rule = active.alert.rule,
@@ -188,8 +198,9 @@ impl Council {
         count(&self.shared.meters.evaluations, 1);
         let (partials, clock, at) = (&self.partials, &self.clock, moment.at_ms);
         let city = City { partials, first_leaf: ready.leaves.start, clock, at };
-        let grace_end = self.shared.config.startup_ms.saturating_add(GRACE_PERIODS * ready.period_ms);
+        let grace_end = moment.grace_from_ms.saturating_add(GRACE_PERIODS * ready.period_ms);
         let affair = &mut self.affairs[rule];
+        let moment = affair.after_input(moment);
         // A rule that panics must not end the rules beside it. Nothing is changed while it looks.
         let seen = catch_unwind(AssertUnwindSafe(|| affair.look(ready, plan, &city)));
         let in_grace = at < grace_end;

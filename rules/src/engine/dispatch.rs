@@ -1,6 +1,12 @@
 //! The order of inputs: which shard gets what, what time it is, and when the city is evaluated together.
 use super::{
-    Shared, Stopped, api::Input, meters, prepare::Prepared, progress::FILLED, rounds::FleetClock, time::Time,
+    Shared, Stopped,
+    api::Input,
+    meters,
+    prepare::Prepared,
+    progress::FILLED,
+    rounds::FleetClock,
+    time::{Jump, Time},
 };
 use crate::{labels::DeviceLabels, lifecycle::record::Moment, vocabulary::DEVICE_ONLINE};
 use crossbeam_channel::Sender;
@@ -39,6 +45,11 @@ pub(crate) enum Item {
     Tick {
         moment: Moment,
     },
+    /// The wall clock was put back, and this is what it shows now.
+    PutBack {
+        by_ms: i64,
+        now_ms: i64,
+    },
     /// Report on these rules of the whole city.
     Round {
         round: u64,
@@ -75,6 +86,8 @@ pub(crate) struct Dispatcher {
     offset: u64,
     round: u64,
     fleet: FleetClock,
+    /// When our last outage ended, at first our own start.
+    grace_from_ms: i64,
 }
 
 impl Dispatcher {
@@ -87,8 +100,8 @@ impl Dispatcher {
         let waiting = senders.iter().map(|_| Batch { number: FILLED, ..Batch::default() }).collect();
         let fleet = FleetClock::new(prepared.rules.len());
         let time = Time::starting_at(seed_to_ms);
-        let offset = shared.config.resume_after;
-        Self { shared, prepared, senders, waiting, time, offset, round: 0, fleet }
+        let (offset, grace_from_ms) = (shared.config.resume_after, shared.config.startup_ms);
+        Self { shared, prepared, senders, waiting, time, offset, round: 0, fleet, grace_from_ms }
     }
 
     fn message(
@@ -131,16 +144,9 @@ impl Dispatcher {
     }
 
     fn tick(&mut self, now_ms: i64, monotonic_ms: i64) {
-        let (monotonic_ms, jumped) = self.time.tick(now_ms, monotonic_ms);
-        if jumped {
-            meters::count(&self.shared.meters.clock_jumps, 1);
-            tracing::warn!(
-                now_ms,
-                "the wall clock jumped; durations run on monotonic time and are not affected"
-            );
-        }
-        let moment =
-            Moment { at_ms: now_ms, monotonic_ms, offset: self.offset, committed_ms: 0, arrival_ms: 0 };
+        let (monotonic_ms, jump) = self.time.tick(now_ms, monotonic_ms);
+        self.follow(jump, now_ms);
+        let moment = self.timer(now_ms, monotonic_ms);
         for batch in &mut self.waiting {
             batch.items.push(Item::Tick { moment });
         }
@@ -150,15 +156,50 @@ impl Dispatcher {
         }
     }
 
+    /// A jump of the wall clock makes devices look silent, or heard of in the future; neither is theirs.
+    fn follow(&mut self, jump: Jump, now_ms: i64) {
+        if jump != Jump::None {
+            meters::count(&self.shared.meters.clock_jumps, 1);
+            tracing::warn!(
+                now_ms,
+                ?jump,
+                "the wall clock jumped; durations run on monotonic time and are not affected"
+            );
+        }
+        if matches!(jump, Jump::Long | Jump::Back { .. }) {
+            self.grace_from_ms = now_ms;
+        }
+        if let Jump::Back { by_ms } = jump {
+            for batch in &mut self.waiting {
+                batch.items.push(Item::PutBack { by_ms, now_ms });
+            }
+        }
+    }
+
+    /// Starts the grace anew; never shortens one.
+    pub(crate) fn outage_ended(&mut self, now_ms: i64) {
+        self.grace_from_ms = self.grace_from_ms.max(now_ms);
+    }
+
     fn moment(&mut self, arrival_ms: i64, committed_ms: i64) -> Moment {
+        if self.time.is_far(arrival_ms) {
+            // The next tick will know more.
+            self.outage_ended(arrival_ms);
+        }
         let monotonic_ms = self.time.input(arrival_ms);
-        Moment { at_ms: arrival_ms, monotonic_ms, offset: self.offset, committed_ms, arrival_ms }
+        Moment { committed_ms, arrival_ms, ..self.timer(arrival_ms, monotonic_ms) }
+    }
+
+    /// A moment without an input.
+    fn timer(&self, at_ms: i64, monotonic_ms: i64) -> Moment {
+        let (offset, grace_from_ms) = (self.offset, self.grace_from_ms);
+        Moment { at_ms, monotonic_ms, offset, committed_ms: 0, arrival_ms: 0, grace_from_ms }
     }
 
     /// The moment between two inputs.
     fn between(&self) -> Moment {
         let (at_ms, monotonic_ms) = self.time.last();
-        Moment { at_ms, monotonic_ms, offset: self.offset, committed_ms: 0, arrival_ms: 0 }
+        self.timer(at_ms, monotonic_ms)
     }
 
     fn start_round(&mut self, moment: Moment, scope: Scope) {

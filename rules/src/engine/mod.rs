@@ -172,6 +172,16 @@ impl Engine {
         self.lock().devices_changed(&devices)
     }
 
+    /// Says that up to `now_ms`, in milliseconds since the epoch, devices could not be heard for a reason of ours, such
+    /// as a full disk: from here on, between two inputs, silence counts only after two reporting periods, as after a
+    /// start. Alerts that are firing stay as they are. Cheap; to be called again and again while the outage lasts, as
+    /// time goes on meanwhile. Jumps of the wall clock are found out without it.
+    ///
+    /// Shape: waits while a [`Feed`] is open.
+    pub fn outage_ended(&self, now_ms: i64) {
+        self.lock().outage_ended(now_ms);
+    }
+
     /// Returns the journal offset up to which every input has been evaluated and its transitions are in `out`.
     pub fn processed(&self) -> u64 {
         self.shared.progress.processed()

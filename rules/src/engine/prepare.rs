@@ -11,7 +11,7 @@ use crate::{
 use ioc_model::{Alert, Catalogue, PropertyId};
 use std::{collections::HashMap, sync::Arc};
 
-/// Reporting periods that silence must last after our own start before it counts as the devices'.
+/// Reporting periods that silence must last after our own outage before it counts as the devices'. A start ends one.
 pub(crate) const GRACE_PERIODS: i64 = 2;
 
 /// One rule, ready.
@@ -21,7 +21,7 @@ pub(crate) struct Ready {
     /// `None` when the rule cannot be evaluated; its meter says why.
     pub(crate) plan: Option<Plan>,
     pub(crate) terms: Terms,
-    /// It asks for silence, so it waits after a start.
+    /// It asks for silence, so it waits after an outage of ours.
     pub(crate) of_silence: bool,
     /// Longest reporting period among the kinds that it may read, for rules of the whole city.
     pub(crate) period_ms: i64,

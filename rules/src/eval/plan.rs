@@ -10,12 +10,9 @@ use super::{
 };
 use crate::{
     labels::Labels,
-    lang::{
-        ast::{
-            AggregateOp, BinaryOp, CalendarFunction, ClockFunction, Expr, Grouping, Matching, Node,
-            RangeFunction, Selector, Span, ValueType,
-        },
-        query::Query,
+    lang::ast::{
+        AggregateOp, BinaryOp, CalendarFunction, ClockFunction, Expr, Grouping, Matching, Node,
+        RangeFunction, Selector, Span, ValueType,
     },
     ruleset::Rule,
     vocabulary::DEVICE_SILENT_SECONDS,
@@ -139,29 +136,43 @@ pub(crate) enum Plan {
     Fleet(FleetPlan),
 }
 
-/// A rule that cannot be evaluated.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum PlanError {
+/// A rule that cannot be evaluated; rule files with such a rule are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{problem}")]
+pub(crate) struct PlanError {
+    pub(crate) problem: Problem,
+    /// Where it shows, in the text of the condition or of the recovery expression.
+    pub(crate) span: Span,
+    /// The text is of the recovery expression.
+    pub(crate) of_clear: bool,
+}
+
+/// Why a rule cannot be evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Problem {
     /// More selectors than there are bits.
-    #[error("more than {SELECTORS_MAX} different selectors in one rule; split it")]
+    #[error("more than {SELECTORS_MAX} different selectors in one rule")]
     TooManySelectors,
-    /// A virtual series has no past.
-    #[error("device_silent_seconds is computed when it is asked for and has no window; compare it directly")]
-    SilenceHasNoWindow,
     /// Not of the shape that the parser promises.
-    #[error("part of the expression is not where the language allows it")]
+    #[error("this part of the expression is not where the language allows it")]
     Misplaced,
+}
+
+impl PlanError {
+    pub(super) fn new(problem: Problem, span: Span) -> Self {
+        Self { problem, span, of_clear: false }
+    }
+
+    pub(super) fn in_clear(self) -> Self {
+        Self { of_clear: true, ..self }
+    }
 }
 
 impl Plan {
     /// Splits a rule.
     ///
-    /// Errors: see [`PlanError`]; such a rule is shown as unhealthy and never fires.
+    /// Errors: see [`Problem`].
     pub(crate) fn of(rule: &Rule) -> Result<Self, PlanError> {
-        let queries = || std::iter::once(&rule.query).chain(&rule.clear);
-        if queries().any(reads_window_of_silence) {
-            return Err(PlanError::SilenceHasNoWindow);
-        }
         // A recovery expression of time alone holds for every device, as clocks beside `and` do.
         let clear = rule.clear.as_ref().map_or(Shape::Device, |query| shape(&query.expr));
         if shape(&rule.query.expr) == Shape::Device && matches!(clear, Shape::Device | Shape::Clock) {
@@ -171,16 +182,12 @@ impl Plan {
     }
 }
 
-fn reads_window_of_silence(query: &Query) -> bool {
-    let mut reads = query.expr.reads().into_iter();
-    reads.any(|read| read.selector.property == DEVICE_SILENT_SECONDS && read.window_ms.is_some())
-}
-
 impl DevicePlan {
     fn of(rule: &Rule) -> Result<Self, PlanError> {
         let mut selectors = Selectors::default();
         let expr = selectors.node(&rule.query.expr)?;
-        let clear = rule.clear.as_ref().map(|query| selectors.node(&query.expr)).transpose()?;
+        let clear = rule.clear.as_ref().map(|query| selectors.node(&query.expr)).transpose();
+        let clear = clear.map_err(PlanError::in_clear)?;
         let moves = std::iter::once(&expr).chain(&clear).any(|node| node.moves(&selectors));
         Ok(Self { selectors, expr, clear, moves })
     }
@@ -210,7 +217,7 @@ impl Selectors {
                 right: self.node(&binary.right)?,
             })),
             Node::Aggregate(_) | Node::Absent(_) | Node::AbsentOverTime(_) => {
-                return Err(PlanError::Misplaced);
+                return Err(PlanError::new(Problem::Misplaced, expr.span));
             }
         })
     }
@@ -224,7 +231,7 @@ impl Selectors {
             return Ok(slot as u8);
         }
         if self.0.len() == SELECTORS_MAX {
-            return Err(PlanError::TooManySelectors);
+            return Err(PlanError::new(Problem::TooManySelectors, selector.span));
         }
         self.0.push(SelectorPlan { selector: selector.clone(), window_ms });
         Ok((self.0.len() - 1) as u8)
@@ -239,8 +246,16 @@ impl Selectors {
 
     /// Returns the properties that the picked selectors read, and how far back.
     pub(crate) fn reads(&self, picked: u64) -> impl Iterator<Item = (PropertyId, i64)> + '_ {
-        let plans = self.0.iter().enumerate().filter(move |(slot, _)| picked & (1 << slot) != 0);
-        plans.map(|(_, plan)| (plan.selector.property, plan.window_ms))
+        self.plans(picked).map(|plan| (plan.selector.property, plan.window_ms))
+    }
+
+    /// Returns the picked selectors.
+    pub(crate) fn picked(&self, picked: u64) -> impl Iterator<Item = &Selector> + '_ {
+        self.plans(picked).map(|plan| &plan.selector)
+    }
+
+    fn plans(&self, picked: u64) -> impl Iterator<Item = &SelectorPlan> + '_ {
+        self.0.iter().enumerate().filter(move |(slot, _)| picked & (1 << slot) != 0).map(|(_, plan)| plan)
     }
 }
 

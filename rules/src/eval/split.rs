@@ -1,5 +1,5 @@
 //! How a rule falls apart: which labels results have, and which parts of a rule devices decide by themselves.
-use super::plan::{FleetBinary, FleetKind, FleetNode, FleetPlan, LeafPlan, PlanError, Selectors};
+use super::plan::{FleetBinary, FleetKind, FleetNode, FleetPlan, LeafPlan, PlanError, Problem, Selectors};
 use crate::{
     lang::ast::{
         AggregateOp, Binary, BinaryOp, ClockFunction, Expr, Grouping, Matching, Node, RangeFunction,
@@ -53,7 +53,8 @@ impl FleetPlan {
         let clear = rule.clear.as_ref();
         let clear = clear
             .map(|query| Splitter { leaves: &mut leaves, of_clear: true }.node(&query.expr))
-            .transpose()?;
+            .transpose()
+            .map_err(PlanError::in_clear)?;
         let clocked = std::iter::once(&expr).chain(&clear).any(FleetNode::reads_clock);
         let clear_shape = rule.clear.as_ref().map(|query| shape(&query.expr));
         let clears_by_clock = matches!(clear_shape, Some(Shape::Clock | Shape::Scalar));
@@ -110,7 +111,9 @@ impl Splitter<'_> {
                 left: self.node(&binary.left)?,
                 right: self.node(&binary.right)?,
             })),
-            Node::Selector(_) | Node::OverRange(..) => return Err(PlanError::Misplaced),
+            Node::Selector(_) | Node::OverRange(..) => {
+                return Err(PlanError::new(Problem::Misplaced, expr.span));
+            }
         })
     }
 

@@ -77,7 +77,7 @@ pub(crate) fn of_device(
     let value = condition.value();
     Finding {
         value,
-        event_ms: event_ms.unwrap_or(moment.at_ms),
+        event_ms: moment.event_ms(event_ms),
         evidence: evidence(rule, found, parts, event_ms, moment),
     }
 }
@@ -129,7 +129,7 @@ pub(crate) fn of_city(
     let value = condition.value();
     Finding {
         value,
-        event_ms: event_ms.unwrap_or(moment.at_ms),
+        event_ms: moment.event_ms(event_ms),
         evidence: evidence(rule, found, parts, event_ms, moment),
     }
 }
@@ -190,7 +190,7 @@ pub(crate) fn evidence(
     moment: Moment,
 ) -> Evidence {
     let hops = Hops {
-        event: if moment.arrival_ms == 0 { 0 } else { event_ms.unwrap_or(0) },
+        event: event_ms.filter(|_| moment.arrival_ms != 0).map_or(0, |event| moment.event_ms(Some(event))),
         arrival: moment.arrival_ms,
         committed: moment.committed_ms,
         decided: moment.at_ms.max(moment.committed_ms),

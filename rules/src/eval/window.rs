@@ -87,6 +87,11 @@ impl Window {
         self.trim(newest.ts)
     }
 
+    /// Moves all samples back in time.
+    pub(crate) fn put_back(&mut self, by_ms: i64) {
+        self.samples.iter_mut().for_each(|sample| sample.ts = sample.ts.saturating_sub(by_ms));
+    }
+
     fn trim(&mut self, newest_ts: i64) -> Inserted {
         while self.samples.len() > 1 && self.samples[0].ts <= newest_ts.saturating_sub(self.keep_ms) {
             self.pop();

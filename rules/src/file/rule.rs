@@ -7,6 +7,7 @@ use super::{
     yaml::{Node, Place},
 };
 use crate::{
+    eval::plan::Plan,
     lang::{
         ast::ValueType,
         error::LangError,
@@ -54,7 +55,8 @@ pub(crate) fn read(
     let errors_before = report.errors.len();
     let fields = known_fields(node, report)?;
     let name = read_name(&fields, report);
-    let query = match fields.text("expr", report) {
+    let expr = fields.text("expr", report);
+    let query = match expr {
         Some(expr) => condition(expr, "expr", vocabulary, report),
         None => missing(&fields, "expr", "expr: water_level > 3.5", report),
     };
@@ -67,7 +69,7 @@ pub(crate) fn read(
     let domain = read_domain(&labels, labelled, report);
     let notes = read_annotations(&fields, vocabulary, report);
     check_clear(query.as_ref(), notes.clear.as_ref(), report);
-    let (name, query, severity, summary) = (name?, query?, severity?, notes.summary?);
+    let (name, expr, query, severity, summary) = (name?, expr?, query?, severity?, notes.summary?);
     if report.errors.len() > errors_before {
         return None;
     }
@@ -77,7 +79,7 @@ pub(crate) fn read(
         file: Arc::clone(group.file),
         line: super::report::position(&report.file.text, name.place.start).0,
         query,
-        clear: notes.clear.map(|(query, _)| query),
+        clear: notes.clear.as_ref().map(|(query, _)| query.clone()),
         for_ms,
         keep_firing_ms,
         labels,
@@ -89,7 +91,8 @@ pub(crate) fn read(
         hash: Hasher::new().finish(),
     };
     rule.hash = hash(&rule);
-    Some(Placed { rule, name_place: name.place })
+    let can_be_evaluated = check_plan(&rule, expr, notes.clear.as_ref(), report);
+    can_be_evaluated.then_some(Placed { rule, name_place: name.place })
 }
 
 /// Reports a recovery expression that can never hold for the labels of the condition.
@@ -99,6 +102,16 @@ fn check_clear(condition: Option<&Query>, clear: Option<&(Query, Place)>, report
         let message = "clear never has the labels of expr: one is of each device, the other of all together";
         report.error(*place, message, Some("group both by the same labels".to_owned()));
     }
+}
+
+/// Says whether the engine can evaluate a rule, and reports it if not: it would load and never fire.
+fn check_plan(rule: &Rule, expr: Text<'_>, clear: Option<&(Query, Place)>, report: &mut Report<'_>) -> bool {
+    let Err(error) = Plan::of(rule) else { return true };
+    let clear = clear.map(|(query, place)| Text { text: &query.text, place: *place });
+    let found = clear.filter(|_| error.of_clear).unwrap_or(expr);
+    let error = LangError::new(error.span, error.to_string()).with_help("split it into two rules");
+    report_in(found, vec![error], report);
+    false
 }
 
 /// Reads the fields of a rule; `None` for recording rules, which are refused as a whole.
@@ -142,19 +155,21 @@ fn query(found: Text<'_>, name: &str, vocabulary: &dyn Vocabulary, report: &mut 
     match parser::parse(found.text, vocabulary) {
         Ok(query) => Some(query),
         Err(errors) => {
-            let offsets = scalar::offsets(&report.file.text, found.place, found.text);
-            let at = |byte: usize| offsets.get(byte).copied().unwrap_or(found.place.end);
-            for LangError { span, message, help } in errors {
-                // The end is the byte behind the last one of the mistake, not the begin of what follows it.
-                let end = if span.end > span.start { at(span.end - 1) + 1 } else { at(span.end) };
-                report.error(
-                    Place { start: at(span.start), end: next_boundary(&report.file.text, end) },
-                    message,
-                    help,
-                );
-            }
+            report_in(found, errors, report);
             None
         }
+    }
+}
+
+/// Reports errors of an expression where they stand in the file.
+fn report_in(found: Text<'_>, errors: Vec<LangError>, report: &mut Report<'_>) {
+    let offsets = scalar::offsets(&report.file.text, found.place, found.text);
+    let at = |byte: usize| offsets.get(byte).copied().unwrap_or(found.place.end);
+    for LangError { span, message, help } in errors {
+        // The end is the byte behind the last one of the mistake, not the begin of what follows it.
+        let end = if span.end > span.start { at(span.end - 1) + 1 } else { at(span.end) };
+        let end = next_boundary(&report.file.text, end);
+        report.error(Place { start: at(span.start), end }, message, help);
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     pairing,
     suggest::{did_you_mean, nearest},
 };
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{DEVICE_SILENT_SECONDS, Vocabulary};
 
 /// Longest window of a range selector, in milliseconds: what one series may keep in memory.
 pub const WINDOW_MS_MAX: i64 = 7 * 24 * 3_600_000;
@@ -329,6 +329,13 @@ impl<'a> Checker<'a> {
         let outer = operand.outer();
         match operand {
             Operand::Broken => Operand::Broken,
+            Operand::Expr { expr: Expr { node: Node::Selector(selector), .. }, .. }
+                if selector.property == DEVICE_SILENT_SECONDS =>
+            {
+                let message = format!("{} is computed when it is asked for and has no window", selector.name);
+                let help = format!("compare it directly, as in {} > 300", selector.name);
+                self.fail(LangError::new(outer.to(end), message).with_help(help))
+            }
             Operand::Expr { expr: Expr { node: Node::Selector(selector), span }, .. } if span == outer => {
                 if (1..=WINDOW_MS_MAX).contains(&ms) {
                     return Operand::Range(RangeSelector { selector, window_ms: ms, span: outer.to(end) });

@@ -3,7 +3,7 @@
 //! | From | What is seen | To |
 //! |---|---|---|
 //! | inactive | true, and it may start | pending; firing at once when the rule has no `for` |
-//! | pending | true for as long as `for` | firing |
+//! | pending | true for as long as `for` | firing; about silence not while that may be our own outage |
 //! | pending | false or silent | inactive (withdrawn) |
 //! | firing | true | firing; a calm that had begun is forgotten |
 //! | firing | false (with a recovery expression: and that is true), for as long as `keep_firing_for` | cleared |
@@ -31,9 +31,11 @@ pub(crate) struct Sight {
     pub(crate) condition: Outcome,
     /// Of the recovery expression, if the rule has one.
     pub(crate) recovery: Option<Outcome>,
-    /// A new alert may start: late data and a centre that has just started must not raise any.
+    /// A new alert may start: late data must not raise any.
     pub(crate) may_start: bool,
-    /// Silence counts: after our own start it does not until devices had a chance to speak.
+    /// An alert may start or go on to fire: one about silence must not while the silence may be our own outage.
+    pub(crate) may_fire: bool,
+    /// Silence counts: after our own outage it does not until devices had a chance to speak.
     pub(crate) silence_counts: bool,
     /// Monotonic time in milliseconds.
     pub(crate) monotonic_ms: i64,
@@ -70,7 +72,7 @@ pub(crate) fn step(phase: &mut Option<Phase>, terms: Terms, sight: Sight) -> Ste
     match phase {
         None => begin(phase, terms, sight),
         Some(Phase::Pending { since_ms }) => match sight.condition {
-            Outcome::Value(_) if sight.monotonic_ms - *since_ms >= terms.for_ms => {
+            Outcome::Value(_) if sight.may_fire && sight.monotonic_ms - *since_ms >= terms.for_ms => {
                 *phase = Some(Phase::Firing { calm_since_ms: None, no_data: false });
                 Step::Fired
             }
@@ -106,7 +108,7 @@ pub(crate) fn step(phase: &mut Option<Phase>, terms: Terms, sight: Sight) -> Ste
 }
 
 fn begin(phase: &mut Option<Phase>, terms: Terms, sight: Sight) -> Step {
-    if !sight.may_start || sight.condition.value().is_none() {
+    if !(sight.may_start && sight.may_fire) || sight.condition.value().is_none() {
         return Step::Stay;
     }
     *phase = Some(match terms.for_ms {

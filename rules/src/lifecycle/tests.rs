@@ -4,7 +4,7 @@ use Outcome::{Nothing, Silent, Value};
 const PLAIN: Terms = Terms { for_ms: 0, keep_firing_ms: 0, silence_clears: false };
 
 fn at(monotonic_ms: i64, condition: Outcome) -> Sight {
-    Sight { condition, recovery: None, may_start: true, silence_counts: true, monotonic_ms }
+    Sight { condition, recovery: None, may_start: true, may_fire: true, silence_counts: true, monotonic_ms }
 }
 
 /// Runs sights through one alert and returns what happened at each.

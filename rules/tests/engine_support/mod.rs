@@ -1,6 +1,9 @@
 //! A small city for tests of the engine: a catalogue, devices, a past, and a way to run inputs to the end.
 #![allow(dead_code, reason = "each test file uses a part of it")]
-use ioc_model::{AlertId, Catalogue, DeviceIndex, Domain, Observation, PropertyId, Quality, TransitionKind};
+use ioc_model::{
+    AlertId, Catalogue, DeviceIndex, Domain, Observation, Presence, PropertyId, Quality, TransitionKind,
+    presence::PresenceCause,
+};
 use ioc_rules::{
     DeviceLabels, Directory, Engine, EngineConfig, Input, PastSamples, Place, Restored, RuleFile, RuleSet,
     RuleTransition, engine::QUEUE_BATCHES,
@@ -231,6 +234,16 @@ impl Bench {
         let (offset, device) = (self.offset, DeviceIndex(device));
         let observations = vec![observation];
         let input = Input::Message { offset, committed_ms: arrival_ms + 1, device, arrival_ms, observations };
+        self.engine.offer(&input).unwrap();
+    }
+
+    /// Offers a connection state that changes `seconds` after the start.
+    pub(crate) fn presence(&mut self, seconds: f64, device: u32, online: bool) {
+        self.offset += 1;
+        let at_ms = START + (seconds * 1e3) as i64;
+        let presence =
+            Presence { device: DeviceIndex(device), at_ms, online, cause: PresenceCause::Connected };
+        let input = Input::Presence { offset: self.offset, committed_ms: at_ms + 1, presence };
         self.engine.offer(&input).unwrap();
     }
 

@@ -15,7 +15,7 @@ use crate::{
     lifecycle::record::{Active, Moment},
     vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
 };
-use ioc_model::{Condition, PropertyId};
+use ioc_model::{Condition, PropertyId, alert::EvidenceSample};
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 impl Shard {
@@ -45,7 +45,9 @@ impl Shard {
         }
         let heard = self.shared.past.last_seen(labels.index);
         let taken_in = if self.seeding { self.shared.config.startup_ms } else { at_ms };
-        self.devices[slot] = Some(Box::new(Device::new(Arc::clone(&labels), heard.unwrap_or(taken_in))));
+        // A clock that was put back in between must not keep the device from being silent.
+        let heard = heard.map_or(taken_in, |heard| heard.min(taken_in));
+        self.devices[slot] = Some(Box::new(Device::new(Arc::clone(&labels), heard)));
         self.read_device(slot, at_ms);
         self.await_news(slot);
     }
@@ -161,7 +163,9 @@ impl Shard {
         for Returning { rule, device, restored } in returning {
             let (Some(rule), Some(labels)) = (rule, device) else { continue };
             let slot = labels.index.0 as usize / self.shards;
-            let Some(place) = self.instance_for(slot, rule, &labels) else { continue };
+            let Some(place) = self.instance_for(slot, rule, &labels, &restored.alert) else {
+                continue;
+            };
             let Some(device) = &mut self.devices[slot] else { continue };
             if restored.alert.state != Condition::Cleared {
                 recall_silence(device, &restored.alert);
@@ -178,20 +182,25 @@ impl Shard {
         }
     }
 
-    /// Returns the instance of a rule for a device; what the rule reads of it is known to have reported, as an alert
-    /// came of it.
-    fn instance_for(&mut self, slot: usize, rule: usize, labels: &DeviceLabels) -> Option<usize> {
-        let selectors = self.prepared.selectors(Reader::Rule(rule))?;
+    /// Returns the instance of a rule for a device. What the alert says was read has reported once, even if the past
+    /// does not have it: presence has no past.
+    fn instance_for(
+        &mut self,
+        slot: usize,
+        rule: usize,
+        labels: &DeviceLabels,
+        alert: &ioc_model::Alert,
+    ) -> Option<usize> {
+        let prepared = Arc::clone(&self.prepared);
+        let selectors = prepared.selectors(Reader::Rule(rule))?;
         let picked = selectors.picks(labels);
-        let expected = self.expected_of(labels);
-        let reads: Vec<_> = selectors.reads(picked).map(|(property, _)| property).collect();
-        for property in reads.into_iter().filter(|property| expected.contains(property)) {
-            let known = self.devices.get(slot)?.as_ref()?.place_of(property);
+        for selector in selectors.picked(picked).filter(|one| one.property != DEVICE_SILENT_SECONDS) {
+            let known = self.devices.get(slot)?.as_ref()?.place_of(selector.property);
             let place = match known {
                 Some(place) => place,
-                None => self.add_series(slot, property, self.past_end_ms())?,
+                None => self.add_series(slot, selector.property, self.past_end_ms())?,
             };
-            if property != DEVICE_ONLINE {
+            if came_of(alert, &selector.name) {
                 self.devices[slot].as_mut()?.series[place].once_reported = true;
             }
         }
@@ -338,12 +347,23 @@ impl Shard {
         let instance = &mut device.instances[place];
         instance.undecided_from = old.undecided_from;
         instance.late = old.late;
+        instance.heard = old.heard;
         instance.active = active;
         if instance.active.as_ref().and_then(|active| active.phase).is_some_and(|phase| phase.is_timed()) {
             self.timed.insert((slot as u32, place as u32));
         }
         Ok(())
     }
+}
+
+/// Says whether an alert came of a property, as far as its evidence tells: what went silent is not in the evidence of
+/// `no_data`, so that may be anything the rule reads.
+fn came_of(alert: &ioc_model::Alert, property: &str) -> bool {
+    let names = |sample: &EvidenceSample| {
+        sample.series.strip_prefix(property).is_some_and(|rest| rest.starts_with('{'))
+    };
+    let samples = &alert.evidence.samples;
+    alert.no_data || samples.is_empty() || samples.iter().any(names)
 }
 
 /// An alert about silence says since when; without it, a restart would start the silence anew.

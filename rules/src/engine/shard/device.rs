@@ -6,7 +6,7 @@ use crate::{
         window::Window,
     },
     labels::DeviceLabels,
-    lifecycle::record::Active,
+    lifecycle::record::{Active, Heard},
     vocabulary::DEVICE_SILENT_SECONDS,
 };
 use ioc_model::PropertyId;
@@ -56,6 +56,8 @@ pub(crate) struct Instance {
     pub(crate) timely: bool,
     /// Since the last timely observation a late one came in: time alone starts nothing.
     pub(crate) late: bool,
+    /// The last input that touched it, since our start.
+    pub(crate) heard: Option<Heard>,
     /// Pending or firing.
     pub(crate) active: Option<Box<Active>>,
 }
@@ -70,6 +72,7 @@ impl Instance {
             undecided_from: 0,
             timely: false,
             late: false,
+            heard: None,
             active: None,
         }
     }
@@ -85,6 +88,12 @@ impl Device {
             silence: Vec::new(),
             instances: Vec::new(),
         }
+    }
+
+    /// Moves everything that is remembered back in time, but not ahead of `now_ms`.
+    pub(crate) fn put_back(&mut self, by_ms: i64, now_ms: i64) {
+        self.last_heard_ms = self.last_heard_ms.saturating_sub(by_ms).min(now_ms);
+        self.series.iter_mut().for_each(|series| series.window.put_back(by_ms));
     }
 
     /// Returns the place of a property in [`Device::series`].

@@ -80,15 +80,20 @@ impl Shard {
             failed(ready, &device.labels.id.to_string());
             return Ok(());
         };
-        let grace_end = self.shared.config.startup_ms.saturating_add(GRACE_PERIODS * device.labels.period_ms);
+        let grace_end = moment.grace_from_ms.saturating_add(GRACE_PERIODS * device.labels.period_ms);
         let in_grace = moment.at_ms < grace_end;
         if in_grace {
             seen.wake_ms = seen.wake_ms.min(grace_end);
         }
         let instance = &mut device.instances[place];
+        if arrived {
+            instance.heard = moment.heard();
+        }
+        let moment = moment.after(instance.heard);
         let was_timed = instance.is_timed();
-        let may_start = instance.may_start(arrived) && !(in_grace && ready.of_silence);
-        let idle = instance.active.is_none() && (!may_start || seen.condition.value().is_none());
+        let (may_start, may_fire) = (instance.may_start(arrived), !(in_grace && ready.of_silence));
+        let may_begin = may_start && may_fire && seen.condition.value().is_some();
+        let idle = instance.active.is_none() && !may_begin;
         let transition = if moment.offset < instance.undecided_from {
             seen.wake_ms = seen.wake_ms.min(moment.at_ms + 1);
             None
@@ -99,6 +104,7 @@ impl Shard {
                 condition: seen.condition,
                 recovery: seen.recovery,
                 may_start,
+                may_fire,
                 silence_counts: !in_grace,
                 monotonic_ms: moment.monotonic_ms,
             };

@@ -5,6 +5,7 @@ use crate::{
     eval::{outcome::Outcome, sum::Sum},
     labels::{self, DeviceLabels, Labels},
     lang::ast::Grouping,
+    lifecycle::record::Heard,
 };
 use ioc_model::{DeviceId, alert::EVIDENCE_SAMPLES_MAX};
 use std::{collections::HashMap, sync::Arc};
@@ -20,6 +21,8 @@ pub(crate) struct Leaf {
     /// What arrived since then was timely, or late.
     pub(crate) timely: bool,
     pub(crate) late: bool,
+    /// The last input that touched a member since the last report.
+    pub(crate) heard: Option<Heard>,
     /// When a member's outcome can change by time alone.
     pub(crate) wake_ms: i64,
 }
@@ -156,14 +159,21 @@ impl Leaf {
         number
     }
 
+    /// Has every member evaluated again, although nothing arrived.
+    pub(crate) fn look_again(&mut self) {
+        self.members.iter_mut().for_each(|member| member.dirty = true);
+        self.dirty = true;
+    }
+
     /// Notes that something arrived that a member reads.
-    pub(crate) fn touch(&mut self, member: u32, timely: bool) {
+    pub(crate) fn touch(&mut self, member: u32, timely: bool, heard: Option<Heard>) {
         if let Some(member) = self.members.get_mut(member as usize) {
             member.dirty = true;
         }
         self.dirty = true;
         self.timely |= timely;
         self.late |= !timely;
+        self.heard = self.heard.max(heard);
     }
 
     /// Returns what the devices contribute now.

@@ -146,6 +146,7 @@ impl Shard {
                 }
                 Item::Presence { moment, presence } => self.presence(presence, *moment)?,
                 Item::Tick { moment } => self.tick(*moment)?,
+                Item::PutBack { by_ms, now_ms } => self.put_back(*by_ms, *now_ms),
                 Item::Round { round, moment, scope } => self.round(*round, *moment, scope)?,
                 Item::Rules { round, moment, prepared } => {
                     self.replace_rules(prepared, *moment)?;
@@ -170,7 +171,7 @@ impl Shard {
         for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
             let sample = Sample { ts: observation.ts_ms.min(moment.at_ms), value: observation.value };
             let timely = !observation.quality.contains(Quality::LATE);
-            self.sample(slot, observation.property, sample, timely, moment.at_ms);
+            self.sample(slot, observation.property, sample, timely, moment);
         }
         if let Some(device) = &mut self.devices[slot] {
             let instances = device.silence.iter().filter_map(|target| match target {
@@ -187,19 +188,19 @@ impl Shard {
     fn presence(&mut self, presence: &Presence, moment: Moment) -> Result<(), Deaf> {
         let Some(slot) = self.slot_of(presence.device, moment.at_ms) else { return Ok(()) };
         let value = f64::from(u8::from(presence.online));
-        self.sample(slot, DEVICE_ONLINE, Sample { ts: presence.at_ms, value }, true, moment.at_ms);
+        self.sample(slot, DEVICE_ONLINE, Sample { ts: presence.at_ms, value }, true, moment);
         self.judge_touched(slot, moment)
     }
 
     /// Puts a sample into its window and notes who reads it.
-    fn sample(&mut self, slot: usize, property: PropertyId, sample: Sample, timely: bool, at_ms: i64) {
+    fn sample(&mut self, slot: usize, property: PropertyId, sample: Sample, timely: bool, moment: Moment) {
         if self.prepared.readers(property).is_empty() {
             return;
         }
         let known = self.devices[slot].as_ref().and_then(|device| device.place_of(property));
         let place = match known {
             Some(place) => place,
-            None => match self.add_series(slot, property, at_ms) {
+            None => match self.add_series(slot, property, moment.at_ms) {
                 Some(place) => place,
                 None => return,
             },
@@ -217,7 +218,9 @@ impl Shard {
                 Target::Instance(place) => {
                     touch(&mut device.instances, &mut self.touched, place, timely, self.stamp);
                 }
-                Target::Member { leaf, member } => self.leaves[leaf as usize].touch(member, timely),
+                Target::Member { leaf, member } => {
+                    self.leaves[leaf as usize].touch(member, timely, moment.heard());
+                }
             }
         }
     }
@@ -230,6 +233,19 @@ impl Shard {
         self.touched = touched;
         self.touched.clear();
         Ok(())
+    }
+
+    /// The wall clock was put back: what is remembered goes back with it, so that nothing lies ahead and everything is as
+    /// old as it was. What was to be looked at then is looked at now.
+    fn put_back(&mut self, by_ms: i64, now_ms: i64) {
+        self.devices.iter_mut().flatten().for_each(|device| device.put_back(by_ms, now_ms));
+        self.leaves.iter_mut().for_each(Leaf::look_again);
+        for Reverse((due_ms, address)) in std::mem::take(&mut self.timetable) {
+            if let Some(instance) = self.instance(address).filter(|instance| instance.due_ms == due_ms) {
+                instance.due_ms = i64::MIN;
+                self.timetable.push(Reverse((i64::MIN, address)));
+            }
+        }
     }
 
     fn tick(&mut self, moment: Moment) -> Result<(), Deaf> {
@@ -277,6 +293,7 @@ impl Shard {
             for leaf in leaves {
                 touch.timely |= std::mem::take(&mut self.leaves[leaf].timely);
                 touch.late |= std::mem::take(&mut self.leaves[leaf].late);
+                touch.heard = touch.heard.max(self.leaves[leaf].heard.take());
             }
             let partials = changed.into_iter().map(|leaf| (leaf, self.partial(leaf))).collect();
             updates.push(Update { rule: *rule, touch, partials });
