@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { freshnessOf } from "./freshness.ts";
 import { withGaps } from "./gaps.ts";
 import { limitOf, standing } from "./limits.ts";
 import { sparkline } from "./sparkline.ts";
@@ -46,5 +47,16 @@ describe("withGaps", () => {
   });
   it("does not break a series that is slower than its buckets", () => {
     expect(withGaps([0, 30, 60, 90].map(at), 5).some(({ point }) => point === null)).toBe(false);
+  });
+});
+
+describe("freshnessOf", () => {
+  it("is the age of the oldest figure", () => {
+    expect(freshnessOf([70, 90], 100)).toEqual({ age: 30, stale: false });
+    expect(freshnessOf([110], 100)).toEqual({ age: 0, stale: false });
+    expect(freshnessOf([], 100)).toEqual({ age: null, stale: false });
+  });
+  it("says that data is missing as soon as one figure has none", () => {
+    expect(freshnessOf([90, null], 100)).toEqual({ age: null, stale: true });
   });
 });
