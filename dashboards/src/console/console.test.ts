@@ -5,6 +5,7 @@ import type { LatestValue } from "../api/types.ts";
 import { alertLike } from "../live/testing.ts";
 import { deviceMark } from "./device-mark.ts";
 import { filterAlerts, fold, parsePriorities } from "./filter.ts";
+import { fileName, isCount, isPlain, nameOf, wordOf } from "./names.ts";
 
 describe("filterAlerts", () => {
   const alerts = [
@@ -100,5 +101,37 @@ describe("the table of latest values", () => {
     expect(await cells(61_000)).toEqual(["01/01 08:00:00", "01/01 08:01:01", "ok"]);
     expect(await cells(null)).toEqual(["01/01 08:00:00", "–", "ok"]);
     expect(await cells(undefined)).toEqual(["01/01 08:00:00", "–", "ok"]);
+  });
+});
+
+describe("names", () => {
+  it("has words for codes and truth values only", () => {
+    const mode = { type: "enum", codes: { normal: 0, flash_fault: 2 } } as const;
+    expect(nameOf(mode, 2)).toBe("flash_fault");
+    expect(nameOf(mode, 7)).toBeNull();
+    expect(nameOf({ type: "bool" }, 0)).toBe("false");
+    // A share of truth values, which a rule may compute.
+    expect(nameOf({ type: "bool" }, 0.4)).toBeNull();
+    expect(nameOf({ type: "number", min: 0, max: 9 }, 1)).toBeNull();
+    expect(nameOf(undefined, 1)).toBeNull();
+  });
+  it("knows what has neither the unit nor the words of a property", () => {
+    expect(isCount("count by (cabinet) (active_power < 5) >= 3")).toBe(true);
+    expect(isCount("avg_over_time(pm25[24h]) > 45 and count_over_time(pm25[24h]) > 9")).toBe(false);
+    expect(isPlain('signal_mode{ward="1"} == 2')).toBe(true);
+    expect(isPlain("max_over_time(feeder_energized[5m]) == 0")).toBe(false);
+    expect(isPlain("signal_mode == 2 or signal_mode == 4")).toBe(false);
+  });
+  it("says truth values in the language of the screen, and codes as they are", () => {
+    const t = (key: string) => key;
+    expect(["true", "false", "flash_fault"].map((name) => wordOf(name, t))).toEqual([
+      "value.true",
+      "value.false",
+      "flash_fault",
+    ]);
+  });
+  it("takes the last part of a path", () => {
+    expect(fileName("built in: configs/rules/flood.yaml")).toBe("flood.yaml");
+    expect(fileName("flood.yaml")).toBe("flood.yaml");
   });
 });

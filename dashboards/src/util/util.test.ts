@@ -19,6 +19,15 @@ describe("limitOf", () => {
   it("reads the number a rule compares with", () => {
     expect(limitOf('water_level{station="kim-long"} >= 2')).toEqual({ operator: "≥", value: 2 });
     expect(limitOf("avg_over_time(supply_voltage[5m]) < 198.5 ")).toEqual({ operator: "<", value: 198.5 });
+    expect(limitOf("avg_over_time(pm25[24h]) > 45 and count_over_time(pm25[24h]) >= 2160")).toEqual({
+      operator: ">",
+      value: 45,
+    });
+    expect(limitOf('level{name="this and that)"} > 3 unless on(device) (a > 5 or b > 6)')).toEqual({
+      operator: ">",
+      value: 3,
+    });
+    expect(limitOf("laeq > 55 or laeq > 45 and night == 1")).toBeNull();
     expect(limitOf("absent(water_level)")).toBeNull();
     expect(limitOf("a > on(device) b")).toBeNull();
   });
