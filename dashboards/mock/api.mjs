@@ -175,7 +175,7 @@ export class MockApi {
   devices(query) {
     const wants = (name, value) => !query.get(name) || query.get(name) === value;
     const text = (query.get("q") ?? "").toLowerCase();
-    const statusOf = (d) => (d.state >= 2 ? "alarm" : d.online ? "normal" : "offline");
+    const statusOf = (d) => (d.state >= 2 ? "alarm" : d.state === 1 ? "offline" : "normal");
     const wanted = this.city.devices.filter(
       (d) =>
         wants("domain", d.domain) &&

@@ -1,7 +1,7 @@
 /** A living pretend city in memory: devices, alerts with their transitions, and what operators do to them. */
 import { EventEmitter } from "node:events";
 import { loadAreas } from "./areas.mjs";
-import { makeFleet } from "./fleet.mjs";
+import { hasConnection, makeFleet } from "./fleet.mjs";
 import { CALM, FLOOD, ruleNamed } from "./incidents.mjs";
 import { seeded } from "./random.mjs";
 import { propertyNamed, valueAt } from "./values.mjs";
@@ -68,6 +68,9 @@ export class MockCity extends EventEmitter {
   constructor({ scenario = "normal", seed = 7 } = {}) {
     super();
     this.random = seeded(seed);
+    this.startedAt = Date.now();
+    /** Ids of devices that do not speak. */
+    this.silent = new Set();
     this.areas = loadAreas();
     this.devices = makeFleet(this.areas, seed);
     this.byId = new Map(this.devices.map((device) => [device.id, device]));
@@ -95,8 +98,11 @@ export class MockCity extends EventEmitter {
     });
   }
 
+  /** Takes a device away or brings it back; one without a connection of its own only falls silent. */
   setOffline(device, offline) {
-    device.online = !offline;
+    if (offline) this.silent.add(device.id);
+    else this.silent.delete(device.id);
+    if (hasConnection(device)) device.online = !offline;
     this.restate(device);
   }
 
@@ -240,9 +246,10 @@ export class MockCity extends EventEmitter {
   restate(device) {
     const own = this.open().filter((alert) => alert.device === device.id);
     const worst = Math.max(0, ...own.map((alert) => RANK[alert.severity]));
-    device.state = worst || (device.online ? 0 : 1);
+    const silent = this.silent.has(device.id);
+    device.state = worst || (silent ? 1 : 0);
     device.flags =
-      (own.length && own.every((alert) => alert.acknowledged_at !== null) ? 1 : 0) | (device.online ? 0 : 2);
+      (own.length && own.every((alert) => alert.acknowledged_at !== null) ? 1 : 0) | (silent ? 2 : 0);
     this.emit("state", device);
   }
 
@@ -268,17 +275,20 @@ export class MockCity extends EventEmitter {
     if (level >= 3.5 && !third) this.raise("kim_long_bao_dong_3", now);
   }
 
-  /** Latest values of a device. */
+  /** Latest values of a device; a silent one was heard before the start, and when it arrived is not known. */
   latest(device, properties, now = Date.now()) {
+    const silent = this.silent.has(device.id);
+    const heard = silent ? this.startedAt : now;
     return properties.map((name) => {
       const { title, unit, kind } = propertyNamed(name);
-      const t = now - (now % (device.reporting_period_s * 1000));
+      const t = heard - (heard % (device.reporting_period_s * 1000));
       const value = valueAt(device, name, t, this.flood);
       const code =
         kind.type === "enum"
           ? Object.entries(kind.codes).find(([, number]) => number === value)?.[0]
           : undefined;
-      return { property: name, title, unit, t, arrival: t + 180, value, quality: [], name: code ?? null };
+      const arrival = silent ? null : t + 180;
+      return { property: name, title, unit, t, arrival, value, quality: [], name: code ?? null };
     });
   }
 }

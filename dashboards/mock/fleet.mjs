@@ -47,6 +47,11 @@ function labelsOf(kind, n, random) {
   return { street };
 }
 
+/** Lamps and bays speak through a cabinet or a lot: nothing is known of a connection of their own. */
+const INDIRECT = new Set(["luminaire", "parking-bay"]);
+/** Whether this device has a connection of its own, which may come and go. */
+export const hasConnection = ({ kind }) => !INDIRECT.has(kind);
+
 /** All devices in the shape of the API, indices from 0. */
 export function makeFleet(areas, seed = 7) {
   const random = seeded(seed);
@@ -59,7 +64,7 @@ export function makeFleet(areas, seed = 7) {
       ward,
       state: 0,
       flags: 0,
-      online: true,
+      online: hasConnection(device) ? true : null,
       retired: false,
       last_seen: Date.now(),
     });

@@ -177,7 +177,8 @@ export interface Device {
   ward: string | null;
   parent: { kind: string; id: string } | null;
   labels: Record<string, string>;
-  online: boolean;
+  /** Of its own connection; `null` when none is known of, as behind a gateway. */
+  online: boolean | null;
   last_seen: number | null;
   state: number;
   flags: number;
@@ -190,7 +191,8 @@ export interface LatestValue {
   title: Text;
   unit: string;
   t: number;
-  arrival: number;
+  /** `null` when it is not known, as from before a restart of the server. */
+  arrival?: number | null;
   value: number;
   quality: string[];
   /** Name of an enum's code. */

@@ -1,6 +1,11 @@
-import { describe, expect, it } from "vitest";
+import { render } from "svelte/server";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { MockCity } from "../../mock/city.mjs";
+import type { LatestValue } from "../api/types.ts";
 import { alertLike } from "../live/testing.ts";
+import { deviceMark } from "./device-mark.ts";
 import { filterAlerts, fold, parsePriorities } from "./filter.ts";
+import { fileName, isCount, isPlain, nameOf, wordOf } from "./names.ts";
 
 describe("filterAlerts", () => {
   const alerts = [
@@ -36,5 +41,97 @@ describe("filterAlerts", () => {
 
   it("reads priorities from an address and passes over nonsense", () => {
     expect([...parsePriorities("1,3,9,x")]).toEqual([1, 3]);
+  });
+});
+
+describe("deviceMark", () => {
+  const SILENT = 2;
+  const NEVER_REPORTED = 4;
+  it("is offline only when its own connection is known to be gone", () => {
+    expect(deviceMark(0, 0, true)).toEqual({ is: "normal" });
+    expect(deviceMark(0, 0, false)).toEqual({ is: "offline" });
+    for (const online of [null, undefined]) expect(deviceMark(0, 0, online)).toEqual({ is: "normal" });
+  });
+  it("goes by the state alone when nothing is known of a connection", () => {
+    expect(deviceMark(1, SILENT, null)).toEqual({ is: "silent" });
+    expect(deviceMark(1, 0, null)).toEqual({ is: "silent" });
+    expect(deviceMark(1, NEVER_REPORTED, null)).toEqual({ is: "neverReported" });
+    expect(deviceMark(1, SILENT, true)).toEqual({ is: "silent" });
+    expect(deviceMark(1, SILENT, false)).toEqual({ is: "offline" });
+  });
+  it("puts an alarm before everything", () => {
+    expect(deviceMark(5, 0, false)).toEqual({ is: "alarm", priority: 1, acknowledged: false });
+    expect(deviceMark(2, 1 | SILENT, null)).toEqual({ is: "alarm", priority: 4, acknowledged: true });
+  });
+  it("has every case in the pretend city", () => {
+    const { devices } = new MockCity({ scenario: "flood" });
+    const marks = new Set(devices.map(({ state, flags, online }) => deviceMark(state, flags, online).is));
+    expect([...marks].sort()).toEqual(["alarm", "normal", "offline", "silent"]);
+    expect(new Set(devices.map(({ online }) => online))).toEqual(new Set([true, false, null]));
+  });
+});
+
+describe("the table of latest values", () => {
+  beforeEach(() => {
+    vi.stubGlobal("location", { search: "?lang=vi", href: "http://localhost/?lang=vi" });
+    vi.stubGlobal("localStorage", { getItem: () => null, setItem: () => undefined });
+    vi.stubGlobal("document", { documentElement: {} });
+  });
+  afterEach(() => vi.unstubAllGlobals());
+
+  const value = (arrival: number | null | undefined): LatestValue => ({
+    property: "water_level",
+    title: { vi: "Mực nước", en: "Water level" },
+    unit: "m",
+    t: 0,
+    arrival,
+    value: 1.5,
+    quality: ["ok"],
+    name: null,
+  });
+  const cells = async (arrival: number | null | undefined): Promise<string[]> => {
+    const { default: LatestTable } = await import("./LatestTable.svelte");
+    const { body } = render(LatestTable, {
+      props: { items: [value(arrival)], selected: null, onselect: () => undefined },
+    });
+    return [...body.matchAll(/<td[^>]*>([^<]*)<\/td>/g)].map(([, text]) => text ?? "");
+  };
+
+  it("tells when a value arrived, and has a dash when that is not known", async () => {
+    expect(await cells(61_000)).toEqual(["01/01 08:00:00", "01/01 08:01:01", "ok"]);
+    expect(await cells(null)).toEqual(["01/01 08:00:00", "–", "ok"]);
+    expect(await cells(undefined)).toEqual(["01/01 08:00:00", "–", "ok"]);
+  });
+});
+
+describe("names", () => {
+  it("has words for codes and truth values only", () => {
+    const mode = { type: "enum", codes: { normal: 0, flash_fault: 2 } } as const;
+    expect(nameOf(mode, 2)).toBe("flash_fault");
+    expect(nameOf(mode, 7)).toBeNull();
+    expect(nameOf({ type: "bool" }, 0)).toBe("false");
+    // A share of truth values, which a rule may compute.
+    expect(nameOf({ type: "bool" }, 0.4)).toBeNull();
+    expect(nameOf({ type: "number", min: 0, max: 9 }, 1)).toBeNull();
+    expect(nameOf(undefined, 1)).toBeNull();
+  });
+  it("knows what has neither the unit nor the words of a property", () => {
+    expect(isCount("count by (cabinet) (active_power < 5) >= 3")).toBe(true);
+    expect(isCount("avg_over_time(pm25[24h]) > 45 and count_over_time(pm25[24h]) > 9")).toBe(false);
+    expect(isPlain('signal_mode{ward="1"} == 2')).toBe(true);
+    expect(isPlain("max_over_time(feeder_energized[5m]) == 0")).toBe(false);
+    expect(isPlain("signal_mode == 2 or signal_mode == 4")).toBe(false);
+  });
+  it("says truth values in the language of the screen, and codes as they are", () => {
+    const t = (key: string) => key;
+    expect(["true", "false", "flash_fault"].map((name) => wordOf(name, t))).toEqual([
+      "value.true",
+      "value.false",
+      "flash_fault",
+    ]);
+  });
+  it("takes the last part of a path", () => {
+    expect(fileName("built in: configs/rules/flood.yaml")).toBe("flood.yaml");
+    expect(fileName("flood.yaml")).toBe("flood.yaml");
   });
 });

@@ -63,13 +63,25 @@ export interface Placed {
   away: number | null;
 }
 
-/** Puts a point that is outside a `width` × `height` picture on its edge, on the line to the middle. */
-export function clampToEdge(x: number, y: number, width: number, height: number, inset: number): Placed {
+/**
+ * Puts a point that is outside a `width` × `height` picture on its edge, on the line to the middle.
+ * @param inset how far from the edge
+ * @param bottom how far from the lower edge, where a legend may be
+ */
+export function clampToEdge(
+  x: number,
+  y: number,
+  width: number,
+  height: number,
+  inset: number,
+  bottom = inset,
+): Placed {
   if (x >= 0 && y >= 0 && x <= width && y <= height) return { x, y, away: null };
   const middleX = width / 2;
   const middleY = height / 2;
   const dx = x - middleX;
   const dy = y - middleY;
-  const fit = Math.min((middleX - inset) / Math.abs(dx || 1e-9), (middleY - inset) / Math.abs(dy || 1e-9));
+  const roomY = middleY - (dy > 0 ? bottom : inset);
+  const fit = Math.min((middleX - inset) / Math.abs(dx || 1e-9), roomY / Math.abs(dy || 1e-9));
   return { x: middleX + dx * fit, y: middleY + dy * fit, away: Math.atan2(dy, dx) };
 }

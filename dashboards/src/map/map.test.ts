@@ -77,6 +77,8 @@ describe("clampToEdge", () => {
     const below = clampToEdge(50, 500, 100, 50, 5);
     expect(below.y).toBe(45);
     expect(below.away).toBeCloseTo(Math.PI / 2);
+    expect(clampToEdge(50, 500, 100, 50, 5, 15).y).toBeCloseTo(35);
+    expect(clampToEdge(50, -500, 100, 50, 5, 15).y).toBeCloseTo(5);
   });
 });
 

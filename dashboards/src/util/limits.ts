@@ -23,9 +23,26 @@ export interface ExprLimit {
   value: number;
 }
 
-/** The number at the end of a rule's expression that its value is compared with; `null` when it ends otherwise. */
+/** Quoted texts, brackets of any kind, and the words that join operands. */
+const TOKENS = /"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[([{]|[)\]}]|\b(?:and|or|unless)\b/gi;
+
+/** The operand whose value an expression has: the first of `and` and `unless`; `null` when `or` leaves it open. */
+function deciding(expr: string): string | null {
+  let depth = 0;
+  let end = expr.length;
+  for (const { 0: token, index } of expr.matchAll(TOKENS)) {
+    if ("([{".includes(token)) depth += 1;
+    else if (")]}".includes(token)) depth -= 1;
+    else if (depth > 0 || /^["']/.test(token)) continue;
+    else if (token.toLowerCase() === "or") return null;
+    else end = Math.min(end, index);
+  }
+  return expr.slice(0, end);
+}
+
+/** The number that the value of a rule's expression is compared with; `null` when there is not one such number. */
 export function limitOf(expr: string): ExprLimit | null {
-  const match = COMPARISON.exec(expr.trim());
+  const match = COMPARISON.exec(deciding(expr)?.trim() ?? "");
   if (!match?.[1]) return null;
   const operator = { ">=": "≥", "<=": "≤", "==": "=", "!=": "≠" }[match[1]] ?? match[1];
   return { operator, value: Number(match[2]) };

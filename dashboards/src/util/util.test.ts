@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { freshnessOf } from "./freshness.ts";
 import { withGaps } from "./gaps.ts";
 import { limitOf, standing } from "./limits.ts";
 import { sparkline } from "./sparkline.ts";
@@ -18,6 +19,15 @@ describe("limitOf", () => {
   it("reads the number a rule compares with", () => {
     expect(limitOf('water_level{station="kim-long"} >= 2')).toEqual({ operator: "≥", value: 2 });
     expect(limitOf("avg_over_time(supply_voltage[5m]) < 198.5 ")).toEqual({ operator: "<", value: 198.5 });
+    expect(limitOf("avg_over_time(pm25[24h]) > 45 and count_over_time(pm25[24h]) >= 2160")).toEqual({
+      operator: ">",
+      value: 45,
+    });
+    expect(limitOf('level{name="this and that)"} > 3 unless on(device) (a > 5 or b > 6)')).toEqual({
+      operator: ">",
+      value: 3,
+    });
+    expect(limitOf("laeq > 55 or laeq > 45 and night == 1")).toBeNull();
     expect(limitOf("absent(water_level)")).toBeNull();
     expect(limitOf("a > on(device) b")).toBeNull();
   });
@@ -46,5 +56,16 @@ describe("withGaps", () => {
   });
   it("does not break a series that is slower than its buckets", () => {
     expect(withGaps([0, 30, 60, 90].map(at), 5).some(({ point }) => point === null)).toBe(false);
+  });
+});
+
+describe("freshnessOf", () => {
+  it("is the age of the oldest figure", () => {
+    expect(freshnessOf([70, 90], 100)).toEqual({ age: 30, stale: false });
+    expect(freshnessOf([110], 100)).toEqual({ age: 0, stale: false });
+    expect(freshnessOf([], 100)).toEqual({ age: null, stale: false });
+  });
+  it("says that data is missing as soon as one figure has none", () => {
+    expect(freshnessOf([90, null], 100)).toEqual({ age: null, stale: true });
   });
 });

@@ -11,6 +11,10 @@ import { BUCKETS, type TrendPoint } from "./trend.svelte.ts";
 export interface TrendDrawing {
   points: readonly TrendPoint[];
   latest: { t: number; v: number } | null;
+  /** The present: the axis ends there, or at the newest value. */
+  until: number;
+  /** The curve is from before: it is drawn as such. */
+  stale: boolean;
   spec: TrendSpec;
   px: number;
   width: number;
@@ -18,7 +22,15 @@ export interface TrendDrawing {
   i18n: typeof I18n;
 }
 
-const COLOUR = { line: "#eaeff3", axis: "#aab4be", grid: "#252e37", limit: "#5c6975", limitText: "#aab4be" };
+const COLOUR = {
+  line: "#eaeff3",
+  old: "#8995a1",
+  ground: "#1a2027",
+  axis: "#aab4be",
+  grid: "#252e37",
+  limit: "#5c6975",
+  limitText: "#aab4be",
+};
 const PRIORITY_COLOUR = ["", "#ff5a52", "#ff9f2e", "#f5dc4d", "#7cc7ff"];
 const HOUR_MS = 3_600_000;
 /** Room above the highest limit and right of the newest value, as a share of the range. */
@@ -62,14 +74,16 @@ function drawLimits(chart: uPlot, drawing: TrendDrawing): void {
   }
 }
 
-function drawNewest(chart: uPlot, { latest, spec, px }: TrendDrawing): void {
+/** Filled while it is the present, a ring when it is not. */
+function drawNewest(chart: uPlot, { latest, stale, spec, px }: TrendDrawing): void {
   if (!latest) return;
   const { ctx } = chart;
   const ratio = devicePixelRatio;
   const passed = standing(spec.limits, latest.v).passed;
-  ctx.fillStyle = passed ? colourOf(passed) : COLOUR.line;
-  ctx.strokeStyle = "#1a2027";
-  ctx.lineWidth = 2 * ratio;
+  const colour = passed ? colourOf(passed) : COLOUR.line;
+  ctx.fillStyle = stale ? COLOUR.ground : colour;
+  ctx.strokeStyle = stale ? colour : COLOUR.ground;
+  ctx.lineWidth = (stale ? px / 7 : 2) * ratio;
   ctx.beginPath();
   ctx.arc(
     chart.valToPos(latest.t / 1000, "x", true),
@@ -84,9 +98,9 @@ function drawNewest(chart: uPlot, { latest, spec, px }: TrendDrawing): void {
 
 /** Makes the chart in an empty element; the caller destroys it before it makes the next. */
 export function drawTrend(target: HTMLElement, drawing: TrendDrawing): uPlot {
-  const { points, spec, px, width, height, i18n } = drawing;
+  const { points, until, stale, spec, px, width, height, i18n } = drawing;
   const axis = { stroke: COLOUR.axis, font: `${px}px "${FONT}"`, ticks: { show: false } };
-  const end = (drawing.latest?.t ?? points.at(-1)?.t ?? 0) / 1000;
+  const end = Math.max(until, drawing.latest?.t ?? 0) / 1000;
   const start = end - spec.hours * 3600;
   const [low, high] = valueRange(drawing);
   const options: uPlot.Options = {
@@ -115,7 +129,10 @@ export function drawTrend(target: HTMLElement, drawing: TrendDrawing): uPlot {
         values: (_u, ticks) => ticks.map((tick) => i18n.number(tick, Number.isInteger(tick) ? 0 : 1)),
       },
     ],
-    series: [{}, { stroke: COLOUR.line, width: px / 7, points: { show: false }, spanGaps: false }],
+    series: [
+      {},
+      { stroke: stale ? COLOUR.old : COLOUR.line, width: px / 7, points: { show: false }, spanGaps: false },
+    ],
     hooks: {
       drawAxes: [(chart) => drawLimits(chart, drawing)],
       draw: [(chart) => drawNewest(chart, drawing)],

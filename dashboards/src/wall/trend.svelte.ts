@@ -1,6 +1,7 @@
 /** The one long trend of the wall: its past from history, its end from the device's latest value. */
 import type { ApiClient } from "../api/client.ts";
 import type { TrendSpec } from "../api/types.ts";
+import { type Freshness, freshFor } from "../util/freshness.ts";
 
 const HOUR = 3_600_000;
 export const BUCKETS = 288;
@@ -14,18 +15,24 @@ export interface TrendPoint {
   v: number;
 }
 
+type TrendApi = Pick<ApiClient, "history" | "latest" | "device">;
+
 export class Trend {
   points = $state.raw<TrendPoint[]>([]);
   /** Newest value; `null` until there is one. */
   latest = $state.raw<TrendPoint | null>(null);
   /** History has answered once. */
   loaded = $state(false);
+  private historyFailed = $state(false);
+  private latestFailed = $state(false);
+  /** Of the device; `null` until it is known. */
+  private periodS = $state<number | null>(null);
   private past: TrendPoint[] = [];
   private recent: TrendPoint[] = [];
   private timers: ReturnType<typeof setInterval>[] = [];
 
   constructor(
-    private readonly api: ApiClient,
+    private readonly api: TrendApi,
     readonly spec: TrendSpec,
     private readonly now: () => number,
   ) {}
@@ -34,7 +41,7 @@ export class Trend {
     void this.refresh();
     this.timers = [
       setInterval(() => void this.loadHistory(), HISTORY_EVERY_MS),
-      setInterval(() => void this.loadLatest(), LATEST_EVERY_MS),
+      setInterval(() => void this.again(), LATEST_EVERY_MS),
     ];
   }
 
@@ -44,8 +51,34 @@ export class Trend {
 
   /** Reads everything again, after the stream was lost for instance. */
   async refresh(): Promise<void> {
-    await this.loadHistory();
-    await this.loadLatest();
+    await Promise.all([this.loadPeriod(), this.loadHistory(), this.loadLatest()]);
+  }
+
+  /** The newest value, and whatever could not be read before. */
+  async again(): Promise<void> {
+    await Promise.all([
+      this.periodS === null ? this.loadPeriod() : undefined,
+      this.historyFailed ? this.loadHistory() : undefined,
+      this.loadLatest(),
+    ]);
+  }
+
+  /** The last read failed: what is shown is from before. */
+  get failed(): boolean {
+    return this.historyFailed || this.latestFailed;
+  }
+
+  freshness(now: number): Freshness {
+    const age = this.latest ? Math.max(0, now - this.latest.t) : null;
+    return { age, stale: this.failed || (age !== null && age > freshFor(this.periodS)) };
+  }
+
+  private async loadPeriod(): Promise<void> {
+    try {
+      this.periodS = (await this.api.device(this.spec.device)).reporting_period_s;
+    } catch {
+      // Asked again at the next turn; until then the rule of the key figures decides.
+    }
   }
 
   private async loadHistory(): Promise<void> {
@@ -61,21 +94,25 @@ export class Trend {
       });
       this.past = points.map(({ t, last }) => ({ t, v: last }));
       this.loaded = true;
+      this.historyFailed = false;
       this.merge();
     } catch {
-      // What was shown stays; the next turn asks again, and the stream's state says whether the server is there.
+      // What was shown stays, and says that it is from before.
+      this.historyFailed = true;
     }
   }
 
   private async loadLatest(): Promise<void> {
     try {
       const { items } = await this.api.latest(this.spec.device);
+      this.latestFailed = false;
       const item = items.find(({ property }) => property === this.spec.property);
-      if (!item || item.t === this.recent.at(-1)?.t) return;
+      // An answer that was overtaken by a newer one is no news.
+      if (!item || item.t <= (this.recent.at(-1)?.t ?? 0)) return;
       this.recent = [...this.recent, { t: item.t, v: item.value }].slice(-LIVE_POINTS_MAX);
       this.merge();
     } catch {
-      // As above.
+      this.latestFailed = true;
     }
   }
 

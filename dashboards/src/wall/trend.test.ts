@@ -1,0 +1,99 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import type { Device, History, Latest, TrendSpec } from "../api/types.ts";
+import { Trend } from "./trend.svelte.ts";
+
+const MINUTE = 60_000;
+const NOW = 100 * 60 * MINUTE;
+const SPEC: TrendSpec = {
+  device: "WL",
+  property: "water_level",
+  title: { vi: "", en: "" },
+  unit: "m",
+  hours: 24,
+  limits: [],
+};
+
+/** A server whose answers a test can take away. */
+class Server {
+  up = { history: true, latest: true };
+  now = NOW;
+  periodS = 10;
+  /** Newest value. */
+  at = NOW - 6000;
+
+  history = async (): Promise<History<{ t: number; last: number }>> => {
+    if (!this.up.history) throw new Error("down");
+    const points = [3, 2, 1].map((hours) => ({ t: this.at - hours * 60 * MINUTE, last: 1 / hours }));
+    return { property: "water_level", unit: "m", points };
+  };
+  latest = async (): Promise<Latest> => {
+    if (!this.up.latest) throw new Error("down");
+    const item = { property: "water_level", title: SPEC.title, unit: "m", t: this.at, arrival: this.at };
+    return { device: "WL", items: [{ ...item, value: 2, quality: [], name: null }] };
+  };
+  device = async (): Promise<Device> => ({ reporting_period_s: this.periodS }) as Device;
+}
+
+describe("the age of the trend", () => {
+  let server: Server;
+  let trend: Trend;
+  beforeEach(() => {
+    server = new Server();
+    trend = new Trend(server as unknown as ConstructorParameters<typeof Trend>[0], SPEC, () => server.now);
+  });
+
+  it("is that of the newest value", async () => {
+    expect(trend.freshness(NOW)).toEqual({ age: null, stale: false });
+    await trend.refresh();
+    expect(trend.freshness(NOW)).toEqual({ age: 6000, stale: false });
+    expect(trend.failed).toBe(false);
+  });
+
+  it("grows when the gauge is dead, until the tile says so", async () => {
+    await trend.refresh();
+    await trend.again();
+    expect(trend.freshness(server.at + 2 * MINUTE).stale).toBe(false);
+    expect(trend.freshness(server.at + 2 * MINUTE + 1)).toEqual({ age: 2 * MINUTE + 1, stale: true });
+  });
+
+  it("lets a device that reports seldom be as late as it may", async () => {
+    server.periodS = 600;
+    await trend.refresh();
+    expect(trend.freshness(server.at + 30 * MINUTE).stale).toBe(false);
+    expect(trend.freshness(server.at + 30 * MINUTE + 1).stale).toBe(true);
+  });
+
+  it("keeps the curve of a failed read, as one from before, until the next succeeds", async () => {
+    await trend.refresh();
+    const { points } = trend;
+    server.up.latest = false;
+    await trend.again();
+    expect(trend.points).toEqual(points);
+    expect(trend.failed).toBe(true);
+    expect(trend.freshness(NOW)).toEqual({ age: 6000, stale: true });
+    server.up.latest = true;
+    server.at += 5000;
+    await trend.again();
+    expect(trend.failed).toBe(false);
+    expect(trend.freshness(NOW)).toEqual({ age: 1000, stale: false });
+  });
+
+  it("asks for the past again soon when it could not be read", async () => {
+    server.up.history = false;
+    await trend.refresh();
+    expect(trend.failed).toBe(true);
+    expect(trend.loaded).toBe(false);
+    server.up.history = true;
+    await trend.again();
+    expect(trend.failed).toBe(false);
+    expect(trend.points).toHaveLength(4);
+  });
+
+  it("passes over an answer that a newer one overtook", async () => {
+    await trend.refresh();
+    const { latest } = trend;
+    server.at -= 10_000;
+    await trend.again();
+    expect(trend.latest).toEqual(latest);
+  });
+});
