@@ -5,7 +5,7 @@ use crate::{
     book::Written,
     clock::{monotonic_ms, now_ms},
 };
-use ioc_journal::{Batch, Journal, Offset, Record};
+use ioc_journal::{Batch, Health, Journal, Offset, Record};
 use ioc_model::{Presence, RecordKind, message::MessageView};
 use ioc_rules::{Engine, Feed, Input};
 use std::sync::{
@@ -85,6 +85,10 @@ impl Rules {
                 && let Err(error) = self.engine.devices_changed()
             {
                 tracing::error!(%error, "rules do not see the changed registry");
+            }
+            // Devices that cannot get rid of what they have to say are not silent.
+            if self.journal.health() != Health::Ok {
+                self.engine.outage_ended(now_ms());
             }
             // While catching up, time must not run ahead of the data: silence would be ours, not theirs.
             let caught_up = self.taken >= self.journal.durable();
