@@ -5,7 +5,7 @@ import type { LatestValue } from "../api/types.ts";
 import { alertLike } from "../live/testing.ts";
 import { deviceMark } from "./device-mark.ts";
 import { filterAlerts, fold, parsePriorities } from "./filter.ts";
-import { fileName, isCount, isPlain, nameOf, wordOf } from "./names.ts";
+import { fileName, hasOtherUnit, isPlain, nameOf, wordOf } from "./names.ts";
 
 describe("filterAlerts", () => {
   const alerts = [
@@ -116,8 +116,10 @@ describe("names", () => {
     expect(nameOf(undefined, 1)).toBeNull();
   });
   it("knows what has neither the unit nor the words of a property", () => {
-    expect(isCount("count by (cabinet) (active_power < 5) >= 3")).toBe(true);
-    expect(isCount("avg_over_time(pm25[24h]) > 45 and count_over_time(pm25[24h]) > 9")).toBe(false);
+    expect(hasOtherUnit("count by (cabinet) (active_power < 5) >= 3")).toBe(true);
+    expect(hasOtherUnit("avg_over_time(pm25[24h]) > 45 and count_over_time(pm25[24h]) > 9")).toBe(false);
+    expect(hasOtherUnit("occupied_since_s / 60 > 60 or occupied_since_s / 60 > 120")).toBe(true);
+    expect(hasOtherUnit('laeq{station="a/b"} > 55')).toBe(false);
     expect(isPlain('signal_mode{ward="1"} == 2')).toBe(true);
     expect(isPlain("max_over_time(feeder_energized[5m]) == 0")).toBe(false);
     expect(isPlain("signal_mode == 2 or signal_mode == 4")).toBe(false);

@@ -15,11 +15,12 @@ export function wordOf(name: string, t: typeof I18n.t): string {
   return name === "false" ? t("value.false") : name;
 }
 
-const COUNT = /^\s*count/;
+const QUOTED = /"[^"]*"|'[^']*'/g;
+const OTHER_UNIT = /^\s*(count|changes|resets)|[*/]|\b(rate|irate|deriv)\s*\(/;
 const PLAIN = /^\s*[a-z_]\w*(\{[^{}]*\})?\s*[=!]=\s*\d+\s*$/i;
 
-/** A number of things has not the unit of what is counted. */
-export const isCount = (expr: string): boolean => COUNT.test(expr);
+/** The value has not the unit of the property that is measured: a number of things, a multiple, a rate. */
+export const hasOtherUnit = (expr: string): boolean => OTHER_UNIT.test(expr.replace(QUOTED, ""));
 
 /** Compares the values of one property as they are: only those have its words. */
 export const isPlain = (expr: string): boolean => PLAIN.test(expr);
