@@ -135,8 +135,8 @@ impl Center {
         let (journal, opened) = Journal::open(launch::journal_config(&config, data))?;
         let store = Store::open(launch::store_config(&config, data))?;
         let memory = Memory::restore(&config, &foundation, &journal, &store, opened)?;
-        let (registry, decoder) = (foundation.registry.clone(), Arc::clone(&memory.decoder));
-        let ingress = Arc::new(Ingress::new(registry, decoder, journal.clone()));
+        let (registry, grants) = (foundation.registry.clone(), Arc::clone(&foundation.grants));
+        let ingress = Arc::new(Ingress::new(registry, grants, Arc::clone(&memory.decoder), journal.clone()));
         let broker = Arc::new(Broker::start(
             launch::broker_config(&config, data, mode)?,
             Arc::clone(&foundation.grants) as _,

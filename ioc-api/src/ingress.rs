@@ -1,6 +1,6 @@
 //! Where the device edge, ingest and the journal meet: one publish becomes one journal record. Runs on the edge's
 //! reactor threads and never waits: without room in the journal the edge stops reading that socket.
-use crate::clock::now_ms;
+use crate::{clock::now_ms, identity::Grants};
 use ioc_broker::{Busy, Incoming, Intake, PresenceChange, Verdict};
 use ioc_ingest::{Context, Decoder, Registry, quarantine::Refused};
 use ioc_journal::{AppendError, Journal, RECORD_LEN_MAX};
@@ -16,6 +16,7 @@ use std::{
 /// See the module.
 pub struct Ingress {
     registry: Registry,
+    grants: Arc<Grants>,
     decoder: Arc<Decoder>,
     journal: Journal,
     /// Newest connection state per device that the journal had no room for; at most one entry per device.
@@ -24,8 +25,8 @@ pub struct Ingress {
 
 impl Ingress {
     /// Joins the parts.
-    pub fn new(registry: Registry, decoder: Arc<Decoder>, journal: Journal) -> Self {
-        Self { registry, decoder, journal, unwritten: Mutex::default() }
+    pub fn new(registry: Registry, grants: Arc<Grants>, decoder: Arc<Decoder>, journal: Journal) -> Self {
+        Self { registry, grants, decoder, journal, unwritten: Mutex::default() }
     }
 
     fn decode(&self, incoming: &Incoming<'_>, arrival_ms: i64) -> Message {
@@ -102,9 +103,11 @@ impl Intake for Ingress {
         let at_ms = now_ms();
         // A gateway's connection is that of all it speaks for, and its own if it is a device itself (a cabinet).
         let devices = self.registry.current();
-        let under =
-            devices.iter().filter(|device| kind == CredentialKind::Gateway && device.is_under(credential));
-        let states = under.chain(devices.by_id(credential)).map(|device| {
+        let is_gateway = kind == CredentialKind::Gateway;
+        let listed = if is_gateway { self.grants.listed(credential) } else { Vec::new() };
+        let listed = listed.iter().filter_map(|id| devices.by_id(id));
+        let under = devices.iter().filter(|device| is_gateway && device.is_under(credential));
+        let states = under.chain(listed).chain(devices.by_id(credential)).map(|device| {
             let presence = Presence { device: device.index, at_ms, online, cause };
             (device.index, presence)
         });

@@ -67,6 +67,12 @@ impl Grants {
         self.grants.load().contains_key(credential)
     }
 
+    /// Returns the devices that a gateway's credential names; it also speaks for those registered under it.
+    pub fn listed(&self, credential: &str) -> Vec<Box<str>> {
+        let grants = self.grants.load();
+        grants.get(credential).map(|grant| grant.devices.iter().cloned().collect()).unwrap_or_default()
+    }
+
     /// Derives the token of a simulated credential; see [`TokenKey::derive`].
     pub fn derive(&self, credential: &str) -> String {
         self.key.derive(credential)

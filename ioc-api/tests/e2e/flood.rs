@@ -1,6 +1,6 @@
 //! The demo: the flood drives Kim Long through báo động I, II and III and back; an ordinary day has its first alert
 //! within a minute.
-use crate::support::{Client, Ws, now_ms, one, ports, process, process::Process, wait::within};
+use crate::support::{Client, Ws, now_ms, one, ports, process, process::Process, until, wait::within};
 use serde_json::Value;
 use std::{
     fs,
@@ -149,7 +149,11 @@ fn an_ordinary_day_has_its_first_alert_within_a_minute_and_goes_on_after_a_stop(
     let rules = rules["items"].as_array().unwrap();
     assert!(rules.len() >= 25, "{} rules", rules.len());
     assert!(rules.iter().all(|rule| rule["health"] == "ok"), "{rules:#?}");
-    let devices = operator.get("/api/v1/devices?limit=1000").expect(200)["items"].as_array().unwrap().len();
+    let list = || operator.get("/api/v1/devices?limit=1000").expect(200)["items"].as_array().unwrap().clone();
+    until("every device online, most of them through their gateway", || {
+        list().iter().all(|device| device["online"] == true).then_some(())
+    });
+    let devices = list().len();
     assert!((250..=350).contains(&devices), "{devices} devices");
     let metrics = crate::support::metrics::Metrics::parse(&demo.client().get("/metrics").text());
     assert!(metrics.get("ioc_observations_stored_total") > 100.0);
