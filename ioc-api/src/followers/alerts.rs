@@ -64,9 +64,10 @@ impl Alerts {
     }
 }
 
-fn measure(alert: &Alert, transition: TransitionKind) {
-    if transition == TransitionKind::Firing {
-        let seconds = (now_ms() - alert.arrival_time).max(0) as f64 / 1000.0;
+/// Notes how long it took from what decided, a message's arrival or a moment in time, to here.
+fn measure(transition: &Transition) {
+    if transition.transition == TransitionKind::Firing {
+        let seconds = (now_ms() - transition.at).max(0) as f64 / 1000.0;
         metrics::histogram!("ioc_alert_publish_delay_seconds").record(seconds);
     }
 }
@@ -94,7 +95,7 @@ impl Work for Alerts {
             return;
         }
         for (_, transition) in &transitions {
-            measure(&transition.alert, transition.transition);
+            measure(transition);
             if transition.transition != TransitionKind::Pending && transition.alert.firing_since.is_some() {
                 self.tell_apps(&transition.alert);
             }
