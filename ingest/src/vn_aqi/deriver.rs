@@ -9,16 +9,22 @@
 //! Late readings fill their hour; a report older than the newest index of its station publishes nothing.
 //! A new station has no index before its second hour is nearly full, unless it sends what its logger kept or
 //! history seeds it: NowCast wants two of the newest three hours, and we do not invent one.
-//! Readings while calibrating or at fault are left out. A repeated reading weighs twice in its five minutes.
+//! Readings while calibrating or at fault are left out. A repeated reading counts once and a corrected one as corrected,
+//! as long as it is among the newest [`HEARD_MAX`] of its pollutant that came in since our start.
 use super::{Hours, Pollutant, hourly, nowcast::HOURS};
 use ioc_model::{Catalogue, DeviceIndex, Observation, PropertyId, Quality};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 /// Length of a step, in milliseconds; ask history for means of this length to seed a station.
 pub const STEP_MS: i64 = 300_000;
 /// How far back the index looks, in milliseconds; seed from there.
 pub const LOOK_BACK_MS: i64 = STEP_MS * STEPS as i64;
 
+/// Readings per station and pollutant that are told apart from repetitions: two hours at one each 30 s.
+const HEARD_MAX: usize = 256;
 const STEPS_PER_HOUR: usize = 12;
 const STEPS: usize = HOURS * STEPS_PER_HOUR;
 
@@ -103,7 +109,7 @@ impl AqiDeriver {
                 && observation.quality.is_measuring()
             {
                 let station = self.stations.entry(device).or_default();
-                station.ring(slot).add(observation.ts_ms, observation.value, 1);
+                station.ring(slot).take(observation.ts_ms, observation.value);
                 newest_ms = newest_ms.max(Some(observation.ts_ms));
             }
         }
@@ -158,7 +164,11 @@ impl Station {
 
 /// The last twelve hours of one pollutant, in steps.
 #[derive(Debug)]
-struct Ring([Step; STEPS]);
+struct Ring {
+    steps: [Step; STEPS],
+    /// Event times and values of the newest readings, in the order in which they came.
+    heard: VecDeque<(i64, f64)>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Step {
@@ -170,14 +180,35 @@ struct Step {
 
 impl Default for Ring {
     fn default() -> Self {
-        Self([Step { number: i64::MIN, sum: 0.0, count: 0 }; STEPS])
+        Self { steps: [Step { number: i64::MIN, sum: 0.0, count: 0 }; STEPS], heard: VecDeque::new() }
     }
 }
 
 impl Ring {
+    /// Takes a reading, unless it is a repetition; another value for the same instant replaces the first.
+    fn take(&mut self, ts_ms: i64, value: f64) {
+        if let Some((_, known)) = self.heard.iter_mut().rev().find(|(known_ms, _)| *known_ms == ts_ms) {
+            let change = value - std::mem::replace(known, value);
+            return self.correct(ts_ms, change);
+        }
+        if self.heard.len() == HEARD_MAX {
+            self.heard.pop_front();
+        }
+        self.heard.push_back((ts_ms, value));
+        self.add(ts_ms, value, 1);
+    }
+
+    fn correct(&mut self, ts_ms: i64, change: f64) {
+        let number = step_number(ts_ms);
+        let step = &mut self.steps[place(number)];
+        if step.number == number {
+            step.sum += change;
+        }
+    }
+
     fn add(&mut self, ts_ms: i64, value: f64, count: u32) {
         let number = step_number(ts_ms);
-        let step = &mut self.0[place(number)];
+        let step = &mut self.steps[place(number)];
         if step.number < number {
             *step = Step { number, sum: 0.0, count: 0 };
         }
@@ -193,7 +224,7 @@ impl Ring {
         let last = step_number(ts_ms) - (hours_ago * STEPS_PER_HOUR) as i64;
         let (mut sum, mut count, mut steps) = (0.0, 0.0, 0);
         for number in last - STEPS_PER_HOUR as i64 + 1..=last {
-            let step = &self.0[place(number)];
+            let step = &self.steps[place(number)];
             if step.number == number && step.count > 0 {
                 sum += step.sum;
                 count += f64::from(step.count);

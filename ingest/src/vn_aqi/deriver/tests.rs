@@ -176,3 +176,20 @@ proptest! {
         deriver.observe(STATION, [reading(PM25, ts_ms, 1.0)], arrival_ms);
     }
 }
+
+#[test]
+fn a_repeated_reading_counts_once_and_a_corrected_one_as_corrected() {
+    let mut ring = Ring::default();
+    let mean = |ring: &Ring| ring.hour(STEP_MS, 0, 0.0);
+    ring.take(1_000, 10.0);
+    ring.take(1_000, 10.0);
+    ring.take(2_000, 20.0);
+    assert_eq!(mean(&ring), Some(15.0));
+    ring.take(2_000, 40.0);
+    ring.take(2_000, 40.0);
+    assert_eq!(mean(&ring), Some(25.0));
+    for n in 0..2 * HEARD_MAX as i64 {
+        ring.take(3_000 + n, 25.0);
+    }
+    assert_eq!((ring.heard.len(), mean(&ring)), (HEARD_MAX, Some(25.0)));
+}
