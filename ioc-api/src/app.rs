@@ -12,7 +12,7 @@ use crate::{
     data_dir::DataDir,
     followers::{
         self, Nudge, Projections,
-        Promptness::{AtOnce, Gathering, Nudged},
+        Promptness::{Ahead, Gathering, Nudged},
         Running, Stop,
         alerts::Alerts,
         derive::Derive,
@@ -146,7 +146,7 @@ impl Center {
         Ok(Self { config, foundation, journal, last, store, memory, ingress, broker, changed })
     }
 
-    /// Starts the alert book and everyone who lives on committed records.
+    /// Starts the alert book and everyone who lives on the journal's records.
     fn follow(&self, stop: &Stop) -> Result<Threads, StartError> {
         let Self { foundation, journal, last, store, memory, .. } = self;
         let (records, last) = (&foundation.records, *last);
@@ -184,7 +184,7 @@ impl Center {
         let followers = vec![
             followers::start("store", journal, last, Gathering, stop, history)?,
             followers::start("live", journal, last, Gathering, stop, live)?,
-            followers::start("rules", journal, memory.resume_after, AtOnce, stop, rules)?,
+            followers::start("rules", journal, memory.resume_after, Ahead, stop, rules)?,
             followers::start("derive", journal, last, Gathering, stop, derive)?,
             followers::start("quarantine", journal, last, Gathering, stop, quarantine)?,
             followers::start("alerts", journal, last, Nudged(urgent), stop, alerts)?,

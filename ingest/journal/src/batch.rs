@@ -1,4 +1,4 @@
-//! Committed batches as followers see them.
+//! Batches as followers see them.
 use crate::{
     Offset,
     frame::{self, Mark},
@@ -6,11 +6,17 @@ use crate::{
 use ioc_model::RecordKind;
 use std::{fmt, sync::Arc};
 
-/// One batch that is on disk, with where it ends there.
+/// What goes to disk together.
 #[derive(Debug)]
-pub(crate) struct Committed {
+pub(crate) struct Content {
     pub(crate) mark: Mark,
     pub(crate) bytes: Box<[u8]>,
+}
+
+/// One batch that is on disk, with where it ends there.
+#[derive(Debug, Clone)]
+pub(crate) struct Committed {
+    pub(crate) content: Arc<Content>,
     pub(crate) place: Place,
 }
 
@@ -23,25 +29,25 @@ pub(crate) struct Place {
     pub(crate) end: u64,
 }
 
-/// Consecutive committed records that went to disk together. Cheap to clone.
+/// Consecutive records that go to disk together. Cheap to clone.
 #[derive(Clone)]
 pub struct Batch {
-    committed: Arc<Committed>,
+    content: Arc<Content>,
     first: Offset,
     start: usize,
 }
 
 impl Batch {
-    /// The part of `committed` from `from` on; `from` must not be behind it.
-    pub(crate) fn from(committed: Arc<Committed>, from: Offset) -> Self {
-        let first = from.clamp(committed.mark.first, committed.mark.last());
+    /// The part of `content` from `from` on; `from` must not be behind it.
+    pub(crate) fn from(content: Arc<Content>, from: Offset) -> Self {
+        let first = from.clamp(content.mark.first, content.mark.last());
         let mut start = 0;
-        for _ in committed.mark.first..first {
-            if let Some((_, _, rest)) = frame::split_record(&committed.bytes[start..]) {
-                start = committed.bytes.len() - rest.len();
+        for _ in content.mark.first..first {
+            if let Some((_, _, rest)) = frame::split_record(&content.bytes[start..]) {
+                start = content.bytes.len() - rest.len();
             }
         }
-        Self { committed, first, start }
+        Self { content, first, start }
     }
 
     /// Returns the offset of the first record.
@@ -51,17 +57,22 @@ impl Batch {
 
     /// Returns the offset of the last record.
     pub fn last(&self) -> Offset {
-        self.committed.mark.last()
+        self.content.mark.last()
     }
 
     /// Returns when the batch was handed to the disk, in milliseconds since the epoch.
     pub fn committed_ms(&self) -> i64 {
-        self.committed.mark.committed_ms
+        self.content.mark.committed_ms
+    }
+
+    /// Returns how many records there are.
+    pub fn count(&self) -> u64 {
+        self.last() + 1 - self.first
     }
 
     /// Returns the records in order of their offsets.
     pub fn records(&self) -> Records<'_> {
-        Records { rest: &self.committed.bytes[self.start..], next: self.first }
+        Records { rest: &self.content.bytes[self.start..], next: self.first }
     }
 }
 
@@ -71,7 +82,7 @@ impl fmt::Debug for Batch {
     }
 }
 
-/// One committed record.
+/// One record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Its number.

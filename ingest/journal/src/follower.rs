@@ -1,30 +1,32 @@
-//! Reading committed batches in order: from memory when near the end, from the files when behind.
+//! Reading batches in order: from memory when near the end, from the files when behind.
 use crate::{
     FollowError, JournalError, Offset,
-    batch::{Batch, Place},
+    batch::{Batch, Content, Place},
     segment::SegmentReader,
-    shared::{Shared, lock},
+    shared::{Progress, Shared, lock},
 };
 use std::{
     io,
-    sync::{Arc, PoisonError},
+    sync::{Arc, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-/// Delivers every committed record from a starting offset on, once and in order. Each follower belongs to one
-/// thread; any number may follow at the same time.
+/// Delivers every record from a starting offset on, once and in order: committed ones, or those on their way to disk
+/// too. Each follower belongs to one thread; any number may follow at the same time.
 pub struct Follower {
     shared: Arc<Shared>,
     next: Offset,
-    /// Where the last delivered batch ends, to find the next one in the files without searching.
+    is_ahead: bool,
+    /// Where the last delivered batch ends, to find the next one in the files without searching; not known of one
+    /// that was delivered ahead of the disk.
     place: Option<Place>,
     reader: Option<SegmentReader>,
 }
 
 impl Follower {
-    pub(crate) fn new(shared: Arc<Shared>, from: Offset) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, from: Offset, is_ahead: bool) -> Self {
         let next = if from == 0 { first_kept(&shared) } else { shared.pass_lost(from) };
-        Self { shared, next, place: None, reader: None }
+        Self { shared, next, is_ahead, place: None, reader: None }
     }
 
     /// Returns the offset of the next record to be delivered.
@@ -39,14 +41,13 @@ impl Follower {
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Batch>, FollowError> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
-            if self.next > self.shared.durable() && !self.wait(deadline)? {
+            if !self.is_there() && !self.wait(deadline)? {
                 return Ok(None);
             }
-            let in_ring = lock(&self.shared.progress).ring.find(self.next);
-            if let Some(committed) = in_ring {
+            if let Some((content, place)) = self.find_in_memory() {
                 self.reader = None;
-                self.place = Some(committed.place);
-                return Ok(Some(self.deliver(Batch::from(committed, self.next))));
+                self.place = place;
+                return Ok(Some(self.deliver(Batch::from(content, self.next))));
             }
             if let Some(batch) = self.read()? {
                 return Ok(Some(self.deliver(batch)));
@@ -54,16 +55,29 @@ impl Follower {
         }
     }
 
+    /// Says whether the next record can be delivered.
+    fn is_there(&self) -> bool {
+        let last = if self.is_ahead { self.shared.leaving() } else { self.shared.durable() };
+        self.next <= last
+    }
+
+    fn find_in_memory(&self) -> Option<(Arc<Content>, Option<Place>)> {
+        let progress = lock(&self.shared.progress);
+        let committed = progress.ring.find(self.next).map(|found| (found.content, Some(found.place)));
+        let leaving = || progress.leaving.clone().filter(|leaving| leaving.mark.first <= self.next);
+        committed.or_else(|| leaving().filter(|_| self.is_ahead).map(|content| (content, None)))
+    }
+
     fn deliver(&mut self, batch: Batch) -> Batch {
         self.next = batch.last() + 1;
         batch
     }
 
-    /// Waits until the next record is durable. Returns false when it is not by the deadline.
+    /// Waits until the next record can be delivered. Returns false when it cannot by the deadline.
     fn wait(&self, deadline: Option<Instant>) -> Result<bool, FollowError> {
         let mut progress = lock(&self.shared.progress);
         loop {
-            if self.next <= self.shared.durable() {
+            if self.is_there() {
                 return Ok(true);
             }
             if progress.stopped {
@@ -74,11 +88,16 @@ impl Follower {
             if left.is_zero() {
                 return Ok(false);
             }
-            progress.waiters += 1;
-            (progress, _) =
-                self.shared.progressed.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner);
-            progress.waiters -= 1;
+            progress = self.sleep(progress, left);
         }
+    }
+
+    fn sleep<'p>(&self, mut progress: MutexGuard<'p, Progress>, left: Duration) -> MutexGuard<'p, Progress> {
+        let bell = if self.is_ahead { &self.shared.announced } else { &self.shared.progressed };
+        *progress.waiters(self.is_ahead) += 1;
+        (progress, _) = bell.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner);
+        *progress.waiters(self.is_ahead) -= 1;
+        progress
     }
 
     /// Reads the batch with the next record from the files; `None` when the place must be looked up again.
@@ -104,7 +123,7 @@ impl Follower {
         };
         self.place = Some(committed.place);
         self.reader = Some(reader);
-        Ok(Some(Batch::from(Arc::new(committed), self.next)))
+        Ok(Some(Batch::from(committed.content, self.next)))
     }
 
     fn open(&self, segment: Offset, limit: u64) -> Result<SegmentReader, JournalError> {

@@ -180,7 +180,14 @@ impl Journal {
     /// Returns a follower that delivers every record from `from` on; 0 is the oldest that is kept. Where segments
     /// that checkpoints still needed were taken away before opening, it begins with the oldest that is kept.
     pub fn follow(&self, from: Offset) -> Follower {
-        Follower::new(Arc::clone(&self.handle.shared), from)
+        Follower::new(Arc::clone(&self.handle.shared), from, false)
+    }
+
+    /// Returns a follower as [`Journal::follow`] does that also delivers the batch which is just being written, while
+    /// the disk is at work. Only for those whose every result is itself appended to this journal and told to nobody
+    /// before it is durable: records become durable in their order, so a result never is without its cause.
+    pub fn follow_ahead(&self, from: Offset) -> Follower {
+        Follower::new(Arc::clone(&self.handle.shared), from, true)
     }
 
     /// Keeps durably that `name` has processed everything up to `offset` and needs it no more. Segments that all

@@ -1,13 +1,14 @@
 //! Segment files: their names, and reading their batches in order.
 use crate::{
     JournalError, Offset, RECORD_LEN_MAX,
-    batch::{Committed, Place},
+    batch::{Committed, Content, Place},
     frame::{self, HEADER_LEN, Header, MARK_LEN, Mark},
 };
 use std::{
     fs::File,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 const EXTENSION: &str = "journal";
@@ -108,7 +109,7 @@ impl SegmentReader {
         frame::verify(&mark, &bytes).map_err(|(at, what)| self.corrupt(start + at as u64, what))?;
         self.advance(&mark);
         let place = Place { segment: self.segment, end: self.position };
-        Ok(Some(Committed { mark, bytes, place }))
+        Ok(Some(Committed { content: Arc::new(Content { mark, bytes }), place }))
     }
 
     /// Passes over batches that end before `offset`, by their marks alone.

@@ -1,8 +1,14 @@
 //! What appenders, the writer and followers share, and the order in which they see it.
 //!
-//! A commit is published as: end of the segment, ring, durable offset (both under the ring's mutex), waiters,
-//! listeners. So whoever reads a durable offset finds its record in the ring or in the files.
-use crate::{Health, JournalConfig, Offset, batch::Committed, pending::Pending, ring::Ring};
+//! A batch is announced before it is written, and published when it is on disk: end of the segment, ring, durable
+//! offset (both under the ring's mutex), waiters, listeners. So whoever reads a durable offset finds its record in
+//! the ring or in the files, and whoever reads an announced one finds it there or as the batch that is leaving.
+use crate::{
+    Health, JournalConfig, Offset,
+    batch::{Committed, Content, Place},
+    pending::Pending,
+    ring::Ring,
+};
 use std::{
     collections::BTreeMap,
     ops::Range,
@@ -20,10 +26,21 @@ pub(crate) type Listener = Box<dyn Fn() + Send + Sync>;
 #[derive(Debug)]
 pub(crate) struct Progress {
     pub(crate) ring: Ring,
+    /// The batch that is on its way to disk.
+    pub(crate) leaving: Option<Arc<Content>>,
     /// How many sleep; without any, a commit wakes nobody and saves the system call.
     pub(crate) waiters: usize,
+    /// The same of those who read ahead of the disk, for announcements.
+    waiters_ahead: usize,
     /// The writer has ended: nothing more becomes durable.
     pub(crate) stopped: bool,
+}
+
+impl Progress {
+    /// Returns how many sleep until a batch is committed, or until it is announced.
+    pub(crate) fn waiters(&mut self, ahead: bool) -> &mut usize {
+        if ahead { &mut self.waiters_ahead } else { &mut self.waiters }
+    }
 }
 
 pub(crate) struct Shared {
@@ -32,7 +49,10 @@ pub(crate) struct Shared {
     pub(crate) writer_wake: Condvar,
     pub(crate) progress: Mutex<Progress>,
     pub(crate) progressed: Condvar,
+    pub(crate) announced: Condvar,
     durable: AtomicU64,
+    /// The last record of the batch that is, or was last, on its way to disk.
+    leaving: AtomicU64,
     /// Epoch milliseconds since which there is no space or no next segment; 0 is none.
     out_of_space_since_ms: AtomicI64,
     pub(crate) listeners: RwLock<Vec<Listener>>,
@@ -66,9 +86,17 @@ impl Shared {
             config,
             pending: Mutex::new(Pending::new(last + 1)),
             writer_wake: Condvar::new(),
-            progress: Mutex::new(Progress { ring, waiters: 0, stopped: false }),
+            progress: Mutex::new(Progress {
+                ring,
+                leaving: None,
+                waiters: 0,
+                waiters_ahead: 0,
+                stopped: false,
+            }),
             progressed: Condvar::new(),
+            announced: Condvar::new(),
             durable: AtomicU64::new(last),
+            leaving: AtomicU64::new(last),
             out_of_space_since_ms: AtomicI64::new(0),
             listeners: RwLock::new(Vec::new()),
             segments: Mutex::new(segments),
@@ -88,13 +116,33 @@ impl Shared {
         self.durable.load(Ordering::Acquire)
     }
 
+    /// Returns the last record that was announced: it is on disk or on its way there.
+    pub(crate) fn leaving(&self) -> Offset {
+        // Pairs with the store in `announce`, as `durable` does.
+        self.leaving.load(Ordering::Acquire)
+    }
+
+    /// Makes a batch that is about to be written visible to those who read ahead of the disk.
+    pub(crate) fn announce(&self, content: &Arc<Content>) {
+        let has_waiters = {
+            let mut progress = lock(&self.progress);
+            progress.leaving = Some(Arc::clone(content));
+            self.leaving.store(content.mark.last(), Ordering::Release);
+            progress.waiters_ahead > 0
+        };
+        if has_waiters {
+            self.announced.notify_all();
+        }
+    }
+
     /// Makes a batch that is on disk visible to everybody.
-    pub(crate) fn publish(&self, committed: Committed) {
-        let (place, last) = (committed.place, committed.mark.last());
+    pub(crate) fn publish(&self, content: Arc<Content>, place: Place) {
+        let last = content.mark.last();
         lock(&self.segments).insert(place.segment, place.end);
         let has_waiters = {
             let mut progress = lock(&self.progress);
-            progress.ring.push(Arc::new(committed));
+            progress.leaving = None;
+            progress.ring.push(Committed { content, place });
             self.durable.store(last, Ordering::Release);
             progress.waiters > 0
         };
@@ -108,6 +156,7 @@ impl Shared {
     pub(crate) fn publish_stop(&self) {
         lock(&self.progress).stopped = true;
         self.progressed.notify_all();
+        self.announced.notify_all();
         self.tell_listeners();
     }
 

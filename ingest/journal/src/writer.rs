@@ -3,7 +3,7 @@
 //! Segments are made longer ahead of the writing: an fdatasync behind the end of a file has to write the file's new
 //! length too, which takes about half as long again.
 use crate::{
-    batch::{Committed, Place},
+    batch::{Content, Place},
     disk::{self, Disk, SegmentFile},
     frame::{self, HEADER_LEN, MARK_LEN, Mark},
     pending::{self, Phase, Taken},
@@ -98,10 +98,12 @@ impl Writer {
         // Set once: a repeated attempt writes the same bytes to the same place.
         let mark = Mark { first: taken.first, count: taken.count, bytes, committed_ms: now_ms() };
         self.buffer[..MARK_LEN].copy_from_slice(&mark.encode());
+        let content = Arc::new(Content { mark, bytes: self.buffer[MARK_LEN..].into() });
+        self.shared.announce(&content);
         loop {
             match self.write(mark.first) {
                 Ok(place) => {
-                    self.finish(mark, place);
+                    self.finish(content, place);
                     return true;
                 }
                 Err(Failure::Harmless(doing, error)) => {
@@ -128,16 +130,15 @@ impl Writer {
         }
     }
 
-    fn finish(&mut self, mark: Mark, place: Place) {
+    fn finish(&mut self, content: Arc<Content>, place: Place) {
         if self.shared.set_space() {
             tracing::info!("journal can be written again");
         }
         let counters = &self.shared.counters;
         counters.batches.fetch_add(1, Ordering::Relaxed);
-        counters.records.fetch_add(u64::from(mark.count), Ordering::Relaxed);
+        counters.records.fetch_add(u64::from(content.mark.count), Ordering::Relaxed);
         counters.bytes.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
-        let bytes = self.buffer[MARK_LEN..].into();
-        self.shared.publish(Committed { mark, bytes, place });
+        self.shared.publish(content, place);
     }
 
     /// Sleeps until the next attempt. Returns false when the journal is closed meanwhile.

@@ -1,4 +1,4 @@
-//! Everyone who lives on committed records: each a thread with its own place in the journal. One that stops or
+//! Everyone who lives on the journal's records: each a thread with its own place in the journal. One that stops or
 //! is slow delays no other and no device; after a restart it goes on where it had been.
 pub mod alerts;
 pub mod derive;
@@ -59,7 +59,7 @@ impl Stop {
     }
 }
 
-/// What a follower does with committed records.
+/// What a follower does with records.
 pub trait Work: Send + 'static {
     /// Takes one batch, completely.
     fn take(&mut self, batch: &Batch);
@@ -97,14 +97,14 @@ impl Work for Box<dyn Work> {
     }
 }
 
-/// When a follower takes what was committed.
+/// When a follower takes records.
 #[derive(Debug, Clone)]
 pub enum Promptness {
-    /// At once.
-    AtOnce,
-    /// The first commit after a pause at once, then what gathers within [`LINGER`].
+    /// While it is being written, see [`Journal::follow_ahead`] for who may.
+    Ahead,
+    /// The first commit after a pause at once, then those that gather within [`LINGER`].
     Gathering,
-    /// The same, and at once what the nudge is for.
+    /// The same, and at once the commit that the nudge is for.
     Nudged(Nudge),
 }
 
@@ -170,16 +170,17 @@ pub fn start(
 ) -> io::Result<Running> {
     let progress = Progress::default();
     progress.0.taken.store(after, Relaxed);
-    let gathering = match promptness {
-        Promptness::AtOnce => None,
-        Promptness::Gathering => Some(Nudge::default()),
-        Promptness::Nudged(nudge) => Some(nudge),
+    let next = after + 1;
+    let (follower, gathering) = match promptness {
+        Promptness::Ahead => (journal.follow_ahead(next), None),
+        Promptness::Gathering => (journal.follow(next), Some(Nudge::default())),
+        Promptness::Nudged(nudge) => (journal.follow(next), Some(nudge)),
     };
     let mut runner = Runner {
         name,
         gathering,
         journal: journal.clone(),
-        follower: journal.follow(after + 1),
+        follower,
         stop: stop.clone(),
         progress: progress.clone(),
         taken: after,
@@ -249,7 +250,9 @@ impl<W: Work> Runner<W> {
 
     fn save(&mut self) {
         self.save_at = Instant::now() + CHECKPOINT_PERIOD;
-        let Some(safe) = self.work.safe(self.taken).filter(|safe| *safe > self.saved) else { return };
+        // Who reads ahead of the disk may have seen what never gets there.
+        let safe = self.work.safe(self.taken).map(|safe| safe.min(self.journal.durable()));
+        let Some(safe) = safe.filter(|safe| *safe > self.saved) else { return };
         match self.journal.checkpoint(self.name, safe) {
             Ok(()) => self.saved = safe,
             Err(error) => {
@@ -297,7 +300,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
         let stop = Stop::default();
-        let clumsy = start("clumsy", &journal, 0, Promptness::AtOnce, &stop, Clumsy).unwrap();
+        let clumsy = start("clumsy", &journal, 0, Promptness::Ahead, &stop, Clumsy).unwrap();
         let progress = clumsy.progress.clone();
         assert!(!progress.has_failed());
         journal.append(RecordKind::Message, |_| ()).unwrap();
@@ -316,7 +319,7 @@ mod tests {
         let ((let_on, on), (slow, slow_took), (quick, quick_took)) =
             (mpsc::channel(), mpsc::channel(), mpsc::channel());
         let slow = Recorder { took: slow, on: Some(on) };
-        let slow = start("slow", &journal, 0, Promptness::AtOnce, &stop, slow).unwrap();
+        let slow = start("slow", &journal, 0, Promptness::Ahead, &stop, slow).unwrap();
         let quick = Recorder { took: quick, on: None };
         let quick = start("quick", &journal, 0, Promptness::Gathering, &stop, quick).unwrap();
         for _ in 0..RECORDS {
