@@ -247,7 +247,7 @@ pub fn archive(records: &Records, hub: &Arc<Hub>) -> Archive {
     let (records, hub) = (Arc::clone(records), Arc::clone(hub));
     Archive {
         find: Box::new(move |id| records.alert(id).ok().flatten()),
-        through: Box::new(move || hub.last()),
+        through: Box::new(move || hub.recorded_through()),
     }
 }
 

@@ -2,8 +2,7 @@
 use crate::{
     directory::Replayed,
     followers::{Work, alerts::transitions_of, quarantine::Quarantine},
-    records::{AlertQuery, Records, RecordsError},
-    stream::hub::Sequenced,
+    records::{AlertQuery, Records, RecordsError, Sequenced},
 };
 use ioc_ingest::{
     AqiDeriver, AqiSettings, Device, LiveState, Registry,
@@ -74,7 +73,7 @@ pub fn project(
 /// and its log larger than the journal.
 struct Projection {
     records: Records,
-    gathered: Vec<(Offset, Transition)>,
+    gathered: Vec<Sequenced>,
     failed: Option<RecordsError>,
 }
 
@@ -166,11 +165,12 @@ pub fn restored(records: &Records, resume_after: Offset) -> Result<Vec<Restored>
     let mut seq = resume_after;
     loop {
         let page = records.transitions_after(seq, PAGE)?;
-        let Some((last, _)) = page.last() else { break };
-        seq = *last;
-        for (_, transition) in page {
-            let Some(cause) = transition.cause else { continue };
-            let alert = transition.alert;
+        let Some(last) = page.last() else { break };
+        seq = last.seq;
+        for Sequenced { transition, .. } in page {
+            let Transition { cause: Some(cause), alert, .. } = Arc::unwrap_or_clone(transition) else {
+                continue;
+            };
             let newer = known.get(&alert.fingerprint).is_none_or(|known| known.cause <= cause);
             if newer && alert.state == Condition::Cleared {
                 known.insert(alert.fingerprint, Restored { alert, cause });
@@ -231,9 +231,8 @@ pub fn aqi_deriver(
 
 /// Reads transitions for sessions that fell behind the ring.
 pub fn older(records: &Records, seq: u64, limit: usize) -> Option<Vec<Sequenced>> {
-    let sequenced = |(seq, transition)| Sequenced { seq, transition: Arc::new(transition) };
     match records.transitions_after(seq, limit) {
-        Ok(page) => Some(page.into_iter().map(sequenced).collect()),
+        Ok(page) => Some(page),
         Err(error) => {
             tracing::error!(%error, "transitions cannot be read for the live stream");
             None

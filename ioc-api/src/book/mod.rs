@@ -178,7 +178,7 @@ impl Pages {
     }
 
     fn decide(&mut self, decision: RuleTransition) {
-        let known = self.find(decision.alert.id);
+        let known = if decision.begins { None } else { self.find(decision.alert.id) };
         let transition = Transition {
             transition: decision.kind,
             at: decision.at_ms,
@@ -256,7 +256,7 @@ mod tests {
     use merge::tests::firing;
 
     fn decision(alert: Alert, kind: TransitionKind) -> RuleTransition {
-        RuleTransition { kind, at_ms: 1, cause: 1, alert, withdrawn_pending: false }
+        RuleTransition { kind, at_ms: 1, cause: 1, alert, begins: false, withdrawn_pending: false }
     }
 
     #[test]

@@ -1,18 +1,26 @@
-//! Tells the world about committed transitions, in this order: the records (so that who falls behind finds them),
-//! the live stream, the city app over MQTT.
+//! Tells the world about committed transitions, in this order: the live stream, the city app over MQTT, the records.
+//! Records that cannot be written hold back nobody until so many are missing that the stream's ring would lose some.
 use super::{Projections, Work};
 use crate::{
     clock::now_ms,
-    records::Records,
-    stream::hub::{Hub, Sequenced},
+    records::{Records, Sequenced},
+    stream::hub::{Hub, RING_MAX},
 };
 use ioc_broker::Broker;
 use ioc_journal::{Batch, Offset};
 use ioc_model::{Alert, RecordKind, Transition, TransitionKind, topic::ALERTS_PREFIX};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// How long to wait before the records are tried again.
 const RETRY: Duration = Duration::from_millis(500);
+/// Transitions told at once.
+const PART: usize = RING_MAX / 4;
+/// Told transitions that the records lack, beyond which nothing more is told until they have them: who falls behind the
+/// ring reads on from the records.
+const UNRECORDED_MAX: usize = RING_MAX / 2;
 
 /// See the module.
 pub struct Alerts {
@@ -21,7 +29,11 @@ pub struct Alerts {
     broker: Arc<Broker>,
     projections: Projections,
     stop: super::Stop,
-    /// The end came before transitions could be recorded.
+    /// Told, and to be recorded.
+    unrecorded: Vec<Sequenced>,
+    /// When the records that could not be written are tried again.
+    retry_at: Option<Instant>,
+    /// The end came while too many could not be recorded.
     given_up: bool,
 }
 
@@ -34,20 +46,18 @@ impl Alerts {
         projections: Projections,
         stop: super::Stop,
     ) -> Self {
-        let alerts = Self { records, hub, broker, projections, stop, given_up: false };
+        let (unrecorded, retry_at) = (Vec::new(), None);
+        let alerts = Self { records, hub, broker, projections, stop, unrecorded, retry_at, given_up: false };
         alerts.hub.for_each_open(|alert| alerts.tell_apps(alert));
         alerts
     }
 
-    /// Writes the projection; without it nobody is told, so it is tried until it works.
-    fn project(&self, transitions: &[(Offset, Transition)], through: Offset) -> bool {
-        loop {
-            match self.records.apply_transitions(transitions, through) {
-                Ok(()) => return true,
-                Err(error) => tracing::error!(%error, "transitions cannot be recorded; alerts wait"),
-            }
-            if self.stop.wait(RETRY) {
-                return false;
+    fn tell(&self, transitions: &[Sequenced]) {
+        self.hub.publish(transitions.iter().cloned());
+        for Sequenced { transition, .. } in transitions {
+            measure(transition);
+            if transition.transition != TransitionKind::Pending && transition.alert.firing_since.is_some() {
+                self.tell_apps(&transition.alert);
             }
         }
     }
@@ -62,6 +72,39 @@ impl Alerts {
             self.broker.publish(&topic, b"", true);
         }
     }
+
+    /// Writes what was told into the records, again and again while too much is missing there.
+    fn record(&mut self) {
+        while let Some(Sequenced { seq: through, .. }) = self.unrecorded.last() {
+            match self.records.apply_transitions(&self.unrecorded, *through) {
+                Ok(()) => {
+                    self.hub.recorded(*through);
+                    self.unrecorded.clear();
+                    self.retry_at = None;
+                    return;
+                }
+                Err(error) => tracing::error!(
+                    %error,
+                    missing = self.unrecorded.len(),
+                    "transitions cannot be recorded; alerts are told all the same, up to {UNRECORDED_MAX} of them"
+                ),
+            }
+            self.retry_at = Some(Instant::now() + RETRY);
+            if self.unrecorded.len() < UNRECORDED_MAX {
+                return;
+            }
+            self.given_up = self.stop.wait(RETRY);
+            if self.given_up {
+                return;
+            }
+        }
+    }
+
+    fn record_if_due(&mut self) {
+        if self.unrecorded.len() >= UNRECORDED_MAX || self.retry_at.is_none_or(|at| Instant::now() >= at) {
+            self.record();
+        }
+    }
 }
 
 /// Notes how long it took from what decided, a message's arrival or a moment in time, to here.
@@ -72,12 +115,12 @@ fn measure(transition: &Transition) {
     }
 }
 
-/// Returns the transitions of a batch with their offsets.
-pub fn transitions_of(batch: &Batch) -> Vec<(Offset, Transition)> {
+/// Returns the transitions of a batch.
+pub fn transitions_of(batch: &Batch) -> Vec<Sequenced> {
     let mut transitions = Vec::new();
     for record in batch.records().filter(|record| record.kind == RecordKind::Transition) {
         match serde_json::from_slice(record.payload) {
-            Ok(transition) => transitions.push((record.offset, transition)),
+            Ok(transition) => transitions.push(Sequenced::new(record.offset, transition)),
             Err(error) => {
                 tracing::error!(offset = record.offset, %error, "a journaled transition cannot be read")
             }
@@ -88,24 +131,25 @@ pub fn transitions_of(batch: &Batch) -> Vec<(Offset, Transition)> {
 
 impl Work for Alerts {
     fn take(&mut self, batch: &Batch) {
-        let transitions = transitions_of(batch);
-        // Nothing behind what could not be recorded is, so that the next start finds it.
-        self.given_up = self.given_up || !transitions.is_empty() && !self.project(&transitions, batch.last());
-        if transitions.is_empty() || self.given_up {
-            return;
-        }
-        for (_, transition) in &transitions {
-            measure(transition);
-            if transition.transition != TransitionKind::Pending && transition.alert.firing_since.is_some() {
-                self.tell_apps(&transition.alert);
+        for part in transitions_of(batch).chunks(PART) {
+            if self.given_up {
+                // The next start finds it, as the place is kept by what the records have.
+                return;
             }
+            self.tell(part);
+            self.unrecorded.extend_from_slice(part);
+            self.record_if_due();
         }
-        let sequenced = |(seq, transition)| Sequenced { seq, transition: Arc::new(transition) };
-        self.hub.publish(transitions.into_iter().map(sequenced));
+    }
+
+    fn idle(&mut self) {
+        if !self.given_up {
+            self.record_if_due();
+        }
     }
 
     fn safe(&mut self, taken: Offset) -> Option<Offset> {
-        if !self.given_up {
+        if self.unrecorded.is_empty() {
             self.records.apply_transitions(&[], taken).ok()?;
         }
         self.projections.safe()

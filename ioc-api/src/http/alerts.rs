@@ -10,7 +10,7 @@ use crate::{
     book,
     clock::now_ms,
     identity,
-    records::{AlertQuery, Audit},
+    records::{AlertQuery, Audit, Sequenced},
 };
 use axum::{
     Json,
@@ -18,6 +18,7 @@ use axum::{
 };
 use ioc_model::{Alert, AlertId, Transition, TransitionKind};
 use serde::Deserialize;
+use std::sync::Arc;
 use utoipa::IntoParams;
 
 /// Filters of the alert list.
@@ -75,7 +76,7 @@ pub async fn list(
         limit: limit + 1,
     };
     actor.narrow(&mut wanted)?;
-    let mut items = state.blocking(move |state| state.records.alerts(&wanted)).await?;
+    let mut items = state.blocking(move |state| state.alert_records().alerts(&wanted)).await?;
     let more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|last| last.id.to_string());
@@ -93,7 +94,8 @@ pub async fn get(
     let id = parse_id(&id)?;
     let found = state
         .blocking(move |state| {
-            Ok::<_, Problem>((state.records.alert(id)?, state.records.transitions_of(id)?))
+            let records = state.alert_records();
+            Ok::<_, Problem>((records.alert(id)?, records.transitions_of(id)?))
         })
         .await?;
     let (Some(alert), transitions) = found else {
@@ -104,8 +106,8 @@ pub async fn get(
     Ok(Json(AlertDetail { alert, transitions }))
 }
 
-fn timeline((seq, transition): (u64, Transition)) -> TransitionDto {
-    let Transition { transition, at, by, alert, .. } = transition;
+fn timeline(Sequenced { seq, transition: happened }: Sequenced) -> TransitionDto {
+    let Transition { transition, at, by, alert, .. } = Arc::unwrap_or_clone(happened);
     let wrote = matches!(transition, TransitionKind::Noted | TransitionKind::Resolved);
     let note = alert.notes.last().filter(|note| wrote && note.at == at).map(|note| note.text.clone());
     TransitionDto { seq, transition, at, by, note }
@@ -151,7 +153,8 @@ async fn act(state: ApiState, actor: Actor, id: &str, action: book::Action) -> A
     let id = parse_id(id)?;
     let alert = state
         .blocking(move |state| {
-            let known = state.records.alert(id)?.ok_or_else(|| Problem::not_found("no alert has this id"))?;
+            let known =
+                state.alert_records().alert(id)?.ok_or_else(|| Problem::not_found("no alert has this id"))?;
             actor.must_on(identity::Action::ActOnAlert, &known)?;
             let word = match &action {
                 book::Action::Acknowledge => "alert.acknowledge",
@@ -159,7 +162,8 @@ async fn act(state: ApiState, actor: Actor, id: &str, action: book::Action) -> A
                 book::Action::Note { .. } => "alert.note",
             };
             let at = now_ms();
-            let (_, alert) = state.book.act(id, action, actor.name(), at)?;
+            let (seq, alert) = state.book.act(id, action, actor.name(), at)?;
+            state.feeds.hub.await_record(seq);
             state.records.append_audit(&Audit::new(at, actor.name(), word, id.to_string()))?;
             Ok::<_, Problem>(alert)
         })

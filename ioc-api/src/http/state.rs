@@ -92,6 +92,12 @@ impl ApiState {
         self.registry.devices().by_id(id).cloned().ok_or_else(unknown)
     }
 
+    /// Returns the records when they have every alert that anybody was told of. Blocks.
+    pub fn alert_records(&self) -> &Records {
+        self.feeds.hub.await_records();
+        &self.records
+    }
+
     /// Runs something that blocks (a query, the records) off the async threads.
     ///
     /// Errors: those of `work`; 500 when it panicked.

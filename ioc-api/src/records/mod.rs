@@ -14,11 +14,11 @@ mod sqlite;
 pub use error::RecordsError;
 pub use rows::{
     AlertQuery, Audit, AuditEntry, CredentialRow, DeviceRow, DisplayTokenRow, QuarantineQuery, QuarantineRow,
-    SecretHash, SessionRow, StandingAlert, UserRow,
+    SecretHash, Sequenced, SessionRow, StandingAlert, UserRow,
 };
 pub use sqlite::SqliteRecords;
 
-use ioc_model::{Alert, AlertId, Transition};
+use ioc_model::{Alert, AlertId};
 use std::sync::Arc;
 
 /// A handle on the records; cheap to clone.
@@ -99,21 +99,21 @@ pub trait Quarantine {
 
 /// The projection of alerts and their transitions.
 pub trait Alerts {
-    /// Adds transitions with their journal offsets, in order, from a batch that goes up to offset `through`.
+    /// Adds transitions, in order, from a batch that goes up to offset `through`.
     /// Those up to the offset that was reached before are skipped.
-    fn apply_transitions(&self, transitions: &[(u64, Transition)], through: u64) -> Result<()>;
+    fn apply_transitions(&self, transitions: &[Sequenced], through: u64) -> Result<()>;
     /// Returns the journal offset up to which transitions are kept here.
     fn applied_through(&self) -> Result<u64>;
     /// Lists alerts that have fired, newest first.
     fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>>;
     /// Finds one alert.
     fn alert(&self, id: AlertId) -> Result<Option<Alert>>;
-    /// Returns what happened to one alert, oldest first, with the journal offsets.
-    fn transitions_of(&self, id: AlertId) -> Result<Vec<(u64, Transition)>>;
+    /// Returns what happened to one alert, oldest first.
+    fn transitions_of(&self, id: AlertId) -> Result<Vec<Sequenced>>;
     /// Returns the alerts whose condition is pending or firing, resolved ones included.
     fn standing_alerts(&self) -> Result<Vec<StandingAlert>>;
     /// Returns at most `limit` transitions with an offset after `seq`, in order.
-    fn transitions_after(&self, seq: u64, limit: usize) -> Result<Vec<(u64, Transition)>>;
+    fn transitions_after(&self, seq: u64, limit: usize) -> Result<Vec<Sequenced>>;
     /// Returns the offset of the newest transition that was ever recorded; 0 when there was none.
     fn newest_transition(&self) -> Result<u64>;
     /// Returns the highest offset of a transition that has been forgotten; resuming before it has gaps.

@@ -3,12 +3,29 @@ use crate::identity::Role;
 use ioc_ingest::{Device, Parent};
 use ioc_model::{
     Alert, AlertId, CredentialKind, DeviceId, DeviceIndex, Domain, RejectReason, Rejection, Severity,
+    Transition,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A keyed or plain SHA-256 of a secret; the secret itself is never kept.
 pub type SecretHash = [u8; 32];
+
+/// One committed transition with its place in the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sequenced {
+    /// Journal offset of the transition record.
+    pub seq: u64,
+    /// What happened.
+    pub transition: Arc<Transition>,
+}
+
+impl Sequenced {
+    /// Joins the two.
+    pub fn new(seq: u64, transition: Transition) -> Self {
+        Self { seq, transition: Arc::new(transition) }
+    }
+}
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq)]

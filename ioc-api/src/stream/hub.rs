@@ -1,25 +1,22 @@
 //! The newest transitions in memory, and a number that tells sessions when there are more. A session keeps its
 //! own place and reads at its own pace, so there is no queue per client and a slow one costs nobody anything;
 //! who falls behind the ring reads on from the records.
+use super::recorded::Recorded;
+use crate::records::Sequenced;
 use ioc_journal::Offset;
-use ioc_model::{Alert, AlertId, Transition};
+use ioc_model::{Alert, AlertId};
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, RwLock, RwLockReadGuard},
+    sync::{RwLock, RwLockReadGuard},
+    time::Duration,
 };
 use tokio::sync::watch;
 
 /// Transitions kept in memory.
-const RING_MAX: usize = 4096;
-
-/// One committed transition with its place in the journal.
-#[derive(Debug, Clone)]
-pub struct Sequenced {
-    /// Journal offset of the transition record.
-    pub seq: Offset,
-    /// What happened.
-    pub transition: Arc<Transition>,
-}
+pub const RING_MAX: usize = 4096;
+/// How long a reader waits for the records to have what it may have heard of: usually a fraction of a millisecond.
+/// When they cannot be written, it gets what they have.
+const RECORDED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a session finds when it asks for more.
 #[derive(Debug)]
@@ -34,6 +31,7 @@ pub enum Since {
 pub struct Hub {
     ring: RwLock<Ring>,
     last: watch::Sender<Offset>,
+    recorded: Recorded,
 }
 
 struct Ring {
@@ -66,10 +64,10 @@ impl Hub {
     pub fn new(last: Offset, open: impl IntoIterator<Item = Alert>) -> Self {
         let open = open.into_iter().map(|alert| (alert.id, alert)).collect();
         let ring = Ring { complete_after: last, last, items: VecDeque::new(), open };
-        Self { ring: RwLock::new(ring), last: watch::Sender::new(last) }
+        Self { ring: RwLock::new(ring), last: watch::Sender::new(last), recorded: Recorded::new(last) }
     }
 
-    /// Adds committed transitions, in order; the records must already have them.
+    /// Adds committed transitions, in order. The records may lack them, but no more than the ring holds.
     pub fn publish(&self, transitions: impl IntoIterator<Item = Sequenced>) {
         let mut last = None;
         let mut ring = self.ring.write().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -81,6 +79,26 @@ impl Hub {
         if let Some(last) = last {
             self.last.send_replace(last);
         }
+    }
+
+    /// Says that the records have every transition up to `through`.
+    pub fn recorded(&self, through: Offset) {
+        self.recorded.reach(through);
+    }
+
+    /// Returns up to which transition the records are complete.
+    pub fn recorded_through(&self) -> Offset {
+        self.recorded.through()
+    }
+
+    /// Waits until the records have everything that anybody was told: who heard of an alert finds it there. Blocks.
+    pub fn await_records(&self) {
+        self.recorded.wait(self.last(), RECORDED_PATIENCE);
+    }
+
+    /// Waits until the records have the transition at `seq`, of which the caller knows. Blocks.
+    pub fn await_record(&self, seq: Offset) {
+        self.recorded.wait(seq, RECORDED_PATIENCE);
     }
 
     /// Returns the offset of the newest transition.
@@ -128,12 +146,12 @@ impl Hub {
 mod tests {
     use super::*;
     use crate::book::tests_support::firing;
-    use ioc_model::TransitionKind;
+    use ioc_model::{Transition, TransitionKind};
 
     fn transition(seq: Offset) -> Sequenced {
         let transition =
             Transition { transition: TransitionKind::Firing, at: 0, by: None, cause: None, alert: firing() };
-        Sequenced { seq, transition: Arc::new(transition) }
+        Sequenced::new(seq, transition)
     }
 
     #[test]

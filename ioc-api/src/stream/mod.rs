@@ -5,9 +5,11 @@ pub mod board;
 pub mod filter;
 pub mod hub;
 pub mod protocol;
+mod recorded;
 pub mod session;
 
-use hub::{Hub, Sequenced};
+use crate::records::Sequenced;
+use hub::Hub;
 use ioc_ingest::Registry;
 use ioc_model::Alert;
 use protocol::KpiValue;
@@ -58,8 +60,12 @@ impl Feeds {
     }
 
     async fn older(&self, seq: u64, limit: usize) -> Option<Vec<Sequenced>> {
-        let older = Arc::clone(&self.older);
-        tokio::task::spawn_blocking(move || older(seq, limit)).await.ok().flatten()
+        let (older, hub) = (Arc::clone(&self.older), Arc::clone(&self.hub));
+        let read = move || {
+            hub.await_records();
+            older(seq, limit)
+        };
+        tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 }
 

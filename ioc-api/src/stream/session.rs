@@ -4,10 +4,13 @@ use super::{
     Feeds,
     board::{self, Changes},
     filter::Filter,
-    hub::{Sequenced, Since},
+    hub::Since,
     protocol::{Channel, ClientMessage, PROTOCOL, ServerMessage, TableDevice},
 };
-use crate::identity::{Action, Caller, Object, may};
+use crate::{
+    identity::{Action, Caller, Object, may},
+    records::Sequenced,
+};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use ioc_model::Alert;
 use std::{collections::HashSet, sync::Arc, time::Duration};

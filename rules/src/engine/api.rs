@@ -139,6 +139,8 @@ pub struct RuleTransition {
     pub cause: u64,
     /// The alert after it.
     pub alert: Alert,
+    /// The first of its activation: nobody has heard of its id before.
+    pub begins: bool,
     /// `Cleared` from pending: it never fired.
     pub withdrawn_pending: bool,
 }

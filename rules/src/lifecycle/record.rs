@@ -192,6 +192,7 @@ impl Active {
             kind,
             at_ms: moment.at_ms,
             cause: moment.offset,
+            begins: step == Step::Began,
             withdrawn_pending: step == Step::Withdrawn,
             alert: alert.clone(),
         })
@@ -209,6 +210,7 @@ impl Active {
             at_ms: moment.at_ms,
             cause: moment.offset,
             alert: self.alert,
+            begins: false,
             withdrawn_pending,
         }
     }

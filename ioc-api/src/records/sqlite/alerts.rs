@@ -2,18 +2,18 @@
 use super::{
     ALERTS_OFFSET, FORGOTTEN_OFFSET, Result, SqliteRecords, meta, parsed, set_meta, sql_limit, to_json,
 };
-use crate::records::{AlertQuery, Alerts, StandingAlert, error::Doing};
+use crate::records::{AlertQuery, Alerts, Sequenced, StandingAlert, error::Doing};
 use ioc_model::{Alert, AlertId, Condition, Domain, Severity, Transition};
 use rusqlite::{Connection, OptionalExtension, Row, params, types::Value};
 
 impl Alerts for SqliteRecords {
-    fn apply_transitions(&self, transitions: &[(u64, Transition)], through: u64) -> Result<()> {
+    fn apply_transitions(&self, transitions: &[Sequenced], through: u64) -> Result<()> {
         self.project("writing alerts", |transaction| {
             let reached = meta(transaction, ALERTS_OFFSET)?;
             if through <= reached {
                 return Ok(());
             }
-            for (seq, transition) in transitions.iter().filter(|(seq, _)| *seq > reached) {
+            for Sequenced { seq, transition } in transitions.iter().filter(|one| one.seq > reached) {
                 apply(transaction, *seq, transition)?;
             }
             set_meta(transaction, ALERTS_OFFSET, through)
@@ -40,7 +40,7 @@ impl Alerts for SqliteRecords {
         statement.query_row([id.to_string()], alert).optional().doing(doing)
     }
 
-    fn transitions_of(&self, id: AlertId) -> Result<Vec<(u64, Transition)>> {
+    fn transitions_of(&self, id: AlertId) -> Result<Vec<Sequenced>> {
         let doing = "reading the history of an alert";
         let reader = self.read();
         let sql = "SELECT seq, json FROM transitions WHERE alert = ?1 ORDER BY seq";
@@ -61,7 +61,7 @@ impl Alerts for SqliteRecords {
         rows.doing(doing)?.collect::<rusqlite::Result<_>>().doing(doing)
     }
 
-    fn transitions_after(&self, seq: u64, limit: usize) -> Result<Vec<(u64, Transition)>> {
+    fn transitions_after(&self, seq: u64, limit: usize) -> Result<Vec<Sequenced>> {
         let doing = "reading transitions";
         let reader = self.read();
         let sql = "SELECT seq, json FROM transitions WHERE seq > ?1 ORDER BY seq LIMIT ?2";
@@ -183,7 +183,7 @@ fn alert(row: &Row<'_>) -> rusqlite::Result<Alert> {
     parsed(row, 0, |text: String| serde_json::from_str(&text))
 }
 
-fn transition(row: &Row<'_>) -> rusqlite::Result<(u64, Transition)> {
+fn transition(row: &Row<'_>) -> rusqlite::Result<Sequenced> {
     let seq = row.get::<_, i64>(0)? as u64;
-    Ok((seq, parsed(row, 1, |text: String| serde_json::from_str(&text))?))
+    Ok(Sequenced::new(seq, parsed(row, 1, |text: String| serde_json::from_str(&text))?))
 }

@@ -1,7 +1,7 @@
 use super::SqliteRecords;
 use crate::records::{
     AlertQuery, Alerts, Audit, AuditTrail, CredentialRow, DeviceRow, Quarantine, QuarantineQuery,
-    QuarantineRow, RecordsBackend, RecordsError, Registry,
+    QuarantineRow, RecordsBackend, RecordsError, Registry, Sequenced,
 };
 use ioc_ingest::{Parent, ParentKind};
 use ioc_model::{
@@ -173,9 +173,9 @@ fn transitions_are_applied_once_and_listed_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let records = open(&dir);
     let batch = vec![
-        (3, transition(1, Condition::Pending, 2)),
-        (5, transition(1, Condition::Firing, 4)),
-        (6, transition(2, Condition::Pending, 5)),
+        Sequenced::new(3, transition(1, Condition::Pending, 2)),
+        Sequenced::new(5, transition(1, Condition::Firing, 4)),
+        Sequenced::new(6, transition(2, Condition::Pending, 5)),
     ];
     records.apply_transitions(&batch[..2], 5).unwrap();
     records.apply_transitions(&batch, 8).unwrap();
@@ -194,7 +194,12 @@ fn an_operators_transition_does_not_hide_what_the_rule_had_seen() {
     let dir = tempfile::tempdir().unwrap();
     let records = open(&dir);
     let acknowledged = Transition { cause: None, ..transition(1, Condition::Firing, 0) };
-    records.apply_transitions(&[(5, transition(1, Condition::Firing, 4)), (6, acknowledged)], 6).unwrap();
+    records
+        .apply_transitions(
+            &[Sequenced::new(5, transition(1, Condition::Firing, 4)), Sequenced::new(6, acknowledged)],
+            6,
+        )
+        .unwrap();
     assert_eq!(records.standing_alerts().unwrap()[0].cause, 4);
 }
 
@@ -203,8 +208,11 @@ fn alerts_are_filtered_and_paged_newest_first() {
     let dir = tempfile::tempdir().unwrap();
     let records = open(&dir);
     let states = [Condition::Firing, Condition::Cleared, Condition::Pending, Condition::Firing];
-    let batch: Vec<_> =
-        states.iter().zip(1u64..).map(|(state, n)| (n, transition(u128::from(n), *state, n))).collect();
+    let batch: Vec<_> = states
+        .iter()
+        .zip(1u64..)
+        .map(|(state, n)| Sequenced::new(n, transition(u128::from(n), *state, n)))
+        .collect();
     records.apply_transitions(&batch, 4).unwrap();
     let rules = |query: AlertQuery| -> Vec<u64> {
         records.alerts(&query).unwrap().into_iter().map(|alert| alert.fingerprint.0).collect()
@@ -229,7 +237,10 @@ fn alerts_are_filtered_and_paged_newest_first() {
 fn what_is_forgotten_is_known_to_be_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let records = open(&dir);
-    let batch = [(1, transition(1, Condition::Cleared, 1)), (2, transition(2, Condition::Firing, 2))];
+    let batch = [
+        Sequenced::new(1, transition(1, Condition::Cleared, 1)),
+        Sequenced::new(2, transition(2, Condition::Firing, 2)),
+    ];
     records.apply_transitions(&batch, 2).unwrap();
     records.prune_alerts(1000).unwrap();
     assert_eq!(records.forgotten_through().unwrap(), 0);
@@ -237,14 +248,14 @@ fn what_is_forgotten_is_known_to_be_forgotten() {
     assert_eq!(records.forgotten_through().unwrap(), 1);
     assert_eq!(records.newest_transition().unwrap(), 2);
     assert_eq!(records.transitions_after(0, 10).unwrap(), batch[1..]);
-    assert_eq!(records.alert(batch[0].1.alert.id).unwrap(), None);
+    assert_eq!(records.alert(batch[0].transition.alert.id).unwrap(), None);
 }
 
 #[test]
 fn projections_name_the_offset_that_is_safe() {
     let dir = tempfile::tempdir().unwrap();
     let records = open(&dir);
-    records.apply_transitions(&[(3, transition(1, Condition::Firing, 2))], 9).unwrap();
+    records.apply_transitions(&[Sequenced::new(3, transition(1, Condition::Firing, 2))], 9).unwrap();
     records.append_quarantine(&[], 7, 10).unwrap();
     assert_eq!(records.sync_projections().unwrap(), 7);
 }
@@ -272,7 +283,10 @@ fn readers_and_writers_work_side_by_side() {
         scope.spawn(|| {
             (1..=50).for_each(|n| {
                 records
-                    .apply_transitions(&[(n, transition(u128::from(n), Condition::Firing, n))], n)
+                    .apply_transitions(
+                        &[Sequenced::new(n, transition(u128::from(n), Condition::Firing, n))],
+                        n,
+                    )
                     .unwrap();
             });
         });

@@ -1,0 +1,67 @@
+//! How far the records are with what the live stream tells. The stream does not wait for them; who reads them does.
+use ioc_journal::Offset;
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    through: Mutex<Offset>,
+    further: Condvar,
+}
+
+impl Recorded {
+    pub(super) fn new(through: Offset) -> Self {
+        Self { through: Mutex::new(through), further: Condvar::new() }
+    }
+
+    /// The records are complete up to `through`.
+    pub(super) fn reach(&self, through: Offset) {
+        let mut reached = self.lock();
+        *reached = through.max(*reached);
+        drop(reached);
+        self.further.notify_all();
+    }
+
+    pub(super) fn through(&self) -> Offset {
+        *self.lock()
+    }
+
+    /// Waits at most `patience` until the records are complete up to `seq`.
+    pub(super) fn wait(&self, seq: Offset, patience: Duration) {
+        drop(self.further.wait_timeout_while(self.lock(), patience, |through| *through < seq));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Offset> {
+        self.through.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{thread, time::Instant};
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn who_waits_goes_on_when_the_records_are_there_and_not_for_ever() {
+        let recorded = Recorded::new(5);
+        let start = Instant::now();
+        recorded.wait(5, LONG);
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                recorded.wait(7, LONG);
+                recorded.through()
+            });
+            recorded.reach(6);
+            recorded.reach(7);
+            recorded.reach(3);
+            assert_eq!(waiter.join().ok(), Some(7));
+        });
+        assert!(start.elapsed() < LONG / 2);
+        recorded.wait(8, Duration::from_millis(1));
+    }
+}
