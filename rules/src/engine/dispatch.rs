@@ -3,13 +3,13 @@ use super::{
     Shared, Stopped,
     api::Input,
     meters,
+    outbox::Outbox,
     prepare::Prepared,
     progress::FILLED,
     rounds::FleetClock,
     time::{Jump, Time},
 };
 use crate::{labels::DeviceLabels, lifecycle::record::Moment, vocabulary::DEVICE_ONLINE};
-use crossbeam_channel::Sender;
 use ioc_model::{DeviceIndex, Observation, Presence};
 use std::sync::{Arc, MutexGuard};
 
@@ -80,7 +80,7 @@ pub(crate) enum Scope {
 pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
     prepared: Arc<Prepared>,
-    senders: Vec<Sender<Batch>>,
+    senders: Vec<Outbox<Batch>>,
     waiting: Vec<Batch>,
     time: Time,
     offset: u64,
@@ -94,7 +94,7 @@ impl Dispatcher {
     pub(crate) fn new(
         shared: Arc<Shared>,
         prepared: Arc<Prepared>,
-        senders: Vec<Sender<Batch>>,
+        senders: Vec<Outbox<Batch>>,
         seed_to_ms: i64,
     ) -> Self {
         let waiting = senders.iter().map(|_| Batch { number: FILLED, ..Batch::default() }).collect();

@@ -21,6 +21,7 @@
 //! | `council`, `affair` | rules of the whole city and their alerts |
 //! | `prepare` | a rule set made ready |
 //! | `restore` | which thread takes up which alert after a start |
+//! | `outbox` | the queue into a shard |
 //! | `progress` | up to where everything has been decided |
 //! | `meters` | health and counters |
 //!
@@ -30,6 +31,7 @@ mod api;
 mod council;
 mod dispatch;
 mod meters;
+mod outbox;
 mod prepare;
 mod progress;
 mod restore;
@@ -51,6 +53,7 @@ use crossbeam_channel::Sender;
 use dispatch::Dispatcher;
 use ioc_model::Catalogue;
 use meters::Meters;
+use outbox::Outbox;
 use prepare::Prepared;
 use progress::Progress;
 use std::{
@@ -226,7 +229,7 @@ impl Engine {
     }
 }
 
-type Started = (Vec<Sender<dispatch::Batch>>, Vec<JoinHandle<()>>);
+type Started = (Vec<Outbox<dispatch::Batch>>, Vec<JoinHandle<()>>);
 
 fn start_threads(
     shared: &Arc<Shared>,
@@ -246,10 +249,11 @@ fn start_threads(
         let (sender, batches) = crossbeam_channel::bounded(shared.config.queue_batches.max(1));
         let outlet = shard::Outlet { out: out.clone(), reports: reports.clone() };
         let (shared, prepared) = (Arc::clone(shared), Arc::clone(prepared));
-        threads.push(spawn(format!("rules-{number}"), move || {
+        let thread = spawn(format!("rules-{number}"), move || {
             shard::Shard::new(number, shared, prepared, outlet, seed_to_ms).run(portion, &batches);
-        })?);
-        senders.push(sender);
+        })?;
+        senders.push(Outbox::new(sender, thread.thread().clone()));
+        threads.push(thread);
     }
     Ok((senders, threads))
 }

@@ -26,6 +26,7 @@ use super::{
     council::{Report, Reported, Touch, Update},
     dispatch::{Batch, Item, Scope},
     meters::count,
+    outbox,
     prepare::Prepared,
     progress::FILLED,
     restore::Returning,
@@ -124,7 +125,7 @@ impl Shard {
         self.take_up(returning);
         self.seeding = false;
         self.shared.progress.done(self.number, FILLED, self.shared.config.resume_after);
-        while let Ok(batch) = batches.recv() {
+        while let Ok(batch) = outbox::next(batches) {
             if self.batch(&batch).is_err() {
                 // Dropping the queue tells the dispatcher; progress stays below what was not told.
                 self.shared.progress.stop();
