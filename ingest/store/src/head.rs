@@ -5,7 +5,7 @@
 //! and sealing publishes a segment before it drops the frozen part. So a reading may be seen twice, never not.
 use crate::{Outcome, Point, TimeRange};
 use ioc_model::{Observation, PropertyId, Quality};
-use std::{ops::Range, sync::Arc};
+use std::{cmp::Ordering, ops::Range, sync::Arc};
 
 /// Devices in a group.
 pub(crate) const LANES: usize = 64;
@@ -61,17 +61,27 @@ impl Run {
         self.points.binary_search_by_key(&ts_ms, |(ts, _)| *ts).ok().map(|at| self.points[at].1)
     }
 
-    /// Puts a point in its place, replacing one of the same time.
-    fn put(&mut self, point: Point) {
-        let at = match self.last_ts() {
-            Some(last) if point.ts_ms <= last => self.position(point.ts_ms),
-            _ => self.points.len(),
-        };
+    /// Adds a point that is newer than all others. Does not look at them: they have long left the processor's caches.
+    fn append(&mut self, point: Point) {
+        self.keep_quality_of(point);
+        self.points.push((point.ts_ms, point.value));
+        if self.has_quality {
+            self.quality.push(point.quality.0);
+        }
+    }
+
+    fn keep_quality_of(&mut self, point: Point) {
         if point.quality.0 != 0 && !self.has_quality {
             self.quality.resize(self.points.len(), 0);
             // From here on the column is kept, also beside a first point.
             self.has_quality = true;
         }
+    }
+
+    /// Puts a point in its place, replacing one of the same time.
+    fn put(&mut self, point: Point) {
+        let at = self.position(point.ts_ms);
+        self.keep_quality_of(point);
         if self.points.get(at).is_some_and(|(ts, _)| *ts == point.ts_ms) {
             self.points[at].1 = point.value;
             if self.has_quality {
@@ -173,12 +183,15 @@ impl Group {
         let Observation { ts_ms, value, quality, .. } = *observation;
         let point = Point { ts_ms, value, quality };
         let column = &mut self.columns[at];
+        let run = &mut column.runs.get_or_insert_with(empty_runs)[lane];
         let newest = &mut column.newest[lane];
+        match newest.map(|newest| ts_ms.cmp(&newest.ts_ms)) {
+            None | Some(Ordering::Greater) => run.append(point),
+            Some(Ordering::Equal | Ordering::Less) => run.put(point),
+        }
         if newest.is_none_or(|newest| ts_ms >= newest.ts_ms) {
             *newest = Some(point);
         }
-        let run = &mut column.runs.get_or_insert_with(empty_runs)[lane];
-        run.put(point);
         run.len()
     }
 

@@ -32,6 +32,9 @@ pub(crate) enum Inserted {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Window {
     samples: VecDeque<Sample>,
+    /// Oldest and newest of them, so that a sample that comes in order needs no look at those: with thousands of series
+    /// they have long left the processor's caches.
+    ends: Option<(Sample, Sample)>,
     blocks: Blocks,
     keep_ms: i64,
 }
@@ -39,7 +42,7 @@ pub(crate) struct Window {
 impl Window {
     /// Builds an empty window.
     pub(crate) fn new(keep_ms: i64) -> Self {
-        Self { samples: VecDeque::new(), blocks: Blocks::default(), keep_ms }
+        Self { samples: VecDeque::new(), ends: None, blocks: Blocks::default(), keep_ms }
     }
 
     /// Returns how far back it reaches.
@@ -54,23 +57,25 @@ impl Window {
 
     /// Returns the newest sample.
     pub(crate) fn newest(&self) -> Option<Sample> {
-        self.samples.back().copied()
+        self.ends.map(|(_, newest)| newest)
     }
 
     /// Returns the oldest sample.
     pub(crate) fn oldest(&self) -> Option<Sample> {
-        self.samples.front().copied()
+        self.ends.map(|(oldest, _)| oldest)
     }
 
     /// Inserts a sample; one with the same event time is corrected.
     pub(crate) fn insert(&mut self, sample: Sample) -> Inserted {
-        let Some(newest) = self.newest() else {
+        let Some((oldest, newest)) = self.ends else {
             self.samples.push_back(sample);
+            self.ends = Some((sample, sample));
             return Inserted::Changed;
         };
         if sample.ts > newest.ts {
             self.samples.push_back(sample);
-            return self.trim(sample.ts);
+            self.ends = Some((oldest, sample));
+            return self.trim();
         }
         if sample.ts <= newest.ts - self.keep_ms {
             return Inserted::Unchanged;
@@ -80,20 +85,30 @@ impl Window {
             let changed = known.value.to_bits() != sample.value.to_bits();
             known.value = sample.value;
             self.blocks.changed(at);
+            self.find_ends();
             return if changed { Inserted::Changed } else { Inserted::Unchanged };
         }
         self.samples.insert(at, sample);
         self.blocks.changed(at);
-        self.trim(newest.ts)
+        self.find_ends();
+        self.trim()
     }
 
     /// Moves all samples back in time.
     pub(crate) fn put_back(&mut self, by_ms: i64) {
         self.samples.iter_mut().for_each(|sample| sample.ts = sample.ts.saturating_sub(by_ms));
+        self.find_ends();
     }
 
-    fn trim(&mut self, newest_ts: i64) -> Inserted {
-        while self.samples.len() > 1 && self.samples[0].ts <= newest_ts.saturating_sub(self.keep_ms) {
+    fn find_ends(&mut self) {
+        self.ends = self.samples.front().copied().zip(self.samples.back().copied());
+    }
+
+    fn trim(&mut self) -> Inserted {
+        while let Some((oldest, newest)) = self.ends
+            && self.samples.len() > 1
+            && oldest.ts <= newest.ts.saturating_sub(self.keep_ms)
+        {
             self.pop();
         }
         let crowded = self.samples.len() > SERIES_SAMPLES_MAX;
@@ -107,6 +122,7 @@ impl Window {
 
     fn pop(&mut self) {
         self.samples.pop_front();
+        self.find_ends();
         self.blocks.popped();
     }
 

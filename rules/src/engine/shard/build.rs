@@ -289,10 +289,7 @@ impl Shard {
             device.labels = labels;
         }
         let instances = std::mem::take(&mut device.instances);
-        let series = std::mem::take(&mut device.series);
-        device.targets.clear();
-        device.silence.clear();
-        for known in series {
+        for known in device.take_series() {
             self.keep_series(slot, known, moment.at_ms);
         }
         self.read_device(slot, moment.at_ms);

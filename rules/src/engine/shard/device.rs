@@ -23,6 +23,8 @@ pub(crate) struct Device {
     pub(crate) last_heard_ms: i64,
     /// Properties that arrived and that some rule might read, in the order of first arrival.
     pub(crate) series: Vec<Series>,
+    /// The property of each of `series`, close together: they are looked through for each observation.
+    properties: Vec<PropertyId>,
     /// Who reads each of `series`.
     pub(crate) targets: Vec<Vec<Target>>,
     /// Who reads the device's silence.
@@ -84,6 +86,7 @@ impl Device {
             labels,
             last_heard_ms,
             series: Vec::new(),
+            properties: Vec::new(),
             targets: Vec::new(),
             silence: Vec::new(),
             instances: Vec::new(),
@@ -98,7 +101,7 @@ impl Device {
 
     /// Returns the place of a property in [`Device::series`].
     pub(crate) fn place_of(&self, property: PropertyId) -> Option<usize> {
-        self.series.iter().position(|series| series.property == property)
+        self.properties.iter().position(|known| *known == property)
     }
 
     /// Returns the instance of a rule.
@@ -108,9 +111,18 @@ impl Device {
 
     /// Adds an empty series, with the reach that its readers need; returns its place.
     pub(crate) fn add_series(&mut self, property: PropertyId, keep_ms: i64) -> usize {
+        self.properties.push(property);
         self.series.push(Series { property, window: Window::new(keep_ms), once_reported: false });
         self.targets.push(Vec::new());
         self.series.len() - 1
+    }
+
+    /// Takes all series out, to be added again with other readers.
+    pub(crate) fn take_series(&mut self) -> Vec<Series> {
+        self.properties.clear();
+        self.targets.clear();
+        self.silence.clear();
+        std::mem::take(&mut self.series)
     }
 
     /// Adds who reads a property of the device.
