@@ -3,6 +3,7 @@ use crate::{
     Access, BrokerConfig, Intake, Limits, Meters, StartError,
     listener::{self, Listener},
     meters::CloseReason,
+    progress::Progress,
     reactor::{HAND_OVER_MAX, Reactor, ReactorRemote, StopAt},
     shared::Shared,
     tls,
@@ -18,7 +19,7 @@ use std::{
 };
 use tokio::{
     runtime::{Builder, LocalOptions},
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
 };
 
 /// Where the broker listens.
@@ -72,14 +73,14 @@ impl Broker {
         stopped: watch::Receiver<StopAt>,
     ) -> Result<ReactorRemote, StartError> {
         let (sockets, incoming) = mpsc::channel(HAND_OVER_MAX);
-        let (load, progress) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let (load, progress) = (Arc::new(AtomicUsize::new(0)), Arc::new(Progress::default()));
         let remote = ReactorRemote { load: Arc::clone(&load), sockets };
         let (shared, wake) = (Arc::clone(&self.shared), Arc::clone(&progress));
         let thread = start_thread(format!("edge-{number}"), async move || {
             Rc::new(Reactor::new(shared, progress, load)).run(incoming, stopped).await;
         })?;
         self.keep(thread);
-        self.shared.intake.on_progress(Box::new(move || wake.notify_one()));
+        self.shared.intake.on_progress(Box::new(move || wake.tell()));
         Ok(remote)
     }
 

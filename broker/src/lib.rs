@@ -6,7 +6,7 @@
 //! # The path of one publish
 //! A reactor thread reads when a socket is readable, parses every complete packet in place, checks topic and
 //! rate and offers it to the [`Intake`] on the same thread: no queue, copy or task hop between. The offset it
-//! gets waits in the reactor's one list; a commit of the journal wakes each reactor once, and all PUBACKs of a
+//! gets waits in the reactor's one list; a commit of the journal wakes each reactor that waits once, and all PUBACKs of a
 //! connection leave in one write. When the intake is full the connection stops reading until there is
 //! progress: back-pressure reaches the device, nothing is dropped.
 //!
@@ -40,6 +40,7 @@ mod logs;
 mod meters;
 mod packet;
 mod penalty;
+mod progress;
 mod reactor;
 mod session;
 mod shared;

@@ -1,6 +1,6 @@
 //! One thread that serves its share of the connections, from their first byte to their last.
 //!
-//! Tasks on it: one per connection; the pump, woken once per journal commit, which writes the PUBACKs; the
+//! Tasks on it: one per connection; the pump, woken once per journal commit that is waited for, which writes the PUBACKs; the
 //! keeper, which looks at the clock four times a second. All state is this thread's own and needs no lock.
 //! A panic in a task ends that task: the connection is closed and counted, pump and keeper are restarted.
 use crate::{
@@ -11,6 +11,7 @@ use crate::{
     handshake,
     listener::Accepted,
     meters::{CloseReason, add},
+    progress::Progress,
     shared::Shared,
     slots::Slots,
 };
@@ -89,7 +90,7 @@ pub(crate) type StopAt = Option<Instant>;
 
 pub(crate) struct Reactor {
     pub(crate) shared: Arc<Shared>,
-    progress: Arc<Notify>,
+    progress: Arc<Progress>,
     load: Arc<AtomicUsize>,
     slots: RefCell<Slots>,
     /// By offset, because the intake's offsets never decrease within a thread.
@@ -103,7 +104,7 @@ pub(crate) struct Reactor {
 }
 
 impl Reactor {
-    pub(crate) fn new(shared: Arc<Shared>, progress: Arc<Notify>, load: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, progress: Arc<Progress>, load: Arc<AtomicUsize>) -> Self {
         Self {
             shared,
             progress,
@@ -183,20 +184,26 @@ impl Reactor {
     /// Has a PUBACK sent once `offset` is on disk.
     pub(crate) fn await_ack(&self, offset: u64, key: Key, packet_id: u16) {
         self.acks.borrow_mut().push_back(Ack { offset, key, packet_id });
+        self.progress.want();
     }
 
     /// Has the connection polled again when there is progress.
     pub(crate) fn park(&self, key: Key) {
         self.parked.borrow_mut().push(key);
+        self.progress.want();
     }
 
     async fn pump(self: Rc<Self>) {
         loop {
-            self.progress.notified().await;
+            self.progress.next().await;
             self.send_acks();
             self.retry_wills();
             let parked = std::mem::take(&mut *self.parked.borrow_mut());
             self.slots.borrow().unpark(&parked);
+            // Who was parked may have to park again, and must not find out by asking again and again.
+            if parked.is_empty() && self.acks.borrow().is_empty() && self.wills.borrow().is_empty() {
+                self.progress.rest();
+            }
         }
     }
 
@@ -261,6 +268,7 @@ impl Reactor {
             return add(&self.shared.meters.wills_dropped, 1);
         }
         wills.push_back(LastWords { principal, will });
+        self.progress.want();
     }
 
     fn offer_will(&self, principal: &Principal, will: &Will) -> bool {
