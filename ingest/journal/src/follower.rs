@@ -94,10 +94,8 @@ impl Follower {
 
     fn sleep<'p>(&self, mut progress: MutexGuard<'p, Progress>, left: Duration) -> MutexGuard<'p, Progress> {
         let bell = if self.is_ahead { &self.shared.announced } else { &self.shared.progressed };
-        *progress.waiters(self.is_ahead) += 1;
-        (progress, _) = bell.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner);
-        *progress.waiters(self.is_ahead) -= 1;
-        progress
+        progress.want(self.next, self.is_ahead);
+        bell.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Reads the batch with the next record from the files; `None` when the place must be looked up again.

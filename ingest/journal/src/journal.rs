@@ -165,10 +165,9 @@ impl Journal {
             if left.is_zero() {
                 return Err(WaitError::Timeout);
             }
-            progress.waiters += 1;
+            progress.want(offset, false);
             (progress, _) =
                 shared.progressed.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner);
-            progress.waiters -= 1;
         }
     }
 

@@ -28,18 +28,27 @@ pub(crate) struct Progress {
     pub(crate) ring: Ring,
     /// The batch that is on its way to disk.
     pub(crate) leaving: Option<Arc<Content>>,
-    /// How many sleep; without any, a commit wakes nobody and saves the system call.
-    pub(crate) waiters: usize,
+    /// The first record that somebody sleeps for; a commit before it wakes nobody, which saves system calls and keeps
+    /// the processor for those who have something to do.
+    wanted: Option<Offset>,
     /// The same of those who read ahead of the disk, for announcements.
-    waiters_ahead: usize,
+    wanted_ahead: Option<Offset>,
     /// The writer has ended: nothing more becomes durable.
     pub(crate) stopped: bool,
 }
 
 impl Progress {
-    /// Returns how many sleep until a batch is committed, or until it is announced.
-    pub(crate) fn waiters(&mut self, ahead: bool) -> &mut usize {
-        if ahead { &mut self.waiters_ahead } else { &mut self.waiters }
+    /// Notes that somebody is about to sleep until `offset` is committed, or announced.
+    pub(crate) fn want(&mut self, offset: Offset, ahead: bool) {
+        let wanted = if ahead { &mut self.wanted_ahead } else { &mut self.wanted };
+        *wanted = Some(wanted.map_or(offset, |first| first.min(offset)));
+    }
+
+    /// Says whether somebody sleeps for a record up to `last`. All are woken then, and those who go on sleeping say so
+    /// again.
+    fn is_wanted(&mut self, last: Offset, ahead: bool) -> bool {
+        let wanted = if ahead { &mut self.wanted_ahead } else { &mut self.wanted };
+        wanted.take_if(|first| *first <= last).is_some()
     }
 }
 
@@ -89,8 +98,8 @@ impl Shared {
             progress: Mutex::new(Progress {
                 ring,
                 leaving: None,
-                waiters: 0,
-                waiters_ahead: 0,
+                wanted: None,
+                wanted_ahead: None,
                 stopped: false,
             }),
             progressed: Condvar::new(),
@@ -128,7 +137,7 @@ impl Shared {
             let mut progress = lock(&self.progress);
             progress.leaving = Some(Arc::clone(content));
             self.leaving.store(content.mark.last(), Ordering::Release);
-            progress.waiters_ahead > 0
+            progress.is_wanted(content.mark.last(), true)
         };
         if has_waiters {
             self.announced.notify_all();
@@ -144,7 +153,7 @@ impl Shared {
             progress.leaving = None;
             progress.ring.push(Committed { content, place });
             self.durable.store(last, Ordering::Release);
-            progress.waiters > 0
+            progress.is_wanted(last, false)
         };
         if has_waiters {
             self.progressed.notify_all();

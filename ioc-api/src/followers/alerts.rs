@@ -11,6 +11,7 @@ use ioc_journal::{Batch, Offset};
 use ioc_model::{Alert, RecordKind, Transition, TransitionKind, topic::ALERTS_PREFIX};
 use std::{
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -54,6 +55,8 @@ impl Alerts {
 
     fn tell(&self, transitions: &[Sequenced]) {
         self.hub.publish(transitions.iter().cloned());
+        // Screens first: where processors are few, their sessions may be waiting for this thread's.
+        thread::yield_now();
         for Sequenced { transition, .. } in transitions {
             measure(transition);
             if transition.transition != TransitionKind::Pending && transition.alert.firing_since.is_some() {
