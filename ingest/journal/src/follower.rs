@@ -63,9 +63,12 @@ impl Follower {
 
     fn find_in_memory(&self) -> Option<(Arc<Content>, Option<Place>)> {
         let progress = lock(&self.shared.progress);
-        let committed = progress.ring.find(self.next).map(|found| (found.content, Some(found.place)));
-        let leaving = || progress.leaving.clone().filter(|leaving| leaving.mark.first <= self.next);
-        committed.or_else(|| leaving().filter(|_| self.is_ahead).map(|content| (content, None)))
+        if let Some(found) = progress.ring.find(self.next) {
+            return Some((found.content, Some(found.place)));
+        }
+        let leaving =
+            progress.leaving.clone().filter(|leaving| self.is_ahead && leaving.mark.first <= self.next);
+        leaving.map(|content| (content, None))
     }
 
     fn deliver(&mut self, batch: Batch) -> Batch {

@@ -183,8 +183,10 @@ impl Journal {
     }
 
     /// Returns a follower as [`Journal::follow`] does that also delivers the batch which is just being written, while
-    /// the disk is at work. Only for those whose every result is itself appended to this journal and told to nobody
-    /// before it is durable: records become durable in their order, so a result never is without its cause.
+    /// the disk is at work. Only for those whose every result is itself appended to this journal and acted upon by nobody
+    /// before it is durable: records become durable in their order, so a result never is without its cause. A batch that
+    /// was so delivered may never become durable, when the journal is closed without space; its offsets are then used
+    /// again after the next opening.
     pub fn follow_ahead(&self, from: Offset) -> Follower {
         Follower::new(Arc::clone(&self.handle.shared), from, true)
     }

@@ -4,7 +4,9 @@
 //! the disk. One writer thread takes all that is pending, writes it at once, calls fdatasync once, and then
 //! publishes the durable offset. So a device is acknowledged when `durable() >= offset`, and a burst shares one
 //! sync. Followers read committed batches in order, from memory when near the end and from the files when
-//! behind, and keep their own checkpoints; segments that every checkpoint has passed are deleted.
+//! behind, and keep their own checkpoints; segments that every checkpoint has passed are deleted. Who decides
+//! something that goes into the journal too may read a batch already while it is being written
+//! ([`Journal::follow_ahead`]).
 //!
 //! When the disk is full, or the next segment cannot be made for another reason (too many open files, say), the
 //! batch stays pending and is tried again; [`Journal::append`] answers [`AppendError::Full`] once the buffer is at
@@ -20,7 +22,7 @@
 //! | `ring` | the newest batches in memory |
 //! | `segment` | reading segment files |
 //! | `recover` | opening after a crash |
-//! | `follower`, `batch` | reading committed records |
+//! | `follower`, `batch` | reading records |
 //! | `checkpoint` | progress of followers, deletion |
 //!
 //! What a record means is left to others; payloads are bytes here. The directory must be locked by the caller.

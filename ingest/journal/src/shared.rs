@@ -46,7 +46,7 @@ impl Progress {
 
     /// Says whether somebody sleeps for a record up to `last`. All are woken then, and those who go on sleeping say so
     /// again.
-    fn is_wanted(&mut self, last: Offset, ahead: bool) -> bool {
+    fn take_wanted(&mut self, last: Offset, ahead: bool) -> bool {
         let wanted = if ahead { &mut self.wanted_ahead } else { &mut self.wanted };
         wanted.take_if(|first| *first <= last).is_some()
     }
@@ -137,7 +137,7 @@ impl Shared {
             let mut progress = lock(&self.progress);
             progress.leaving = Some(Arc::clone(content));
             self.leaving.store(content.mark.last(), Ordering::Release);
-            progress.is_wanted(content.mark.last(), true)
+            progress.take_wanted(content.mark.last(), true)
         };
         if has_waiters {
             self.announced.notify_all();
@@ -153,7 +153,7 @@ impl Shared {
             progress.leaving = None;
             progress.ring.push(Committed { content, place });
             self.durable.store(last, Ordering::Release);
-            progress.is_wanted(last, false)
+            progress.take_wanted(last, false)
         };
         if has_waiters {
             self.progressed.notify_all();

@@ -1,6 +1,6 @@
 //! A disk that runs out of space and fails: what is acknowledged, what is tried again, what ends the process.
 use crate::{
-    AppendError, Health, Journal, JournalConfig, JournalError, WaitError,
+    AppendError, FollowError, Health, Journal, JournalConfig, JournalError, WaitError,
     disk::{Disk, Files, SegmentFile},
     frame::{HEADER_LEN, MARK_LEN, RECORD_HEAD_LEN},
 };
@@ -346,4 +346,42 @@ fn appends_while_the_disk_is_busy_share_one_write() {
     // Header, first batch, and one batch for the hundred.
     assert_eq!(faults.written.load(Ordering::SeqCst), 3);
     assert_eq!(journal.meters().batches, 2);
+}
+
+#[test]
+fn who_reads_ahead_sees_what_is_being_written_and_nobody_else_does() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, faults) = open(JournalConfig::new(dir.path()));
+    let (mut ahead, mut follower) = (journal.follow_ahead(1), journal.follow(1));
+    faults.no_space.store(true, Ordering::SeqCst);
+    append(&journal, b"one").unwrap();
+    let batch = ahead.next(PATIENCE).unwrap().unwrap();
+    assert_eq!((batch.first(), batch.last(), journal.durable()), (1, 1, 0));
+    assert!(follower.next(Duration::ZERO).unwrap().is_none());
+    // A second one starts at the same batch; what waits behind it is not on its way yet.
+    append(&journal, b"two").unwrap();
+    assert_eq!(journal.follow_ahead(0).next(PATIENCE).unwrap().unwrap().last(), 1);
+    assert!(ahead.next(Duration::ZERO).unwrap().is_none());
+
+    faults.no_space.store(false, Ordering::SeqCst);
+    journal.wait_durable(2, PATIENCE).unwrap();
+    assert_eq!(ahead.next(PATIENCE).unwrap().unwrap().first(), 2);
+    let followed = [follower.next(PATIENCE), follower.next(PATIENCE)].map(|next| next.unwrap().unwrap());
+    assert_eq!(followed.map(|batch| batch.first()), [1, 2]);
+}
+
+#[test]
+fn what_never_reaches_the_disk_was_seen_ahead_and_is_not_there_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, faults) = open(JournalConfig::new(dir.path()));
+    let mut ahead = journal.follow_ahead(1);
+    faults.no_space.store(true, Ordering::SeqCst);
+    append(&journal, b"one").unwrap();
+    assert_eq!(ahead.next(PATIENCE).unwrap().unwrap().last(), 1);
+    assert!(matches!(journal.checkpoint("rules", 1), Err(JournalError::Ahead { .. })));
+    journal.close().unwrap_err();
+    assert!(matches!(ahead.next(PATIENCE), Err(FollowError::Closed)));
+    let (journal, opened) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+    assert_eq!(opened.last, 0);
+    assert_eq!(append(&journal, b"another"), Ok(1));
 }

@@ -167,32 +167,32 @@ impl Writer {
             Some(active) => active,
             none => none.insert(create(self.disk.as_mut(), &self.shared, first)?),
         };
-        active.reserve(self.buffer.len() as u64, config.segment_bytes);
+        let end = active.end + self.buffer.len() as u64;
         active.file.write_all_at(&self.buffer, active.end).map_err(|error| {
             // What was written of it goes, so that the file ends with a whole batch whatever happens next.
             active.cut();
             Failure::of_write(error)
         })?;
+        active.reserve(end, config.segment_bytes);
         let before = Instant::now();
         active.file.sync_data().map_err(Failure::Unknown)?;
         let micros = before.elapsed().as_micros() as u64;
         self.shared.counters.sync_micros.fetch_add(micros, Ordering::Relaxed);
-        active.end += self.buffer.len() as u64;
+        active.end = end;
         Ok(Place { segment: active.segment, end: active.end })
     }
 }
 
 impl Active {
-    /// Makes the file long enough for `len` more bytes, and for some of those that will follow.
-    fn reserve(&mut self, len: u64, segment_bytes: u64) {
-        let needed = self.end + len;
-        if needed <= self.reserved {
+    /// Makes the file longer behind `end`, where it ends now, for what will follow.
+    fn reserve(&mut self, end: u64, segment_bytes: u64) {
+        if end <= self.reserved {
             return;
         }
         let ahead = segment_bytes / RESERVE_PART;
-        // Without space for so much, or on a file system that cannot do it, writing makes the file longer.
-        let _ = self.file.reserve(self.end, len + ahead);
-        self.reserved = needed + ahead;
+        // Without space for so much, writing makes the file longer.
+        let _ = self.file.reserve(end, ahead);
+        self.reserved = end + ahead;
     }
 
     /// Takes away what is behind the committed part. If it stays, readers find nothing there.
