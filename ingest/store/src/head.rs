@@ -29,10 +29,6 @@ impl Run {
         Point { ts_ms, value, quality: Quality(self.quality.get(at).copied().unwrap_or(0)) }
     }
 
-    pub(crate) fn last_ts(&self) -> Option<i64> {
-        self.points.last().map(|(ts, _)| *ts)
-    }
-
     pub(crate) fn ts(&self, at: usize) -> i64 {
         self.points[at].0
     }
