@@ -288,7 +288,8 @@ export class MockCity extends EventEmitter {
           ? Object.entries(kind.codes).find(([, number]) => number === value)?.[0]
           : undefined;
       const arrival = silent ? null : t + 180;
-      return { property: name, title, unit, t, arrival, value, quality: [], name: code ?? null };
+      const label = code === undefined ? null : kind.titles[code];
+      return { property: name, title, unit, t, arrival, value, quality: [], name: code ?? null, label };
     });
   }
 }

@@ -34,7 +34,15 @@ export const PROPERTIES = [
     id: 50,
     name: "signal_mode",
     unit: "",
-    kind: { type: "enum", codes: { normal: 0, flash_by_plan: 1, flash_fault: 2 } },
+    kind: {
+      type: "enum",
+      codes: { normal: 0, flash_by_plan: 1, flash_fault: 2 },
+      titles: {
+        normal: { vi: "Bình thường", en: "Normal" },
+        flash_by_plan: { vi: "Nháy vàng theo kế hoạch", en: "Flashing by plan" },
+        flash_fault: { vi: "Nháy vàng do lỗi", en: "Flashing, fault" },
+      },
+    },
     averaging: "linear",
     title: text("Chế độ đèn", "Signal mode"),
     mean: 0,

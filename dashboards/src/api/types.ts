@@ -195,8 +195,10 @@ export interface LatestValue {
   arrival?: number | null;
   value: number;
   quality: string[];
-  /** Name of an enum's code. */
+  /** Name of an enum's code, or a truth value. */
   name: string | null;
+  /** What an enum's code means. */
+  label: Text | null;
 }
 
 export interface Latest {
@@ -211,7 +213,7 @@ export interface CatalogueProperty {
   kind:
     | { type: "number"; min: number; max: number }
     | { type: "bool" }
-    | { type: "enum"; codes: Record<string, number> };
+    | { type: "enum"; codes: Record<string, number>; titles: Record<string, Text> };
   title: Text;
 }
 

@@ -5,7 +5,7 @@ import type { LatestValue } from "../api/types.ts";
 import { alertLike } from "../live/testing.ts";
 import { deviceMark } from "./device-mark.ts";
 import { filterAlerts, fold, parsePriorities } from "./filter.ts";
-import { fileName, hasOtherUnit, isPlain, nameOf, wordOf } from "./names.ts";
+import { fileName, hasOtherUnit, isPlain, qualityWords, wordOf, wordOfLatest } from "./names.ts";
 
 describe("filterAlerts", () => {
   const alerts = [
@@ -86,8 +86,9 @@ describe("the table of latest values", () => {
     t: 0,
     arrival,
     value: 1.5,
-    quality: ["ok"],
+    quality: ["late"],
     name: null,
+    label: null,
   });
   const cells = async (arrival: number | null | undefined): Promise<string[]> => {
     const { default: LatestTable } = await import("./LatestTable.svelte");
@@ -98,22 +99,24 @@ describe("the table of latest values", () => {
   };
 
   it("tells when a value arrived, and has a dash when that is not known", async () => {
-    expect(await cells(61_000)).toEqual(["01/01 08:00:00", "01/01 08:01:01", "ok"]);
-    expect(await cells(null)).toEqual(["01/01 08:00:00", "–", "ok"]);
-    expect(await cells(undefined)).toEqual(["01/01 08:00:00", "–", "ok"]);
+    expect(await cells(61_000)).toEqual(["01/01 08:00:00", "01/01 08:01:01", "đến muộn"]);
+    expect(await cells(null)).toEqual(["01/01 08:00:00", "–", "đến muộn"]);
+    expect(await cells(undefined)).toEqual(["01/01 08:00:00", "–", "đến muộn"]);
   });
 });
 
 describe("names", () => {
+  const words = { t: (key: string) => key, pick: ({ vi }: { vi: string }) => vi };
+  const flash = { vi: "Nháy vàng do lỗi", en: "Flashing, fault" };
   it("has words for codes and truth values only", () => {
-    const mode = { type: "enum", codes: { normal: 0, flash_fault: 2 } } as const;
-    expect(nameOf(mode, 2)).toBe("flash_fault");
-    expect(nameOf(mode, 7)).toBeNull();
-    expect(nameOf({ type: "bool" }, 0)).toBe("false");
+    const mode = { type: "enum", codes: { flash_fault: 2 }, titles: { flash_fault: flash } } as const;
+    expect(wordOf(mode, 2, words)).toBe("Nháy vàng do lỗi");
+    expect(wordOf(mode, 7, words)).toBeNull();
+    expect(wordOf({ type: "bool" }, 0, words)).toBe("value.false");
     // A share of truth values, which a rule may compute.
-    expect(nameOf({ type: "bool" }, 0.4)).toBeNull();
-    expect(nameOf({ type: "number", min: 0, max: 9 }, 1)).toBeNull();
-    expect(nameOf(undefined, 1)).toBeNull();
+    expect(wordOf({ type: "bool" }, 0.4, words)).toBeNull();
+    expect(wordOf({ type: "number", min: 0, max: 9 }, 1, words)).toBeNull();
+    expect(wordOf(undefined, 1, words)).toBeNull();
   });
   it("knows what has neither the unit nor the words of a property", () => {
     expect(hasOtherUnit("count by (cabinet) (active_power < 5) >= 3")).toBe(true);
@@ -124,13 +127,17 @@ describe("names", () => {
     expect(isPlain("max_over_time(feeder_energized[5m]) == 0")).toBe(false);
     expect(isPlain("signal_mode == 2 or signal_mode == 4")).toBe(false);
   });
-  it("says truth values in the language of the screen, and codes as they are", () => {
-    const t = (key: string) => key;
-    expect(["true", "false", "flash_fault"].map((name) => wordOf(name, t))).toEqual([
+  it("says newest values and their quality in the language of the screen", () => {
+    const latest = (name: string | null, label: LatestValue["label"] = null) =>
+      wordOfLatest({ name, label } as LatestValue, words);
+    expect([latest("true"), latest("false"), latest("flash_fault", flash), latest(null)]).toEqual([
       "value.true",
       "value.false",
-      "flash_fault",
+      "Nháy vàng do lỗi",
+      null,
     ]);
+    expect(qualityWords(["late", "clock_ahead"], words.t)).toBe("quality.late, quality.clockAhead");
+    expect(qualityWords([], words.t)).toBe("–");
   });
   it("takes the last part of a path", () => {
     expect(fileName("built in: configs/rules/flood.yaml")).toBe("flood.yaml");

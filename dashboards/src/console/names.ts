@@ -1,19 +1,43 @@
 /** Words for values that are not quantities. */
-import type { CatalogueProperty } from "../api/types.ts";
+import type { CatalogueProperty, LatestValue } from "../api/types.ts";
+import type { Key } from "../i18n/dictionary.ts";
 import type { i18n as I18n } from "../i18n/i18n.svelte.ts";
 
-/** The name of an enum's code or of a truth value, as the API names the latest ones; `null` for numbers. */
-export function nameOf(kind: CatalogueProperty["kind"] | undefined, value: number): string | null {
-  if (kind?.type === "bool") return value === 0 ? "false" : value === 1 ? "true" : null;
+type Words = Pick<typeof I18n, "t" | "pick">;
+
+/** What a value of a property means in the language of the screen; `null` for numbers. */
+export function wordOf(
+  kind: CatalogueProperty["kind"] | undefined,
+  value: number,
+  { t, pick }: Words,
+): string | null {
+  if (kind?.type === "bool") return value === 0 ? t("value.false") : value === 1 ? t("value.true") : null;
   if (kind?.type !== "enum") return null;
-  return Object.entries(kind.codes).find(([, code]) => code === value)?.[0] ?? null;
+  const name = Object.entries(kind.codes).find(([, code]) => code === value)?.[0];
+  const title = name === undefined ? undefined : kind.titles[name];
+  return title ? pick(title) : null;
 }
 
-/** A name in the language of the screen, as far as it has a word for it. */
-export function wordOf(name: string, t: typeof I18n.t): string {
+/** The same of a newest value, which brings its words along. */
+export function wordOfLatest({ label, name }: LatestValue, { t, pick }: Words): string | null {
+  if (label) return pick(label);
   if (name === "true") return t("value.true");
   return name === "false" ? t("value.false") : name;
 }
+
+const QUALITIES: Record<string, Key> = {
+  calibrating: "quality.calibrating",
+  fault: "quality.fault",
+  uncertain: "quality.uncertain",
+  clock_ahead: "quality.clockAhead",
+  arrival_timed: "quality.arrivalTimed",
+  late: "quality.late",
+  derived: "quality.derived",
+};
+
+/** Quality flags in the language of the screen; a dash when nothing is remarkable. */
+export const qualityWords = (flags: readonly string[], t: typeof I18n.t): string =>
+  flags.map((flag) => (QUALITIES[flag] ? t(QUALITIES[flag]) : flag)).join(", ") || "–";
 
 const QUOTED = /"[^"]*"|'[^']*'/g;
 const OTHER_UNIT = /^\s*(count|changes|resets)|[*/]|\b(rate|irate|deriv)\s*\(/;

@@ -29,7 +29,7 @@ class Server {
   latest = async (): Promise<Latest> => {
     if (!this.up.latest) throw new Error("down");
     const item = { property: "water_level", title: SPEC.title, unit: "m", t: this.at, arrival: this.at };
-    return { device: "WL", items: [{ ...item, value: 2, quality: [], name: null }] };
+    return { device: "WL", items: [{ ...item, value: 2, quality: [], name: null, label: null }] };
   };
   device = async (): Promise<Device> => ({ reporting_period_s: this.periodS }) as Device;
 }

@@ -21,7 +21,23 @@ pub enum ValueKind {
     Enum {
         /// Name to code.
         codes: BTreeMap<String, u16>,
+        /// Name to what it means, for people.
+        titles: BTreeMap<String, Text>,
     },
+}
+
+impl ValueKind {
+    /// Returns the name of an enum's code; `None` for a value that is no code.
+    pub fn code_name(&self, value: f64) -> Option<&str> {
+        let Self::Enum { codes, .. } = self else { return None };
+        codes.iter().find(|(_, code)| f64::from(**code) == value).map(|(name, _)| name.as_str())
+    }
+
+    /// Returns what an enum's code means, for people; `None` for a value that is no code.
+    pub fn code_title(&self, value: f64) -> Option<&Text> {
+        let Self::Enum { titles, .. } = self else { return None };
+        titles.get(self.code_name(value)?)
+    }
 }
 
 /// How windows and buckets combine values of a property.
@@ -104,6 +120,16 @@ pub enum CatalogueError {
         /// As written.
         max: f64,
     },
+    /// A code that nobody could read, or words for one that is not there.
+    #[error(
+        "property {name}: codes and code_titles must have the same names, and {code} is only in one of them"
+    )]
+    CodeTitles {
+        /// The property.
+        name: String,
+        /// The code's name.
+        code: String,
+    },
     /// A kind expects a property that is not there.
     #[error("kind {kind}: unknown property {property}; add it to [property.{property}] or remove it here")]
     UnknownProperty {
@@ -138,6 +164,8 @@ struct PropertyEntry {
     max: Option<f64>,
     #[serde(default)]
     codes: BTreeMap<String, u16>,
+    #[serde(default)]
+    code_titles: BTreeMap<String, Text>,
     #[serde(default)]
     averaging: Averaging,
     title: Text,
@@ -187,7 +215,14 @@ impl Catalogue {
                 ValueKind::Number { min, max }
             }
             ValueType::Bool => ValueKind::Bool,
-            ValueType::Enum => ValueKind::Enum { codes: entry.codes },
+            ValueType::Enum => {
+                let (codes, titles) = (entry.codes, entry.code_titles);
+                let lonely = codes.keys().find(|code| !titles.contains_key(*code));
+                if let Some(code) = lonely.or_else(|| titles.keys().find(|code| !codes.contains_key(*code))) {
+                    return Err(CatalogueError::CodeTitles { name, code: code.clone() });
+                }
+                ValueKind::Enum { codes, titles }
+            }
         };
         let slot = usize::from(entry.id);
         if self.by_id.len() <= slot {
@@ -285,6 +320,20 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(Catalogue::from_toml(&text).unwrap_err().to_string(), expected);
         }
+        let mode = |codes: &str, titles: &str| {
+            format!(
+                "{GOOD}\n[property.mode]\nid = 2\ntype = \"enum\"\ncodes = {{ {codes} }}\ncode_titles = {{ {titles} }}\ntitle = {{ vi = \"Chế độ\", en = \"Mode\" }}"
+            )
+        };
+        let dark = "dark = { vi = \"Tắt\", en = \"Dark\" }";
+        for (codes, titles) in [("dark = 4", ""), ("", dark)] {
+            let error = Catalogue::from_toml(&mode(codes, titles)).unwrap_err().to_string();
+            assert!(error.starts_with("property mode: ") && error.contains("dark is only in one"), "{error}");
+        }
+        let known = Catalogue::from_toml(&mode("dark = 4", dark)).unwrap();
+        let kind = &known.property("mode").unwrap().kind;
+        assert_eq!((kind.code_name(4.0), kind.code_name(5.0)), (Some("dark"), None));
+        assert_eq!(kind.code_title(4.0).map(|title| title.vi.as_str()), Some("Tắt"));
         let typo = Catalogue::from_toml(&GOOD.replace("unit", "unti")).unwrap_err().to_string();
         assert!(typo.contains("line 4") && typo.contains("unti"), "{typo}");
     }

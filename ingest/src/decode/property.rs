@@ -74,7 +74,7 @@ impl Entry {
         let kind = match &property.kind {
             ValueKind::Number { min, max } => Kind::Number { min: *min, max: *max },
             ValueKind::Bool => Kind::Bool,
-            ValueKind::Enum { codes } => {
+            ValueKind::Enum { codes, .. } => {
                 Kind::Enum(codes.iter().map(|(name, code)| (name.as_str().into(), *code)).collect())
             }
         };

@@ -147,20 +147,19 @@ pub async fn latest(
             arrival: latest.arrival_ms,
             value: latest.value,
             quality: latest.quality.names().map(str::to_owned).collect(),
-            name: code_name(property, latest.value),
+            name: value_name(&property.kind, latest.value),
+            label: property.kind.code_title(latest.value).cloned(),
         })
     });
     Ok(Json(LatestList { device: id, items: items.collect() }))
 }
 
-fn code_name(property: &Property, value: f64) -> Option<String> {
-    match &property.kind {
-        ValueKind::Enum { codes } => {
-            codes.iter().find(|(_, code)| f64::from(**code) == value).map(|(name, _)| name.clone())
-        }
-        ValueKind::Bool => Some(if value == 0.0 { "false" } else { "true" }.to_owned()),
-        ValueKind::Number { .. } => None,
-    }
+fn value_name(kind: &ValueKind, value: f64) -> Option<String> {
+    let name = match kind {
+        ValueKind::Bool => Some(if value == 0.0 { "false" } else { "true" }),
+        kind => kind.code_name(value),
+    };
+    name.map(str::to_owned)
 }
 
 fn dto(state: &ApiState, device: &Device) -> DeviceDto {

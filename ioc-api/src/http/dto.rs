@@ -109,9 +109,12 @@ pub struct LatestDto {
     pub value: f64,
     /// Quality flags that are set.
     pub quality: Vec<String>,
-    /// Name of the code, for enums.
+    /// Name of the code, for enums; `false` or `true` for truth values.
     #[schema(required)]
     pub name: Option<String>,
+    /// What the code means, for enums.
+    #[schema(required)]
+    pub label: Option<Text>,
 }
 
 /// The newest values of one device.
