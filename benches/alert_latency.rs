@@ -1,5 +1,5 @@
-//! From a publish to the frame that tells a WebSocket client of the alert (decoded, on disk, decided by a rule,
-//! the decision on disk, recorded, sent), under background load; beside mosquitto's publish → subscriber for the same
+//! From a publish to the frame that tells a WebSocket client of the alert (decoded, decided by a rule,
+//! both on disk, sent), under background load; beside mosquitto's publish → subscriber for the same
 //! messages under the same load. Two fdatasyncs of the same disk, alone, are the floor: the observation and the
 //! decision are on disk before anyone is told.
 //!

@@ -1,7 +1,7 @@
 //! Where everything is wired. Read it from top to bottom to see what runs and who follows whom:
 //!
 //! devices → `ioc_broker` → [`Ingress`] → `ioc_journal` → followers (history, rules, live state, …)
-//! rules → [`Book`] → journal → follower `alerts` → records, live stream, city app
+//! rules → [`Book`] → journal → followers `tell` (live stream, city app) and `alerts` (records)
 mod memory;
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
         quarantine::Quarantine,
         rules::{RegistryChanged, Rules},
         settle::Settle,
+        tell::Tell,
     },
     http::{
         self, server,
@@ -174,20 +175,16 @@ impl Center {
         let derive = Derive::new(journal.clone(), memory.deriver(foundation, store)?, stop.clone());
         let quarantine = Quarantine::new(Arc::clone(records), foundation.registry.clone(), rows_max)
             .synced_by(projections.clone());
-        let alerts = Alerts::new(
-            Arc::clone(records),
-            Arc::clone(&memory.hub),
-            Arc::clone(&self.broker),
-            projections,
-            stop.clone(),
-        );
+        let alerts = Alerts::new(Arc::clone(records), Arc::clone(&memory.hub), projections);
+        let tell = Tell::new(Arc::clone(&memory.hub), Arc::clone(&self.broker), stop.clone());
         let followers = vec![
             followers::start("store", journal, last, Gathering, stop, history)?,
             followers::start("live", journal, last, Gathering, stop, live)?,
             followers::start("rules", journal, memory.resume_after, Ahead, stop, rules)?,
             followers::start("derive", journal, last, Gathering, stop, derive)?,
             followers::start("quarantine", journal, last, Gathering, stop, quarantine)?,
-            followers::start("alerts", journal, last, Nudged(urgent), stop, alerts)?,
+            followers::start("tell", journal, last, Nudged(urgent), stop, tell)?,
+            followers::start("alerts", journal, last, Gathering, stop, alerts)?,
         ];
         Ok(Threads { book, followers, others: vec![syncing] })
     }

@@ -242,7 +242,7 @@ pub fn kpi_definitions(config: &Config, catalogue: &Catalogue) -> Result<Vec<Def
     kpis::parse(&text, catalogue).map_err(|errors| StartError::Kpis(lines(errors)))
 }
 
-/// Finds alerts that the book no longer holds. What the hub tells of is in the records.
+/// Finds alerts that the book no longer holds: those that the records have.
 pub fn archive(records: &Records, hub: &Arc<Hub>) -> Archive {
     let (records, hub) = (Arc::clone(records), Arc::clone(hub));
     Archive {

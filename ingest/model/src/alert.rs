@@ -185,7 +185,7 @@ pub struct Hops {
     pub event: i64,
     /// Arrival at the broker.
     pub arrival: i64,
-    /// Durable in the journal.
+    /// Handed to the disk by the journal, which rules do not wait for: nobody is told before it is done.
     pub committed: i64,
     /// The rule decided.
     pub decided: i64,

@@ -9,6 +9,7 @@ pub mod quarantine;
 pub mod rules;
 pub mod settle;
 mod sweep;
+pub mod tell;
 
 pub use nudge::Nudge;
 pub use projections::Projections;

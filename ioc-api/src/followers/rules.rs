@@ -1,4 +1,4 @@
-//! Gives committed observations and connection states to the rule engine, and a tick every second in between, so
+//! Gives observations and connection states to the rule engine while they go to disk, and a tick every second in between, so
 //! that data and time reach it in one order.
 use super::Work;
 use crate::{

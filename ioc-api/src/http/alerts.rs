@@ -11,6 +11,7 @@ use crate::{
     clock::now_ms,
     identity,
     records::{AlertQuery, Audit, Sequenced},
+    stream::RECORDS_PATIENCE,
 };
 use axum::{
     Json,
@@ -153,8 +154,7 @@ async fn act(state: ApiState, actor: Actor, id: &str, action: book::Action) -> A
     let id = parse_id(id)?;
     let alert = state
         .blocking(move |state| {
-            let known =
-                state.alert_records().alert(id)?.ok_or_else(|| Problem::not_found("no alert has this id"))?;
+            let known = state.alert(id)?;
             actor.must_on(identity::Action::ActOnAlert, &known)?;
             let word = match &action {
                 book::Action::Acknowledge => "alert.acknowledge",
@@ -163,7 +163,7 @@ async fn act(state: ApiState, actor: Actor, id: &str, action: book::Action) -> A
             };
             let at = now_ms();
             let (seq, alert) = state.book.act(id, action, actor.name(), at)?;
-            state.feeds.hub.await_record(seq);
+            state.feeds.hub.await_record(seq, RECORDS_PATIENCE);
             state.records.append_audit(&Audit::new(at, actor.name(), word, id.to_string()))?;
             Ok::<_, Problem>(alert)
         })

@@ -1,12 +1,17 @@
 //! What handlers work with.
 use crate::{
-    admin::CityFiles, book::BookHandle, followers::Progress, identity::Identity, records::Records,
-    rule_desk::RuleDesk, stream::Feeds,
+    admin::CityFiles,
+    book::BookHandle,
+    followers::Progress,
+    identity::Identity,
+    records::Records,
+    rule_desk::RuleDesk,
+    stream::{Feeds, RECORDS_PATIENCE},
 };
 use axum::body::Bytes;
 use ioc_ingest::{Device, LiveState, Registry};
 use ioc_journal::Journal;
-use ioc_model::Catalogue;
+use ioc_model::{Alert, AlertId, Catalogue};
 use ioc_rules::Engine;
 use ioc_store::History;
 use std::sync::{
@@ -49,7 +54,7 @@ pub struct ApiState {
     pub journal: Journal,
     /// Replay is done.
     pub ready: Ready,
-    /// Everyone who lives on committed records.
+    /// Everyone who lives on the journal's records.
     pub followers: Arc<[(&'static str, Progress)]>,
     /// Writes the metrics page.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
@@ -92,10 +97,19 @@ impl ApiState {
         self.registry.devices().by_id(id).cloned().ok_or_else(unknown)
     }
 
-    /// Returns the records when they have every alert that anybody was told of. Blocks.
+    /// Returns the records when they have every alert that anybody was told of, or after a second as they are. Blocks.
     pub fn alert_records(&self) -> &Records {
-        self.feeds.hub.await_records();
+        self.feeds.hub.await_records(RECORDS_PATIENCE);
         &self.records
+    }
+
+    /// Finds an alert; an open one also while the records cannot be written. Blocks.
+    ///
+    /// Errors: 404, or the records cannot be read.
+    pub fn alert(&self, id: AlertId) -> Answer<Alert> {
+        let recorded = self.alert_records().alert(id)?;
+        let found = recorded.or_else(|| self.feeds.hub.open_alert(id));
+        found.ok_or_else(|| Problem::not_found("no alert has this id"))
     }
 
     /// Runs something that blocks (a query, the records) off the async threads.

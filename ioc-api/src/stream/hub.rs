@@ -14,9 +14,6 @@ use tokio::sync::watch;
 
 /// Transitions kept in memory.
 pub const RING_MAX: usize = 4096;
-/// How long a reader waits for the records to have what it may have heard of: usually a fraction of a millisecond.
-/// When they cannot be written, it gets what they have.
-const RECORDED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a session finds when it asks for more.
 #[derive(Debug)]
@@ -67,7 +64,8 @@ impl Hub {
         Self { ring: RwLock::new(ring), last: watch::Sender::new(last), recorded: Recorded::new(last) }
     }
 
-    /// Adds committed transitions, in order. The records may lack them, but no more than the ring holds.
+    /// Adds committed transitions, in order. The records may lack the newest, but no more of them than the ring holds: who
+    /// falls behind the ring finds everything before it there.
     pub fn publish(&self, transitions: impl IntoIterator<Item = Sequenced>) {
         let mut last = None;
         let mut ring = self.ring.write().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -91,14 +89,24 @@ impl Hub {
         self.recorded.through()
     }
 
-    /// Waits until the records have everything that anybody was told: who heard of an alert finds it there. Blocks.
-    pub fn await_records(&self) {
-        self.recorded.wait(self.last(), RECORDED_PATIENCE);
+    /// Returns how many transitions were told and not recorded.
+    pub fn unrecorded(&self) -> usize {
+        let through = self.recorded.through();
+        let ring = self.read();
+        ring.items.len() - ring.items.partition_point(|item| item.seq <= through)
     }
 
-    /// Waits until the records have the transition at `seq`, of which the caller knows. Blocks.
-    pub fn await_record(&self, seq: Offset) {
-        self.recorded.wait(seq, RECORDED_PATIENCE);
+    /// Waits until the records have everything that anybody was told, at most `patience`: who heard of an alert finds
+    /// it there. Blocks.
+    pub fn await_records(&self, patience: Duration) {
+        // Not `self.last()`: a session may have sent what was published a moment before that changes.
+        let last = self.read().last;
+        self.recorded.wait(last, patience);
+    }
+
+    /// Waits until the records have the transition at `seq`, of which the caller knows, at most `patience`. Blocks.
+    pub fn await_record(&self, seq: Offset, patience: Duration) {
+        self.recorded.wait(seq, patience);
     }
 
     /// Returns the offset of the newest transition.
@@ -132,6 +140,11 @@ impl Hub {
         (ring.last, ring.open.values().cloned().collect())
     }
 
+    /// Finds an open alert.
+    pub fn open_alert(&self, id: AlertId) -> Option<Alert> {
+        self.read().open.get(&id).cloned()
+    }
+
     /// Calls `visit` with each open alert; keep it short, publication waits.
     pub fn for_each_open(&self, visit: impl FnMut(&Alert)) {
         self.read().open.values().for_each(visit);
@@ -163,6 +176,9 @@ mod tests {
         let Since::Ring(found) = hub.since(12, 10) else { panic!("the ring reaches back") };
         assert_eq!(found.iter().map(|t| t.seq).collect::<Vec<_>>(), [15]);
         assert_eq!(hub.last(), 15);
+        assert_eq!(hub.unrecorded(), 2);
+        hub.recorded(12);
+        assert_eq!((hub.unrecorded(), hub.recorded_through()), (1, 12));
     }
 
     #[test]

@@ -13,11 +13,18 @@ use hub::Hub;
 use ioc_ingest::Registry;
 use ioc_model::Alert;
 use protocol::KpiValue;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 use tokio::sync::watch;
+
+/// How long who reads the records waits for them to have what it may have heard of: usually some milliseconds. When
+/// they cannot be written, it gets what they have.
+pub const RECORDS_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The indicators at one instant.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -60,12 +67,8 @@ impl Feeds {
     }
 
     async fn older(&self, seq: u64, limit: usize) -> Option<Vec<Sequenced>> {
-        let (older, hub) = (Arc::clone(&self.older), Arc::clone(&self.hub));
-        let read = move || {
-            hub.await_records();
-            older(seq, limit)
-        };
-        tokio::task::spawn_blocking(read).await.ok().flatten()
+        let older = Arc::clone(&self.older);
+        tokio::task::spawn_blocking(move || older(seq, limit)).await.ok().flatten()
     }
 }
 

@@ -300,3 +300,46 @@ fn a_screen_that_does_not_read_delays_nobody() {
     let late = collect(&mut deaf[0], 600);
     assert_eq!(late, seen);
 }
+
+#[test]
+fn alerts_are_told_while_the_records_cannot_be_written() {
+    const ALERTS: usize = 5;
+    let city = City::with_rules(&rules::high_water());
+    let tokens: Vec<_> = (0..ALERTS).map(|n| city.device(&format!("WL-{n}"), "water-level")).collect();
+    let mai = city.user("mai", "operator");
+    let mut ws = city.ws(&mai);
+    ws.follow_alerts(0);
+    let lock = rusqlite::Connection::open(city.data_dir().join("records.sqlite")).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for (n, token) in tokens.iter().enumerate() {
+        let id = format!("WL-{n}");
+        city.mqtt(&id, token).publish(&telemetry(&id), &one(now_ms(), "water_level", 6));
+    }
+    let told = collect(&mut ws, ALERTS);
+    assert!(city.alerts(&mai, "HighWater").is_empty(), "nobody could have written them");
+    lock.execute_batch("COMMIT").unwrap();
+    until("the records to have them", || (city.alerts(&mai, "HighWater").len() == ALERTS).then_some(()));
+    assert_eq!(follow(&mai, 0, ALERTS), told);
+}
+
+#[test]
+fn who_was_told_of_an_alert_finds_it_and_who_acted_sees_it_done() {
+    let city = City::with_rules(&rules::high_water());
+    let token = city.device("WL-1", "water-level");
+    let mai = city.user("mai", "operator");
+    let mut ws = city.ws(&mai);
+    ws.follow_alerts(0);
+    let mut device = city.mqtt("WL-1", &token);
+    for n in 0..10 {
+        device.publish(&telemetry("WL-1"), &one(now_ms() - 1_000 + 20 * n, "water_level", 6));
+        let id = ws.transition("HighWater", "firing")["alert"]["id"].as_str().unwrap().to_owned();
+        let path = format!("/api/v1/alerts/{id}");
+        assert_eq!(mai.get(&path).expect(200)["alert"]["state"], "firing");
+        mai.post(&format!("{path}/ack"), &json!({})).expect(200);
+        let alert = &mai.get(&path).expect(200)["alert"];
+        assert_eq!(alert["acknowledged_by"], "mai");
+        device.publish(&telemetry("WL-1"), &one(now_ms() - 990 + 20 * n, "water_level", 1));
+        ws.transition("HighWater", "cleared");
+        assert_eq!(mai.get(&path).expect(200)["alert"]["state"], "cleared");
+    }
+}

@@ -86,7 +86,7 @@ pub enum Input {
     Message {
         /// In the journal; grows from input to input.
         offset: u64,
-        /// When the record was durable, milliseconds since the epoch.
+        /// When the record was handed to the disk, milliseconds since the epoch.
         committed_ms: i64,
         /// Whose.
         device: DeviceIndex,
@@ -99,7 +99,7 @@ pub enum Input {
     Presence {
         /// In the journal.
         offset: u64,
-        /// When the record was durable.
+        /// When the record was handed to the disk.
         committed_ms: i64,
         /// What happened.
         presence: Presence,

@@ -26,7 +26,7 @@ pub(crate) struct Moment {
     pub(crate) monotonic_ms: i64,
     /// Journal offset of the last input that is known.
     pub(crate) offset: u64,
-    /// When the deciding input was durable; 0 for timers that know of none.
+    /// When the deciding input was handed to the disk; 0 for timers that know of none.
     pub(crate) committed_ms: i64,
     /// When the deciding input arrived; 0 for timers that know of none.
     pub(crate) arrival_ms: i64,

@@ -1,0 +1,91 @@
+//! Tells the world about committed transitions: first the live stream, then the city app over MQTT.
+use super::{Stop, Work, alerts::transitions_of};
+use crate::{
+    clock::now_ms,
+    records::Sequenced,
+    stream::hub::{Hub, RING_MAX},
+};
+use ioc_broker::Broker;
+use ioc_journal::{Batch, Offset};
+use ioc_model::{Alert, Transition, TransitionKind, topic::ALERTS_PREFIX};
+use std::{sync::Arc, thread, time::Duration};
+
+/// Transitions told at once.
+const PART: usize = RING_MAX / 4;
+/// Transitions that the records lack, beyond which nothing more is told until they have them: who falls behind the
+/// stream's ring reads on from the records.
+const UNRECORDED_MAX: usize = RING_MAX / 2;
+const _: () = assert!(UNRECORDED_MAX + PART < RING_MAX);
+/// How long to wait for the records before looking whether it is time to stop.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// See the module.
+pub struct Tell {
+    hub: Arc<Hub>,
+    broker: Arc<Broker>,
+    stop: Stop,
+}
+
+impl Tell {
+    /// Joins the parts; apps find the alerts that were open before the start retained again.
+    pub fn new(hub: Arc<Hub>, broker: Arc<Broker>, stop: Stop) -> Self {
+        let tell = Self { hub, broker, stop };
+        tell.hub.for_each_open(|alert| tell.tell_apps(alert));
+        tell
+    }
+
+    fn tell_apps(&self, alert: &Alert) {
+        let domain = alert.domain.map_or("city", |domain| domain.as_str());
+        let topic = format!("{ALERTS_PREFIX}{domain}/{}/{}", alert.severity, alert.id);
+        let json = serde_json::to_vec(alert).unwrap_or_default();
+        self.broker.publish(&topic, &json, alert.is_open());
+        if !alert.is_open() {
+            // An empty retained message takes the alert away for those who come later.
+            self.broker.publish(&topic, b"", true);
+        }
+    }
+
+    /// Waits until the records lack less than the ring can make up for. Returns false when the end comes before.
+    fn await_room(&self) -> bool {
+        while self.hub.unrecorded() > UNRECORDED_MAX {
+            if self.stop.is_stopped() {
+                return false;
+            }
+            self.hub.await_records(PATIENCE);
+        }
+        true
+    }
+}
+
+/// Notes how long it took from what decided, a message's arrival or a moment in time, to here.
+fn measure(transition: &Transition) {
+    if transition.transition == TransitionKind::Firing {
+        let seconds = (now_ms() - transition.at).max(0) as f64 / 1000.0;
+        metrics::histogram!("ioc_alert_publish_delay_seconds").record(seconds);
+    }
+}
+
+impl Work for Tell {
+    fn take(&mut self, batch: &Batch) {
+        for part in transitions_of(batch).chunks(PART) {
+            if !self.await_room() {
+                return;
+            }
+            self.hub.publish(part.iter().cloned());
+            // Screens first: where processors are few, their sessions may be waiting for this thread's.
+            thread::yield_now();
+            for Sequenced { transition, .. } in part {
+                measure(transition);
+                if transition.transition != TransitionKind::Pending && transition.alert.firing_since.is_some()
+                {
+                    self.tell_apps(&transition.alert);
+                }
+            }
+        }
+    }
+
+    /// After a restart the open alerts are told anew, and clients resume from the records: no place needs to be kept.
+    fn safe(&mut self, _taken: Offset) -> Option<Offset> {
+        None
+    }
+}
