@@ -1951,7 +1951,7 @@ export interface components {
             arrival: number;
             /**
              * Format: int64
-             * @description Durable in the journal.
+             * @description Handed to the disk by the journal, which rules do not wait for: nobody is told before it is done.
              */
             committed: number;
             /**
@@ -2021,7 +2021,8 @@ export interface components {
              * @description When it reached us; null when that was before our start.
              */
             arrival: number | null;
-            /** @description Name of the code, for enums. */
+            label: components["schemas"]["Text"] | null;
+            /** @description Name of the code, for enums; `false` or `true` for truth values. */
             name: string | null;
             /** @description Property name. */
             property: string;
@@ -2783,6 +2784,10 @@ export interface components {
             /** @description Name to code. */
             codes: {
                 [key: string]: number;
+            };
+            /** @description Name to what it means, for people. */
+            titles: {
+                [key: string]: components["schemas"]["Text"];
             };
             /** @enum {string} */
             type: "enum";
