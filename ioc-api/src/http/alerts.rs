@@ -93,15 +93,9 @@ pub async fn get(
     Path(id): Path<String>,
 ) -> Answer<Json<AlertDetail>> {
     let id = parse_id(&id)?;
-    let found = state
-        .blocking(move |state| {
-            let records = state.alert_records();
-            Ok::<_, Problem>((records.alert(id)?, records.transitions_of(id)?))
-        })
-        .await?;
-    let (Some(alert), transitions) = found else {
-        return Err(Problem::not_found("no alert has this id"));
-    };
+    let found =
+        state.blocking(move |state| Ok::<_, Problem>((state.alert(id)?, state.records.transitions_of(id)?)));
+    let (alert, transitions) = found.await?;
     actor.must_on(identity::Action::Look, &alert)?;
     let transitions = transitions.into_iter().map(timeline).collect();
     Ok(Json(AlertDetail { alert, transitions }))
