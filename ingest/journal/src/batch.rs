@@ -65,11 +65,6 @@ impl Batch {
         self.content.mark.committed_ms
     }
 
-    /// Returns how many records there are.
-    pub fn count(&self) -> u64 {
-        self.last() + 1 - self.first
-    }
-
     /// Returns the records in order of their offsets.
     pub fn records(&self) -> Records<'_> {
         Records { rest: &self.content.bytes[self.start..], next: self.first }

@@ -18,7 +18,6 @@ pub use sweep::sweep;
 use ioc_journal::{Batch, Follower, Journal, Offset};
 use std::{
     io,
-    ops::Range,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -32,12 +31,6 @@ const IDLE: Duration = Duration::from_millis(200);
 /// How long a follower that nobody waits for lets commits gather. Waking it for each would cost more than its work
 /// when commits are small: single devices that wait for each PUBACK make thousands a second.
 const LINGER: Duration = Duration::from_millis(10);
-/// How long one that reads ahead lets records gather after a batch of a size within [`BUSY`]: many single devices speak
-/// at once, and waking the shards for each of these batches costs more than evaluating them. Fewer are not kept waiting,
-/// and more are worth it.
-const PACE: Duration = Duration::from_millis(1);
-/// See [`PACE`]; in records.
-const BUSY: Range<u64> = 8..64;
 /// How often a follower saves its place.
 const CHECKPOINT_PERIOD: Duration = Duration::from_secs(2);
 /// How long a follower waits before it reads again after an error.
@@ -179,15 +172,14 @@ pub fn start(
     let progress = Progress::default();
     progress.0.taken.store(after, Relaxed);
     let next = after + 1;
-    let (follower, nudge) = match &promptness {
-        Promptness::Ahead => (journal.follow_ahead(next), Nudge::default()),
-        Promptness::Gathering => (journal.follow(next), Nudge::default()),
-        Promptness::Nudged(nudge) => (journal.follow(next), nudge.clone()),
+    let (follower, gathering) = match promptness {
+        Promptness::Ahead => (journal.follow_ahead(next), None),
+        Promptness::Gathering => (journal.follow(next), Some(Nudge::default())),
+        Promptness::Nudged(nudge) => (journal.follow(next), Some(nudge)),
     };
     let mut runner = Runner {
         name,
-        promptness,
-        nudge,
+        gathering,
         journal: journal.clone(),
         follower,
         stop: stop.clone(),
@@ -207,9 +199,8 @@ pub fn start(
 
 struct Runner<W> {
     name: &'static str,
-    promptness: Promptness,
-    /// What ends a pause between batches.
-    nudge: Nudge,
+    /// What ends a pause between commits; `None` makes none.
+    gathering: Option<Nudge>,
     journal: Journal,
     follower: Follower,
     stop: Stop,
@@ -229,7 +220,7 @@ impl<W: Work> Runner<W> {
                     self.taken = batch.last();
                     self.progress.0.taken.store(self.taken, Relaxed);
                     self.progress.0.failed.fetch_or(self.work.has_failed(), Relaxed);
-                    self.gather(batch.count());
+                    self.gather();
                 }
                 // Nothing new: a stop leaves nothing behind that was committed before it.
                 Ok(None) if self.stop.is_stopped() => break,
@@ -249,15 +240,12 @@ impl<W: Work> Runner<W> {
         self.save();
     }
 
-    /// Lets records gather after a batch of `count`, unless commits are there or one is urgent.
-    fn gather(&self, count: u64) {
-        let pause = match self.promptness {
-            Promptness::Ahead if BUSY.contains(&count) => PACE,
-            Promptness::Ahead => return,
-            Promptness::Gathering | Promptness::Nudged(_) => LINGER,
-        };
-        if self.journal.durable() <= self.taken {
-            self.nudge.wait(self.taken, pause);
+    /// Lets commits gather, unless some are there or one is urgent.
+    fn gather(&self) {
+        if let Some(nudge) = &self.gathering
+            && self.journal.durable() <= self.taken
+        {
+            nudge.wait(self.taken, LINGER);
         }
     }
 
