@@ -39,10 +39,10 @@ fn followers_miss_nothing_between_memory_and_files() {
                 }
             });
         }
-        for slowness in 0..3u64 {
+        for (slowness, is_ahead) in [(0, false), (1, false), (2, false), (0, true), (2, true)] {
             let journal = &journal;
             scope.spawn(move || {
-                let mut follower = journal.follow(1);
+                let mut follower = if is_ahead { journal.follow_ahead(1) } else { journal.follow(1) };
                 let mut next = 1;
                 let mut numbers = [0u64; 2];
                 while next <= RECORDS {
