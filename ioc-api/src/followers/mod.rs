@@ -296,6 +296,33 @@ mod tests {
         }
     }
 
+    /// Claims to have processed more than there is on disk.
+    struct Hasty;
+
+    impl Work for Hasty {
+        fn take(&mut self, _: &Batch) {}
+
+        fn safe(&mut self, taken: Offset) -> Option<Offset> {
+            Some(taken + 100)
+        }
+    }
+
+    #[test]
+    fn no_place_is_kept_beyond_what_is_on_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+        let stop = Stop::default();
+        let hasty = start("hasty", &journal, 0, Promptness::Ahead, &stop, Hasty).unwrap();
+        let offset = journal.append(RecordKind::Message, |_| ()).unwrap();
+        journal.wait_durable(offset, PATIENCE).unwrap();
+        while hasty.progress.taken() < offset {
+            thread::yield_now();
+        }
+        stop.stop();
+        hasty.join();
+        assert_eq!(journal.checkpoint_of("hasty"), Some(offset));
+    }
+
     #[test]
     fn a_panic_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
