@@ -238,6 +238,7 @@ impl Center {
             broker: Arc::clone(&self.broker),
             journal: self.journal.clone(),
             engine: Arc::clone(&memory.engine),
+            rules: Arc::clone(&memory.rules),
             feeds: Arc::clone(&feeds),
             registry: foundation.registry.clone(),
             followers: Arc::clone(&followers),

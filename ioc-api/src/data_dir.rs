@@ -13,6 +13,7 @@ const FORMAT_FILE: &str = "FORMAT";
 const LOCK_FILE: &str = "LOCK";
 const KEY_FILE: &str = "token.key";
 const ADMIN_SOCKET: &str = "admin.sock";
+const KEPT_RULES: &str = "rules.json";
 /// Longest content of `FORMAT` and `LOCK` that is looked at.
 const SMALL_FILE_MAX: u64 = 256;
 
@@ -163,6 +164,11 @@ impl DataDir {
 /// Returns where a server that runs on the data directory `path` listens for the command line.
 pub fn admin_socket(path: &Path) -> PathBuf {
     path.join(ADMIN_SOCKET)
+}
+
+/// Returns where the data directory `path` keeps the rule files that were last in force.
+pub fn kept_rules(path: &Path) -> PathBuf {
+    path.join(KEPT_RULES)
 }
 
 /// Says whether anything but a lock of ours lies in `path`; a first start may have been cut off after that.

@@ -13,6 +13,7 @@ pub mod followers;
 pub mod http;
 pub mod identity;
 pub mod ingress;
+pub mod kept_rules;
 pub mod kpis;
 pub mod launch;
 pub mod metrics;

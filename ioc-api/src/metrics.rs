@@ -1,5 +1,5 @@
 //! What we count, in the Prometheus text format: every name and its meaning in this one file.
-use crate::{followers::Progress, stream::Feeds};
+use crate::{followers::Progress, rule_desk::RuleDesk, stream::Feeds};
 use ioc_broker::Broker;
 use ioc_ingest::{Ledger, Registry};
 use ioc_journal::{Health, Journal};
@@ -23,6 +23,8 @@ pub struct Sources {
     pub journal: Journal,
     /// The rules.
     pub engine: Arc<Engine>,
+    /// Rule files.
+    pub rules: Arc<RuleDesk>,
     /// The live stream.
     pub feeds: Arc<Feeds>,
     /// Devices.
@@ -51,7 +53,7 @@ pub fn page(handle: PrometheusHandle, sources: Sources) -> Arc<dyn Fn() -> Strin
         ledger(&sources.ledger);
         broker(&sources.broker);
         journal(&sources.journal, &sources.followers);
-        rules(&sources.engine, &sources.feeds);
+        rules(&sources.engine, &sources.rules, &sources.feeds);
         gauge!("ioc_devices").set(sources.registry.devices().len() as f64);
         handle.render()
     })
@@ -114,7 +116,7 @@ fn journal(journal: &Journal, followers: &[(&'static str, Progress)]) {
     }
 }
 
-fn rules(engine: &Engine, feeds: &Feeds) {
+fn rules(engine: &Engine, desk: &RuleDesk, feeds: &Feeds) {
     let meters = engine.meters();
     counter!("ioc_rule_observations_total").absolute(meters.observations);
     counter!("ioc_rule_evaluations_total").absolute(meters.evaluations);
@@ -123,6 +125,7 @@ fn rules(engine: &Engine, feeds: &Feeds) {
     counter!("ioc_clock_jumps_total").absolute(meters.clock_jumps);
     let states = engine.rule_states();
     gauge!("ioc_rules").set(states.len() as f64);
+    gauge!("ioc_rule_file_errors").set(desk.in_force().errors.len() as f64);
     gauge!("ioc_rules_failing")
         .set(states.iter().filter(|state| state.health != RuleHealth::Ok).count() as f64);
     gauge!("ioc_alerts_pending").set(states.iter().map(|state| state.pending).sum::<u64>() as f64);
@@ -184,6 +187,10 @@ fn describe() {
         ("ioc_follower_lag_records", "Committed records that a follower has not read"),
         ("ioc_follower_up", "0 once a follower has failed; a restart goes on where it was"),
         ("ioc_rules", "Rules in force"),
+        (
+            "ioc_rule_file_errors",
+            "Problems of the rule files as they are now; while there are any, earlier ones go on",
+        ),
         ("ioc_rules_failing", "Rules whose last evaluation failed"),
         ("ioc_alerts_pending", "Pending alerts"),
         ("ioc_alerts_open", "Firing alerts that nobody resolved, by severity"),

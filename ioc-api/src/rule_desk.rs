@@ -1,5 +1,6 @@
 //! The rule files in force: reads them, watches them, and hands a good change to the engine. A broken change is
-//! refused as a whole, with file, line and column, and the rules in force go on.
+//! refused as a whole, with file, line and column, and the rules in force go on, over a restart too.
+use crate::kept_rules::KeptRules;
 use arc_swap::ArcSwap;
 use ioc_model::Catalogue;
 use ioc_rules::{Engine, RuleError, RuleFile, RuleSet};
@@ -84,25 +85,53 @@ fn render(errors: &[RuleError]) -> String {
 /// See the module.
 pub struct RuleDesk {
     source: RuleSource,
+    kept: KeptRules,
     catalogue: Arc<Catalogue>,
     in_force: ArcSwap<InForce>,
     now: fn() -> i64,
 }
 
 impl RuleDesk {
-    /// Loads the rules for the start.
+    /// Loads the rules for the start: those of the files, or if they cannot be used those that were last in force.
     ///
-    /// Errors: they cannot be read, or any of them is wrong.
+    /// Errors: they cannot be read, or any of them is wrong, and none are kept.
     pub fn open(
         source: RuleSource,
+        kept: KeptRules,
         catalogue: Arc<Catalogue>,
         now: fn() -> i64,
     ) -> Result<Arc<Self>, RuleDeskError> {
-        let files = source.read()?;
-        let rules = RuleSet::load(&files, &*catalogue).map_err(|errors| RuleDeskError::Invalid { errors })?;
-        let in_force =
-            InForce { rules: Arc::new(rules), loaded_at_ms: now(), errors: Vec::new(), files: Vec::new() };
-        Ok(Arc::new(Self { source, catalogue, in_force: ArcSwap::from_pointee(in_force), now }))
+        let read = source.read();
+        // For showing what is wrong; empty where it is already wrong to read them.
+        let files = read.as_ref().map(Vec::clone).unwrap_or_default();
+        let (rules, errors) = match read.and_then(|files| load(&files, &catalogue)) {
+            Ok(rules) => (rules, Vec::new()),
+            Err(error) => {
+                let last = source.last_in_force(&kept).and_then(|files| load(&files, &catalogue).ok());
+                let Some(rules) = last else { return Err(error) };
+                (rules, error.into_rule_errors())
+            }
+        };
+        for error in &errors {
+            tracing::error!(%error, "rule file refused; the rules that were last in force go on");
+        }
+        let is_refused = !errors.is_empty();
+        let shown = if is_refused { files.clone() } else { Vec::new() };
+        let in_force = InForce { rules: Arc::new(rules), loaded_at_ms: now(), errors, files: shown };
+        let desk = Self { source, kept, catalogue, in_force: ArcSwap::from_pointee(in_force), now };
+        if !is_refused {
+            desk.keep(&files);
+        }
+        Ok(Arc::new(desk))
+    }
+
+    /// Keeps the files that are in force for a start at which they are broken.
+    fn keep(&self, files: &[RuleFile]) {
+        if let RuleSource::Directories(directories) = &self.source
+            && let Err(error) = self.kept.keep(directories, files)
+        {
+            tracing::warn!(%error, "the rules in force cannot be kept; a restart needs rule files without errors");
+        }
     }
 
     /// Returns what is in force now.
@@ -163,6 +192,7 @@ impl RuleDesk {
                         return true;
                     }
                     told(&rules);
+                    self.keep(&files);
                     InForce { rules, loaded_at_ms: (self.now)(), errors: Vec::new(), files: Vec::new() }
                 }
                 Err(errors) => {
@@ -208,7 +238,18 @@ impl Changes {
     }
 }
 
+fn load(files: &[RuleFile], catalogue: &Catalogue) -> Result<RuleSet, RuleDeskError> {
+    RuleSet::load(files, catalogue).map_err(|errors| RuleDeskError::Invalid { errors })
+}
+
 impl RuleSource {
+    fn last_in_force(&self, kept: &KeptRules) -> Option<Vec<RuleFile>> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Directories(directories) => kept.find(directories),
+        }
+    }
+
     /// Reads every file, by name.
     ///
     /// Errors: the directory or a file cannot be read, or there is too much of it.

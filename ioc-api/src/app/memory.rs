@@ -3,9 +3,11 @@ use crate::{
     admin::Foundation,
     clock::now_ms,
     config::Config,
+    data_dir::kept_rules,
     directory::{RegistryDirectory, StoreSamples},
     followers::{quarantine::Quarantine, settle::Settle},
     http::state::Ready,
+    kept_rules::KeptRules,
     kpis::KpiDesk,
     launch::{self, StartError},
     rule_desk::RuleDesk,
@@ -60,7 +62,12 @@ impl Memory {
             Quarantine::new(Arc::clone(records), registry.clone(), config.records.quarantine_rows_max);
         startup::project(journal, records, quarantine, opened.last)?;
 
-        let rules = RuleDesk::open(launch::rule_source(config), Arc::clone(catalogue), now_ms)?;
+        let rules = RuleDesk::open(
+            launch::rule_source(config),
+            KeptRules::at(kept_rules(&config.data_dir)),
+            Arc::clone(catalogue),
+            now_ms,
+        )?;
         let resume_after = journal.checkpoint_of("rules").unwrap_or(0);
         let resume_ms = startup::committed_ms(journal, resume_after)?;
         let (decide, decisions) = crossbeam_channel::bounded(DECISIONS_MAX);

@@ -43,7 +43,7 @@ fn a_good_change_is_live_within_moments() {
 
 #[test]
 fn a_broken_file_is_refused_with_its_place_and_the_old_rules_go_on() {
-    let city = City::with_rules(&rules::high_water());
+    let mut city = City::with_rules(&rules::high_water());
     let viewer = city.user("vy", "viewer");
     let token = city.device("WL-1", "water-level");
     let mut ws = city.ws(&viewer);
@@ -78,6 +78,13 @@ fn a_broken_file_is_refused_with_its_place_and_the_old_rules_go_on() {
         rules["errors"].as_array().filter(|errors| errors[0]["message"] == "not UTF-8").cloned()
     });
     assert_eq!((errors[0]["line"].as_u64(), errors[0]["column"].as_u64()), (Some(2), Some(12)));
+
+    // The power comes back at night, and nobody has mended the file yet.
+    city.restart();
+    assert_eq!(names(&in_force(&viewer)), ["HighWater"], "those that were last in force");
+    assert_eq!(in_force(&viewer)["errors"][0]["message"], "not UTF-8");
+    assert!(city.metrics().get("ioc_rule_file_errors") > 0.0);
+    assert_eq!(city.alerts(&viewer, "HighWater")[0]["state"], "firing");
 
     city.write_rules("city.yaml", &rules::high_water());
     until("no error once it is mended", || in_force(&viewer)["errors"].as_array()?.is_empty().then_some(()));

@@ -1,0 +1,77 @@
+//! The rule files that were last in force, kept in the data directory: a file that breaks while the server runs is refused
+//! and the old one goes on, and so it must be when the power comes back at night before anyone has mended it.
+use ioc_rules::RuleFile;
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+/// See the module.
+pub struct KeptRules {
+    path: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    /// Where they came from; other directories have other rules.
+    directories: Vec<PathBuf>,
+    files: Vec<KeptFile>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KeptFile {
+    path: String,
+    text: String,
+}
+
+impl KeptRules {
+    /// They are, or will be, in the file `path`.
+    pub fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Keeps the files of these directories, all or none, also through a crash.
+    ///
+    /// Errors: they cannot be written; what was kept before still is.
+    pub fn keep(&self, directories: &[PathBuf], files: &[RuleFile]) -> io::Result<()> {
+        let file = |file: &RuleFile| KeptFile { path: file.path.clone(), text: file.text.clone() };
+        let kept = Kept { directories: directories.to_vec(), files: files.iter().map(file).collect() };
+        let temporary = self.path.with_extension("tmp");
+        let mut file = File::create(&temporary)?;
+        file.write_all(&serde_json::to_vec(&kept)?)?;
+        file.sync_all()?;
+        fs::rename(&temporary, &self.path)?;
+        File::open(self.path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    }
+
+    /// Returns the files that were last in force from these directories; `None` when there are none, or what is kept
+    /// cannot be read.
+    pub fn find(&self, directories: &[PathBuf]) -> Option<Vec<RuleFile>> {
+        let kept: Kept = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
+        let file = |file: KeptFile| RuleFile { path: file.path, text: file.text };
+        (kept.directories == directories).then(|| kept.files.into_iter().map(file).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_kept_is_found_for_the_same_directories_only() {
+        let directory = tempfile::tempdir().unwrap();
+        let kept = KeptRules::at(directory.path().join("rules.json"));
+        let (here, elsewhere) = ([PathBuf::from("configs/rules")], [PathBuf::from("other")]);
+        assert_eq!(kept.find(&here), None);
+        let files = vec![RuleFile { path: "configs/rules/a.yaml".into(), text: "groups: [] # lũ\n".into() }];
+        kept.keep(&here, &files).unwrap();
+        assert_eq!(kept.find(&here), Some(files));
+        assert_eq!(kept.find(&elsewhere), None);
+        fs::write(directory.path().join("rules.json"), "{").unwrap();
+        assert_eq!(kept.find(&here), None);
+    }
+}
