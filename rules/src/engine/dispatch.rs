@@ -163,7 +163,8 @@ impl Dispatcher {
             tracing::warn!(
                 now_ms,
                 ?jump,
-                "the wall clock jumped; durations run on monotonic time and are not affected"
+                "the time of day jumped for the rules: the clock was set, or the center was down or behind; durations run \
+                 on monotonic time and are not affected"
             );
         }
         if matches!(jump, Jump::Long | Jump::Back { .. }) {
