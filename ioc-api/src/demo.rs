@@ -16,6 +16,9 @@ use tokio::sync::watch;
 /// Name of the demo's operator. The password is new with every data directory.
 pub const USER: &str = "demo";
 
+/// Name of the display token of the demo's wall.
+const WALL: &str = "demo-wall";
+
 /// The demo cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
@@ -120,6 +123,18 @@ pub fn sign_in(identity: &Identity, grants: &Grants) -> Result<Option<String>, D
         identity.add_user(user, "system", now_ms())?;
     }
     Ok(identity.has_password(USER, &password)?.then_some(password))
+}
+
+/// Makes the display token of the demo's wall unless there is one, and returns it: the wall opens without a sign-in, and
+/// can only look.
+///
+/// Errors: the records refuse.
+pub fn wall_token(identity: &Identity, grants: &Grants) -> Result<String, DemoError> {
+    let token = grants.derive(&format!("display token {WALL}"));
+    if !identity.display_tokens()?.iter().any(|known| known.name == WALL) {
+        identity.keep_display_token(WALL, &token, "system", now_ms())?;
+    }
+    Ok(token)
 }
 
 impl Demo {

@@ -360,7 +360,10 @@ pub fn announce(
     let password = password.unwrap_or_else(|| "(the password that you gave it)".to_owned());
     let lines = [
         String::new(),
-        format!("  wall      {web}/wall"),
+        format!(
+            "  wall      {web}/wall#token={}",
+            demo::wall_token(&foundation.identity, &foundation.grants)?
+        ),
         format!("  console   {web}/"),
         format!("  sign in   {} / {password}", demo::USER),
         format!("  MQTT      {}", ports(&addresses.mqtt)),

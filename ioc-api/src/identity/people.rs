@@ -244,17 +244,30 @@ impl Identity {
     ///
     /// Errors: a name that is taken or cannot be one.
     pub fn add_display_token(&self, name: &str, actor: &str, now_ms: i64) -> Result<String, IdentityError> {
+        let token = new_token()?;
+        self.keep_display_token(name, &token, actor, now_ms)?;
+        Ok(token)
+    }
+
+    /// Makes a display token that is already known to whoever uses it.
+    ///
+    /// Errors: a name that is taken or cannot be one.
+    pub fn keep_display_token(
+        &self,
+        name: &str,
+        token: &str,
+        actor: &str,
+        now_ms: i64,
+    ) -> Result<(), IdentityError> {
         check_name(name)?;
         let _one_at_a_time = lock(&self.changes);
         if self.displays.load().len() >= DISPLAY_TOKENS_MAX {
             return Err(IdentityError::TooMany { what: "display tokens", max: DISPLAY_TOKENS_MAX });
         }
-        let token = new_token()?;
-        let (hash, created_by) = (hash_secret(&token), actor.to_owned());
+        let (hash, created_by) = (hash_secret(token), actor.to_owned());
         let row = DisplayTokenRow { name: name.to_owned(), hash, created_by, created_ms: now_ms };
         self.records.insert_display_token(&row, &Audit::new(now_ms, actor, "display-token.add", name))?;
-        self.reload_displays()?;
-        Ok(token)
+        self.reload_displays()
     }
 
     /// Removes a display token; the screens that use it are told to sign in.
