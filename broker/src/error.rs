@@ -40,3 +40,16 @@ fn remedy(source: &io::Error) -> &'static str {
         _ => "free the port or give another address",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_had_comes_with_what_would_help() {
+        let addr = SocketAddr::from(([0, 0, 0, 0], 883));
+        let error = |kind: io::ErrorKind| StartError::Bind { addr, source: kind.into() }.to_string();
+        assert!(error(io::ErrorKind::AddrInUse).contains("; free the port"));
+        assert!(error(io::ErrorKind::PermissionDenied).ends_with("or choose a port above 1023"));
+    }
+}

@@ -28,7 +28,6 @@ pub(crate) struct Shared {
 /// Rate limits of log lines that a client can cause.
 pub(crate) struct Gates {
     pub(crate) accept: Gate,
-    pub(crate) turned_away: Gate,
     /// One for each reason, so that a flood of one hides no other.
     pub(crate) refused: [Gate; RefuseReason::ALL.len()],
     pub(crate) closed: [Gate; CloseReason::ALL.len()],
@@ -46,7 +45,6 @@ impl Shared {
             fanout: Arc::new(Table::new(limits.retained_max, Arc::clone(&meters))),
             gates: Gates {
                 accept: Gate::new(),
-                turned_away: Gate::new(),
                 refused: std::array::from_fn(|_| Gate::new()),
                 closed: std::array::from_fn(|_| Gate::new()),
                 foreign: Gate::new(),
