@@ -68,7 +68,7 @@ pub(crate) enum ConnectError {
     /// A CONNECT against the standard: closed without an answer.
     Malformed,
     /// Another protocol version; answered with these bytes.
-    Version(Vec<u8>),
+    Version { level: u8, answer: Vec<u8> },
 }
 
 struct Fields<'a>(&'a [u8]);
@@ -115,8 +115,12 @@ pub(crate) fn connect(frame: &Frame<'_>) -> Result<Connect, ConnectError> {
     let name = fields.bytes()?;
     match (name, fields.u8()?) {
         (b"MQTT", LEVEL_V4) => {}
-        (b"MQTT", LEVEL_V5) => return Err(ConnectError::Version(CONNACK_V5_UNSUPPORTED.to_vec())),
-        (b"MQTT" | b"MQIsdp", _) => return Err(ConnectError::Version(ReturnCode::ProtocolVersion.connack())),
+        (b"MQTT", level @ LEVEL_V5) => {
+            return Err(ConnectError::Version { level, answer: CONNACK_V5_UNSUPPORTED.to_vec() });
+        }
+        (b"MQTT" | b"MQIsdp", level) => {
+            return Err(ConnectError::Version { level, answer: ReturnCode::ProtocolVersion.connack() });
+        }
         _ => return Err(ConnectError::NotConnect),
     }
     let flags = checked_flags(fields.u8()?)?;
@@ -164,14 +168,18 @@ mod tests {
         connect(&packet::frame(bytes, MAX).unwrap().unwrap())
     }
 
+    fn version(level: u8, answer: &[u8]) -> ConnectError {
+        ConnectError::Version { level, answer: answer.to_vec() }
+    }
+
     #[test]
     fn other_versions_are_answered_in_their_own_form() {
         let v5 = [0x10, 13, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, 60, 0, 0, 0];
-        assert_eq!(parse(&v5), Err(ConnectError::Version(vec![0x20, 3, 0, 0x84, 0])));
+        assert_eq!(parse(&v5), Err(version(5, &[0x20, 3, 0, 0x84, 0])));
         let v31 = [0x10, 14, 0, 6, b'M', b'Q', b'I', b's', b'd', b'p', 3, 2, 0, 60, 0, 0];
-        assert_eq!(parse(&v31), Err(ConnectError::Version(vec![0x20, 2, 0, 1])));
+        assert_eq!(parse(&v31), Err(version(3, &[0x20, 2, 0, 1])));
         let v9 = [0x10, 12, 0, 4, b'M', b'Q', b'T', b'T', 9, 2, 0, 60, 0, 0];
-        assert_eq!(parse(&v9), Err(ConnectError::Version(vec![0x20, 2, 0, 1])));
+        assert_eq!(parse(&v9), Err(version(9, &[0x20, 2, 0, 1])));
     }
 
     #[test]

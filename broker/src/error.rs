@@ -8,7 +8,7 @@ pub enum StartError {
     #[error("no MQTT address is given; give at least one, such as [::]:1883")]
     NoAddress,
     /// An address cannot be used.
-    #[error("cannot listen for MQTT on {addr}: {source}; free the port or give another address")]
+    #[error("cannot listen for MQTT on {addr}: {source}; {}", remedy(source))]
     Bind {
         /// The address as given.
         addr: SocketAddr,
@@ -32,4 +32,24 @@ pub enum StartError {
     /// A thread or its runtime could not be started.
     #[error("cannot start an edge thread: {0}")]
     Thread(io::Error),
+}
+
+fn remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => "give the program the right to it or choose a port above 1023",
+        _ => "free the port or give another address",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_had_comes_with_what_would_help() {
+        let addr = SocketAddr::from(([0, 0, 0, 0], 883));
+        let error = |kind: io::ErrorKind| StartError::Bind { addr, source: kind.into() }.to_string();
+        assert!(error(io::ErrorKind::AddrInUse).contains("; free the port"));
+        assert!(error(io::ErrorKind::PermissionDenied).ends_with("or choose a port above 1023"));
+    }
 }

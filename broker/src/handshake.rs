@@ -3,11 +3,12 @@ use crate::{
     Principal, Refusal, acl,
     admission::Place,
     bucket::Bucket,
-    connect::{self, Connect, ConnectError, ReturnCode, Will},
+    connect::{self, Connect, ConnectError, Will},
     handle::Handle,
     listener::Accepted,
-    meters::{CloseReason, RefuseReason, add},
+    meters::{CloseReason, add},
     packet::{self, Malformed},
+    refused::{Refused, Stranger},
     shared::Shared,
     stream::Stream,
 };
@@ -34,8 +35,6 @@ const CHUNK_BYTES: usize = 1024;
 /// reset the connection before it has seen why.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 64 * 1024;
-/// Characters of a user name that are logged.
-const LOGGED_CHARS_MAX: usize = 64;
 
 /// The entry of a client in the session table; it leaves when dropped.
 pub(crate) struct Session {
@@ -63,31 +62,6 @@ pub(crate) struct Established {
     pub(crate) will: Option<Will>,
     /// What the client sent right behind CONNECT.
     pub(crate) rest: Vec<u8>,
-}
-
-/// A CONNECT that is refused with this answer.
-struct Refused {
-    reason: RefuseReason,
-    answer: Vec<u8>,
-}
-
-impl Refused {
-    fn with(reason: RefuseReason, code: ReturnCode) -> Self {
-        Self { reason, answer: code.connack() }
-    }
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::BadCredentials => Self::with(RefuseReason::BadCredentials, ReturnCode::BadCredentials),
-            Refusal::NotAuthorized => Self::with(RefuseReason::NotAuthorized, ReturnCode::NotAuthorized),
-            Refusal::IdentifierRejected => {
-                Self::with(RefuseReason::IdentifierRejected, ReturnCode::IdentifierRejected)
-            }
-            Refusal::Unavailable => Self::with(RefuseReason::Unavailable, ReturnCode::Unavailable),
-        }
-    }
 }
 
 /// Either the end that the connection was told, or why it has none to offer.
@@ -128,8 +102,10 @@ pub(crate) async fn establish(
     let Accepted { stream, tls, handle, place } = accepted;
     let limit = shared.limits.connect_timeout;
     let greeting = timeout(limit, greet(stream, tls, shared.limits.packet_bytes_max));
-    let (mut stream, first, rest) =
-        unless_closed(&handle, greeting).await?.map_err(|_elapsed| CloseReason::ConnectTimeout)??;
+    let (mut stream, first, rest) = unless_closed(&handle, greeting)
+        .await?
+        .unwrap_or_else(|_elapsed| Err(Stranger::late(limit)))
+        .map_err(|stranger| stranger.log(shared, place.address()))?;
     let admitted = match first {
         Ok(connect) => admit(shared, &connect, &place, &handle).await.map(|joined| (joined, connect)),
         Err(refused) => Err(Failure::Refuse(refused)),
@@ -142,6 +118,7 @@ pub(crate) async fn establish(
         Err(Failure::Close(reason)) => Err(reason),
         Err(Failure::Refuse(refused)) => {
             shared.meters.refused(refused.reason);
+            refused.log(shared, place.address());
             unless_closed(&handle, farewell(&mut stream, &refused.answer)).await?;
             Err(CloseReason::Refused)
         }
@@ -155,12 +132,12 @@ async fn greet(
     stream: std::net::TcpStream,
     tls: Option<TlsAcceptor>,
     packet_bytes_max: usize,
-) -> Result<Greeting, CloseReason> {
-    let stream = TcpStream::from_std(stream).map_err(|_| CloseReason::PeerClosed)?;
+) -> Result<Greeting, Stranger> {
+    let stream = TcpStream::from_std(stream).map_err(|_| Stranger::gone())?;
     let mut stream = match tls {
         None => Stream::Plain(stream),
         Some(tls) => {
-            let accepted = tls.accept(stream).await.map_err(|_| CloseReason::TlsHandshake)?;
+            let accepted = tls.accept(stream).await.map_err(|error| Stranger::tls(&error))?;
             Stream::Tls(Box::new(accepted))
         }
     };
@@ -169,12 +146,12 @@ async fn greet(
     loop {
         match packet::frame(&buffer, bytes_max) {
             _ if buffer.first().is_some_and(|first| first >> 4 != packet::CONNECT) => {
-                return Err(CloseReason::NotConnect);
+                return Err(Stranger::not_connect(&buffer));
             }
-            Err(Malformed::TooLarge) => return Err(CloseReason::PacketTooLarge),
-            Err(Malformed::Protocol | Malformed::Qos2) => return Err(CloseReason::ProtocolError),
+            Err(Malformed::TooLarge) => return Err(Stranger::too_large(bytes_max)),
+            Err(Malformed::Protocol | Malformed::Qos2) => return Err(Stranger::malformed()),
             Ok(Some(frame)) => {
-                let first = understand(connect::connect(&frame))?;
+                let first = understand(connect::connect(&frame), frame.whole)?;
                 let rest = buffer[frame.whole.len()..].to_vec();
                 return Ok((stream, first, rest));
             }
@@ -182,20 +159,21 @@ async fn greet(
         }
         let mut chunk = [0; CHUNK_BYTES];
         match stream.read(&mut chunk).await {
-            Ok(0) | Err(_) => return Err(CloseReason::PeerClosed),
+            Ok(0) | Err(_) => return Err(Stranger::gone()),
             Ok(read) => buffer.extend_from_slice(&chunk[..read]),
         }
     }
 }
 
-fn understand(parsed: Result<Connect, ConnectError>) -> Result<Result<Connect, Refused>, CloseReason> {
+fn understand(
+    parsed: Result<Connect, ConnectError>,
+    whole: &[u8],
+) -> Result<Result<Connect, Refused>, Stranger> {
     match parsed {
         Ok(connect) => Ok(Ok(connect)),
-        Err(ConnectError::NotConnect) => Err(CloseReason::NotConnect),
-        Err(ConnectError::Malformed) => Err(CloseReason::ProtocolError),
-        Err(ConnectError::Version(answer)) => {
-            Ok(Err(Refused { reason: RefuseReason::ProtocolVersion, answer }))
-        }
+        Err(ConnectError::NotConnect) => Err(Stranger::not_connect(whole)),
+        Err(ConnectError::Malformed) => Err(Stranger::malformed()),
+        Err(ConnectError::Version { level, answer }) => Ok(Err(Refused::version(level, answer))),
     }
 }
 
@@ -209,11 +187,11 @@ async fn admit(
     let principal = authenticate(shared, connect, place, handle).await?;
     let unique = place.arrival();
     let client_id = acl::client_id(&principal, &connect.client_id, connect.clean_session, unique)
-        .ok_or(Refused::with(RefuseReason::IdentifierRejected, ReturnCode::IdentifierRejected))?;
+        .ok_or_else(|| Refused::client_id(&principal, &connect.client_id))?;
     if let Some(will) = &connect.will
         && !acl::may_publish(&*shared.access, &principal, &will.topic)
     {
-        return Err(Refused::with(RefuseReason::NotAuthorized, ReturnCode::NotAuthorized).into());
+        return Err(Refused::will(&principal, &will.topic).into());
     }
     place.authenticated();
     let joined = shared.sessions.join(&principal, &client_id, handle);
@@ -240,12 +218,12 @@ async fn authenticate(
     handle: &Arc<Handle>,
 ) -> Result<Principal, Failure> {
     let Some(user_name) = &connect.user_name else {
-        return Err(Refused::with(RefuseReason::NotAuthorized, ReturnCode::NotAuthorized).into());
+        return Err(Refused::no_user_name().into());
     };
     let wait = shared
         .penalties
         .wait(place.address(), user_name, Instant::now())
-        .map_err(|_| Refused::with(RefuseReason::SlowedDown, ReturnCode::Unavailable))?;
+        .map_err(|_| Refused::slowed_down(user_name))?;
     if !wait.is_zero() {
         // Not within the connect timeout: it is we who make it wait. The wait has its own bound.
         unless_closed(handle, tokio::time::sleep(wait)).await?;
@@ -259,11 +237,7 @@ async fn authenticate(
             if refusal == Refusal::BadCredentials {
                 shared.penalties.failed(place.address(), user_name, Instant::now());
             }
-            if let Some(suppressed) = shared.gates.refused.pass() {
-                let user_name: String = user_name.chars().take(LOGGED_CHARS_MAX).collect();
-                tracing::warn!(?user_name, from = ?place.address(), ?refusal, suppressed, "MQTT sign-in refused");
-            }
-            Err(Refused::from(refusal).into())
+            Err(Refused::sign_in(refusal, user_name, &connect.password).into())
         }
     }
 }

@@ -132,7 +132,7 @@ async fn hand_over(
 
 fn turn_away(shared: &Shared, peer: SocketAddr, reason: CloseReason) {
     shared.meters.closed(reason);
-    if let Some(suppressed) = shared.gates.turned_away.pass() {
+    if let Some(suppressed) = shared.gates.closed[reason as usize].pass() {
         let ip = peer.ip().to_canonical();
         tracing::warn!(%ip, reason = reason.as_str(), suppressed, "an MQTT connection was turned away");
     }

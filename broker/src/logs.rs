@@ -8,20 +8,27 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Lets one line through per second and counts the others. Tearing between the two words loses at most a
 /// line, so relaxed atomics do.
 #[derive(Debug)]
-pub(crate) struct Gate {
+pub struct Gate {
     started: Instant,
     /// Milliseconds after `started` before which nothing more passes.
     closed_until_ms: AtomicU64,
     suppressed: AtomicU64,
 }
 
+impl Default for Gate {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Gate {
-    pub(crate) fn new() -> Self {
+    /// Makes a gate that is open.
+    pub fn new() -> Self {
         Self { started: Instant::now(), closed_until_ms: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
     }
 
     /// Returns how many were suppressed since the last line if one may be written now.
-    pub(crate) fn pass(&self) -> Option<u64> {
+    pub fn pass(&self) -> Option<u64> {
         let now_ms = self.started.elapsed().as_millis() as u64;
         let until = self.closed_until_ms.load(Relaxed);
         let next = now_ms + INTERVAL.as_millis() as u64;

@@ -373,7 +373,7 @@ impl Ending {
         if matches!(self.reason, Disconnect | PeerClosed | Shutdown) {
             return;
         }
-        if let Some(suppressed) = self.reactor.shared.gates.closed.pass() {
+        if let Some(suppressed) = self.reactor.shared.gates.closed[self.reason as usize].pass() {
             let credential = &*connection.session.principal.credential;
             tracing::info!(credential, reason = self.reason.as_str(), suppressed, "MQTT connection closed");
         }

@@ -1,6 +1,6 @@
 //! What all reactors share.
 use crate::{
-    Access, Intake, Limits, Meters,
+    Access, CloseReason, Intake, Limits, Meters, RefuseReason,
     admission::Admission,
     bucket::Rate,
     fanout::{Fanout, Table},
@@ -28,9 +28,9 @@ pub(crate) struct Shared {
 /// Rate limits of log lines that a client can cause.
 pub(crate) struct Gates {
     pub(crate) accept: Gate,
-    pub(crate) turned_away: Gate,
-    pub(crate) refused: Gate,
-    pub(crate) closed: Gate,
+    /// One for each reason, so that a flood of one hides no other.
+    pub(crate) refused: [Gate; RefuseReason::ALL.len()],
+    pub(crate) closed: [Gate; CloseReason::ALL.len()],
     pub(crate) foreign: Gate,
 }
 
@@ -45,9 +45,8 @@ impl Shared {
             fanout: Arc::new(Table::new(limits.retained_max, Arc::clone(&meters))),
             gates: Gates {
                 accept: Gate::new(),
-                turned_away: Gate::new(),
-                refused: Gate::new(),
-                closed: Gate::new(),
+                refused: std::array::from_fn(|_| Gate::new()),
+                closed: std::array::from_fn(|_| Gate::new()),
                 foreign: Gate::new(),
             },
             started: Instant::now(),

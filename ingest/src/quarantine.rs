@@ -31,13 +31,24 @@ impl Refused<'_> {
                 excerpt(self.credential),
                 device
             ),
-            None => format!(
-                "{:?} is not a topic of ours; expected {}{{domain}}/{{device}}/telemetry, event or state, domain one of lighting, traffic, parking, environment",
-                excerpt(self.topic),
-                topic::PREFIX
-            ),
+            None => self.no_topic(),
         };
         self.reject(RejectReason::TopicNotAllowed, detail)
+    }
+
+    /// Says where a topic leaves the grammar.
+    fn no_topic(&self) -> String {
+        let topic = excerpt(self.topic);
+        match DeviceTopic::leaf_text(self.topic) {
+            Some(leaf) => format!(
+                "{topic:?}: unknown last level {:?}; expected telemetry, event, state or command/ack",
+                excerpt(leaf)
+            ),
+            None => format!(
+                "{topic:?} is not a topic of ours; expected {}{{domain}}/{{device}}/telemetry, event or state, domain one of lighting, traffic, parking, environment",
+                topic::PREFIX
+            ),
+        }
     }
 
     /// Builds the message for a topic that names a device which is not registered, or no longer in service.
@@ -105,6 +116,10 @@ mod tests {
 
         let (_, detail) = only(refused("ioc/v1/lighting/LUM-1/command").topic_not_allowed());
         assert!(detail.contains("is for commands to devices"), "{detail}");
+
+        let (_, detail) = only(refused("ioc/v1/lighting/LUM-1/telemetri").topic_not_allowed());
+        let expected = "unknown last level \"telemetri\"; expected telemetry, event, state or command/ack";
+        assert!(detail.ends_with(expected), "{detail}");
 
         let (_, detail) = only(refused("xin/chào").topic_not_allowed());
         assert!(detail.contains("expected ioc/v1/{domain}/{device}/telemetry"), "{detail}");

@@ -50,6 +50,12 @@ pub enum DataDirError {
         /// Why.
         cause: io::Error,
     },
+    /// It is a file.
+    #[error("data directory {} is a file and a directory is needed; choose one with --data-dir", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+    },
     /// Something else lives there.
     #[error("{} holds other files and no FORMAT file of ours; choose an empty or new directory with --data-dir", path.display())]
     Foreign {
@@ -85,6 +91,9 @@ impl DataDir {
     /// Errors: [`DataDirError`] names the directory and what would be right.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
         let failed = |doing| move |cause| DataDirError::Io { doing, path: path.to_owned(), cause };
+        if fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
+            return Err(DataDirError::File { path: path.to_owned() });
+        }
         fs::DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(failed("create"))?;
         if !path.join(FORMAT_FILE).exists() && holds_other_files(path).map_err(failed("read"))? {
             return Err(DataDirError::Foreign { path: path.to_owned() });
@@ -304,6 +313,7 @@ mod tests {
         let path = dir.path().join("file");
         fs::write(&path, "").unwrap();
         let error = DataDir::open(&path).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("cannot create {}", path.display())), "{error}");
+        let expected = format!("data directory {} is a file and a directory is needed", path.display());
+        assert!(error.starts_with(&expected), "{error}");
     }
 }

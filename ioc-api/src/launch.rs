@@ -41,7 +41,7 @@ pub enum StartError {
     #[error(transparent)]
     DataDir(#[from] DataDirError),
     /// The web server's address.
-    #[error("cannot listen for the web on {addr}: {source}; free the port or choose another with --http")]
+    #[error("cannot listen for the web on {addr}: {source}; {} with --http", http_remedy(source))]
     Http {
         /// As configured.
         addr: std::net::SocketAddr,
@@ -93,6 +93,13 @@ pub enum StartError {
     /// A bug.
     #[error("a part of the server panicked: {0}")]
     Panic(tokio::task::JoinError),
+}
+
+fn http_remedy(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => "give the program the right to it or choose a port above 1023",
+        _ => "free the port or choose another",
+    }
 }
 
 /// Names the flag where an address is the problem; the edge knows no command line.

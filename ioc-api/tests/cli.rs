@@ -207,7 +207,9 @@ fn a_data_directory_that_cannot_be_used_is_refused() {
     let place = Place::new();
     place.write("file", "");
     place.write("letters/one.txt", "dear");
-    for (directory, expected) in [("file", "cannot create file"), ("letters", "letters holds other files")] {
+    for (directory, expected) in
+        [("file", "file is a file and a directory is needed"), ("letters", "letters holds other files")]
+    {
         for line in ["serve", "user list"] {
             assert_refused(&place.run(&format!("{line} --data-dir {directory}")), expected);
         }
@@ -256,6 +258,19 @@ fn with_input(mut command: Command, input: &str) -> Output {
     let mut child = piped.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     child.wait_with_output().unwrap()
+}
+
+#[test]
+fn a_reader_that_goes_is_no_fault() {
+    let place = Place::new();
+    assert_eq!(place.run(&format!("{ADD} WL-1")).status.code(), Some(0));
+    for line in ["device list", "device list --json"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = place.command(&format!("--data-dir data {line}"));
+        let output = command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""), "{line}");
+    }
 }
 
 #[test]

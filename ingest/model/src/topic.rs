@@ -56,9 +56,7 @@ pub struct DeviceTopic<'a> {
 impl<'a> DeviceTopic<'a> {
     /// Parses a topic name; `None` when it is not of the grammar.
     pub fn parse(topic: &'a str) -> Option<Self> {
-        let rest = topic.strip_prefix(PREFIX)?;
-        let (domain, rest) = rest.split_once('/')?;
-        let (device, leaf) = rest.split_once('/')?;
+        let (domain, device, leaf) = split(topic)?;
         let leaf = match leaf {
             "telemetry" => TopicLeaf::Telemetry,
             "event" => TopicLeaf::Event,
@@ -67,9 +65,20 @@ impl<'a> DeviceTopic<'a> {
             "command/ack" => TopicLeaf::CommandAck,
             _ => return None,
         };
-        let domain = domain.parse().ok()?;
-        DeviceId::is_valid(device).then_some(Self { domain, device, leaf })
+        Some(Self { domain, device, leaf })
     }
+
+    /// Returns what stands after the device id in a topic that is of the grammar up to there.
+    pub fn leaf_text(topic: &'a str) -> Option<&'a str> {
+        split(topic).map(|(_, _, leaf)| leaf)
+    }
+}
+
+/// Splits a topic name into domain, device and what follows.
+fn split(topic: &str) -> Option<(Domain, &str, &str)> {
+    let (domain, rest) = topic.strip_prefix(PREFIX)?.split_once('/')?;
+    let (device, leaf) = rest.split_once('/')?;
+    DeviceId::is_valid(device).then_some((domain.parse().ok()?, device, leaf))
 }
 
 impl std::fmt::Display for DeviceTopic<'_> {

@@ -6,7 +6,7 @@ const CATALOGUE: &str = r#"
     property.temperature = { id = 16, unit = "°C", min = -20.0, max = 60.0, title = { vi = "a", en = "b" } }
     property.vn_aqi = { id = 18, min = 0.0, max = 500.0, title = { vi = "a", en = "b" } }
     property.door_open = { id = 44, type = "bool", title = { vi = "a", en = "b" } }
-    property.signal_mode = { id = 50, type = "enum", codes = { normal = 0, dark = 4 }, title = { vi = "a", en = "b" } }
+    property.signal_mode = { id = 50, type = "enum", codes = { normal = 0, dark = 4 }, code_titles = { normal = { vi = "a", en = "b" }, dark = { vi = "a", en = "b" } }, title = { vi = "a", en = "b" } }
     [kind]
 "#;
 

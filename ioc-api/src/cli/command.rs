@@ -153,17 +153,17 @@ fn print_quarantine(rejected: &[QuarantineView]) -> io::Result<()> {
         .map(|row| {
             let why: Vec<String> =
                 row.items.iter().map(|item| format!("{}: {}", item.reason, item.detail)).collect();
-            let payload: String =
-                row.payload.chars().take(PAYLOAD_SHOWN).flat_map(char::escape_debug).collect();
+            let payload: String = row.payload.chars().take(PAYLOAD_SHOWN).collect();
             [
                 row.seq.to_string(),
                 print::local_time(row.at),
-                row.device.as_ref().map_or(row.credential.clone(), |device| device.to_string()),
-                row.topic.chars().flat_map(char::escape_debug).collect(),
-                why.join("; ").chars().flat_map(char::escape_debug).collect(),
-                payload,
+                row.device.as_ref().map_or("-".to_owned(), |device| device.to_string()),
+                print::printable(&row.credential),
+                print::printable(&row.topic),
+                print::printable(&why.join("; ")),
+                print::printable(&payload),
             ]
         })
         .collect();
-    print::table(["SEQ", "TIME", "DEVICE", "TOPIC", "WHY", "PAYLOAD"], &rows)
+    print::table(["SEQ", "TIME", "DEVICE", "CREDENTIAL", "TOPIC", "WHY", "PAYLOAD"], &rows)
 }

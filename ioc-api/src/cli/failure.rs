@@ -21,6 +21,8 @@ pub enum Failure {
     Said,
     /// It did not start, and has said why already.
     RefusedSaid,
+    /// Nobody reads what it prints any more, as behind `| head`: no fault.
+    Unread,
 }
 
 impl Failure {
@@ -39,6 +41,7 @@ impl Failure {
         match self {
             Self::Refused(_) | Self::RefusedSaid => ExitCode::from(EXIT_REFUSED),
             Self::Failed(_) | Self::Said => ExitCode::from(EXIT_FAILED),
+            Self::Unread => ExitCode::SUCCESS,
         }
     }
 
@@ -46,7 +49,7 @@ impl Failure {
     pub fn lines(&self) -> impl Iterator<Item = &str> {
         let text = match self {
             Self::Refused(text) | Self::Failed(text) => text.as_str(),
-            Self::Said | Self::RefusedSaid => "",
+            Self::Said | Self::RefusedSaid | Self::Unread => "",
         };
         text.lines()
     }
@@ -69,6 +72,9 @@ impl From<AdminError> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::failed(&error)
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::Unread,
+            _ => Self::failed(&error),
+        }
     }
 }

@@ -44,6 +44,19 @@ pub(super) fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -
     Ok(())
 }
 
+/// Makes a text of strangers fit for a terminal: what would control it, or turn the direction of writing, is escaped.
+pub(super) fn printable(text: &str) -> String {
+    let controls = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match controls(c) {
+            true => out.extend(c.escape_debug()),
+            false => out.push(c),
+        }
+    }
+    out
+}
+
 /// Writes a time as local time.
 pub(super) fn local_time(at_ms: i64) -> String {
     match Timestamp::from_millisecond(at_ms) {
@@ -79,5 +92,18 @@ fn snippet(name: &str, text: &str, span: std::ops::Range<usize>, label: &str) {
     if GraphicalReportHandler::new_themed(theme).render_report(&mut shown, report.as_ref()).is_ok() {
         let lines = shown.lines().filter(|line| !line.trim().is_empty() && line.trim() != "×");
         lines.for_each(note);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_controls_a_terminal_is_escaped() {
+        let vietnamese = "mu\u{31b}\u{323}c nươ\u{301}c";
+        assert_eq!(printable(vietnamese), vietnamese);
+        assert_eq!(printable("{\"it's\":\"a\\b\"}"), "{\"it's\":\"a\\b\"}");
+        assert_eq!(printable("a\u{1b}[2Jb\nc\u{202e}d"), "a\\u{1b}[2Jb\\nc\\u{202e}d");
     }
 }

@@ -25,6 +25,7 @@ use utoipa::IntoParams;
 /// Filters of the alert list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct AlertListQuery {
     /// `open` (default) or `all`.
     state: Option<String>,

@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 /// Filters of the device list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct DeviceQuery {
     /// Comma-separated domains.
     domain: Option<String>,

@@ -8,7 +8,7 @@ use axum::{
 use ioc_journal::Health;
 
 /// Answers while the process can answer at all.
-#[utoipa::path(get, path = "/health/live", operation_id = "isLive", tag = "health", responses((status = 200, description = "alive")))]
+#[utoipa::path(get, path = "/health/live", operation_id = "isLive", tag = "health", responses((status = 200, description = "alive", body = String, content_type = "text/plain")))]
 pub async fn live() -> &'static str {
     "ok\n"
 }
@@ -16,7 +16,8 @@ pub async fn live() -> &'static str {
 /// Answers 200 once the journal is replayed into history, live state and rules, and as long as the journal takes
 /// what devices send and everyone who follows it does their work.
 #[utoipa::path(get, path = "/health/ready", operation_id = "isReady", tag = "health",
-    responses((status = 200, description = "ready"), (status = 503, description = "not ready; the text says why")))]
+    responses((status = 200, description = "ready", body = String, content_type = "text/plain"),
+        (status = 503, description = "not ready; the text says why", body = String, content_type = "text/plain")))]
 pub async fn ready(State(state): State<ApiState>) -> Response {
     if let Some((name, _)) = state.followers.iter().find(|(_, progress)| progress.has_failed()) {
         let why = format!("{name} has failed, see the log; restart the server, it goes on where it was\n");
@@ -38,7 +39,7 @@ pub async fn ready(State(state): State<ApiState>) -> Response {
 }
 
 /// Everything we count, in the Prometheus text format.
-#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "health", responses((status = 200, description = "Prometheus text format")))]
+#[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "health", responses((status = 200, description = "Prometheus text format", body = String, content_type = "text/plain")))]
 pub async fn metrics(State(state): State<ApiState>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (state.metrics)()).into_response()
 }

@@ -34,6 +34,7 @@ const CHUNK_POINTS: usize = 2_000;
 /// One property of one device.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct HistoryQuery {
     /// Device id.
     device: String,
@@ -50,6 +51,7 @@ pub struct HistoryQuery {
 /// Windows of groups of devices.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct GroupQuery {
     /// Property name.
     property: String,
@@ -70,6 +72,7 @@ pub struct GroupQuery {
 /// Devices ranked by one property.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct TopQuery {
     /// Property name.
     property: String,

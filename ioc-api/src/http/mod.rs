@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod origin;
 pub mod params;
 pub mod problem;
+mod problem_log;
 pub mod records;
 pub mod request_id;
 pub mod router;

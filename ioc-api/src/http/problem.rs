@@ -1,5 +1,6 @@
 //! Errors as RFC 9457 problem documents with a request id. The inner crates know nothing of HTTP; this is the one
 //! place where their errors become status codes.
+use super::problem_log;
 use crate::{book::ActionError, identity::IdentityError, records::RecordsError};
 use axum::{
     Json,
@@ -13,7 +14,8 @@ use serde::Serialize;
 use std::fmt;
 use utoipa::ToSchema;
 
-const PROBLEM_TYPE: &str = "application/problem+json";
+/// Content type of every error answer.
+pub const PROBLEM_TYPE: &str = "application/problem+json";
 
 /// The body of every error answer.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -27,7 +29,8 @@ pub struct ProblemBody {
     pub status: u16,
     /// What is wrong and what would be right.
     pub detail: String,
-    /// Quote it when asking for help; the server's log has it.
+    /// Quote it when asking for help; the server's log has it. Of a flood of answers with the same status it has one
+    /// each second, and how many were left out.
     pub request_id: String,
 }
 
@@ -37,6 +40,8 @@ pub struct Problem {
     status: StatusCode,
     kind: &'static str,
     detail: String,
+    /// What the log says in place of the detail.
+    for_log: Option<String>,
     retry_after_s: Option<u32>,
 }
 
@@ -81,16 +86,15 @@ impl Problem {
 
     /// 500: our fault. The cause goes to the log, not to the client.
     pub fn internal(cause: impl fmt::Display) -> Self {
-        tracing::error!(%cause, "a request failed");
-        Self::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "the server failed; its log has the cause under this request id",
-        )
+        let detail = "the server failed; its log has the cause under this request id";
+        Self {
+            for_log: Some(cause.to_string()),
+            ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+        }
     }
 
     pub(super) fn new(status: StatusCode, kind: &'static str, detail: impl fmt::Display) -> Self {
-        Self { status, kind, detail: detail.to_string(), retry_after_s: None }
+        Self { status, kind, detail: detail.to_string(), for_log: None, retry_after_s: None }
     }
 }
 
@@ -108,6 +112,9 @@ pub async fn complete(request: Request, next: Next) -> Response {
     }
     let body = axum::body::to_bytes(response.into_body(), FOREIGN_TEXT_MAX).await.unwrap_or_default();
     let detail = String::from_utf8_lossy(&body).into_owned();
+    // The text about a body that does not fit may repeat a piece of it, such as a password.
+    let for_log = (status == StatusCode::UNPROCESSABLE_ENTITY)
+        .then(|| "the body does not have the fields that it should; the answer says which".to_owned());
     let (status, kind) = match status {
         StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => {
             (StatusCode::BAD_REQUEST, "bad-request")
@@ -116,7 +123,7 @@ pub async fn complete(request: Request, next: Next) -> Response {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => (status, "unsupported-media-type"),
         _ => (status, "refused"),
     };
-    Problem::new(status, kind, detail).into_response()
+    Problem { for_log, ..Problem::new(status, kind, detail) }.into_response()
 }
 
 /// The answer of handlers.
@@ -124,6 +131,7 @@ pub type Answer<T> = Result<T, Problem>;
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        problem_log::write(self.status, self.for_log.as_deref().unwrap_or(&self.detail));
         let request_id = super::request_id::current();
         let body = ProblemBody {
             kind: format!("urn:ioc:problem:{}", self.kind),

@@ -23,6 +23,7 @@ use utoipa::{IntoParams, ToSchema};
 /// Filters of the quarantine.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct QuarantineFilter {
     /// Device id.
     device: Option<String>,
@@ -118,6 +119,7 @@ fn quarantine_dto(row: QuarantineRow) -> QuarantineDto {
 /// Pages of the audit trail.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// 1 to 1000; 200 when absent.
     limit: Option<usize>,

@@ -99,9 +99,7 @@ impl Hub {
     /// Waits until the records have everything that anybody was told, at most `patience`: who heard of an alert finds
     /// it there. Blocks.
     pub fn await_records(&self, patience: Duration) {
-        // Not `self.last()`: a session may have sent what was published a moment before that changes.
-        let last = self.read().last;
-        self.recorded.wait(last, patience);
+        self.recorded.wait(self.told(), patience);
     }
 
     /// Waits until the records have the transition at `seq`, of which the caller knows, at most `patience`. Blocks.
@@ -112,6 +110,12 @@ impl Hub {
     /// Returns the offset of the newest transition.
     pub fn last(&self) -> Offset {
         *self.last.borrow()
+    }
+
+    /// Returns the offset of the newest transition that anybody can have been told: a session may have sent what was
+    /// published a moment before [`Self::last`] changes.
+    pub fn told(&self) -> Offset {
+        self.read().last
     }
 
     /// Returns a receiver that changes with every publication.

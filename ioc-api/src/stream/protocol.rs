@@ -30,7 +30,8 @@ pub enum ClientMessage {
         /// What of it.
         #[serde(default)]
         filter: Filter,
-        /// Resume after this sequence number; 0 is all that is kept; absent is a snapshot, then live.
+        /// Resume after this sequence number; 0 is all that is kept; absent is a snapshot, then live. One beyond the
+        /// newest is answered with `resync`.
         #[serde(default)]
         after: Option<u64>,
     },
@@ -132,7 +133,7 @@ pub enum ServerMessage<'a> {
         /// Sequence number of the newest transition.
         seq: u64,
     },
-    /// What the client has may have gaps: drop it and subscribe again.
+    /// What the client has may have gaps: drop it and subscribe again, without `after`.
     Resync {
         /// Why.
         reason: &'a str,

@@ -181,6 +181,10 @@ impl Session {
         after: Option<u64>,
     ) -> Result<(), End> {
         let wants = |channel| channels.contains(&channel);
+        if wants(Channel::Alerts) && after.is_some_and(|after| after > self.feeds.hub.told()) {
+            // As after a backup was restored: waiting for the number to come would miss everything before it.
+            return self.resync("after is beyond the newest sequence number; subscribe without it").await;
+        }
         let mut subscription = Subscription {
             alerts: wants(Channel::Alerts),
             state: wants(Channel::State),

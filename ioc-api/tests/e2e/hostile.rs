@@ -218,6 +218,26 @@ fn foreign_topics_are_quarantined_and_at_last_close_the_connection() {
 }
 
 #[test]
+fn the_quarantine_table_shows_who_sent_it_and_the_text_as_it_came() {
+    let (city, _, bad) = city();
+    let mut client = city.mqtt("WL-BAD", &bad);
+    client.publish(&telemetry("WL-GOOD"), b"{\"it's\":\"\x1b[2J\"}");
+    client.publish("ioc/v1/environment/WL-BAD/telemetri", b"{}");
+    let rows = until("both in quarantine", || {
+        let output = city.ioc(&["quarantine", "list"]);
+        let table = String::from_utf8(output.stdout).unwrap();
+        (table.lines().count() == 3).then_some(table)
+    });
+    let row = |device: &str| rows.lines().find(|row| row.contains(&telemetry(device))).unwrap();
+    assert!(row("WL-GOOD").contains("WL-GOOD  WL-BAD"), "device and credential: {rows}");
+    assert!(row("WL-GOOD").contains(r#"{"it's":"\u{1b}[2J"}"#), "{rows}");
+    assert!(
+        rows.contains(r#"unknown last level "telemetri"; expected telemetry, event, state or"#),
+        "{rows}"
+    );
+}
+
+#[test]
 fn nobody_listens_in() {
     let (city, _, bad) = city();
     let mut client = city.mqtt("WL-BAD", &bad);

@@ -69,6 +69,31 @@ fn every_error_is_a_problem_document_that_says_what_would_be_right() {
 }
 
 #[test]
+fn the_log_has_every_refusal_under_its_request_id_and_no_secret() {
+    let mut city = City::prepare("");
+    city.start();
+    let nobody = city.client();
+    let refused = [
+        (nobody.get("/api/v1/devices?token=s3cret"), "/api/v1/devices"),
+        (nobody.get("/api/v1/nothing?token=s3cret"), "/api/v1/nothing"),
+        (nobody.delete("/api/v1/devices"), "DELETE"),
+        (nobody.post("/api/v1/session", &json!({ "username": "a", "password": ["s3cret"] })), "POST"),
+        (nobody.post("/api/v1/session", &json!("s3cret")), "/api/v1/session"),
+    ];
+    let statuses = refused.each_ref().map(|(reply, _)| reply.status);
+    assert_eq!(statuses, [401, 404, 405, 400, 400]);
+    // Of the two with the same status the second may come too soon for a line of its own.
+    for (reply, words) in &refused[..4] {
+        let id = reply.header("x-request-id").unwrap();
+        let lines: Vec<String> =
+            city.log().lines().filter(|line| line.contains(id)).map(str::to_owned).collect();
+        assert_eq!(lines.len(), 1, "{id}: {}", city.log());
+        assert!(lines[0].contains(words) && lines[0].contains(&reply.status.to_string()), "{}", lines[0]);
+    }
+    assert!(!city.log().contains("s3cret"), "{}", city.log());
+}
+
+#[test]
 fn a_request_of_another_site_is_refused() {
     let mut city = City::prepare("");
     city.start();

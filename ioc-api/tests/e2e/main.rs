@@ -21,6 +21,7 @@ mod hostile;
 mod http;
 mod issue;
 mod ledger;
+mod refusals;
 mod reload;
 mod sealing;
 mod session;

@@ -70,6 +70,24 @@ fn a_client_that_resumes_misses_nothing() {
 }
 
 #[test]
+fn a_place_that_is_not_ours_is_answered_with_resync() {
+    let city = City::with_rules(&rules::high_water());
+    let token = city.device("WL-1", "water-level");
+    let vy = city.user("vy", "viewer");
+    toggle(&city, "WL-1", &token, 1);
+    let newest = follow(&vy, 0, 2)[1].0;
+    let mut ws = city.ws(&vy);
+    ws.follow_alerts(newest + 1);
+    let reason = ws.of_type("resync")["reason"].as_str().unwrap().to_owned();
+    assert!(reason.contains("subscribe without"), "it says what would be right: {reason}");
+    ws.send(&json!({ "type": "subscribe", "channels": ["alerts"] }));
+    assert_eq!(ws.of_type("snapshot")["seq"].as_u64(), Some(newest), "the connection goes on");
+    ws.follow_alerts(newest);
+    toggle(&city, "WL-1", &token, 1);
+    assert!(collect(&mut ws, 2)[0].0 > newest, "the newest is a place of ours");
+}
+
+#[test]
 fn without_after_there_is_a_snapshot_and_then_what_follows() {
     let city = City::with_rules(&rules::high_water());
     let (first, second) = (city.device("WL-1", "water-level"), city.device("WL-2", "water-level"));

@@ -10,32 +10,33 @@ export interface paths {
         /** Lists alerts, newest first. */
         get: {
             parameters: {
-                query?: never;
-                header?: never;
-                path: {
+                query?: {
                     /** @description `open` (default) or `all`. */
-                    state: string | null;
+                    state?: string;
                     /** @description Comma-separated severities. */
-                    severity: string | null;
+                    severity?: string;
                     /** @description Comma-separated domains. */
-                    domain: string | null;
+                    domain?: string;
                     /** @description Comma-separated ward codes. */
-                    ward: string | null;
+                    ward?: string;
                     /** @description Device id. */
-                    device: string | null;
+                    device?: string;
                     /** @description Active at or after. */
-                    from: string | null;
+                    from?: string;
                     /** @description Became active before. */
-                    to: string | null;
+                    to?: string;
                     /** @description 1 to 1000; 200 when absent. */
-                    limit: number | null;
+                    limit?: number;
                     /** @description `next` of the page before. */
-                    cursor: string | null;
+                    cursor?: string;
                 };
+                header?: never;
+                path?: never;
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -44,20 +45,22 @@ export interface paths {
                         "application/json": components["schemas"]["Page_Alert"];
                     };
                 };
+                /** @description Bad Request */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Unauthorized */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -89,6 +92,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -97,12 +101,13 @@ export interface paths {
                         "application/json": components["schemas"]["AlertDetail"];
                     };
                 };
+                /** @description Not Found */
                 404: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -136,6 +141,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -144,28 +150,31 @@ export interface paths {
                         "application/json": components["schemas"]["Alert"];
                     };
                 };
+                /** @description Forbidden */
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Not Found */
                 404: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Conflict */
                 409: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -201,6 +210,7 @@ export interface paths {
                 };
             };
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -209,28 +219,31 @@ export interface paths {
                         "application/json": components["schemas"]["Alert"];
                     };
                 };
+                /** @description Bad Request */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Forbidden */
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Not Found */
                 404: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -266,6 +279,7 @@ export interface paths {
                 };
             };
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -274,28 +288,31 @@ export interface paths {
                         "application/json": components["schemas"]["Alert"];
                     };
                 };
+                /** @description Forbidden */
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Not Found */
                 404: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Conflict */
                 409: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -332,12 +349,13 @@ export interface paths {
                         "application/json": unknown;
                     };
                 };
+                /** @description Unauthorized */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -360,18 +378,19 @@ export interface paths {
         /** Lists every change and sign-in, newest first. */
         get: {
             parameters: {
-                query?: never;
-                header?: never;
-                path: {
+                query?: {
                     /** @description 1 to 1000; 200 when absent. */
-                    limit: number | null;
+                    limit?: number;
                     /** @description `next` of the page before. */
-                    cursor: string | null;
+                    cursor?: string;
                 };
+                header?: never;
+                path?: never;
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -380,12 +399,13 @@ export interface paths {
                         "application/json": components["schemas"]["Page_AuditEntry"];
                     };
                 };
+                /** @description Forbidden */
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -415,6 +435,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -423,12 +444,13 @@ export interface paths {
                         "application/json": components["schemas"]["CatalogueDto"];
                     };
                 };
+                /** @description Unauthorized */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -467,12 +489,13 @@ export interface paths {
                         "application/json": unknown;
                     };
                 };
+                /** @description Unauthorized */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -495,30 +518,31 @@ export interface paths {
         /** Lists devices in the order of their registration; retired ones only by id. */
         get: {
             parameters: {
-                query?: never;
-                header?: never;
-                path: {
+                query?: {
                     /** @description Comma-separated domains. */
-                    domain: string | null;
+                    domain?: string;
                     /** @description Comma-separated ward codes. */
-                    ward: string | null;
+                    ward?: string;
                     /** @description Comma-separated kinds. */
-                    kind: string | null;
+                    kind?: string;
                     /** @description `normal`, `offline` or `alarm`. */
-                    status: string | null;
+                    status?: string;
                     /** @description west,south,east,north in degrees. */
-                    bbox: string | null;
+                    bbox?: string;
                     /** @description Part of an id or of a label's value. */
-                    q: string | null;
+                    q?: string;
                     /** @description 1 to 1000; 200 when absent. */
-                    limit: number | null;
+                    limit?: number;
                     /** @description `next` of the page before. */
-                    cursor: string | null;
+                    cursor?: string;
                 };
+                header?: never;
+                path?: never;
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -527,20 +551,22 @@ export interface paths {
                         "application/json": components["schemas"]["Page_DeviceDto"];
                     };
                 };
+                /** @description Bad Request */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Unauthorized */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -572,6 +598,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -580,12 +607,13 @@ export interface paths {
                         "application/json": components["schemas"]["DeviceDto"];
                     };
                 };
+                /** @description Not Found */
                 404: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -617,6 +645,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -625,12 +654,13 @@ export interface paths {
                         "application/json": components["schemas"]["LatestList"];
                     };
                 };
+                /** @description Not Found */
                 404: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -660,6 +690,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -668,12 +699,13 @@ export interface paths {
                         "application/json": components["schemas"]["Page_DisplayDto"];
                     };
                 };
+                /** @description Forbidden */
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -693,6 +725,7 @@ export interface paths {
                 };
             };
             responses: {
+                /** @description Created */
                 201: {
                     headers: {
                         [name: string]: unknown;
@@ -701,20 +734,22 @@ export interface paths {
                         "application/json": components["schemas"]["DisplayTokenDto"];
                     };
                 };
+                /** @description Forbidden */
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Conflict */
                 409: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -754,20 +789,22 @@ export interface paths {
                     };
                     content?: never;
                 };
+                /** @description Forbidden */
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Not Found */
                 404: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -787,9 +824,7 @@ export interface paths {
         /** Returns history of one property of one device: with `buckets` downsampled, else raw points `{"t", "v"}`. */
         get: {
             parameters: {
-                query?: never;
-                header?: never;
-                path: {
+                query: {
                     /** @description Device id. */
                     device: string;
                     /** @description Property name. */
@@ -799,12 +834,15 @@ export interface paths {
                     /** @description Up to here, exclusive. */
                     to: string;
                     /** @description Number of equal buckets, 1 to 10,000; absent for raw points. */
-                    buckets: number | null;
+                    buckets?: number;
                 };
+                header?: never;
+                path?: never;
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -813,20 +851,22 @@ export interface paths {
                         "application/json": components["schemas"]["BucketHistory"];
                     };
                 };
+                /** @description Bad Request */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Not Found */
                 404: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -849,15 +889,13 @@ export interface paths {
         /** Returns windows per ward or kind over all devices that report a property. */
         get: {
             parameters: {
-                query?: never;
-                header?: never;
-                path: {
+                query: {
                     /** @description Property name. */
                     property: string;
                     /** @description Only devices of this domain. */
-                    domain: string | null;
+                    domain?: string;
                     /** @description `ward` (default) or `kind`. */
-                    group_by: string | null;
+                    group_by?: string;
                     /** @description Length of a window in seconds. */
                     interval: number;
                     /** @description From here on, inclusive. */
@@ -865,12 +903,15 @@ export interface paths {
                     /** @description Up to here, exclusive. */
                     to: string;
                     /** @description `mean` (default), `min`, `max`, `last` or `count`. */
-                    agg: string | null;
+                    agg?: string;
                 };
+                header?: never;
+                path?: never;
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -879,12 +920,13 @@ export interface paths {
                         "application/json": components["schemas"]["GroupHistory"];
                     };
                 };
+                /** @description Bad Request */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -907,26 +949,27 @@ export interface paths {
         /** Ranks devices by one property over a time. */
         get: {
             parameters: {
-                query?: never;
-                header?: never;
-                path: {
+                query: {
                     /** @description Property name. */
                     property: string;
                     /** @description Only devices of this domain. */
-                    domain: string | null;
+                    domain?: string;
                     /** @description From here on, inclusive. */
                     from: string;
                     /** @description Up to here, exclusive. */
                     to: string;
                     /** @description Ranked by `max` (default), `min`, `mean`, `last` or `count`. */
-                    agg: string | null;
+                    agg?: string;
                     /** @description How many, 1 to 1000; 20 when absent. */
-                    n: number | null;
+                    n?: number;
                 };
+                header?: never;
+                path?: never;
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -935,12 +978,13 @@ export interface paths {
                         "application/json": components["schemas"]["Page_TopDto"];
                     };
                 };
+                /** @description Bad Request */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -970,6 +1014,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -978,12 +1023,13 @@ export interface paths {
                         "application/json": components["schemas"]["Page_KpiDto"];
                     };
                 };
+                /** @description Unauthorized */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -1040,22 +1086,23 @@ export interface paths {
         /** Lists rejected messages, newest first. */
         get: {
             parameters: {
-                query?: never;
-                header?: never;
-                path: {
+                query?: {
                     /** @description Device id. */
-                    device: string | null;
+                    device?: string;
                     /** @description One reason. */
-                    reason: string | null;
+                    reason?: string;
                     /** @description 1 to 1000; 200 when absent. */
-                    limit: number | null;
+                    limit?: number;
                     /** @description `next` of the page before. */
-                    cursor: string | null;
+                    cursor?: string;
                 };
+                header?: never;
+                path?: never;
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1064,12 +1111,13 @@ export interface paths {
                         "application/json": components["schemas"]["Page_QuarantineDto"];
                     };
                 };
+                /** @description Forbidden */
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -1099,6 +1147,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1107,12 +1156,13 @@ export interface paths {
                         "application/json": components["schemas"]["RuleList"];
                     };
                 };
+                /** @description Unauthorized */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -1148,6 +1198,7 @@ export interface paths {
                 };
             };
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1156,12 +1207,13 @@ export interface paths {
                         "application/json": components["schemas"]["RuleCheck"];
                     };
                 };
+                /** @description Forbidden */
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -1189,6 +1241,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1197,12 +1250,13 @@ export interface paths {
                         "application/json": components["schemas"]["SessionInfo"];
                     };
                 };
+                /** @description Unauthorized */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -1222,6 +1276,7 @@ export interface paths {
                 };
             };
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1230,20 +1285,22 @@ export interface paths {
                         "application/json": components["schemas"]["SessionInfo"];
                     };
                 };
+                /** @description Unauthorized */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Too Many Requests */
                 429: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -1296,20 +1353,22 @@ export interface paths {
                     };
                     content?: never;
                 };
+                /** @description Unauthorized */
                 401: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Forbidden */
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -1339,6 +1398,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1347,12 +1407,13 @@ export interface paths {
                         "application/json": components["schemas"]["Page_UserDto"];
                     };
                 };
+                /** @description Forbidden */
                 403: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -1372,6 +1433,7 @@ export interface paths {
                 };
             };
             responses: {
+                /** @description Created */
                 201: {
                     headers: {
                         [name: string]: unknown;
@@ -1380,20 +1442,22 @@ export interface paths {
                         "application/json": components["schemas"]["UserDto"];
                     };
                 };
+                /** @description Bad Request */
                 400: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
+                /** @description Conflict */
                 409: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -1433,6 +1497,7 @@ export interface paths {
                 };
             };
             responses: {
+                /** @description OK */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -1441,12 +1506,13 @@ export interface paths {
                         "application/json": components["schemas"]["UserDto"];
                     };
                 };
+                /** @description Not Found */
                 404: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["ProblemBody"];
+                        "application/problem+json": components["schemas"]["ProblemBody"];
                     };
                 };
             };
@@ -1475,7 +1541,9 @@ export interface paths {
                     headers: {
                         [name: string]: unknown;
                     };
-                    content?: never;
+                    content: {
+                        "text/plain": string;
+                    };
                 };
             };
         };
@@ -1512,14 +1580,18 @@ export interface paths {
                     headers: {
                         [name: string]: unknown;
                     };
-                    content?: never;
+                    content: {
+                        "text/plain": string;
+                    };
                 };
                 /** @description not ready; the text says why */
                 503: {
                     headers: {
                         [name: string]: unknown;
                     };
-                    content?: never;
+                    content: {
+                        "text/plain": string;
+                    };
                 };
             };
         };
@@ -1553,7 +1625,9 @@ export interface paths {
                     headers: {
                         [name: string]: unknown;
                     };
-                    content?: never;
+                    content: {
+                        "text/plain": string;
+                    };
                 };
             };
         };
@@ -1737,7 +1811,8 @@ export interface components {
         ClientMessage: {
             /**
              * Format: int64
-             * @description Resume after this sequence number; 0 is all that is kept; absent is a snapshot, then live.
+             * @description Resume after this sequence number; 0 is all that is kept; absent is a snapshot, then live. One beyond the
+             *     newest is answered with `resync`.
              */
             after?: number | null;
             /** @description What to listen to. */
@@ -2394,7 +2469,10 @@ export interface components {
         ProblemBody: {
             /** @description What is wrong and what would be right. */
             detail: string;
-            /** @description Quote it when asking for help; the server's log has it. */
+            /**
+             * @description Quote it when asking for help; the server's log has it. Of a flood of answers with the same status it has one
+             *     each second, and how many were left out.
+             */
             request_id: string;
             /**
              * Format: int32
