@@ -165,6 +165,13 @@ async function consolePages() {
   await page.waitForSelector('[data-page="ready"] tr[data-row]');
   await page.keyboard.press("j");
   await page.waitForSelector("tr.selected");
+  // What still fires is not closed by one key.
+  await page.waitForSelector('[data-action="resolve"]:enabled');
+  await page.keyboard.press("r");
+  await page.waitForSelector('[data-action="resolve-anyway"]:focus');
+  await assertNoOverflow(page, { strict: false });
+  await page.keyboard.press("Escape");
+  await page.waitForSelector('[data-action="resolve-anyway"]', { state: "detached" });
   await page.keyboard.press("n");
   assert.equal(await page.evaluate(() => document.activeElement?.id), "note");
   await page.keyboard.press("Escape");

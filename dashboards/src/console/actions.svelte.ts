@@ -1,6 +1,7 @@
 /** What operators do to alerts; what they are typing stays theirs until the server has taken it. */
 import type { ApiClient } from "../api/client.ts";
 import type { Alert } from "../api/types.ts";
+import { isOpen } from "../live/alerts.ts";
 
 export type ActionName = "ack" | "resolve" | "note";
 
@@ -10,10 +11,14 @@ const DRAFTS_MAX = 50;
 export class AlertActions {
   busy = $state<ActionName | null>(null);
   problem = $state.raw<{ alert: string; error: unknown } | null>(null);
+  /** The alert whose closing was asked for while its condition is still true. */
+  asking = $state<string | null>(null);
   private drafts = $state<Record<string, string>>({});
 
   constructor(
-    private readonly api: ApiClient,
+    private readonly api: Pick<ApiClient, "acknowledge" | "resolve" | "note">,
+    /** Whether this user may act at all. */
+    private readonly allowed: () => boolean,
     private readonly done: (alert: Alert) => void,
   ) {}
 
@@ -27,11 +32,24 @@ export class AlertActions {
   }
 
   async acknowledge(alert: Alert): Promise<void> {
-    if (alert.acknowledged_at === null) await this.run("ack", alert.id, () => this.api.acknowledge(alert.id));
+    if (alert.acknowledged_at === null && alert.resolved_at === null)
+      await this.run("ack", alert.id, () => this.api.acknowledge(alert.id));
   }
+
+  /** Closes what has cleared; of what still fires, asks first: once closed it does not come back by itself. */
+  askResolve(alert: Alert): void {
+    if (isOpen(alert)) this.asking = this.allowed() ? alert.id : null;
+    else void this.resolve(alert);
+  }
+
+  /** Does not close what was asked about. */
+  readonly keepOpen = (): void => {
+    this.asking = null;
+  };
 
   /** Closes it, with the note that stands there, if any. */
   async resolve(alert: Alert): Promise<void> {
+    this.asking = null;
     if (alert.resolved_at !== null) return;
     const note = this.draft(alert.id).trim();
     if (await this.run("resolve", alert.id, () => this.api.resolve(alert.id, note)))
@@ -46,7 +64,7 @@ export class AlertActions {
 
   /** One action at a time; says whether the server took it. */
   private async run(name: ActionName, id: string, call: () => Promise<Alert>): Promise<boolean> {
-    if (this.busy) return false;
+    if (this.busy || !this.allowed()) return false;
     this.busy = name;
     this.problem = null;
     try {

@@ -5,7 +5,16 @@ import type { LatestValue } from "../api/types.ts";
 import { alertLike } from "../live/testing.ts";
 import { deviceMark } from "./device-mark.ts";
 import { filterAlerts, fold, parsePriorities } from "./filter.ts";
-import { fileName, hasOtherUnit, isPlain, qualityWords, wordOf, wordOfLatest } from "./names.ts";
+import {
+  codesOf,
+  fileName,
+  hasOtherUnit,
+  isPlain,
+  numberOf,
+  qualityWords,
+  wordOf,
+  wordOfLatest,
+} from "./names.ts";
 
 describe("filterAlerts", () => {
   const alerts = [
@@ -93,7 +102,7 @@ describe("the table of latest values", () => {
   const cells = async (arrival: number | null | undefined): Promise<string[]> => {
     const { default: LatestTable } = await import("./LatestTable.svelte");
     const { body } = render(LatestTable, {
-      props: { items: [value(arrival)], selected: null, onselect: () => undefined },
+      props: { items: [value(arrival)], kindOf: () => undefined, selected: null, onselect: () => undefined },
     });
     return [...body.matchAll(/<td[^>]*>([^<]*)<\/td>/g)].map(([, text]) => text ?? "");
   };
@@ -117,6 +126,17 @@ describe("names", () => {
     expect(wordOf({ type: "bool" }, 0.4, words)).toBeNull();
     expect(wordOf({ type: "number", min: 0, max: 9 }, 1, words)).toBeNull();
     expect(wordOf(undefined, 1, words)).toBeNull();
+  });
+  it("shows shares as percent, and has no mean of codes", () => {
+    const format = { share: (v: number) => `${100 * v}%`, value: String };
+    const share = { type: "number", min: 0, max: 1 } as const;
+    expect(numberOf(share, "", 0.5, format)).toBe("50%");
+    expect(numberOf(share, "m", 0.5, format)).toBe("0.5");
+    expect(numberOf({ ...share, max: 500 }, "", 0.5, format)).toBe("0.5");
+    expect(numberOf(undefined, "", 0.5, format)).toBe("0.5");
+    expect(codesOf({ type: "enum", codes: { fault: 2, normal: 0 }, titles: {} })).toEqual([0, 2]);
+    expect(codesOf({ type: "bool" })).toEqual([0, 1]);
+    expect(codesOf(share)).toBeNull();
   });
   it("knows what has neither the unit nor the words of a property", () => {
     expect(hasOtherUnit("count by (cabinet) (active_power < 5) >= 3")).toBe(true);

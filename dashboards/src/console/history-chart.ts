@@ -1,4 +1,7 @@
-/** Draws buckets of history: a band from the lowest to the highest value, and the mean as a line over it. */
+/**
+ * Draws buckets of history: a band from the lowest to the highest value, and the mean as a line over it; of codes the last
+ * of each bucket in steps, as there is nothing between two of them.
+ */
 import uPlot from "uplot";
 import type { BucketPoint } from "../api/types.ts";
 import type { i18n as I18n } from "../i18n/i18n.svelte.ts";
@@ -12,16 +15,22 @@ export interface HistoryDrawing {
   bucketMs: number;
   width: number;
   height: number;
-  unit: string;
+  /** The codes of what is no quantity, else `null`. */
+  codes: number[] | null;
+  /** A value as it stands at the axis. */
+  text: (value: number) => string;
   i18n: typeof I18n;
 }
 
 const DAY_S = 86_400;
 const COLOUR = { band: "#3d4955", edge: "#5a6875", mean: "#eaeff3", axis: "#aab4be", grid: "#252e37" };
 
+/** Half a step of air around the first and the last code. */
+const codeRange = (codes: number[]): [number, number] => [(codes[0] ?? 0) - 0.5, (codes.at(-1) ?? 1) + 0.5];
+
 /** Makes the chart in an element; the caller destroys it before it makes the next. */
 export function drawHistory(target: HTMLElement, drawing: HistoryDrawing): uPlot {
-  const { points, span, width, height, i18n } = drawing;
+  const { points, span, width, height, codes, text, i18n } = drawing;
   const [from, to] = [span[0] / 1000, span[1] / 1000];
   const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
   const axis = {
@@ -39,21 +48,27 @@ export function drawHistory(target: HTMLElement, drawing: HistoryDrawing): uPlot
     cursor: { y: false, points: { size: rem * 0.5 }, drag: { setScale: false } },
     tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), i18n.timeZone),
     padding: [rem * 0.6, rem * 2, 0, 0],
-    scales: { x: { range: () => [from, to] } },
+    scales: { x: { range: () => [from, to] }, ...(codes && { y: { range: codeRange(codes) } }) },
     axes: [
       { ...axis, space: rem * 5, size: rem * 2, values: (_u, ticks) => ticks.map(instant) },
       {
         ...axis,
-        space: rem * 2.5,
-        size: rem * 3.6,
-        values: (_u, ticks) => ticks.map((tick) => i18n.value(tick)),
+        space: rem * (codes ? 1 : 2.5),
+        size: rem * (codes ? 11 : 3.6),
+        values: (_u, ticks) => ticks.map(text),
+        ...(codes && { splits: () => codes }),
       },
     ],
     series: [
       {},
       { ...line, stroke: COLOUR.edge, width: 1 },
       { ...line, stroke: COLOUR.edge, width: 1 },
-      { ...line, stroke: COLOUR.mean, width: 2 },
+      {
+        ...line,
+        stroke: COLOUR.mean,
+        width: 2,
+        ...(codes && uPlot.paths.stepped && { paths: uPlot.paths.stepped({ align: 1 }) }),
+      },
     ],
     bands: [{ series: [1, 2], fill: COLOUR.band }],
   };
@@ -62,7 +77,7 @@ export function drawHistory(target: HTMLElement, drawing: HistoryDrawing): uPlot
     series.map(({ t }) => t / 1000),
     series.map(({ point }) => point?.max ?? null),
     series.map(({ point }) => point?.min ?? null),
-    series.map(({ point }) => point?.mean ?? null),
+    series.map(({ point }) => (codes ? point?.last : point?.mean) ?? null),
   ];
   return new uPlot(options, data, target);
 }

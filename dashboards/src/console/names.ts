@@ -4,13 +4,10 @@ import type { Key } from "../i18n/dictionary.ts";
 import type { i18n as I18n } from "../i18n/i18n.svelte.ts";
 
 type Words = Pick<typeof I18n, "t" | "pick">;
+type Kind = CatalogueProperty["kind"] | undefined;
 
 /** What a value of a property means in the language of the screen; `null` for numbers. */
-export function wordOf(
-  kind: CatalogueProperty["kind"] | undefined,
-  value: number,
-  { t, pick }: Words,
-): string | null {
+export function wordOf(kind: Kind, value: number, { t, pick }: Words): string | null {
   if (kind?.type === "bool") return value === 0 ? t("value.false") : value === 1 ? t("value.true") : null;
   if (kind?.type !== "enum") return null;
   const name = Object.entries(kind.codes).find(([, code]) => code === value)?.[0];
@@ -18,7 +15,25 @@ export function wordOf(
   return title ? pick(title) : null;
 }
 
-/** The same of a newest value, which brings its words along. */
+/** A number without a unit from 0 to 1 is a share of something: people read those as percent. */
+const isShare = (kind: Kind, unit: string): boolean =>
+  unit === "" && kind?.type === "number" && kind.min === 0 && kind.max === 1;
+
+/** A quantity as people read it, without its unit. */
+export const numberOf = (
+  kind: Kind,
+  unit: string,
+  value: number,
+  format: Pick<typeof I18n, "share" | "value">,
+): string => (isShare(kind, unit) ? format.share(value) : format.value(value));
+
+/** The codes of what has words instead of quantities; `null` for numbers: only of those is there a mean. */
+export function codesOf(kind: Kind): number[] | null {
+  if (kind?.type === "bool") return [0, 1];
+  return kind?.type === "enum" ? Object.values(kind.codes).sort((a, b) => a - b) : null;
+}
+
+/** What a newest value means, which brings its words along; `null` for numbers. */
 export function wordOfLatest({ label, name }: LatestValue, { t, pick }: Words): string | null {
   if (label) return pick(label);
   if (name === "true") return t("value.true");

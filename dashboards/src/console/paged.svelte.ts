@@ -26,6 +26,11 @@ export class PagedList<T> {
     if (this.next !== null && !this.loading && this.items.length < ROWS_MAX) await this.load(this.next);
   }
 
+  /** Puts the newer state of an item in its place, if it is held. */
+  replace(item: T, same: (held: T) => boolean): void {
+    if (this.items.some(same)) this.items = this.items.map((held) => (same(held) ? item : held));
+  }
+
   private async load(cursor: string | null): Promise<void> {
     const question = ++this.question;
     this.loading = true;

@@ -8,6 +8,9 @@ import {
   formatFresh,
   formatMillis,
   formatNumber,
+  formatShare,
+  formatSpan,
+  formatTook,
   formatValue,
 } from "./format.ts";
 
@@ -33,6 +36,13 @@ describe("numbers", () => {
   });
 });
 
+describe("shares", () => {
+  it("are percent, with no more places than they need", () => {
+    expect([0, 0.8734, 1].map((v) => formatShare("vi", v))).toEqual(["0%", "87,3%", "100%"]);
+    expect(formatShare("en", 0.8734)).toBe("87.3%");
+  });
+});
+
 describe("times", () => {
   it("are those of the city", () => {
     expect(formatClock("vi", ZONE, AT)).toBe("10:42:15");
@@ -50,6 +60,16 @@ describe("ages", () => {
     expect(ages.map((ms) => formatAge("vi", ms))).toEqual(["0:00", "1:13", "1 giờ 14", "2 ngày 3 giờ"]);
     expect(ages.map((ms) => formatAge("en", ms))).toEqual(["0:00", "1:13", "1 h 14", "2 d 3 h"]);
     expect(formatFresh("vi", 4200)).toBe("4 s");
+  });
+  it("of steps are seconds as soon as there is a whole one", () => {
+    const steps = [0, 643, 1000, 5643, 125_000];
+    expect(steps.map((ms) => formatTook("vi", ms))).toEqual(["0 ms", "643 ms", "1,0 s", "5,6 s", "2:05"]);
+    expect(formatTook("en", 5643)).toBe("5.6 s");
+  });
+  it("of an axis are hours and minutes", () => {
+    const spans = [35 * 60_000, 3_600_000, 95 * 60_000, 24 * 3_600_000];
+    expect(spans.map((ms) => formatSpan("vi", ms))).toEqual(["35 phút", "1 giờ", "1 giờ 35 phút", "24 giờ"]);
+    expect(formatSpan("en", 95 * 60_000)).toBe("1 h 35 min");
   });
 });
 

@@ -32,6 +32,14 @@ export function formatValue(lang: Lang, value: number): string {
   return formatNumber(lang, value, size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3);
 }
 
+const SHARE: Record<Lang, Intl.NumberFormat> = {
+  vi: new Intl.NumberFormat(LOCALE.vi, { style: "percent", maximumFractionDigits: 1 }),
+  en: new Intl.NumberFormat(LOCALE.en, { style: "percent", maximumFractionDigits: 1 }),
+};
+
+/** A share from 0 to 1 as percent: "87,3%" */
+export const formatShare = (lang: Lang, share: number): string => SHARE[lang].format(share);
+
 function dateFormat(lang: Lang, timeZone: string, name: string, options: Intl.DateTimeFormatOptions) {
   const key = `${lang}|${timeZone}|${name}`;
   let format = dateFormats.get(key);
@@ -70,11 +78,18 @@ export function formatDay(lang: Lang, timeZone: string, ms: number): string {
 export const formatStamp = (lang: Lang, timeZone: string, ms: number): string =>
   `${formatDay(lang, timeZone, ms)} ${formatClock(lang, timeZone, ms)}`;
 
+/** "21/11 10:42", for what needs no seconds. */
+export const formatDayMinute = (lang: Lang, timeZone: string, ms: number): string =>
+  `${formatDay(lang, timeZone, ms)} ${formatMinute(lang, timeZone, ms)}`;
+
 /** Time of day with milliseconds, for the hops of an observation. */
 export const formatMillis = (lang: Lang, timeZone: string, ms: number): string =>
   `${formatClock(lang, timeZone, ms)}.${String(((ms % SECOND) + SECOND) % SECOND).padStart(3, "0")}`;
 
-const UNITS: Record<Lang, { h: string; d: string }> = { vi: { h: "giờ", d: "ngày" }, en: { h: "h", d: "d" } };
+const UNITS: Record<Lang, { min: string; h: string; d: string }> = {
+  vi: { min: "phút", h: "giờ", d: "ngày" },
+  en: { min: "min", h: "h", d: "d" },
+};
 
 /** "1:13" under an hour, then "1 giờ 14", then "2 ngày 3 giờ". Never negative. */
 export function formatAge(lang: Lang, ms: number): string {
@@ -87,6 +102,21 @@ export function formatAge(lang: Lang, ms: number): string {
     return `${Math.floor(age / HOUR)} ${unit.h} ${String(Math.floor((age % HOUR) / MINUTE)).padStart(2, "0")}`;
   }
   return `${Math.floor(age / DAY)} ${unit.d} ${Math.floor((age % DAY) / HOUR)} ${unit.h}`;
+}
+
+/** How long a step took: "643 ms", from a second on "5,6 s", so that no thousands mark is read as a decimal. */
+export function formatTook(lang: Lang, ms: number): string {
+  if (ms < SECOND) return `${formatNumber(lang, ms)} ms`;
+  return ms < 2 * MINUTE ? `${formatNumber(lang, ms / SECOND, 1)} s` : formatAge(lang, ms);
+}
+
+/** A span in whole hours or minutes, as the label of an axis: "24 giờ", "35 phút" */
+export function formatSpan(lang: Lang, ms: number): string {
+  const minutes = Math.round(ms / MINUTE);
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
+  const unit = UNITS[lang];
+  if (hours === 0) return `${rest} ${unit.min}`;
+  return rest === 0 ? `${hours} ${unit.h}` : `${hours} ${unit.h} ${rest} ${unit.min}`;
 }
 
 /** A short time span for "data 4 s old": seconds up to two minutes, then as an age. */

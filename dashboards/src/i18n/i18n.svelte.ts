@@ -31,12 +31,16 @@ class I18n {
 
   readonly number = (value: number, decimals = 0): string => format.formatNumber(this.lang, value, decimals);
   readonly value = (value: number): string => format.formatValue(this.lang, value);
+  readonly share = (share: number): string => format.formatShare(this.lang, share);
+  readonly took = (ms: number): string => format.formatTook(this.lang, ms);
+  readonly span = (ms: number): string => format.formatSpan(this.lang, ms);
   readonly age = (ms: number): string => format.formatAge(this.lang, ms);
   readonly fresh = (ms: number): string => format.formatFresh(this.lang, ms);
   readonly clock = (ms: number): string => format.formatClock(this.lang, this.timeZone, ms);
   readonly minute = (ms: number): string => format.formatMinute(this.lang, this.timeZone, ms);
   readonly date = (ms: number): string => format.formatDate(this.lang, this.timeZone, ms);
   readonly day = (ms: number): string => format.formatDay(this.lang, this.timeZone, ms);
+  readonly dayMinute = (ms: number): string => format.formatDayMinute(this.lang, this.timeZone, ms);
   readonly stamp = (ms: number): string => format.formatStamp(this.lang, this.timeZone, ms);
   readonly millis = (ms: number): string => format.formatMillis(this.lang, this.timeZone, ms);
 

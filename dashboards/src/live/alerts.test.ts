@@ -1,10 +1,30 @@
 import { describe, expect, it } from "vitest";
 import type { Alert, Severity } from "../api/types.ts";
-import { AlertBook, byUrgency, countAlerts } from "./alerts.ts";
+import { AlertBook, byBegin, byUrgency, countAlerts, lasted } from "./alerts.ts";
 import { alertLike } from "./testing.ts";
 
 const make = (id: string, severity: Severity, at: number, more: Partial<Alert> = {}) =>
   alertLike({ id, severity, firing_since: at, ...more });
+
+describe("lasted", () => {
+  it("goes on while the alert is open and stands still when it has cleared or was closed", () => {
+    expect(lasted(make("1", "low", 100), 400)).toBe(300);
+    expect(lasted(make("1", "low", 100, { state: "cleared", cleared_at: 150 }), 400)).toBe(50);
+    expect(lasted(make("1", "low", 100, { resolved_at: 130 }), 400)).toBe(30);
+    expect(lasted(make("1", "low", 100, { state: "cleared", cleared_at: 150, resolved_at: 130 }), 400)).toBe(
+      30,
+    );
+    // One that fires again is open, whatever it did before.
+    expect(lasted(make("1", "low", 100, { cleared_at: 150 }), 400)).toBe(300);
+  });
+});
+
+describe("byBegin", () => {
+  it("has the newest first, whether open or closed", () => {
+    const alerts = [make("1", "critical", 5), make("2", "low", 9, { resolved_at: 10 }), make("3", "low", 7)];
+    expect(alerts.sort(byBegin).map(({ id }) => id)).toEqual(["2", "3", "1"]);
+  });
+});
 
 describe("byUrgency", () => {
   it("sorts by priority, then unacknowledged, then newest", () => {

@@ -20,6 +20,15 @@ export const isOpen = (alert: Alert): boolean => alert.state === "firing" && ale
 /** When it began to need someone. */
 export const raisedAt = (alert: Alert): number => alert.firing_since ?? alert.active_since;
 
+/** How long it has needed someone; that of a closed one stands still. */
+export function lasted(alert: Alert, now: number): number {
+  const ends = [alert.cleared_at, alert.resolved_at].filter((end) => end !== null);
+  return (isOpen(alert) || ends.length === 0 ? now : Math.min(...ends)) - raisedAt(alert);
+}
+
+/** The newest first, by when they began to need someone. */
+export const byBegin = (a: Alert, b: Alert): number => raisedAt(b) - raisedAt(a) || (a.id < b.id ? 1 : -1);
+
 /** Priority, then unacknowledged, then newest; the id settles ties so that rows never swap by themselves. */
 export function byUrgency(a: Alert, b: Alert): number {
   return (

@@ -63,10 +63,18 @@ export interface Placed {
   away: number | null;
 }
 
+/** What lies over an upper corner of the picture, with the room that markers keep from it. */
+export interface Corner {
+  side: "left" | "right";
+  width: number;
+  height: number;
+}
+
 /**
  * Puts a point that is outside a `width` × `height` picture on its edge, on the line to the middle.
  * @param inset how far from the edge
  * @param bottom how far from the lower edge, where a legend may be
+ * @param corners which the point stays out of
  */
 export function clampToEdge(
   x: number,
@@ -75,6 +83,7 @@ export function clampToEdge(
   height: number,
   inset: number,
   bottom = inset,
+  corners: readonly Corner[] = [],
 ): Placed {
   if (x >= 0 && y >= 0 && x <= width && y <= height) return { x, y, away: null };
   const middleX = width / 2;
@@ -82,6 +91,11 @@ export function clampToEdge(
   const dx = x - middleX;
   const dy = y - middleY;
   const roomY = middleY - (dy > 0 ? bottom : inset);
-  const fit = Math.min((middleX - inset) / Math.abs(dx || 1e-9), roomY / Math.abs(dy || 1e-9));
+  let fit = Math.min((middleX - inset) / Math.abs(dx || 1e-9), roomY / Math.abs(dy || 1e-9));
+  for (const corner of corners) {
+    if (dy >= 0 || dx < 0 !== (corner.side === "left")) continue;
+    const beside = (middleX - corner.width) / Math.abs(dx || 1e-9);
+    fit = Math.min(fit, Math.max(beside, (middleY - corner.height) / -dy));
+  }
   return { x: middleX + dx * fit, y: middleY + dy * fit, away: Math.atan2(dy, dx) };
 }

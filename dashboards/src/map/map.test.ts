@@ -80,6 +80,15 @@ describe("clampToEdge", () => {
     expect(clampToEdge(50, 500, 100, 50, 5, 15).y).toBeCloseTo(35);
     expect(clampToEdge(50, -500, 100, 50, 5, 15).y).toBeCloseTo(5);
   });
+  it("keeps out of what lies over a corner", () => {
+    const corners = [{ side: "left", width: 40, height: 20 }] as const;
+    const at = (x: number, y: number) => clampToEdge(x, y, 100, 50, 5, 5, corners);
+    // Beside it, below it, and nowhere near it.
+    expect(at(-50, -75)).toMatchObject({ x: 40, y: 15 });
+    expect(at(-450, -75)).toMatchObject({ x: 25, y: 20 });
+    expect(at(90, -75)).toEqual(clampToEdge(90, -75, 100, 50, 5));
+    expect(at(10, 100)).toEqual(clampToEdge(10, 100, 100, 50, 5));
+  });
 });
 
 describe("markersOf", () => {

@@ -16,9 +16,12 @@ export interface Freshness {
 export const freshFor = (reportingPeriodS: number | null): number =>
   Math.max(FRESH_MS, SILENT_PERIODS * 1000 * (reportingPeriodS ?? 0));
 
-/** Of figures with the times of what is behind them: a tile is as good as its worst, `null` being no fresh data. */
-export function freshnessOf(times: readonly (number | null)[], now: number): Freshness {
+/**
+ * Of figures with the times of what is behind them: a tile is as good as its worst, `null` being no fresh data.
+ * @param lost nothing arrives any more: what there is, is old
+ */
+export function freshnessOf(times: readonly (number | null)[], now: number, lost = false): Freshness {
   const known = times.filter((t) => t !== null);
   if (known.length < times.length) return { age: null, stale: true };
-  return { age: known.length > 0 ? Math.max(0, now - Math.min(...known)) : null, stale: false };
+  return { age: known.length > 0 ? Math.max(0, now - Math.min(...known)) : null, stale: lost };
 }

@@ -65,6 +65,9 @@ describe("freshnessOf", () => {
     expect(freshnessOf([110], 100)).toEqual({ age: 0, stale: false });
     expect(freshnessOf([], 100)).toEqual({ age: null, stale: false });
   });
+  it("goes on growing while nothing arrives, and is called old", () => {
+    expect(freshnessOf([70, 90], 5100, true)).toEqual({ age: 5030, stale: true });
+  });
   it("says that data is missing as soon as one figure has none", () => {
     expect(freshnessOf([90, null], 100)).toEqual({ age: null, stale: true });
   });

@@ -1,5 +1,32 @@
 /** The city's bounds as a small flat picture. */
 import type { AreaLayer, Areas, City } from "../api/types.ts";
+import type { Corner } from "../map/geometry.ts";
+
+/** Where the picture ends on the map, rem: as Overview.svelte draws it. */
+const RIGHT_REM = 11.1;
+const TOP_REM = 0.6;
+/** The badge of a sketch, as MapLegend.svelte draws it: beside the picture, or in the right corner. */
+const BADGE = { besideRem: 16.8, aloneRem: 5.8, belowRem: 2.7 };
+
+/** What lies over the upper corners of the large map. */
+export function mapCorners(bounds: City["bounds"], sketch: boolean, narrow: boolean): Corner[] {
+  const corners: Corner[] = [];
+  if (!narrow) {
+    const { width, height } = overviewProjection(bounds);
+    corners.push({
+      side: "left",
+      width: RIGHT_REM,
+      height: TOP_REM + ((RIGHT_REM - TOP_REM) * height) / width,
+    });
+  }
+  if (sketch)
+    corners.push(
+      narrow
+        ? { side: "right", width: BADGE.aloneRem, height: BADGE.belowRem }
+        : { side: "left", width: BADGE.besideRem, height: BADGE.belowRem },
+    );
+  return corners;
+}
 
 /** Width of the picture in its own units; its height follows from the bounds. */
 const WIDTH = 100;

@@ -11,8 +11,8 @@ import { BUCKETS, type TrendPoint } from "./trend.svelte.ts";
 export interface TrendDrawing {
   points: readonly TrendPoint[];
   latest: { t: number; v: number } | null;
-  /** The present: the axis ends there, or at the newest value. */
-  until: number;
+  /** First and last instant, ms. */
+  axis: [number, number];
   /** The curve is from before: it is drawn as such. */
   stale: boolean;
   spec: TrendSpec;
@@ -98,10 +98,9 @@ function drawNewest(chart: uPlot, { latest, stale, spec, px }: TrendDrawing): vo
 
 /** Makes the chart in an empty element; the caller destroys it before it makes the next. */
 export function drawTrend(target: HTMLElement, drawing: TrendDrawing): uPlot {
-  const { points, until, stale, spec, px, width, height, i18n } = drawing;
-  const axis = { stroke: COLOUR.axis, font: `${px}px "${FONT}"`, ticks: { show: false } };
-  const end = Math.max(until, drawing.latest?.t ?? 0) / 1000;
-  const start = end - spec.hours * 3600;
+  const { points, stale, spec, px, width, height, i18n } = drawing;
+  const common = { stroke: COLOUR.axis, font: `${px}px "${FONT}"`, ticks: { show: false } };
+  const [start, end] = [drawing.axis[0] / 1000, drawing.axis[1] / 1000];
   const [low, high] = valueRange(drawing);
   const options: uPlot.Options = {
     width,
@@ -113,7 +112,7 @@ export function drawTrend(target: HTMLElement, drawing: TrendDrawing): uPlot {
     scales: { x: { range: () => [start, end + (end - start) * TAIL_ROOM] }, y: { range: () => [low, high] } },
     axes: [
       {
-        ...axis,
+        ...common,
         size: px * 2,
         gap: px * 0.4,
         space: px * 6,
@@ -121,7 +120,7 @@ export function drawTrend(target: HTMLElement, drawing: TrendDrawing): uPlot {
         values: (_u, ticks) => ticks.map((tick) => i18n.minute(tick * 1000)),
       },
       {
-        ...axis,
+        ...common,
         size: px * 2.2,
         gap: px * 0.5,
         space: px * 2.2,

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Device, History, Latest, TrendSpec } from "../api/types.ts";
 import { Trend } from "./trend.svelte.ts";
+import { trendAxis } from "./trend-axis.ts";
 
 const MINUTE = 60_000;
 const NOW = 100 * 60 * MINUTE;
@@ -33,6 +34,29 @@ class Server {
   };
   device = async (): Promise<Device> => ({ reporting_period_s: this.periodS }) as Device;
 }
+
+describe("the axis of the trend", () => {
+  const HOUR = 60 * MINUTE;
+  const axis = (...ages: number[]) =>
+    trendAxis(
+      ages.map((age) => ({ t: NOW - age, v: 1 })),
+      NOW,
+      24,
+    );
+
+  it("is the whole window when the past fills it, or there is none", () => {
+    expect(axis()).toEqual([NOW - 24 * HOUR, NOW]);
+    expect(axis(24 * HOUR - 4 * MINUTE, MINUTE)).toEqual([NOW - 24 * HOUR, NOW]);
+    expect(axis(30 * HOUR, MINUTE)).toEqual([NOW - 24 * HOUR, NOW]);
+  });
+  it("begins at the first value of a shorter past, but is never shorter than an hour", () => {
+    expect(axis(5 * HOUR, MINUTE)).toEqual([NOW - 5 * HOUR, NOW]);
+    expect(axis(20 * MINUTE, MINUTE)).toEqual([NOW - HOUR, NOW]);
+  });
+  it("ends at a value that is newer than its present", () => {
+    expect(axis(5 * HOUR, -MINUTE)).toEqual([NOW - 5 * HOUR, NOW + MINUTE]);
+  });
+});
 
 describe("the age of the trend", () => {
   let server: Server;
