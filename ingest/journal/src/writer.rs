@@ -20,9 +20,9 @@ use std::{
 /// How long after a refusal, for lack of space or of what else a new segment needs, the disk is asked again.
 const SPACE_RETRY: Duration = Duration::from_millis(200);
 
-/// How much longer a segment is made at once, as a part of its size: 1 MiB with the default, which takes a sync a
-/// millisecond more.
-const RESERVE_PART: u64 = 64;
+/// How much longer a segment is made at once, as a part of its size: 64 KiB with the default. Those few zeros are
+/// hardly felt by the sync that takes them along, where a megabyte of them could hold up an alert for many milliseconds.
+const RESERVE_PART: u64 = 1024;
 
 /// The segment that is written.
 struct Active {

@@ -15,7 +15,7 @@ const CONFIG: &str = "[journal]\nsegment = \"1MiB\"\npending_max = \"1MiB\"\nrin
 /// How long a PUBACK that must not come is waited for.
 const NO_ACK: Duration = Duration::from_secs(2);
 const ACK: Duration = Duration::from_secs(20);
-/// More than fits into what the open segment was made longer by, 16 KiB here.
+/// More than fits into what the open segment was made longer by, 1 KiB here.
 const SLACK_MESSAGES: i64 = 5_000;
 
 /// A disk of our own, taken away when dropped.
