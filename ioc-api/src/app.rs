@@ -79,6 +79,8 @@ pub async fn run(config: Config, mode: Mode) -> Result<(), StartError> {
     let feeds = center.watch(&stop, stopped.clone(), &mut threads.others)?;
     let operations = Arc::new(center.operations());
     let simulated = launch::simulate(mode, &center.config, &operations, center.last)?;
+    let hub = Arc::clone(&center.memory.hub);
+    let telling = tokio::spawn(async move { hub.tell().await });
     let state = center.api(recorder, &threads, feeds);
 
     let admin = tokio::spawn(admin::bind(&data.admin_socket())?.serve(operations));
@@ -101,6 +103,7 @@ pub async fn run(config: Config, mode: Mode) -> Result<(), StartError> {
     }
     spawn_blocking(move || center.close(threads, &stop)).await.map_err(StartError::Panic)??;
     let _ = serving.await;
+    telling.abort();
     admin.abort();
     drop(data);
     tracing::info!("stopped");
@@ -136,6 +139,8 @@ impl Center {
         let (journal, opened) = Journal::open(launch::journal_config(&config, data))?;
         let store = Store::open(launch::store_config(&config, data))?;
         let memory = Memory::restore(&config, &foundation, &journal, &store, opened)?;
+        let hub = Arc::clone(&memory.hub);
+        journal.on_progress(Box::new(move |durable| hub.committed(durable)));
         let (registry, grants) = (foundation.registry.clone(), Arc::clone(&foundation.grants));
         let ingress = Arc::new(Ingress::new(registry, grants, Arc::clone(&memory.decoder), journal.clone()));
         let broker = Arc::new(Broker::start(
@@ -176,7 +181,8 @@ impl Center {
         let quarantine = Quarantine::new(Arc::clone(records), foundation.registry.clone(), rows_max)
             .synced_by(projections.clone());
         let alerts = Alerts::new(Arc::clone(records), Arc::clone(&memory.hub), projections);
-        let tell = Tell::new(Arc::clone(&memory.hub), Arc::clone(&self.broker), stop.clone());
+        let tell =
+            Tell::new(journal.clone(), Arc::clone(&memory.hub), Arc::clone(&self.broker), stop.clone());
         let followers = vec![
             followers::start("store", journal, last, Gathering, stop, history)?,
             followers::start("live", journal, last, Gathering, stop, live)?,

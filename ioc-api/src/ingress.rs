@@ -95,7 +95,7 @@ impl Intake for Ingress {
     }
 
     fn on_progress(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.journal.on_progress(wake);
+        self.journal.on_progress(Box::new(move |_| wake()));
     }
 
     fn presence(&self, credential: &str, change: PresenceChange) {

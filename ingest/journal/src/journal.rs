@@ -137,10 +137,10 @@ impl Journal {
         follower::first_kept(self.shared())
     }
 
-    /// Has `listener` called after each commit and once when the journal stops. It runs on the writer thread: it
-    /// must be cheap, must not call [`Journal::close`] or `on_progress`, and must not hold a [`Journal`], which
+    /// Has `listener` called with the durable offset after each commit and once when the journal stops, in the order of
+    /// these calls and before anyone who waits is woken. It runs on the writer thread: it must be cheap, must not call [`Journal::close`] or `on_progress`, and must not hold a [`Journal`], which
     /// would then never be dropped.
-    pub fn on_progress(&self, listener: Box<dyn Fn() + Send + Sync>) {
+    pub fn on_progress(&self, listener: Box<dyn Fn(Offset) + Send + Sync>) {
         self.shared().listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
@@ -183,8 +183,9 @@ impl Journal {
     }
 
     /// Returns a follower as [`Journal::follow`] does that also delivers the batch which is just being written, while
-    /// the disk is at work. Only for those whose every result is itself appended to this journal and acted upon by nobody
-    /// before it is durable: records become durable in their order, so a result never is without its cause. A batch that
+    /// the disk is at work. Only for those who make ready and act when the batch is durable, or whose every result is itself
+    /// appended to this journal and acted upon by nobody before it is durable: records become durable in their order, so a
+    /// result never is without its cause. A batch that
     /// was so delivered may never become durable, when the journal is closed without space; its offsets are then used
     /// again after the next opening.
     pub fn follow_ahead(&self, from: Offset) -> Follower {

@@ -1,7 +1,7 @@
 //! What appenders, the writer and followers share, and the order in which they see it.
 //!
 //! A batch is announced before it is written, and published when it is on disk: end of the segment, ring, durable
-//! offset (both under the ring's mutex), waiters, listeners. So whoever reads a durable offset finds its record in
+//! offset (both under the ring's mutex), listeners, waiters. So whoever reads a durable offset finds its record in
 //! the ring or in the files, and whoever reads an announced one finds it there or as the batch that is leaving.
 use crate::{
     Health, JournalConfig, Offset,
@@ -19,8 +19,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Something called after each commit.
-pub(crate) type Listener = Box<dyn Fn() + Send + Sync>;
+/// Something called after each commit with the durable offset.
+pub(crate) type Listener = Box<dyn Fn(Offset) + Send + Sync>;
 
 /// Followers and waiters sleep on this.
 #[derive(Debug)]
@@ -155,10 +155,10 @@ impl Shared {
             self.durable.store(last, Ordering::Release);
             progress.take_wanted(last, false)
         };
+        self.tell_listeners();
         if has_waiters {
             self.progressed.notify_all();
         }
-        self.tell_listeners();
     }
 
     /// Tells followers and waiters that nothing more will come.
@@ -170,8 +170,9 @@ impl Shared {
     }
 
     fn tell_listeners(&self) {
+        let durable = self.durable();
         for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            listener();
+            listener(durable);
         }
     }
 

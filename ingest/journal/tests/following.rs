@@ -105,13 +105,12 @@ fn progress_is_told_after_each_commit() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
     let (send, told) = std::sync::mpsc::channel();
-    journal.on_progress(Box::new(move || {
-        let _ = send.send(());
+    journal.on_progress(Box::new(move |durable| {
+        let _ = send.send(durable);
     }));
     for expected in 1..=5u64 {
         append_durable(&journal, RecordKind::Message, b"x");
-        told.recv_timeout(PATIENCE).unwrap();
-        assert_eq!(journal.durable(), expected);
+        assert_eq!((told.recv_timeout(PATIENCE), journal.durable()), (Ok(expected), expected));
         assert!(told.try_recv().is_err(), "once for each commit");
     }
 }

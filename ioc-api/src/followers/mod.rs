@@ -105,7 +105,7 @@ pub enum Promptness {
     Ahead,
     /// The first commit after a pause at once, then those that gather within [`LINGER`].
     Gathering,
-    /// The same, and at once the commit that the nudge is for.
+    /// The same ahead of the disk, as [`Self::Ahead`], and at once the record that the nudge is for.
     Nudged(Nudge),
 }
 
@@ -175,7 +175,7 @@ pub fn start(
     let (follower, gathering) = match promptness {
         Promptness::Ahead => (journal.follow_ahead(next), None),
         Promptness::Gathering => (journal.follow(next), Some(Nudge::default())),
-        Promptness::Nudged(nudge) => (journal.follow(next), Some(nudge)),
+        Promptness::Nudged(nudge) => (journal.follow_ahead(next), Some(nudge)),
     };
     let mut runner = Runner {
         name,

@@ -1,4 +1,5 @@
-//! Tells the world about committed transitions: first the live stream, then the city app over MQTT.
+//! Tells the world about transitions: the live stream, which gets them ready to be told before they are on disk, and the
+//! city app over MQTT.
 use super::{Stop, Work, alerts::transitions_of};
 use crate::{
     clock::now_ms,
@@ -6,9 +7,9 @@ use crate::{
     stream::hub::{Hub, RING_MAX},
 };
 use ioc_broker::Broker;
-use ioc_journal::{Batch, Offset};
+use ioc_journal::{Batch, Journal, Offset, WaitError};
 use ioc_model::{Alert, Transition, TransitionKind, topic::ALERTS_PREFIX};
-use std::{sync::Arc, thread, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// Transitions told at once.
 const PART: usize = RING_MAX / 4;
@@ -16,11 +17,12 @@ const PART: usize = RING_MAX / 4;
 /// stream's ring reads on from the records.
 const UNRECORDED_MAX: usize = RING_MAX / 2;
 const _: () = assert!(UNRECORDED_MAX + PART < RING_MAX);
-/// How long to wait for the records before looking whether it is time to stop.
+/// How long to wait for the disk or the records before looking whether it is time to stop.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// See the module.
 pub struct Tell {
+    journal: Journal,
     hub: Arc<Hub>,
     broker: Arc<Broker>,
     stop: Stop,
@@ -28,8 +30,8 @@ pub struct Tell {
 
 impl Tell {
     /// Joins the parts; apps find the alerts that were open before the start retained again.
-    pub fn new(hub: Arc<Hub>, broker: Arc<Broker>, stop: Stop) -> Self {
-        let tell = Self { hub, broker, stop };
+    pub fn new(journal: Journal, hub: Arc<Hub>, broker: Arc<Broker>, stop: Stop) -> Self {
+        let tell = Self { journal, hub, broker, stop };
         tell.hub.for_each_open(|alert| tell.tell_apps(alert));
         tell
     }
@@ -55,6 +57,17 @@ impl Tell {
         }
         true
     }
+
+    /// Waits until `offset` is on disk. Returns false when the end comes before.
+    fn await_disk(&self, offset: Offset) -> bool {
+        loop {
+            match self.journal.wait_durable(offset, PATIENCE) {
+                Ok(()) => return true,
+                Err(WaitError::Timeout) if !self.stop.is_stopped() => {}
+                Err(_) => return false,
+            }
+        }
+    }
 }
 
 /// Notes how long it took from what decided, a message's arrival or a moment in time, to here.
@@ -71,9 +84,10 @@ impl Work for Tell {
             if !self.await_room() {
                 return;
             }
-            self.hub.publish(part.iter().cloned());
-            // Screens first: where processors are few, their sessions may be waiting for this thread's.
-            thread::yield_now();
+            self.hub.prepare(part.iter().cloned());
+            if !part.last().is_some_and(|last| self.await_disk(last.seq)) {
+                return;
+            }
             for Sequenced { transition, .. } in part {
                 measure(transition);
                 if transition.transition != TransitionKind::Pending && transition.alert.firing_since.is_some()

@@ -1,7 +1,8 @@
 //! The newest transitions in memory, and a number that tells sessions when there are more. A session keeps its
 //! own place and reads at its own pace, so there is no queue per client and a slow one costs nobody anything;
-//! who falls behind the ring reads on from the records.
-use super::recorded::Recorded;
+//! who falls behind the ring reads on from the records. Transitions come here before they are on disk and are told when
+//! they are, by a task beside the sessions: no thread in between has to wake up first.
+use super::{coming::Coming, recorded::Recorded};
 use crate::records::Sequenced;
 use ioc_journal::Offset;
 use ioc_model::{Alert, AlertId};
@@ -28,6 +29,7 @@ pub enum Since {
 pub struct Hub {
     ring: RwLock<Ring>,
     last: watch::Sender<Offset>,
+    coming: Coming,
     recorded: Recorded,
 }
 
@@ -61,12 +63,35 @@ impl Hub {
     pub fn new(last: Offset, open: impl IntoIterator<Item = Alert>) -> Self {
         let open = open.into_iter().map(|alert| (alert.id, alert)).collect();
         let ring = Ring { complete_after: last, last, items: VecDeque::new(), open };
-        Self { ring: RwLock::new(ring), last: watch::Sender::new(last), recorded: Recorded::new(last) }
+        Self {
+            ring: RwLock::new(ring),
+            last: watch::Sender::new(last),
+            coming: Coming::new(last),
+            recorded: Recorded::new(last),
+        }
     }
 
-    /// Adds committed transitions, in order. The records may lack the newest, but no more of them than the ring holds: who
-    /// falls behind the ring finds everything before it there.
-    pub fn publish(&self, transitions: impl IntoIterator<Item = Sequenced>) {
+    /// Takes transitions, in order, that are on disk or on their way there: sessions get them when they are. The records
+    /// may lack the newest, but no more of them than the ring holds, see [`Self::unrecorded`]: who falls behind the ring
+    /// finds everything before it there.
+    pub fn prepare(&self, transitions: impl IntoIterator<Item = Sequenced>) {
+        self.coming.add(transitions);
+    }
+
+    /// Says that everything up to `durable` is on disk. Costs next to nothing: the journal's writer calls it.
+    pub fn committed(&self, durable: Offset) {
+        self.coming.reach(durable);
+    }
+
+    /// Tells what comes to disk, for ever.
+    pub async fn tell(&self) {
+        loop {
+            self.coming.due().await;
+            self.publish(self.coming.take());
+        }
+    }
+
+    fn publish(&self, transitions: impl IntoIterator<Item = Sequenced>) {
         let mut last = None;
         let mut ring = self.ring.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         for transition in transitions {
@@ -89,11 +114,11 @@ impl Hub {
         self.recorded.through()
     }
 
-    /// Returns how many transitions were told and not recorded.
+    /// Returns how many transitions were told, or are about to be, and not recorded.
     pub fn unrecorded(&self) -> usize {
-        let through = self.recorded.through();
+        let (through, coming) = (self.recorded.through(), self.coming.len());
         let ring = self.read();
-        ring.items.len() - ring.items.partition_point(|item| item.seq <= through)
+        coming + ring.items.len() - ring.items.partition_point(|item| item.seq <= through)
     }
 
     /// Waits until the records have everything that anybody was told, at most `patience`: who heard of an alert finds
@@ -164,6 +189,7 @@ mod tests {
     use super::*;
     use crate::book::tests_support::firing;
     use ioc_model::{Transition, TransitionKind};
+    use std::sync::Arc;
 
     fn transition(seq: Offset) -> Sequenced {
         let transition =
@@ -183,6 +209,28 @@ mod tests {
         assert_eq!(hub.unrecorded(), 2);
         hub.recorded(12);
         assert_eq!((hub.unrecorded(), hub.recorded_through()), (1, 12));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_on_disk_is_not_told() {
+        let hub = Arc::new(Hub::new(10, []));
+        let telling = Arc::clone(&hub);
+        let telling = tokio::spawn(async move { telling.tell().await });
+        let mut watch = hub.watch();
+        hub.prepare([transition(12), transition(15)]);
+        hub.committed(11);
+        tokio::task::yield_now().await;
+        assert_eq!((hub.last(), hub.told(), hub.unrecorded()), (10, 10, 2));
+        hub.committed(14);
+        watch.changed().await.unwrap();
+        assert_eq!((hub.last(), hub.unrecorded()), (12, 2));
+        hub.committed(16);
+        watch.changed().await.unwrap();
+        // Late: it has been there for a while.
+        hub.prepare([transition(16)]);
+        watch.changed().await.unwrap();
+        assert_eq!(hub.last(), 16);
+        telling.abort();
     }
 
     #[test]

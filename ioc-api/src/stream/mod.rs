@@ -2,6 +2,7 @@
 //! Sessions pull at their own pace from shared state ([`hub`], [`board`], a watch of indicators), so a slow
 //! screen gets coalesced state and every transition, and delays nobody.
 pub mod board;
+mod coming;
 pub mod filter;
 pub mod hub;
 pub mod protocol;
