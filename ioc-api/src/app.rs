@@ -12,7 +12,7 @@ use crate::{
     data_dir::DataDir,
     followers::{
         self, Nudge, Projections,
-        Promptness::{Ahead, Gathering, Nudged},
+        Promptness::{Ahead, Gathering, Nudged, Unhurried},
         Running, Stop,
         alerts::Alerts,
         derive::Derive,
@@ -180,7 +180,7 @@ impl Center {
         let derive = Derive::new(journal.clone(), memory.deriver(foundation, store)?, stop.clone());
         let quarantine = Quarantine::new(Arc::clone(records), foundation.registry.clone(), rows_max)
             .synced_by(projections.clone());
-        let alerts = Alerts::new(Arc::clone(records), Arc::clone(&memory.hub), projections);
+        let alerts = Alerts::new(journal.clone(), Arc::clone(records), Arc::clone(&memory.hub), projections);
         let tell =
             Tell::new(journal.clone(), Arc::clone(&memory.hub), Arc::clone(&self.broker), stop.clone());
         let followers = vec![
@@ -190,7 +190,14 @@ impl Center {
             followers::start("derive", journal, last, Gathering, stop, derive)?,
             followers::start("quarantine", journal, last, Gathering, stop, quarantine)?,
             followers::start("tell", journal, last, Nudged(urgent), stop, tell)?,
-            followers::start("alerts", journal, last, Gathering, stop, alerts)?,
+            followers::start(
+                "alerts",
+                journal,
+                last,
+                Unhurried(memory.records_wanted.clone()),
+                stop,
+                alerts,
+            )?,
         ];
         Ok(Threads { book, followers, others: vec![syncing] })
     }

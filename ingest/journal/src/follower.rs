@@ -2,8 +2,9 @@
 use crate::{
     FollowError, JournalError, Offset,
     batch::{Batch, Content, Place},
+    pending::Phase,
     segment::SegmentReader,
-    shared::{Progress, Shared, lock},
+    shared::{Progress, Shared, lock, now_ms},
 };
 use std::{
     io,
@@ -41,8 +42,15 @@ impl Follower {
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Batch>, FollowError> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
-            if !self.is_there() && !self.wait(deadline)? {
-                return Ok(None);
+            if !self.is_there() {
+                match self.await_next(deadline)? {
+                    Found::Nothing => return Ok(None),
+                    Found::Pending(content) => {
+                        (self.reader, self.place) = (None, None);
+                        return Ok(Some(self.deliver(Batch::from(Arc::new(content), self.next))));
+                    }
+                    Found::There => {}
+                }
             }
             if let Some((content, place)) = self.find_in_memory() {
                 self.reader = None;
@@ -55,7 +63,39 @@ impl Follower {
         }
     }
 
-    /// Says whether the next record can be delivered.
+    fn await_next(&self, deadline: Option<Instant>) -> Result<Found, FollowError> {
+        if self.is_ahead
+            && let Some(found) = self.await_pending(deadline)?
+        {
+            return Ok(found);
+        }
+        Ok(if self.wait(deadline)? { Found::There } else { Found::Nothing })
+    }
+
+    /// Waits until the next record is pending; `None` when it is taken in a moment by the writer, or was just now.
+    fn await_pending(&self, deadline: Option<Instant>) -> Result<Option<Found>, FollowError> {
+        let mut pending = lock(&self.shared.pending);
+        loop {
+            if let Some(content) = pending.copy_few(self.next, now_ms()) {
+                return Ok(Some(Found::Pending(content)));
+            }
+            if self.next <= pending.last() {
+                return Ok(None);
+            }
+            if pending.phase == Phase::Stopped {
+                return Err(FollowError::Closed);
+            }
+            let left = left_until(deadline);
+            if left.is_zero() {
+                return Ok(Some(Found::Nothing));
+            }
+            pending.reader_waits = true;
+            let woken = self.shared.appended.wait_timeout(pending, left);
+            pending = woken.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Says whether the next record is on disk, or is leaving for it for those who read ahead.
     fn is_there(&self) -> bool {
         let last = if self.is_ahead { self.shared.leaving() } else { self.shared.durable() };
         self.next <= last
@@ -86,8 +126,7 @@ impl Follower {
             if progress.stopped {
                 return Err(FollowError::Closed);
             }
-            // Without a deadline the timeout was beyond what can be expressed: wait in long steps.
-            let left = deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()));
+            let left = left_until(deadline);
             if left.is_zero() {
                 return Ok(false);
             }
@@ -140,6 +179,21 @@ impl Follower {
         }
         Ok(reader)
     }
+}
+
+/// What a wait has found.
+enum Found {
+    /// Nothing in time.
+    Nothing,
+    /// The next record in memory or in the files.
+    There,
+    /// Records from the next one on that the writer has not taken.
+    Pending(Content),
+}
+
+/// Without a deadline the timeout was beyond what can be expressed: one waits in long steps.
+fn left_until(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |at| at.saturating_duration_since(Instant::now()))
 }
 
 /// Returns the oldest offset that is kept.

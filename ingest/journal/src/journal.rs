@@ -111,9 +111,13 @@ impl Journal {
         let shared = self.shared();
         let mut pending = lock(&shared.pending);
         let offset = pending.push(kind, shared.config.pending_bytes_max, encode)?;
-        let wake = std::mem::take(&mut pending.writer_waits);
+        let wakes_writer = pending.wakes_writer();
+        let wakes_readers = std::mem::take(&mut pending.reader_waits);
         drop(pending);
-        if wake {
+        if wakes_readers {
+            shared.appended.notify_all();
+        }
+        if wakes_writer {
             shared.writer_wake.notify_one();
         }
         Ok(offset)
@@ -182,10 +186,9 @@ impl Journal {
         Follower::new(Arc::clone(&self.handle.shared), from, false)
     }
 
-    /// Returns a follower as [`Journal::follow`] does that also delivers the batch which is just being written, while
-    /// the disk is at work. Only for those who make ready and act when the batch is durable, or whose every result is itself
-    /// appended to this journal and acted upon by nobody before it is durable: records become durable in their order, so a
-    /// result never is without its cause. A batch that
+    /// Returns a follower as [`Journal::follow`] does that also delivers what is on its way to disk. Only for those who
+    /// make ready and act when it is durable, or whose every result is itself appended to this journal and acted upon by
+    /// nobody before it is durable: records become durable in their order, so a result never is without its cause. What
     /// was so delivered may never become durable, when the journal is closed without space; its offsets are then used
     /// again after the next opening.
     pub fn follow_ahead(&self, from: Offset) -> Follower {

@@ -1,8 +1,9 @@
 //! What appenders, the writer and followers share, and the order in which they see it.
 //!
-//! A batch is announced before it is written, and published when it is on disk: end of the segment, ring, durable
-//! offset (both under the ring's mutex), listeners, waiters. So whoever reads a durable offset finds its record in
-//! the ring or in the files, and whoever reads an announced one finds it there or as the batch that is leaving.
+//! A record is pending, then part of a batch that is announced before it is written, and published when it is on disk:
+//! end of the segment, ring, durable offset (both under the ring's mutex), listeners, waiters. So whoever reads a durable
+//! offset finds its record in the ring or in the files, and whoever reads an announced one finds it there or as the batch
+//! that is leaving.
 use crate::{
     Health, JournalConfig, Offset,
     batch::{Committed, Content, Place},
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     pub(crate) config: JournalConfig,
     pub(crate) pending: Mutex<Pending>,
     pub(crate) writer_wake: Condvar,
+    pub(crate) appended: Condvar,
     pub(crate) progress: Mutex<Progress>,
     pub(crate) progressed: Condvar,
     pub(crate) announced: Condvar,
@@ -95,6 +97,7 @@ impl Shared {
             config,
             pending: Mutex::new(Pending::new(last + 1)),
             writer_wake: Condvar::new(),
+            appended: Condvar::new(),
             progress: Mutex::new(Progress {
                 ring,
                 leaving: None,
@@ -164,6 +167,7 @@ impl Shared {
     /// Tells followers and waiters that nothing more will come.
     pub(crate) fn publish_stop(&self) {
         lock(&self.progress).stopped = true;
+        self.appended.notify_all();
         self.progressed.notify_all();
         self.announced.notify_all();
         self.tell_listeners();

@@ -349,7 +349,7 @@ fn appends_while_the_disk_is_busy_share_one_write() {
 }
 
 #[test]
-fn who_reads_ahead_sees_what_is_being_written_and_nobody_else_does() {
+fn who_reads_ahead_sees_what_is_on_its_way_and_nobody_else_does() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, faults) = open(JournalConfig::new(dir.path()));
     let (mut ahead, mut follower) = (journal.follow_ahead(1), journal.follow(1));
@@ -358,16 +358,40 @@ fn who_reads_ahead_sees_what_is_being_written_and_nobody_else_does() {
     let batch = ahead.next(PATIENCE).unwrap().unwrap();
     assert_eq!((batch.first(), batch.last(), journal.durable()), (1, 1, 0));
     assert!(follower.next(Duration::ZERO).unwrap().is_none());
-    // A second one starts at the same batch; what waits behind it is not on its way yet.
-    append(&journal, b"two").unwrap();
-    assert_eq!(journal.follow_ahead(0).next(PATIENCE).unwrap().unwrap().last(), 1);
+    // What waits behind the batch that is being written is seen piece by piece, as it comes.
+    faults.wait_for_refusals(1);
+    for (offset, payload) in [(2, b"two"), (3, b"six")] {
+        append(&journal, payload).unwrap();
+        let batch = ahead.next(PATIENCE).unwrap().unwrap();
+        let records: Vec<_> = batch.records().map(|record| (record.offset, record.payload)).collect();
+        assert_eq!(records, [(offset, &payload[..])]);
+    }
     assert!(ahead.next(Duration::ZERO).unwrap().is_none());
+    // One that starts now gets the batch that is being written first.
+    let mut late = journal.follow_ahead(0);
+    assert_eq!([(); 2].map(|()| late.next(PATIENCE).unwrap().unwrap().last()), [1, 3]);
 
     faults.no_space.store(false, Ordering::SeqCst);
-    journal.wait_durable(2, PATIENCE).unwrap();
-    assert_eq!(ahead.next(PATIENCE).unwrap().unwrap().first(), 2);
+    journal.wait_durable(3, PATIENCE).unwrap();
+    assert!(ahead.next(Duration::ZERO).unwrap().is_none());
     let followed = [follower.next(PATIENCE), follower.next(PATIENCE)].map(|next| next.unwrap().unwrap());
-    assert_eq!(followed.map(|batch| batch.first()), [1, 2]);
+    assert_eq!(followed.map(|batch| batch.last()), [1, 3]);
+}
+
+#[test]
+fn who_reads_ahead_gets_what_is_too_much_to_copy_when_it_is_being_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, faults) = open(JournalConfig::new(dir.path()));
+    let mut ahead = journal.follow_ahead(1);
+    faults.no_space.store(true, Ordering::SeqCst);
+    append(&journal, b"one").unwrap();
+    faults.wait_for_refusals(1);
+    assert_eq!(ahead.next(PATIENCE).unwrap().unwrap().last(), 1);
+    append(&journal, &[7; 100_000]).unwrap();
+    assert!(ahead.next(Duration::ZERO).unwrap().is_none());
+    faults.no_space.store(false, Ordering::SeqCst);
+    let batch = ahead.next(PATIENCE).unwrap().unwrap();
+    assert_eq!(batch.records().map(|record| record.payload.len()).collect::<Vec<_>>(), [100_000]);
 }
 
 #[test]

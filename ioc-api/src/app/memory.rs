@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     data_dir::kept_rules,
     directory::{RegistryDirectory, StoreSamples},
-    followers::{quarantine::Quarantine, settle::Settle},
+    followers::{Nudge, quarantine::Quarantine, settle::Settle},
     http::state::Ready,
     kept_rules::KeptRules,
     kpis::KpiDesk,
@@ -36,6 +36,7 @@ pub(super) struct Memory {
     pub(super) resume_after: Offset,
     pub(super) resume_ms: i64,
     pub(super) hub: Arc<Hub>,
+    pub(super) records_wanted: Nudge,
     pub(super) board: Arc<Board>,
     pub(super) kpis: Arc<KpiDesk>,
     pub(super) ready: Ready,
@@ -71,7 +72,7 @@ impl Memory {
         let resume_after = journal.checkpoint_of("rules").unwrap_or(0);
         let resume_ms = startup::committed_ms(journal, resume_after)?;
         let (decide, decisions) = crossbeam_channel::bounded(DECISIONS_MAX);
-        let ready = Ready::default();
+        let (ready, records_wanted) = (Ready::default(), Nudge::default());
         let replayed =
             startup::replayed(journal, resume_after, opened.last).map_err(startup::StartupError::from)?;
         let engine = Engine::start(
@@ -107,7 +108,9 @@ impl Memory {
             hub: Arc::new(Hub::new(
                 records.newest_transition().map_err(startup::StartupError::from)?,
                 startup::open_alerts(records)?,
+                records_wanted.clone(),
             )),
+            records_wanted,
             board: Arc::new(Board::default()),
             kpis: Arc::new(KpiDesk::new(launch::kpi_definitions(config, catalogue)?)),
             ready,

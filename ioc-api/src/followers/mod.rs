@@ -31,6 +31,8 @@ const IDLE: Duration = Duration::from_millis(200);
 /// How long a follower that nobody waits for lets commits gather. Waking it for each would cost more than its work
 /// when commits are small: single devices that wait for each PUBACK make thousands a second.
 const LINGER: Duration = Duration::from_millis(10);
+/// How long a follower lets commits gather that keeps what is seldom read.
+const UNHURRIED: Duration = Duration::from_millis(100);
 /// How often a follower saves its place.
 const CHECKPOINT_PERIOD: Duration = Duration::from_secs(2);
 /// How long a follower waits before it reads again after an error.
@@ -107,6 +109,8 @@ pub enum Promptness {
     Gathering,
     /// The same ahead of the disk, as [`Self::Ahead`], and at once the record that the nudge is for.
     Nudged(Nudge),
+    /// What has gathered within [`UNHURRIED`], or at once up to the record that the nudge is for.
+    Unhurried(Nudge),
 }
 
 /// How far a follower has come.
@@ -172,14 +176,17 @@ pub fn start(
     let progress = Progress::default();
     progress.0.taken.store(after, Relaxed);
     let next = after + 1;
-    let (follower, gathering) = match promptness {
-        Promptness::Ahead => (journal.follow_ahead(next), None),
-        Promptness::Gathering => (journal.follow(next), Some(Nudge::default())),
-        Promptness::Nudged(nudge) => (journal.follow_ahead(next), Some(nudge)),
+    let is_ahead = matches!(promptness, Promptness::Ahead | Promptness::Nudged(_));
+    let follower = if is_ahead { journal.follow_ahead(next) } else { journal.follow(next) };
+    let pause = match promptness {
+        Promptness::Ahead => None,
+        Promptness::Gathering => Some((Nudge::default(), LINGER)),
+        Promptness::Nudged(nudge) => Some((nudge, LINGER)),
+        Promptness::Unhurried(nudge) => Some((nudge, UNHURRIED)),
     };
     let mut runner = Runner {
         name,
-        gathering,
+        pause,
         journal: journal.clone(),
         follower,
         stop: stop.clone(),
@@ -199,8 +206,8 @@ pub fn start(
 
 struct Runner<W> {
     name: &'static str,
-    /// What ends a pause between commits; `None` makes none.
-    gathering: Option<Nudge>,
+    /// What ends a pause between commits, and how long it is otherwise; `None` makes none.
+    pause: Option<(Nudge, Duration)>,
     journal: Journal,
     follower: Follower,
     stop: Stop,
@@ -242,10 +249,10 @@ impl<W: Work> Runner<W> {
 
     /// Lets commits gather, unless some are there or one is urgent.
     fn gather(&self) {
-        if let Some(nudge) = &self.gathering
+        if let Some((nudge, length)) = &self.pause
             && self.journal.durable() <= self.taken
         {
-            nudge.wait(self.taken, LINGER);
+            nudge.wait(self.taken, *length);
         }
     }
 

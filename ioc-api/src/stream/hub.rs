@@ -3,7 +3,7 @@
 //! who falls behind the ring reads on from the records. Transitions come here before they are on disk and are told when
 //! they are, by a task beside the sessions: no thread in between has to wake up first.
 use super::{coming::Coming, recorded::Recorded};
-use crate::records::Sequenced;
+use crate::{followers::Nudge, records::Sequenced};
 use ioc_journal::Offset;
 use ioc_model::{Alert, AlertId};
 use std::{
@@ -31,6 +31,8 @@ pub struct Hub {
     last: watch::Sender<Offset>,
     coming: Coming,
     recorded: Recorded,
+    /// Urges who keeps the records, when somebody reads them.
+    wanted: Nudge,
 }
 
 struct Ring {
@@ -60,7 +62,8 @@ impl Ring {
 
 impl Hub {
     /// Makes a hub whose last transition is `last` and whose open alerts are `open`: older ones are in the records.
-    pub fn new(last: Offset, open: impl IntoIterator<Item = Alert>) -> Self {
+    /// Who waits for the records urges `wanted`.
+    pub fn new(last: Offset, open: impl IntoIterator<Item = Alert>, wanted: Nudge) -> Self {
         let open = open.into_iter().map(|alert| (alert.id, alert)).collect();
         let ring = Ring { complete_after: last, last, items: VecDeque::new(), open };
         Self {
@@ -68,6 +71,7 @@ impl Hub {
             last: watch::Sender::new(last),
             coming: Coming::new(last),
             recorded: Recorded::new(last),
+            wanted,
         }
     }
 
@@ -124,12 +128,15 @@ impl Hub {
     /// Waits until the records have everything that anybody was told, at most `patience`: who heard of an alert finds
     /// it there. Blocks.
     pub fn await_records(&self, patience: Duration) {
-        self.recorded.wait(self.told(), patience);
+        self.await_record(self.told(), patience);
     }
 
     /// Waits until the records have the transition at `seq`, of which the caller knows, at most `patience`. Blocks.
     pub fn await_record(&self, seq: Offset, patience: Duration) {
-        self.recorded.wait(seq, patience);
+        if self.recorded.through() < seq {
+            self.wanted.urge(seq);
+            self.recorded.wait(seq, patience);
+        }
     }
 
     /// Returns the offset of the newest transition.
@@ -199,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_reader_sees_each_transition_once_and_in_order() {
-        let hub = Hub::new(10, []);
+        let hub = Hub::new(10, [], Nudge::default());
         hub.publish([transition(12), transition(15)]);
         let Since::Ring(found) = hub.since(10, 10) else { panic!("the ring reaches back") };
         assert_eq!(found.iter().map(|t| t.seq).collect::<Vec<_>>(), [12, 15]);
@@ -213,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_on_disk_is_not_told() {
-        let hub = Arc::new(Hub::new(10, []));
+        let hub = Arc::new(Hub::new(10, [], Nudge::default()));
         let telling = Arc::clone(&hub);
         let telling = tokio::spawn(async move { telling.tell().await });
         let mut watch = hub.watch();
@@ -235,7 +242,7 @@ mod tests {
 
     #[test]
     fn who_fell_behind_the_ring_is_sent_to_the_records() {
-        let hub = Hub::new(10, []);
+        let hub = Hub::new(10, [], Nudge::default());
         assert!(matches!(hub.since(9, 10), Since::Behind));
         hub.publish((11..).take(RING_MAX + 5).map(transition));
         assert!(matches!(hub.since(14, 10), Since::Behind));
