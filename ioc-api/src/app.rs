@@ -6,12 +6,11 @@ mod memory;
 
 use crate::{
     admin::{self, Foundation, Operations},
-    book::{Book, Written},
     clock::now_ms,
     config::Config,
     data_dir::DataDir,
     followers::{
-        self, Nudge, Projections,
+        self, Projections,
         Promptness::{Ahead, Gathering, Nudged, Unhurried},
         Running, Stop,
         alerts::Alerts,
@@ -126,7 +125,6 @@ struct Center {
 
 /// What runs until the stop.
 struct Threads {
-    book: Book,
     followers: Vec<Running>,
     /// Everyone else.
     others: Vec<JoinHandle<()>>,
@@ -152,19 +150,10 @@ impl Center {
         Ok(Self { config, foundation, journal, last, store, memory, ingress, broker, changed })
     }
 
-    /// Starts the alert book and everyone who lives on the journal's records.
+    /// Starts everyone who lives on the journal's records.
     fn follow(&self, stop: &Stop) -> Result<Threads, StartError> {
         let Self { foundation, journal, last, store, memory, .. } = self;
         let (records, last) = (&foundation.records, *last);
-        let (written, urgent) = (Written::default(), Nudge::default());
-        let book = Book::start(
-            journal.clone(),
-            written.clone(),
-            memory.standing.clone(),
-            memory.decisions.clone(),
-            launch::archive(records, &memory.hub),
-            urgent.clone(),
-        )?;
         let (projections, syncing) = Projections::start(records, stop)?;
         let rows_max = self.config.records.quarantine_rows_max;
 
@@ -173,7 +162,7 @@ impl Center {
         let rules = Rules::new(
             Arc::clone(&memory.engine),
             journal.clone(),
-            written,
+            memory.book.written(),
             self.changed.clone(),
             (memory.resume_after, memory.resume_ms),
         );
@@ -189,7 +178,7 @@ impl Center {
             followers::start("rules", journal, memory.resume_after, Ahead, stop, rules)?,
             followers::start("derive", journal, last, Gathering, stop, derive)?,
             followers::start("quarantine", journal, last, Gathering, stop, quarantine)?,
-            followers::start("tell", journal, last, Nudged(urgent), stop, tell)?,
+            followers::start("tell", journal, last, Nudged(memory.urgent.clone()), stop, tell)?,
             followers::start(
                 "alerts",
                 journal,
@@ -199,7 +188,7 @@ impl Center {
                 alerts,
             )?,
         ];
-        Ok(Threads { book, followers, others: vec![syncing] })
+        Ok(Threads { followers, others: vec![syncing] })
     }
 
     /// Starts what looks at the city now and then, and returns what screens are fed from.
@@ -262,7 +251,7 @@ impl Center {
             registry: foundation.registry.clone(),
             live: Arc::clone(&memory.live),
             history: Arc::new(self.store.clone()),
-            book: threads.book.handle(),
+            book: Arc::clone(&memory.book),
             feeds,
             rules: Arc::clone(&memory.rules),
             engine: Arc::clone(&memory.engine),
@@ -288,13 +277,12 @@ impl Center {
     fn close(self, threads: Threads, stop: &Stop) -> Result<(), StartError> {
         self.broker.shutdown(BROKER_GRACE);
         self.ingress.flush_presence();
-        threads.book.hurry();
+        self.memory.book.hurry();
         stop.stop();
         // Nobody waits for room in history any more; what it does not take is replayed.
         self.store.shutdown();
         threads.followers.into_iter().for_each(Running::join);
         self.memory.engine.stop();
-        threads.book.stop();
         threads.others.into_iter().for_each(|thread| drop(thread.join()));
         self.journal.close().map_err(StartError::Stop)
     }

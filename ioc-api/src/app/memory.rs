@@ -1,6 +1,7 @@
 //! What lives in memory, brought back to where the journal stands.
 use crate::{
     admin::Foundation,
+    book::Book,
     clock::now_ms,
     config::Config,
     data_dir::kept_rules,
@@ -20,9 +21,6 @@ use ioc_rules::Engine;
 use ioc_store::Store;
 use std::sync::Arc;
 
-/// Decisions of the rules that wait for the book; when full, the rules wait.
-const DECISIONS_MAX: usize = 8192;
-
 /// What lives in memory, as of the journal's last record.
 pub(super) struct Memory {
     pub(super) decoder: Arc<Decoder>,
@@ -30,8 +28,9 @@ pub(super) struct Memory {
     pub(super) live: Arc<LiveState>,
     pub(super) rules: Arc<RuleDesk>,
     pub(super) engine: Arc<Engine>,
-    pub(super) decisions: crossbeam_channel::Receiver<ioc_rules::RuleTransition>,
-    pub(super) standing: Vec<ioc_model::Alert>,
+    pub(super) book: Arc<Book>,
+    /// Urges who tells of alerts.
+    pub(super) urgent: Nudge,
     /// Where rules go on, and when that record was committed.
     pub(super) resume_after: Offset,
     pub(super) resume_ms: i64,
@@ -71,8 +70,16 @@ impl Memory {
         )?;
         let resume_after = journal.checkpoint_of("rules").unwrap_or(0);
         let resume_ms = startup::committed_ms(journal, resume_after)?;
-        let (decide, decisions) = crossbeam_channel::bounded(DECISIONS_MAX);
-        let (ready, records_wanted) = (Ready::default(), Nudge::default());
+        let (ready, records_wanted, urgent) = (Ready::default(), Nudge::default(), Nudge::default());
+        let hub = Arc::new(Hub::new(
+            records.newest_transition().map_err(startup::StartupError::from)?,
+            startup::open_alerts(records)?,
+            records_wanted.clone(),
+        ));
+        let standing = records.standing_alerts().map_err(startup::StartupError::from)?;
+        let standing = standing.into_iter().map(|standing| standing.alert).collect();
+        let archive = launch::archive(records, &hub);
+        let book = Arc::new(Book::open(journal.clone(), standing, archive, urgent.clone()));
         let replayed =
             startup::replayed(journal, resume_after, opened.last).map_err(startup::StartupError::from)?;
         let engine = Engine::start(
@@ -88,7 +95,7 @@ impl Memory {
             }),
             startup::restored(records, resume_after)?,
             resume_ms,
-            decide,
+            Arc::clone(&book) as _,
         )?;
         Ok(Self {
             decoder: Arc::new(Decoder::new(Arc::clone(catalogue), launch::decode_limits(config))),
@@ -96,20 +103,11 @@ impl Memory {
             live,
             rules,
             engine: Arc::new(engine),
-            decisions,
-            standing: records
-                .standing_alerts()
-                .map_err(startup::StartupError::from)?
-                .into_iter()
-                .map(|s| s.alert)
-                .collect(),
+            book,
+            urgent,
             resume_after,
             resume_ms,
-            hub: Arc::new(Hub::new(
-                records.newest_transition().map_err(startup::StartupError::from)?,
-                startup::open_alerts(records)?,
-                records_wanted.clone(),
-            )),
+            hub,
             records_wanted,
             board: Arc::new(Board::default()),
             kpis: Arc::new(KpiDesk::new(launch::kpi_definitions(config, catalogue)?)),

@@ -1,6 +1,7 @@
-//! The book of alarms: one thread that owns every alert that can still change. It takes decisions of the rules
-//! and actions of operators, one after the other, and writes each transition to the journal. It tells nobody:
-//! everyone learns of a transition by following the journal, so nothing is told that is not on disk.
+//! The book of alarms owns every alert that can still change. Rules write their decisions into it and operators their
+//! actions, one after the other behind one mutex and each on its own thread: an alert need not wait for another thread to
+//! wake up. Each transition goes to the journal. The book tells nobody: everyone learns of a transition by following the
+//! journal, so nothing is told that is not on disk.
 mod merge;
 mod written;
 #[cfg(test)]
@@ -10,21 +11,19 @@ pub use merge::{Action, ActionError, NOTE_LEN_MAX, NOTES_MAX};
 pub use written::Written;
 
 use crate::followers::Nudge;
-use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 use ioc_journal::{AppendError, Health, Journal, Offset};
 use ioc_model::{Alert, AlertId, Condition, RecordKind, Transition};
-use ioc_rules::RuleTransition;
+use ioc_rules::{Outlet, RuleTransition};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
-    thread,
     time::Duration,
 };
 
-/// Operator actions waiting for the book; when full, the API answers 503.
+/// Operator actions under way at once; beyond it the API answers 503.
 const ACTIONS_MAX: usize = 256;
 /// How long the book waits for the journal before it looks again whether it should stop.
 const JOURNAL_RETRY: Duration = Duration::from_millis(200);
@@ -44,79 +43,34 @@ pub struct Archive {
 /// The answer to an operator's action: the alert after it, and where the journal has it.
 pub type Outcome = Result<(Offset, Alert), ActionError>;
 
-struct Request {
-    id: AlertId,
-    action: Action,
-    by: String,
-    at: i64,
-    answer: Sender<Outcome>,
-}
-
-/// Sends operators' actions to the book.
-#[derive(Clone)]
-pub struct BookHandle {
-    requests: Sender<Request>,
-    journal: Journal,
-}
-
-impl BookHandle {
-    /// Does `action` to alert `id` in the name of `by`, and waits until it is on disk. Blocks.
-    ///
-    /// Errors: [`ActionError`] says why it does not apply.
-    pub fn act(&self, id: AlertId, action: Action, by: &str, at: i64) -> Outcome {
-        let stopped = || ActionError::Journal("the alert book is busy or stopping; try again".into());
-        let (answer, outcome) = bounded(1);
-        let request = Request { id, action, by: by.to_owned(), at, answer };
-        self.requests.try_send(request).map_err(|_| stopped())?;
-        let (offset, alert) = outcome.recv().map_err(|_| stopped())??;
-        let durable = self.journal.wait_durable(offset, Duration::from_secs(10));
-        durable.map_err(|error| ActionError::Journal(error.to_string()))?;
-        Ok((offset, alert))
-    }
-}
-
-/// The running book.
+/// See the module.
 pub struct Book {
-    handle: BookHandle,
-    stop: Sender<()>,
-    hurry: Arc<AtomicBool>,
-    thread: thread::JoinHandle<()>,
+    journal: Journal,
+    pages: Mutex<Pages>,
+    actions: AtomicUsize,
+    hurry: AtomicBool,
+    written: Written,
+    urgent: Nudge,
 }
 
 impl Book {
-    /// Starts the book with the alerts that were unfinished when the last process ended. Each decision that it writes
-    /// down is noted in `written`; who tells of transitions is urged to look at each.
-    ///
-    /// Errors: the operating system refuses a thread.
-    pub fn start(
-        journal: Journal,
-        written: Written,
-        unfinished: Vec<Alert>,
-        decisions: Receiver<RuleTransition>,
-        archive: Archive,
-        urgent: Nudge,
-    ) -> std::io::Result<Self> {
-        let (requests, requested) = bounded(ACTIONS_MAX);
-        let (stop, stopped) = bounded(1);
-        let hurry = Arc::<AtomicBool>::default();
-        let mut pages = Pages {
-            journal: journal.clone(),
-            alerts: unfinished.into_iter().map(|alert| (alert.id, (0, alert))).collect(),
-            finished: VecDeque::new(),
-            archive,
+    /// Opens the book with the alerts that were unfinished when the last process ended. Who tells of transitions is
+    /// urged to look at each.
+    pub fn open(journal: Journal, unfinished: Vec<Alert>, archive: Archive, urgent: Nudge) -> Self {
+        let alerts = unfinished.into_iter().map(|alert| (alert.id, (0, alert))).collect();
+        Self {
+            journal,
+            pages: Mutex::new(Pages { alerts, finished: VecDeque::new(), archive }),
+            actions: AtomicUsize::new(0),
+            hurry: AtomicBool::new(false),
+            written: Written::default(),
             urgent,
-            written,
-            hurry: Arc::clone(&hurry),
-        };
-        let thread = thread::Builder::new()
-            .name("alert-book".into())
-            .spawn(move || pages.run(decisions, &requested, &stopped))?;
-        Ok(Self { handle: BookHandle { requests, journal }, stop, hurry, thread })
+        }
     }
 
-    /// Returns what the API needs.
-    pub fn handle(&self) -> BookHandle {
-        self.handle.clone()
+    /// Returns what counts the decisions that were written down.
+    pub fn written(&self) -> Written {
+        self.written.clone()
     }
 
     /// Tells the book that the end is near: what a journal without space does not take is left to the next start, which
@@ -125,60 +79,30 @@ impl Book {
         self.hurry.store(true, Relaxed);
     }
 
-    /// Ends the book after it has written what the rules had already decided.
-    pub fn stop(self) {
-        self.hurry();
-        let _ = self.stop.try_send(());
-        if self.thread.join().is_err() {
-            tracing::error!("the alert book ended with a panic");
-        }
-    }
-}
-
-struct Pages {
-    journal: Journal,
-    /// What can still change, or is not in the archive yet, with the offset of its last transition.
-    alerts: HashMap<AlertId, (Offset, Alert)>,
-    /// Of these, what was cleared, in the order of the offsets.
-    finished: VecDeque<(Offset, AlertId)>,
-    archive: Archive,
-    urgent: Nudge,
-    written: Written,
-    hurry: Arc<AtomicBool>,
-}
-
-impl Pages {
-    fn run(
-        &mut self,
-        mut decisions: Receiver<RuleTransition>,
-        requests: &Receiver<Request>,
-        stopped: &Receiver<()>,
-    ) {
-        loop {
-            select! {
-                recv(decisions) -> decision => match decision {
-                    Ok(decision) => self.decide(decision),
-                    // The engine ended; operators may still act.
-                    Err(_) => decisions = never(),
-                },
-                recv(requests) -> request => match request {
-                    Ok(request) => self.answer(request),
-                    Err(_) => return,
-                },
-                recv(stopped) -> _ => break,
-            }
-        }
-        while let Ok(decision) = decisions.try_recv() {
-            self.decide(decision);
-        }
+    /// Does `action` to alert `id` in the name of `by`, and waits until it is on disk. Blocks.
+    ///
+    /// Errors: [`ActionError`] says why it does not apply.
+    pub fn act(&self, id: AlertId, action: &Action, by: &str, at: i64) -> Outcome {
+        let _turn = Turn::take(&self.actions)?;
+        let (offset, alert) = self.apply(id, action, by, at)?;
+        let durable = self.journal.wait_durable(offset, Duration::from_secs(10));
+        durable.map_err(|error| ActionError::Journal(error.to_string()))?;
+        Ok((offset, alert))
     }
 
-    fn find(&self, id: AlertId) -> Option<Alert> {
-        self.alerts.get(&id).map(|(_, alert)| alert.clone()).or_else(|| (self.archive.find)(id))
+    fn apply(&self, id: AlertId, action: &Action, by: &str, at: i64) -> Outcome {
+        let mut pages = self.pages();
+        let known = pages.find(id).ok_or(ActionError::NotFound)?;
+        let transition = merge::act(&known, action, by, at)?;
+        let alert = transition.alert.clone();
+        let offset =
+            self.write(&mut pages, transition).map_err(|error| ActionError::Journal(error.to_string()))?;
+        Ok((offset, alert))
     }
 
-    fn decide(&mut self, decision: RuleTransition) {
-        let known = if decision.begins { None } else { self.find(decision.alert.id) };
+    fn decide(&self, decision: RuleTransition) {
+        let mut pages = self.pages();
+        let known = if decision.begins { None } else { pages.find(decision.alert.id) };
         let transition = Transition {
             transition: decision.kind,
             at: decision.at_ms,
@@ -186,7 +110,7 @@ impl Pages {
             cause: Some(decision.cause),
             alert: merge::decide(known.as_ref(), decision.alert),
         };
-        match self.write(transition) {
+        match self.write(&mut pages, transition) {
             Ok(offset) => self.written.add(offset),
             Err(error) => {
                 tracing::error!(%error, "a decision of the rules could not be journaled before the stop; it is decided again at the next start")
@@ -194,22 +118,8 @@ impl Pages {
         }
     }
 
-    fn answer(&mut self, request: Request) {
-        let outcome = self.act(&request);
-        // The asker may have gone; the action stands either way.
-        let _ = request.answer.send(outcome);
-    }
-
-    fn act(&mut self, request: &Request) -> Outcome {
-        let known = self.find(request.id).ok_or(ActionError::NotFound)?;
-        let transition = merge::act(&known, &request.action, &request.by, request.at)?;
-        let alert = transition.alert.clone();
-        let offset = self.write(transition).map_err(|error| ActionError::Journal(error.to_string()))?;
-        Ok((offset, alert))
-    }
-
     /// Appends to the journal; waits while it is full, so that no transition is ever dropped.
-    fn write(&mut self, transition: Transition) -> Result<Offset, AppendError> {
+    fn write(&self, pages: &mut Pages, transition: Transition) -> Result<Offset, AppendError> {
         let json = serde_json::to_vec(&transition).unwrap_or_default();
         let offset = loop {
             match self.journal.append(RecordKind::Transition, |out| out.extend_from_slice(&json)) {
@@ -220,12 +130,57 @@ impl Pages {
             }
         };
         self.urgent.urge(offset);
-        self.keep(offset, transition.alert);
+        pages.keep(offset, transition.alert);
         Ok(offset)
     }
 
     fn is_hopeless(&self) -> bool {
         self.hurry.load(Relaxed) && self.journal.health() != Health::Ok
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        // A page is put in whole or not at all.
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Outlet for Book {
+    fn tell(&self, decision: RuleTransition) -> bool {
+        self.decide(decision);
+        true
+    }
+}
+
+/// One of the places for actions under way.
+struct Turn<'b>(&'b AtomicUsize);
+
+impl<'b> Turn<'b> {
+    fn take(actions: &'b AtomicUsize) -> Result<Self, ActionError> {
+        let turn = Self(actions);
+        match actions.fetch_add(1, Relaxed) < ACTIONS_MAX {
+            true => Ok(turn),
+            false => Err(ActionError::Journal("the alert book is busy; try again".into())),
+        }
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+struct Pages {
+    /// What can still change, or is not in the archive yet, with the offset of its last transition.
+    alerts: HashMap<AlertId, (Offset, Alert)>,
+    /// Of these, what was cleared, in the order of the offsets.
+    finished: VecDeque<(Offset, AlertId)>,
+    archive: Archive,
+}
+
+impl Pages {
+    fn find(&self, id: AlertId) -> Option<Alert> {
+        self.alerts.get(&id).map(|(_, alert)| alert.clone()).or_else(|| (self.archive.find)(id))
     }
 
     /// Keeps what can still change, and what the archive does not have yet: it would tell an alert that has just been
@@ -263,41 +218,26 @@ mod tests {
     fn an_alert_that_was_just_cleared_stays_cleared_whoever_acts_on_it() {
         let dir = tempfile::tempdir().unwrap();
         let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
-        let (decide, decisions) = bounded(8);
         let archive = Archive {
             // The archive is behind: it has not heard of the end.
             find: Box::new(|id| Some(firing()).filter(|alert| alert.id == id)),
             through: Box::new(|| 0),
         };
-        let written = Written::default();
-        let book =
-            Book::start(journal.clone(), written, Vec::new(), decisions, archive, Nudge::default()).unwrap();
+        let book = Book::open(journal.clone(), Vec::new(), archive, Nudge::default());
         let cleared = Alert { state: Condition::Cleared, cleared_at: Some(2), ..firing() };
-        decide.send(decision(firing(), TransitionKind::Firing)).unwrap();
-        decide.send(decision(cleared, TransitionKind::Cleared)).unwrap();
-        journal.wait_durable(2, Duration::from_secs(30)).unwrap();
-        let handle = book.handle();
-        let (_, alert) = handle.act(firing().id, Action::Acknowledge, "lan", 3).unwrap();
+        assert!(book.tell(decision(firing(), TransitionKind::Firing)));
+        assert!(book.tell(decision(cleared, TransitionKind::Cleared)));
+        let (_, alert) = book.act(firing().id, &Action::Acknowledge, "lan", 3).unwrap();
         assert_eq!((alert.state, alert.cleared_at), (Condition::Cleared, Some(2)));
-        let again = handle.act(firing().id, Action::Acknowledge, "mai", 4).unwrap_err();
+        let again = book.act(firing().id, &Action::Acknowledge, "mai", 4).unwrap_err();
         assert_eq!(again.to_string(), "lan already acknowledged this alert");
-        book.stop();
+        assert!(book.written().has(2, &journal));
     }
 
     #[test]
     fn what_the_archive_has_is_let_go() {
-        let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
         let archive = Archive { find: Box::new(|_| None), through: Box::new(|| 7) };
-        let mut pages = Pages {
-            journal,
-            alerts: HashMap::new(),
-            finished: VecDeque::new(),
-            archive,
-            urgent: Nudge::default(),
-            written: Written::default(),
-            hurry: Arc::default(),
-        };
+        let mut pages = Pages { alerts: HashMap::new(), finished: VecDeque::new(), archive };
         let cleared = |n| Alert { id: AlertId::new(1, n), state: Condition::Cleared, ..firing() };
         pages.keep(6, cleared(1));
         pages.keep(8, cleared(2));

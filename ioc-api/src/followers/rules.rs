@@ -172,7 +172,9 @@ mod tests {
     use ioc_model::{
         AlertId, Catalogue, DeviceIndex, Domain, Message, Observation, Origin, PropertyId, Quality,
     };
-    use ioc_rules::{DeviceLabels, Directory, EngineConfig, PastSamples, Place, RuleFile, RuleSet, engine};
+    use ioc_rules::{
+        DeviceLabels, Directory, EngineConfig, Outlet, PastSamples, Place, RuleFile, RuleSet, engine,
+    };
     use std::{thread, time::Duration};
 
     const RULE: &str = "groups:
@@ -206,10 +208,7 @@ mod tests {
         }
     }
 
-    fn engine(
-        catalogue: Catalogue,
-        out: crossbeam_channel::Sender<ioc_rules::RuleTransition>,
-    ) -> Arc<Engine> {
+    fn engine(catalogue: Catalogue, out: Arc<dyn Outlet>) -> Arc<Engine> {
         let rules = RuleSet::load(&[RuleFile { path: "water.yaml".into(), text: RULE.into() }], &catalogue);
         let config = EngineConfig {
             shards: 1,
@@ -230,8 +229,10 @@ mod tests {
         let catalogue = Catalogue::from_toml(defaults::text("catalogue/catalogue.toml").unwrap()).unwrap();
         let level = catalogue.property("water_level").unwrap().id;
         let (out, decisions) = crossbeam_channel::unbounded();
-        let engine = engine(catalogue, out);
-        let written = Written::default();
+        let engine = engine(catalogue, Arc::new(out));
+        let archive = Archive { find: Box::new(|_| None), through: Box::new(|| 0) };
+        let book = Book::open(journal.clone(), Vec::new(), archive, Nudge::default());
+        let written = book.written();
         let (changed, start) = (RegistryChanged::default(), (0, 0));
         let mut rules = Rules::new(Arc::clone(&engine), journal.clone(), written.clone(), changed, start);
         let observation = Observation { property: level, ts_ms: AT_MS, value: 6.0, quality: Quality::GOOD };
@@ -251,15 +252,12 @@ mod tests {
         assert_eq!(decisions.len(), 1);
         assert_eq!(rules.safe(offset), None, "the decision is on its way to the book");
 
-        let archive = Archive { find: Box::new(|_| None), through: Box::new(|| 0) };
-        let book = Book::start(journal.clone(), written, Vec::new(), decisions, archive, Nudge::default());
-        let book = book.unwrap();
+        assert!(book.tell(decisions.recv().unwrap()));
         journal.wait_durable(offset + 1, Duration::from_secs(30)).unwrap();
         while rules.safe(offset).is_none() {
             thread::yield_now();
         }
         assert_eq!(rules.safe(offset), Some(offset));
         engine.stop();
-        book.stop();
     }
 }

@@ -157,7 +157,7 @@ async fn act(state: ApiState, actor: Actor, id: &str, action: book::Action) -> A
                 book::Action::Note { .. } => "alert.note",
             };
             let at = now_ms();
-            let (seq, alert) = state.book.act(id, action, actor.name(), at)?;
+            let (seq, alert) = state.book.act(id, &action, actor.name(), at)?;
             state.feeds.hub.await_record(seq, RECORDS_PATIENCE);
             state.records.append_audit(&Audit::new(at, actor.name(), word, id.to_string()))?;
             Ok::<_, Problem>(alert)

@@ -1,7 +1,7 @@
 //! What handlers work with.
 use crate::{
     admin::CityFiles,
-    book::BookHandle,
+    book::Book,
     followers::Progress,
     identity::Identity,
     records::Records,
@@ -35,7 +35,7 @@ pub struct ApiState {
     /// The typed queries of history.
     pub history: Arc<dyn History>,
     /// Operators' actions.
-    pub book: BookHandle,
+    pub book: Arc<Book>,
     /// The live stream.
     pub feeds: Arc<Feeds>,
     /// Rules in force.

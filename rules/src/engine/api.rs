@@ -144,3 +144,15 @@ pub struct RuleTransition {
     /// `Cleared` from pending: it never fired.
     pub withdrawn_pending: bool,
 }
+
+/// Takes what the engine decides, on the thread that decides it; may make it wait.
+pub trait Outlet: Send + Sync {
+    /// Takes a transition. Returns false when nobody does any more: the engine stops then.
+    fn tell(&self, transition: RuleTransition) -> bool;
+}
+
+impl Outlet for crossbeam_channel::Sender<RuleTransition> {
+    fn tell(&self, transition: RuleTransition) -> bool {
+        self.send(transition).is_ok()
+    }
+}

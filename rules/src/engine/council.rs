@@ -3,7 +3,7 @@
 //! A round is complete when every shard has reported; rounds become complete in their order, as each shard reports
 //! in its order. What a shard does not report has not changed since it last did.
 use super::{
-    RuleTransition, Shared,
+    Outlet, RuleTransition, Shared,
     affair::{Affair, Sitting},
     dispatch::Scope,
     meters::count,
@@ -19,7 +19,7 @@ use crate::{
     },
     lifecycle::record::{Active, Heard, Moment},
 };
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -79,7 +79,7 @@ pub(crate) struct Council {
     shared: Arc<Shared>,
     prepared: Arc<Prepared>,
     clock: Clock,
-    out: Sender<RuleTransition>,
+    out: Arc<dyn Outlet>,
     partials: Partials,
     affairs: Vec<Affair>,
     collecting: BTreeMap<u64, Collecting>,
@@ -91,7 +91,7 @@ impl Council {
         shared: Arc<Shared>,
         prepared: Arc<Prepared>,
         returning: Vec<Returning>,
-        out: Sender<RuleTransition>,
+        out: Arc<dyn Outlet>,
     ) -> Self {
         let clock = Clock::new(shared.config.place.clone());
         let partials = no_partials(&prepared, shared.progress.shards());
@@ -246,7 +246,7 @@ impl Council {
 
     fn tell(&self, transition: RuleTransition) -> Result<(), Deaf> {
         count(&self.shared.meters.transitions, 1);
-        self.out.send(transition).map_err(|_| Deaf)
+        self.out.tell(transition).then_some(()).ok_or(Deaf)
     }
 }
 

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | dispatcher → shard | batches of at most `BATCH_ITEMS_MAX` (256) inputs, `queue_batches` of them | `offer` waits |
 //! | shards → council | reports, `REPORTS_PER_SHARD` (64) per shard | the shard waits |
-//! | shards, council → `out` | transitions, bounded by whoever made it | the shard, or the council, waits |
+//! | shards, council → `out` | none: whoever takes transitions does so at once | the shard, or the council, waits |
 //!
 //! | Module | Owns |
 //! |---|---|
@@ -40,7 +40,8 @@ mod shard;
 mod time;
 
 pub use api::{
-    Directory, EngineConfig, Input, PastSamples, Place, QUEUE_BATCHES, Restored, RuleTransition, SHARDS_MAX,
+    Directory, EngineConfig, Input, Outlet, PastSamples, Place, QUEUE_BATCHES, Restored, RuleTransition,
+    SHARDS_MAX,
 };
 pub use dispatch::Feed;
 pub use meters::{EngineMeters, RuleHealth, RuleState};
@@ -49,7 +50,6 @@ pub(crate) use shard::leaf::{Group, Partial, group_labels};
 
 use crate::ruleset::RuleSet;
 use arc_swap::ArcSwap;
-use crossbeam_channel::Sender;
 use dispatch::Dispatcher;
 use ioc_model::Catalogue;
 use meters::Meters;
@@ -107,7 +107,7 @@ impl Engine {
     ///
     /// Shape: `restored` holds, for each fingerprint whose last transition is not older than the first input to
     /// come, that transition's alert, cleared ones included, and every alert that is pending or firing. Alerts
-    /// whose rule is gone or changed are cleared. `out` should be bounded; when it is full the engine waits.
+    /// whose rule is gone or changed are cleared. The engine waits for `out`.
     /// Units: `seed_to_ms` is the arrival time of the input at [`EngineConfig::resume_after`], or anything before
     /// the first input when there is no past.
     /// Errors: [`StartError`] when the system gives no thread.
@@ -123,7 +123,7 @@ impl Engine {
         past: Arc<dyn PastSamples>,
         restored: Vec<Restored>,
         seed_to_ms: i64,
-        out: Sender<RuleTransition>,
+        out: Arc<dyn Outlet>,
     ) -> Result<Self, StartError> {
         let shards = config.shards.clamp(1, SHARDS_MAX);
         let prepared = Arc::new(Prepared::new(&rules, &catalogue, None));
@@ -236,21 +236,21 @@ fn start_threads(
     prepared: &Arc<Prepared>,
     restored: Vec<Restored>,
     seed_to_ms: i64,
-    out: &Sender<RuleTransition>,
+    out: &Arc<dyn Outlet>,
 ) -> Result<Started, StartError> {
     let shards = shared.progress.shards();
     let mut portions = restore::portions(restored, prepared, shared.directory.as_ref(), shards);
     let (reports, council_in) = crossbeam_channel::bounded(shards * council::REPORTS_PER_SHARD);
     let city = portions.pop().unwrap_or_default();
-    let council = council::Council::new(Arc::clone(shared), Arc::clone(prepared), city, out.clone());
+    let council = council::Council::new(Arc::clone(shared), Arc::clone(prepared), city, Arc::clone(out));
     let mut threads = vec![spawn("rules-council".into(), move || council.run(&council_in))?];
     let mut senders = Vec::with_capacity(shards);
     for (number, portion) in portions.into_iter().enumerate() {
         let (sender, batches) = crossbeam_channel::bounded(shared.config.queue_batches.max(1));
-        let outlet = shard::Outlet { out: out.clone(), reports: reports.clone() };
+        let results = shard::Results { out: Arc::clone(out), reports: reports.clone() };
         let (shared, prepared) = (Arc::clone(shared), Arc::clone(prepared));
         let thread = spawn(format!("rules-{number}"), move || {
-            shard::Shard::new(number, shared, prepared, outlet, seed_to_ms).run(portion, &batches);
+            shard::Shard::new(number, shared, prepared, results, seed_to_ms).run(portion, &batches);
         })?;
         senders.push(Outbox::new(sender, thread.thread().clone()));
         threads.push(thread);

@@ -209,7 +209,7 @@ impl Setup {
             self.past,
             self.restored,
             self.seed_to_ms,
-            sender,
+            Arc::new(sender),
         )
         .unwrap();
         Bench { engine, out, offset: self.resume_after }

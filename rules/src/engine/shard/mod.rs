@@ -32,7 +32,7 @@ use super::{
     restore::Returning,
 };
 use crate::{
-    engine::RuleTransition,
+    engine::{Outlet, RuleTransition},
     eval::{
         clock::Clock,
         window::{Inserted, Sample},
@@ -52,8 +52,8 @@ use std::{
 };
 
 /// Where a shard's results go.
-pub(crate) struct Outlet {
-    pub(crate) out: Sender<RuleTransition>,
+pub(crate) struct Results {
+    pub(crate) out: Arc<dyn Outlet>,
     pub(crate) reports: Sender<Report>,
 }
 
@@ -70,7 +70,7 @@ pub(crate) struct Shard {
     shards: usize,
     shared: Arc<Shared>,
     prepared: Arc<Prepared>,
-    outlet: Outlet,
+    results: Results,
     clock: Clock,
     /// By index divided by the number of shards.
     devices: Vec<Option<Box<Device>>>,
@@ -93,7 +93,7 @@ impl Shard {
         number: usize,
         shared: Arc<Shared>,
         prepared: Arc<Prepared>,
-        outlet: Outlet,
+        results: Results,
         seed_to_ms: i64,
     ) -> Self {
         let shards = shared.progress.shards();
@@ -104,7 +104,7 @@ impl Shard {
             shards,
             shared,
             prepared,
-            outlet,
+            results,
             clock,
             devices: Vec::new(),
             leaves,
@@ -312,12 +312,12 @@ impl Shard {
 
     fn report(&self, round: u64, moment: Moment, reported: Reported) -> Result<(), Deaf> {
         let report = Report { shard: self.number, round, moment, reported };
-        self.outlet.reports.send(report).map_err(|_| Deaf)
+        self.results.reports.send(report).map_err(|_| Deaf)
     }
 
     fn tell(&self, transition: RuleTransition) -> Result<(), Deaf> {
         count(&self.shared.meters.transitions, 1);
-        self.outlet.out.send(transition).map_err(|_| Deaf)
+        self.results.out.tell(transition).then_some(()).ok_or(Deaf)
     }
 
     fn instance(&mut self, (slot, place): Address) -> Option<&mut device::Instance> {
