@@ -81,7 +81,7 @@ fn main() -> Outcome<()> {
     let directory: PathBuf = args.get("directory", env::temp_dir())?;
     let (seconds, rounds, probes) =
         (args.get("seconds", 15)?, args.get("rounds", 3)?, args.get("probes", 20)?);
-    process::raise_open_files();
+    process::prepare();
     let ioc = Ioc::start(Mode::Serve, &directory)?;
     let (relayed, seen_relays) = mpsc::channel();
     let mosquitto = Mosquitto::start(&directory, "/SIG-", relayed)?;

@@ -52,7 +52,7 @@ struct Bench {
 fn main() -> Outcome<()> {
     let Some(args) = Args::read(&OPTIONS)? else { return Ok(()) };
     let directory: PathBuf = args.get("directory", env::temp_dir())?;
-    process::raise_open_files();
+    process::prepare();
     let bench = Bench {
         ioc: Ioc::start(Mode::Serve, &directory)?,
         mosquitto: Mosquitto::start(&directory, "", mpsc::channel().0)?,

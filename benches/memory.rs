@@ -27,7 +27,7 @@ const WARM_UP_SHARE: usize = 10;
 fn main() -> Outcome<()> {
     let Some(args) = Args::read(&["minutes", "connections", "directory"])? else { return Ok(()) };
     let directory: PathBuf = args.get("directory", env::temp_dir())?;
-    process::raise_open_files();
+    process::prepare();
     let connections = args.get("connections", 4_000)?;
     if connections > 0 {
         idle_connections(&directory, connections)?;

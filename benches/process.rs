@@ -111,8 +111,15 @@ pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
+/// Gets the machine ready: raises the limit of open files, and brings to disk what others have left to be written, a
+/// build's output say, which would be measured instead.
+pub fn prepare() {
+    raise_open_files();
+    rustix::fs::sync();
+}
+
 /// Raises the limit of open files as far as allowed, for this process and those it starts.
-pub fn raise_open_files() {
+fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
