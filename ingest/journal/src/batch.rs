@@ -60,7 +60,8 @@ impl Batch {
         self.content.mark.last()
     }
 
-    /// Returns when the batch was handed to the disk, in milliseconds since the epoch.
+    /// Returns when the batch was handed to the disk, in milliseconds since the epoch; when it was found on its way there,
+    /// for one that was read ahead.
     pub fn committed_ms(&self) -> i64 {
         self.content.mark.committed_ms
     }

@@ -142,8 +142,8 @@ impl Journal {
     }
 
     /// Has `listener` called with the durable offset after each commit and once when the journal stops, in the order of
-    /// these calls and before anyone who waits is woken. It runs on the writer thread: it must be cheap, must not call [`Journal::close`] or `on_progress`, and must not hold a [`Journal`], which
-    /// would then never be dropped.
+    /// these calls and before anyone who waits is woken. It runs on the writer thread: it must be cheap, must not call
+    /// [`Journal::close`] or `on_progress`, and must not hold a [`Journal`], which would then never be dropped.
     pub fn on_progress(&self, listener: Box<dyn Fn(Offset) + Send + Sync>) {
         self.shared().listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
     }

@@ -46,8 +46,8 @@ pub(crate) struct Pending {
 /// What a sleeping writer wants to be woken for. Without it every append would cost a system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sleep {
-    /// It is awake.
-    None,
+    /// Nothing: it is awake.
+    Awake,
     /// Any record.
     ForAny,
     /// It lets records gather: an urgent one, or the last of so many.
@@ -71,7 +71,7 @@ impl Pending {
             first: next,
             next,
             phase: Phase::Open,
-            writer: Sleep::None,
+            writer: Sleep::Awake,
             is_urgent: false,
             reader_waits: false,
         }
@@ -105,12 +105,12 @@ impl Pending {
     /// Says whether the writer must be woken for what was pushed.
     pub(crate) fn wakes_writer(&mut self) -> bool {
         let wakes = match self.writer {
-            Sleep::None => false,
+            Sleep::Awake => false,
             Sleep::ForAny => true,
             Sleep::ForUrgentOr(usual) => !self.may_gather(usual),
         };
         if wakes {
-            self.writer = Sleep::None;
+            self.writer = Sleep::Awake;
         }
         wakes
     }

@@ -120,7 +120,7 @@ impl Writer {
                 let woken = shared.writer_wake.wait_timeout(pending, gathering);
                 pending = woken.unwrap_or_else(PoisonError::into_inner).0;
             }
-            pending.writer = Sleep::None;
+            pending.writer = Sleep::Awake;
         }
     }
 

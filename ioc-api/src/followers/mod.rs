@@ -103,11 +103,11 @@ impl Work for Box<dyn Work> {
 /// When a follower takes records.
 #[derive(Debug, Clone)]
 pub enum Promptness {
-    /// While it is being written, see [`Journal::follow_ahead`] for who may.
+    /// As soon as they are appended, see [`Journal::follow_ahead`] for who may.
     Ahead,
     /// The first commit after a pause at once, then those that gather within [`LINGER`].
     Gathering,
-    /// The same ahead of the disk, as [`Self::Ahead`], and at once the record that the nudge is for.
+    /// The same ahead of the disk, and at once the record that the nudge is for.
     Nudged(Nudge),
     /// What has gathered within [`UNHURRIED`], or at once up to the record that the nudge is for.
     Unhurried(Nudge),
