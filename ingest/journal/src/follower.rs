@@ -72,10 +72,14 @@ impl Follower {
         Ok(if self.wait(deadline)? { Found::There } else { Found::Nothing })
     }
 
-    /// Waits until the next record is pending; `None` when it is taken in a moment by the writer, or was just now.
+    /// Waits until the next record is pending; `None` when it is taken in a moment by the writer, or was just now, and
+    /// when records come so fast that each would wake somebody for next to nothing.
     fn await_pending(&self, deadline: Option<Instant>) -> Result<Option<Found>, FollowError> {
         let mut pending = lock(&self.shared.pending);
         loop {
+            if pending.is_busy {
+                return Ok(None);
+            }
             if let Some(content) = pending.copy_few(self.next, now_ms()) {
                 return Ok(Some(Found::Pending(content)));
             }

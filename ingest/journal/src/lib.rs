@@ -3,9 +3,9 @@
 //! Appending copies a record into a pending buffer under a tiny mutex and returns its offset; it never waits for
 //! the disk. One writer thread takes all that is pending, writes it at once, calls fdatasync once, and then
 //! publishes the durable offset. So a device is acknowledged when `durable() >= offset`, and a burst shares one
-//! sync. Under load what devices send gathers for up to half a millisecond from commit to commit; transitions of
-//! alerts and what people do take everything pending with them at once. Followers read committed batches in order,
-//! from memory when near the end and from the files when behind, and keep their own checkpoints; segments that
+//! sync. Under load what devices send gathers for up to half a millisecond from commit to commit, two when it is more than
+//! 20 messages a millisecond; transitions of alerts and what people do take everything pending with them at once. Followers
+//! read committed batches in order, from memory when near the end and from the files when behind, and keep their own checkpoints; segments that
 //! every checkpoint has passed are deleted. Who decides something that goes into the journal too may read a record
 //! as soon as it is appended, so that the decision often goes to disk together with its cause
 //! ([`Journal::follow_ahead`]).
@@ -20,6 +20,7 @@
 //! | `frame` | bytes: headers, marks, records, checksums |
 //! | `pending` | the buffer that appends write into |
 //! | `writer` | the writer thread: commit, rotation, lack of space |
+//! | `pace` | how close to each other commits are |
 //! | `disk` | file operations of the writer, replaceable in tests |
 //! | `ring` | the newest batches in memory |
 //! | `segment` | reading segment files |
@@ -51,6 +52,7 @@ mod error;
 mod follower;
 mod frame;
 mod journal;
+mod pace;
 mod pending;
 mod recover;
 mod ring;

@@ -41,6 +41,8 @@ pub(crate) struct Pending {
     pub(crate) is_urgent: bool,
     /// Somebody who reads ahead of the disk sleeps until a record comes.
     pub(crate) reader_waits: bool,
+    /// Records come so fast that who reads ahead of the disk does better with a batch at a time than with each.
+    pub(crate) is_busy: bool,
 }
 
 /// What a sleeping writer wants to be woken for. Without it every append would cost a system call.
@@ -74,6 +76,7 @@ impl Pending {
             writer: Sleep::Awake,
             is_urgent: false,
             reader_waits: false,
+            is_busy: false,
         }
     }
 

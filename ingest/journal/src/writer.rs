@@ -6,6 +6,7 @@ use crate::{
     batch::{Content, Place},
     disk::{self, Disk, SegmentFile},
     frame::{self, HEADER_LEN, MARK_LEN, Mark},
+    pace::Pace,
     pending::{self, Phase, Sleep, Taken},
     recover::Recovered,
     segment,
@@ -24,15 +25,6 @@ const SPACE_RETRY: Duration = Duration::from_millis(200);
 /// hardly felt by the sync that takes them along, where a megabyte of them could hold up an alert for many milliseconds.
 const RESERVE_PART: u64 = 1024;
 
-/// Commits of what devices send begin no closer to each other, unless as many records are there as there usually are. One by
-/// one, thousands a second of a few messages each, they would keep the disk and, by their wake-ups, the processors busy
-/// that an alert waits for. Alerts and what people do do not wait for it, nor does the first record after a pause.
-const SPACING: Duration = Duration::from_micros(500);
-
-/// How what is usual shrinks from batch to batch: to half in 44 of them, 20 ms of single devices' messages. Already the next
-/// batch needs one record less: to wait for the slowest of ten clients made them a sixth slower.
-const USUAL_DECAY: f32 = 63.0 / 64.0;
-
 /// The segment that is written.
 struct Active {
     file: Box<dyn SegmentFile>,
@@ -49,9 +41,7 @@ pub(crate) struct Writer {
     disk: Box<dyn Disk>,
     active: Option<Active>,
     buffer: Vec<u8>,
-    took_at: Instant,
-    /// Records of the largest batches of late: of as many clients as wait for their PUBACK, say.
-    usual: f32,
+    pace: Pace,
 }
 
 impl Writer {
@@ -73,14 +63,7 @@ impl Writer {
             }),
             None => None,
         };
-        Ok(Self {
-            shared,
-            disk,
-            active,
-            buffer: pending::empty_buffer(),
-            took_at: Instant::now(),
-            usual: 0.0,
-        })
+        Ok(Self { shared, disk, active, buffer: pending::empty_buffer(), pace: Pace::new(Instant::now()) })
     }
 
     /// Commits until the journal is closed and everything pending is on disk.
@@ -101,14 +84,14 @@ impl Writer {
         let mut pending = lock(&shared.pending);
         loop {
             let is_open = pending.phase == Phase::Open;
-            let gathering = match is_open && pending.may_gather(self.usual as u32) {
-                true => SPACING.saturating_sub(self.took_at.elapsed()),
+            let gathering = match is_open && pending.may_gather(self.pace.enough()) {
+                true => self.pace.left(Instant::now()),
                 false => Duration::ZERO,
             };
             if gathering.is_zero() {
                 if let Some(taken) = pending.take(&mut self.buffer) {
-                    self.took_at = Instant::now();
-                    self.usual = (self.usual * USUAL_DECAY).max(taken.count as f32);
+                    self.pace.took(taken.count, Instant::now());
+                    pending.is_busy = self.pace.is_busy();
                     return Some(taken);
                 }
                 if !is_open {
@@ -117,7 +100,7 @@ impl Writer {
                 pending.writer = Sleep::ForAny;
                 pending = shared.writer_wake.wait(pending).unwrap_or_else(PoisonError::into_inner);
             } else {
-                pending.writer = Sleep::ForUrgentOr(self.usual as u32);
+                pending.writer = Sleep::ForUrgentOr(self.pace.enough());
                 let woken = shared.writer_wake.wait_timeout(pending, gathering);
                 pending = woken.unwrap_or_else(PoisonError::into_inner).0;
             }
