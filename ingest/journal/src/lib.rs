@@ -3,12 +3,12 @@
 //! Appending copies a record into a pending buffer under a tiny mutex and returns its offset; it never waits for
 //! the disk. One writer thread takes all that is pending, writes it at once, calls fdatasync once, and then
 //! publishes the durable offset. So a device is acknowledged when `durable() >= offset`, and a burst shares one
-//! sync. Under load what devices send gathers for up to half a millisecond from commit to commit, two when it is more than
-//! 20 messages a millisecond; transitions of alerts and what people do take everything pending with them at once. Followers
-//! read committed batches in order, from memory when near the end and from the files when behind, and keep their own checkpoints; segments that
-//! every checkpoint has passed are deleted. Who decides something that goes into the journal too may read a record
-//! as soon as it is appended, so that the decision often goes to disk together with its cause
-//! ([`Journal::follow_ahead`]).
+//! sync. Under load what devices send gathers for up to half a millisecond from commit to commit, two when it is
+//! more than 20 messages a millisecond; transitions of alerts and what people do take everything pending with them
+//! at once. Followers read committed batches in order, from memory when near the end and from the files when
+//! behind, and keep their own checkpoints; segments that every checkpoint has passed are deleted. Who decides
+//! something that goes into the journal too may read a record as soon as it is appended, so that the decision often
+//! goes to disk together with its cause ([`Journal::follow_ahead`]).
 //!
 //! When the disk is full, or the next segment cannot be made for another reason (too many open files, say), the
 //! batch stays pending and is tried again; [`Journal::append`] answers [`AppendError::Full`] once the buffer is at
