@@ -129,6 +129,13 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
+/// Parts of a period that a probe comes late, spread evenly: a fixed beat would meet work that is done ten times a second
+/// always or never.
+fn spread(number: u64) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    (number as f64 * GOLDEN).fract()
+}
+
 fn alert_name(device: &Device, fault: bool) -> String {
     format!("{} {}", device.id, if fault { "firing" } else { "cleared" })
 }
@@ -203,13 +210,13 @@ impl Prober {
         Ok(Latencies::of(&latencies?))
     }
 
-    /// Sends probes at a fixed rate, whether answered or not.
+    /// Sends probes at a fixed rate, whether answered or not, but not in step with anything.
     fn probe(&mut self, count: u64, period: Duration) -> Outcome<Vec<Duration>> {
         let start = Instant::now();
         let mut open: HashMap<String, Instant> = HashMap::new();
         let mut latencies = Vec::new();
         for number in 0..count {
-            let due = start + period * number as u32;
+            let due = start + period.mul_f64(number as f64 + spread(number));
             self.collect(due, &mut open, &mut latencies);
             let (name, at) = self.send()?;
             if open.insert(name.clone(), at).is_some() {
