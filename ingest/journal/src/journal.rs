@@ -114,11 +114,12 @@ impl Journal {
         let wakes_writer = pending.wakes_writer();
         let wakes_readers = std::mem::take(&mut pending.reader_waits);
         drop(pending);
-        if wakes_readers {
-            shared.appended.notify_all();
-        }
+        // The disk takes longest, so it begins first.
         if wakes_writer {
             shared.writer_wake.notify_one();
+        }
+        if wakes_readers {
+            shared.appended.notify_all();
         }
         Ok(offset)
     }

@@ -1,6 +1,6 @@
 //! Transitions on their way to disk. They are read and decoded while the disk is at work, so that what is left to do
 //! when they are there is to tell.
-use crate::records::Sequenced;
+use super::telling::Telling;
 use ioc_journal::Offset;
 use std::{
     collections::VecDeque,
@@ -20,7 +20,7 @@ struct State {
     /// Everything up to here is on disk.
     durable: Offset,
     /// In order. Bounded by who adds: it waits until what it added is on disk.
-    waiting: VecDeque<Sequenced>,
+    waiting: VecDeque<Telling>,
 }
 
 impl State {
@@ -35,7 +35,7 @@ impl Coming {
     }
 
     /// Adds transitions, in order, that may not be on disk yet.
-    pub(super) fn add(&self, transitions: impl IntoIterator<Item = Sequenced>) {
+    pub(super) fn add(&self, transitions: impl IntoIterator<Item = Telling>) {
         self.change(|state| state.waiting.extend(transitions));
     }
 
@@ -66,7 +66,7 @@ impl Coming {
     }
 
     /// Takes those that are on disk, in order.
-    pub(super) fn take(&self) -> Vec<Sequenced> {
+    pub(super) fn take(&self) -> Vec<Telling> {
         let mut state = self.lock();
         let due = state.waiting.partition_point(|one| one.seq <= state.durable);
         state.waiting.drain(..due).collect()

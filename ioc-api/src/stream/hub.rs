@@ -2,7 +2,7 @@
 //! own place and reads at its own pace, so there is no queue per client and a slow one costs nobody anything;
 //! who falls behind the ring reads on from the records. Transitions come here before they are on disk and are told when
 //! they are, by a task beside the sessions: no thread in between has to wake up first.
-use super::{coming::Coming, recorded::Recorded};
+use super::{coming::Coming, recorded::Recorded, telling::Telling};
 use crate::{followers::Nudge, records::Sequenced};
 use ioc_journal::Offset;
 use ioc_model::{Alert, AlertId};
@@ -20,7 +20,7 @@ pub const RING_MAX: usize = 4096;
 #[derive(Debug)]
 pub enum Since {
     /// These follow, in order; none is missing.
-    Ring(Vec<Sequenced>),
+    Ring(Vec<Telling>),
     /// The ring no longer reaches back that far: read the records.
     Behind,
 }
@@ -40,12 +40,12 @@ struct Ring {
     complete_after: Offset,
     /// The newest offset that `items` and `open` reflect.
     last: Offset,
-    items: VecDeque<Sequenced>,
+    items: VecDeque<Telling>,
     open: BTreeMap<AlertId, Alert>,
 }
 
 impl Ring {
-    fn push(&mut self, item: Sequenced) {
+    fn push(&mut self, item: Telling) {
         let alert = &item.transition.alert;
         if alert.is_open() {
             self.open.insert(alert.id, alert.clone());
@@ -79,7 +79,8 @@ impl Hub {
     /// may lack the newest, but no more of them than the ring holds, see [`Self::unrecorded`]: who falls behind the ring
     /// finds everything before it there.
     pub fn prepare(&self, transitions: impl IntoIterator<Item = Sequenced>) {
-        self.coming.add(transitions);
+        let ready: Vec<_> = transitions.into_iter().map(Telling::from).collect();
+        self.coming.add(ready);
     }
 
     /// Says that everything up to `durable` is on disk. Costs next to nothing: the journal's writer calls it.
@@ -95,7 +96,7 @@ impl Hub {
         }
     }
 
-    fn publish(&self, transitions: impl IntoIterator<Item = Sequenced>) {
+    fn publish(&self, transitions: impl IntoIterator<Item = Telling>) {
         let mut last = None;
         let mut ring = self.ring.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         for transition in transitions {
@@ -166,7 +167,7 @@ impl Hub {
     }
 
     /// Returns at most `limit` transitions after `seq` of those that the ring has, for when nothing older is kept.
-    pub fn oldest_page(&self, seq: Offset, limit: usize) -> Vec<Sequenced> {
+    pub fn oldest_page(&self, seq: Offset, limit: usize) -> Vec<Telling> {
         self.read().items.iter().filter(|item| item.seq > seq).take(limit).cloned().collect()
     }
 
@@ -207,7 +208,7 @@ mod tests {
     #[test]
     fn a_reader_sees_each_transition_once_and_in_order() {
         let hub = Hub::new(10, [], Nudge::default());
-        hub.publish([transition(12), transition(15)]);
+        hub.publish([transition(12), transition(15)].map(Telling::from));
         let Since::Ring(found) = hub.since(10, 10) else { panic!("the ring reaches back") };
         assert_eq!(found.iter().map(|t| t.seq).collect::<Vec<_>>(), [12, 15]);
         let Since::Ring(found) = hub.since(12, 10) else { panic!("the ring reaches back") };
@@ -244,7 +245,7 @@ mod tests {
     fn who_fell_behind_the_ring_is_sent_to_the_records() {
         let hub = Hub::new(10, [], Nudge::default());
         assert!(matches!(hub.since(9, 10), Since::Behind));
-        hub.publish((11..).take(RING_MAX + 5).map(transition));
+        hub.publish((11..).take(RING_MAX + 5).map(transition).map(Telling::from));
         assert!(matches!(hub.since(14, 10), Since::Behind));
         assert!(matches!(hub.since(15, 10), Since::Ring(_)));
     }

@@ -8,6 +8,7 @@ pub mod hub;
 pub mod protocol;
 mod recorded;
 pub mod session;
+mod telling;
 
 use crate::records::Sequenced;
 use hub::Hub;
@@ -21,6 +22,7 @@ use std::{
     },
     time::Duration,
 };
+use telling::Telling;
 use tokio::sync::watch;
 
 /// How long who reads the records waits for them to have what it may have heard of: usually some milliseconds. When
@@ -67,9 +69,10 @@ impl Feeds {
         filter.admits_alert(alert, place)
     }
 
-    async fn older(&self, seq: u64, limit: usize) -> Option<Vec<Sequenced>> {
+    async fn older(&self, seq: u64, limit: usize) -> Option<Vec<Telling>> {
         let older = Arc::clone(&self.older);
-        tokio::task::spawn_blocking(move || older(seq, limit)).await.ok().flatten()
+        let read = move || Some(older(seq, limit)?.into_iter().map(Telling::from).collect());
+        tokio::task::spawn_blocking(read).await.ok().flatten()
     }
 }
 

@@ -6,11 +6,9 @@ use super::{
     filter::Filter,
     hub::Since,
     protocol::{Channel, ClientMessage, PROTOCOL, ServerMessage, TableDevice},
+    telling::Telling,
 };
-use crate::{
-    identity::{Action, Caller, Object, may},
-    records::Sequenced,
-};
+use crate::identity::{Action, Caller, Object, may};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use ioc_model::Alert;
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -227,29 +225,22 @@ impl Session {
                 return Ok(());
             }
             read += page.len();
-            for item in &page {
+            for item in page {
                 self.send_transition(item).await?;
             }
         }
         Ok(())
     }
 
-    async fn send_transition(&mut self, item: &Sequenced) -> Result<(), End> {
-        let transition = &*item.transition;
+    async fn send_transition(&mut self, item: Telling) -> Result<(), End> {
         let Some(subscription) = &mut self.subscription else { return Ok(()) };
         subscription.seq = item.seq;
-        let admitted = self.subscription.as_ref().is_some_and(|s| self.admits(&s.filter, &transition.alert));
-        if !admitted {
-            return Ok(());
+        let alert = &item.transition.alert;
+        match self.subscription.as_ref().is_some_and(|subscription| self.admits(&subscription.filter, alert))
+        {
+            true => self.send(Message::Text(item.message)).await,
+            false => Ok(()),
         }
-        let message = ServerMessage::Alert {
-            seq: item.seq,
-            transition: transition.transition,
-            at: transition.at,
-            by: transition.by.as_deref(),
-            alert: &transition.alert,
-        };
-        self.send(Message::text(message.to_json())).await
     }
 
     async fn send_states(&mut self) -> Result<(), End> {
