@@ -9,6 +9,8 @@ use std::cell::Cell;
 const SECONDS_PER_DAY: i64 = 86_400;
 /// Clocks of the calendar can only change at these: every time zone's offset is a multiple of it.
 const CALENDAR_STEP_MS: i64 = 15 * 60 * 1000;
+/// The sun's elevation changes no faster: the earth turns by 15.04 degrees an hour.
+const SUN_DEGREES_PER_HOUR: f64 = 15.1;
 /// 1970-01-01 was a Thursday.
 const EPOCH_DAY_OF_WEEK: i64 = 4;
 
@@ -49,6 +51,14 @@ impl Clock {
             .map_or(0, |instant| i64::from(self.place.time_zone.to_offset(instant).seconds()));
         self.offset.set((second, offset));
         offset
+    }
+
+    /// Returns an instant before which the sun, seen from `at`, does not come to another side of an elevation.
+    pub(crate) fn sun_reaches(&self, elevation: f64, at: i64) -> i64 {
+        // It is known by the second, and so for up to one second is that of the second before.
+        let away = (self.value(ClockFunction::SunElevation, at) - elevation).abs();
+        let second = at.div_euclid(1000).saturating_add((away / SUN_DEGREES_PER_HOUR * 3600.0) as i64);
+        second.saturating_mul(1000)
     }
 
     fn sun_at(&self, second: i64) -> f64 {
@@ -146,6 +156,29 @@ mod tests {
         assert!((noon - (90.0 - 16.4637)).abs() < 0.1, "{noon}");
         let midnight = clock.value(ClockFunction::SunElevation, at("2025-03-20T16:57:00Z"));
         assert!((midnight + 90.0 - 16.4637).abs() < 0.3, "{midnight}");
+    }
+
+    #[test]
+    fn the_sun_is_on_the_same_side_of_an_elevation_until_it_can_have_reached_it() {
+        let clock = hue();
+        let sun = |at| clock.value(ClockFunction::SunElevation, at);
+        for (day, limit) in
+            [("2025-06-21", 6.0), ("2025-12-21", -6.0), ("2025-03-20", 0.0), ("2025-09-23", 73.4)]
+        {
+            let midnight = at(&format!("{day}T17:00:00Z"));
+            for from in (0..1440).map(|minute| midnight + minute * 60_000 + 137) {
+                let until = clock.sun_reaches(limit, from);
+                assert!(until >= from - 1000 && until < from + 86_400_000);
+                let side = sun(from) < limit;
+                let looked_at = (1..=20).map(|part| from + (until - 1 - from) * part / 20);
+                assert!(
+                    looked_at.filter(|at| *at >= from).all(|at| (sun(at) < limit) == side),
+                    "{day} {from}"
+                );
+            }
+        }
+        assert_eq!(clock.sun_reaches(f64::INFINITY, 0), i64::MAX);
+        assert!(clock.sun_reaches(f64::NAN, 5_500) <= 5_500);
     }
 
     #[test]

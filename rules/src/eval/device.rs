@@ -7,7 +7,7 @@ use super::{
     window::Window,
 };
 use crate::{
-    lang::ast::BinaryOp,
+    lang::ast::{BinaryOp, ClockFunction},
     vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
 };
 use ioc_model::PropertyId;
@@ -59,9 +59,21 @@ pub(crate) struct View<'v> {
     pub(crate) wake: Cell<i64>,
 }
 
+/// What is asked of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    Value,
+    /// Only whether there is a value.
+    Presence,
+}
+
 impl View<'_> {
     /// Evaluates a node, and notes in `wake` until when the result holds.
     pub(crate) fn eval(&self, node: &DeviceNode) -> Outcome {
+        self.eval_for(node, Need::Value)
+    }
+
+    fn eval_for(&self, node: &DeviceNode, need: Need) -> Outcome {
         match node {
             DeviceNode::Number(value) => Outcome::Value(*value),
             DeviceNode::Clock(function) => {
@@ -88,22 +100,45 @@ impl View<'_> {
             DeviceNode::Calendar(function, operand) => {
                 self.eval(operand).map(|value| clock::calendar(*function, value))
             }
-            DeviceNode::Binary(binary) => self.binary(binary),
+            DeviceNode::Binary(binary) if binary.op.is_comparison() => self.comparison(binary, need),
+            DeviceNode::Binary(binary) => self.binary(binary, need),
         }
     }
 
-    fn binary(&self, binary: &DeviceBinary) -> Outcome {
-        let left = self.eval(&binary.left);
-        let right = self.eval(&binary.right);
+    fn binary(&self, binary: &DeviceBinary, need: Need) -> Outcome {
+        let right = if matches!(binary.op, BinaryOp::And | BinaryOp::Unless) { Need::Presence } else { need };
+        let (left, right) = (self.eval_for(&binary.left, need), self.eval_for(&binary.right, right));
         match binary.op {
             BinaryOp::And => left.and(right),
             BinaryOp::Or => left.or(right),
             BinaryOp::Unless => left.unless(right),
-            op => left.both(right, |left, right| {
-                let kept = if binary.keeps_right { right } else { left };
-                operators::apply(op, binary.returns_bool, left, right, kept)
-            }),
+            _ => apply(binary, left, right),
         }
+    }
+
+    /// What changes steadily and is compared with a number need not be looked at before it can have reached it.
+    fn comparison(&self, binary: &DeviceBinary, need: Need) -> Outcome {
+        let before = self.wake.get();
+        let outcome = apply(binary, self.eval(&binary.left), self.eval(&binary.right));
+        let is_steady = need == Need::Presence || binary.returns_bool || outcome == Outcome::Nothing;
+        if is_steady && let Some(instant) = self.crossing(binary) {
+            self.wake.set(before.min(instant));
+        }
+        outcome
+    }
+
+    /// Returns an instant before which a comparison of something that changes steadily with a number stays as it is.
+    fn crossing(&self, binary: &DeviceBinary) -> Option<i64> {
+        let (node, limit) = binary.against_number()?;
+        let instant = match node {
+            DeviceNode::Clock(ClockFunction::SunElevation) => self.clock.sun_reaches(limit, self.at),
+            // A millisecond less, so that rounding matters nothing.
+            DeviceNode::Latest(slot) if self.is_silence(*slot) => {
+                self.last_heard_ms.saturating_add((limit * 1e3) as i64 - 1)
+            }
+            _ => return None,
+        };
+        (instant > self.at).then_some(instant)
     }
 
     fn latest(&self, slot: u8) -> Outcome {
@@ -151,4 +186,12 @@ impl View<'_> {
             self.until(instant);
         }
     }
+}
+
+/// Of a comparison, and of arithmetic.
+fn apply(binary: &DeviceBinary, left: Outcome, right: Outcome) -> Outcome {
+    left.both(right, |left, right| {
+        let kept = if binary.keeps_right { right } else { left };
+        operators::apply(binary.op, binary.returns_bool, left, right, kept)
+    })
 }

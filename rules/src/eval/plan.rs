@@ -203,7 +203,10 @@ impl Selectors {
             Node::OverRange(function, range) => {
                 DeviceNode::Over(*function, self.slot(&range.selector, range.window_ms)?, range.window_ms)
             }
-            Node::Negate(operand) => DeviceNode::Negate(Box::new(self.node(operand)?)),
+            Node::Negate(operand) => match self.node(operand)? {
+                DeviceNode::Number(value) => DeviceNode::Number(-value),
+                node => DeviceNode::Negate(Box::new(node)),
+            },
             Node::Abs(operand) => DeviceNode::Abs(Box::new(self.node(operand)?)),
             Node::CalendarOf(function, operand) => {
                 DeviceNode::Calendar(*function, Box::new(self.node(operand)?))
@@ -273,8 +276,29 @@ impl DeviceNode {
             Self::Negate(operand) | Self::Abs(operand) | Self::Calendar(_, operand) => {
                 operand.moves(selectors)
             }
+            // Those say until when they hold.
+            Self::Binary(binary) if binary.is_steady(selectors) => false,
             Self::Binary(binary) => binary.left.moves(selectors) || binary.right.moves(selectors),
         }
+    }
+}
+
+impl DeviceBinary {
+    /// Returns what is compared with a number, and the number.
+    pub(super) fn against_number(&self) -> Option<(&DeviceNode, f64)> {
+        match (&self.left, &self.right) {
+            (node, DeviceNode::Number(limit)) | (DeviceNode::Number(limit), node) => Some((node, *limit)),
+            _ => None,
+        }
+    }
+
+    /// Says whether it compares the sun's elevation, or for how long a device has been silent, with a number.
+    fn is_steady(&self, selectors: &Selectors) -> bool {
+        let compared = self.against_number().filter(|_| self.op.is_comparison());
+        compared.is_some_and(|(node, _)| match node {
+            DeviceNode::Clock(function) => *function == ClockFunction::SunElevation,
+            node => matches!(node, DeviceNode::Latest(_)) && node.moves(selectors),
+        })
     }
 }
 
