@@ -95,10 +95,12 @@ impl Affair {
         Self { late: !ready.of_silence && !ready.leaves.is_empty(), ..Self::new() }
     }
 
-    /// Notes that partial results changed, and by what.
-    pub(crate) fn touched(&mut self, touch: Touch) {
-        self.changed = true;
+    /// Notes what came in, and whether it changed partial results.
+    pub(crate) fn touched(&mut self, touch: Touch, is_changed: bool) {
+        let was_late = self.late;
         self.late = !touch.timely && (self.late || touch.late);
+        // What late data alone could not start, a timely confirmation can.
+        self.changed |= is_changed || was_late && !self.late;
         self.heard = self.heard.max(touch.heard);
     }
 

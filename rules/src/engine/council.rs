@@ -62,10 +62,13 @@ pub(crate) struct Touch {
 }
 
 impl Touch {
-    fn merge(&mut self, other: Self) {
-        self.timely |= other.timely;
-        self.late |= other.late;
-        self.heard = self.heard.max(other.heard);
+    /// Adds what came in elsewhere.
+    pub(crate) fn merge(self, other: Self) -> Self {
+        Self {
+            timely: self.timely | other.timely,
+            late: self.late | other.late,
+            heard: self.heard.max(other.heard),
+        }
     }
 }
 
@@ -154,21 +157,23 @@ impl Council {
     fn complete(&mut self, reports: Vec<Report>) -> Result<(), Deaf> {
         let Some(moment) = reports.first().map(|report| report.moment) else { return Ok(()) };
         let (mut scope, mut rules) = (None, None);
-        let mut touches: BTreeMap<usize, Touch> = BTreeMap::new();
+        let mut news: BTreeMap<usize, (Touch, bool)> = BTreeMap::new();
         for report in reports {
             match report.reported {
                 Reported::Rules(prepared) => rules = Some(prepared),
                 Reported::Round { scope: of, updates } => {
                     for update in updates {
-                        touches.entry(update.rule).or_default().merge(update.touch);
+                        let (touch, is_changed) = news.entry(update.rule).or_default();
+                        *touch = touch.merge(update.touch);
+                        *is_changed |= !update.partials.is_empty();
                         self.update(report.shard, update);
                     }
                     scope = Some(of);
                 }
             }
         }
-        for (rule, touch) in touches {
-            self.affairs[rule].touched(touch);
+        for (rule, (touch, is_changed)) in news {
+            self.affairs[rule].touched(touch, is_changed);
         }
         if let Some(prepared) = rules {
             return self.replace_rules(prepared, moment);

@@ -24,6 +24,14 @@ impl Outcome {
         }
     }
 
+    /// Says whether this is the same to the last bit.
+    pub(crate) fn is_same(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Value(value), Self::Value(other)) => value.to_bits() == other.to_bits(),
+            _ => self == other,
+        }
+    }
+
     /// Applies a function to the value.
     pub(crate) fn map(self, function: impl FnOnce(f64) -> f64) -> Self {
         match self {

@@ -123,12 +123,12 @@ impl Shard {
         transition.map_or(Ok(()), |transition| self.tell(transition))
     }
 
-    /// Brings the members of a leaf up to date; says whether anything may have changed since the last report.
-    pub(super) fn refresh_leaf(&mut self, number: usize, at: i64) -> bool {
-        let Some(of) = self.prepared.leaves.get(number) else { return false };
+    /// Brings the members of a leaf up to date, and notes what is to be reported of them.
+    pub(super) fn refresh_leaf(&mut self, number: usize, at: i64) {
+        let Some(of) = self.prepared.leaves.get(number) else { return };
         let leaf = &mut self.leaves[number];
         if !leaf.dirty && at < leaf.wake_ms {
-            return false;
+            return;
         }
         leaf.dirty = false;
         leaf.wake_ms = NEVER;
@@ -141,16 +141,17 @@ impl Shard {
                 self.evaluations += 1;
                 let view = view(device, &of.plan.selectors, member.picked, &self.clock, at);
                 match catch_unwind(AssertUnwindSafe(|| view.eval(&of.plan.node))) {
-                    Ok(outcome) => member.outcome = outcome,
+                    Ok(outcome) => {
+                        let event_ms = trace::newest_event(&view).unwrap_or(at);
+                        leaf.news = leaf.news.max(member.says(outcome, event_ms));
+                    }
                     Err(_) => failed(ready, &device.labels.id.to_string()),
                 }
                 member.wake_ms = view.wake.get();
-                member.event_ms = trace::newest_event(&view).unwrap_or(at);
                 member.dirty = false;
             }
             leaf.wake_ms = leaf.wake_ms.min(member.wake_ms);
         }
-        true
     }
 }
 

@@ -1,7 +1,7 @@
 //! Leaves: what the devices of a shard contribute to rules of the whole city.
 use super::device::NEVER;
 use crate::{
-    engine::prepare::no_labels,
+    engine::{council::Touch, prepare::no_labels},
     eval::{outcome::Outcome, sum::Sum},
     labels::{self, DeviceLabels, Labels},
     lang::ast::Grouping,
@@ -16,15 +16,26 @@ pub(crate) struct Leaf {
     pub(crate) members: Vec<Member>,
     groups: Vec<Labels>,
     by_labels: HashMap<Labels, u32>,
-    /// Something arrived for a member since the last report.
+    /// Something arrived for a member that was not looked at yet.
     pub(crate) dirty: bool,
-    /// What arrived since then was timely, or late.
-    pub(crate) timely: bool,
-    pub(crate) late: bool,
-    /// The last input that touched a member since the last report.
-    pub(crate) heard: Option<Heard>,
+    /// What was not reported yet.
+    pub(crate) news: News,
+    /// What came in since the last report.
+    touch: Touch,
     /// When a member's outcome can change by time alone.
     pub(crate) wake_ms: i64,
+}
+
+/// What there is to report of a leaf.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum News {
+    /// Nothing.
+    #[default]
+    None,
+    /// Members say the same as before, of newer samples.
+    Newer,
+    /// A member says something else.
+    Other,
 }
 
 /// One device in a leaf.
@@ -128,10 +139,23 @@ pub(crate) fn group_labels(grouping: &Grouping, of: &Labels) -> Labels {
     }
 }
 
+impl Member {
+    /// Notes what the device says now.
+    pub(crate) fn says(&mut self, outcome: Outcome, event_ms: i64) -> News {
+        let before =
+            (std::mem::replace(&mut self.outcome, outcome), std::mem::replace(&mut self.event_ms, event_ms));
+        match before {
+            (known, _) if !known.is_same(outcome) => News::Other,
+            (_, known_ms) if known_ms != event_ms && outcome != Outcome::Nothing => News::Newer,
+            _ => News::None,
+        }
+    }
+}
+
 impl Leaf {
     /// Builds a leaf without devices.
     pub(crate) fn new() -> Self {
-        Self { dirty: true, wake_ms: NEVER, ..Self::default() }
+        Self { dirty: true, news: News::Other, wake_ms: NEVER, ..Self::default() }
     }
 
     /// Takes in a device; returns its number.
@@ -171,9 +195,12 @@ impl Leaf {
             member.dirty = true;
         }
         self.dirty = true;
-        self.timely |= timely;
-        self.late |= !timely;
-        self.heard = self.heard.max(heard);
+        self.touch = self.touch.merge(Touch { timely, late: !timely, heard });
+    }
+
+    /// Returns what came in since the last time.
+    pub(crate) fn take_touch(&mut self) -> Touch {
+        std::mem::take(&mut self.touch)
     }
 
     /// Returns what the devices contribute now.

@@ -44,7 +44,7 @@ use crate::{
 use crossbeam_channel::{Receiver, Sender};
 use device::{Device, Target};
 use ioc_model::{DeviceIndex, Observation, Presence, PropertyId, Quality, alert::EVIDENCE_SAMPLES_MAX};
-use leaf::Leaf;
+use leaf::{Leaf, News};
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap},
@@ -278,28 +278,32 @@ impl Shard {
     /// Reports what the devices contribute to rules of the whole city.
     fn round(&mut self, round: u64, moment: Moment, scope: &Scope) -> Result<(), Deaf> {
         let prepared = Arc::clone(&self.prepared);
-        let rules: &[usize] = match scope {
-            Scope::Tick => &prepared.fleet,
-            Scope::Touched(rules) => rules,
+        // Newer samples of the same values matter to the evidence alone, and that is as old as a tick at most.
+        let (rules, least): (&[usize], _) = match scope {
+            Scope::Tick => (&prepared.fleet, News::Newer),
+            Scope::Touched(rules) => (rules, News::Other),
         };
-        let mut updates = Vec::new();
-        for rule in rules {
+        let updates = rules.iter().filter_map(|rule| {
             let leaves = prepared.rules[*rule].leaves.clone();
-            let changed =
-                leaves.clone().filter(|leaf| self.refresh_leaf(*leaf, moment.at_ms)).collect::<Vec<_>>();
-            if changed.is_empty() {
-                continue;
-            }
-            let mut touch = Touch::default();
-            for leaf in leaves {
-                touch.timely |= std::mem::take(&mut self.leaves[leaf].timely);
-                touch.late |= std::mem::take(&mut self.leaves[leaf].late);
-                touch.heard = touch.heard.max(self.leaves[leaf].heard.take());
-            }
-            let partials = changed.into_iter().map(|leaf| (leaf, self.partial(leaf))).collect();
-            updates.push(Update { rule: *rule, touch, partials });
-        }
+            leaves.clone().for_each(|leaf| self.refresh_leaf(leaf, moment.at_ms));
+            let touch = leaves
+                .clone()
+                .fold(Touch::default(), |touch, leaf| touch.merge(self.leaves[leaf].take_touch()));
+            let partials: Vec<_> = leaves.filter_map(|leaf| Some((leaf, self.news(leaf, least)?))).collect();
+            let is_news = touch != Touch::default() || !partials.is_empty();
+            is_news.then_some(Update { rule: *rule, touch, partials })
+        });
+        let updates = updates.collect();
         self.report(round, moment, Reported::Round { scope: scope.clone(), updates })
+    }
+
+    /// Returns what is new of a leaf, if it is at least of this kind.
+    fn news(&mut self, leaf: usize, least: News) -> Option<leaf::Partial> {
+        if self.leaves[leaf].news < least {
+            return None;
+        }
+        self.leaves[leaf].news = News::None;
+        Some(self.partial(leaf))
     }
 
     fn partial(&self, leaf: usize) -> leaf::Partial {
