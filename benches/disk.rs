@@ -1,31 +1,50 @@
-//! What the disk alone takes: an alert waits for two fdatasyncs, one after the other, so it cannot be faster.
+//! What a disk takes at least: an alert waits for two fdatasyncs, one after the other, so it cannot be faster than a message
+//! that only does that.
 use crate::Outcome;
-use rustix::fs::{FallocateFlags, fallocate};
 use std::{
+    fs::File,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::FileExt,
     path::Path,
-    time::{Duration, Instant},
+    thread,
 };
 
+/// Bytes of a message and of its answer.
+pub const MESSAGE_BYTES: usize = 256;
 const RECORD: [u8; 1024] = [b'x'; 1024];
-const PAIRS: u64 = 500;
+/// Records that fit the file; then it begins anew.
+const RECORDS: u64 = 4096;
 
-/// Writes a kilobyte and syncs it, twice, again and again, into a file whose blocks are there already. Returns the time
-/// of each pair.
+/// Starts a thread that answers each message of one connection when it has written and synced a kilobyte, twice, into a
+/// file that was written before; nothing else. It ends with the connection.
 ///
-/// Errors: the file cannot be written.
-pub fn two_syncs(directory: &Path) -> Outcome<Vec<Duration>> {
+/// Errors: no port or file.
+pub fn echo(directory: &Path) -> Outcome<SocketAddr> {
     let file = tempfile::tempfile_in(directory)?;
-    let bytes = RECORD.len() as u64;
-    fallocate(&file, FallocateFlags::empty(), 0, 2 * PAIRS * bytes)?;
+    for record in 0..RECORDS {
+        file.write_all_at(&[0; RECORD.len()], record * RECORD.len() as u64)?;
+    }
     file.sync_all()?;
-    let pair = |number: u64| {
-        let begun = Instant::now();
-        for record in [2 * number, 2 * number + 1] {
-            file.write_all_at(&RECORD, record * bytes)?;
+    let listener = TcpListener::bind(("127.0.0.1", 0))?;
+    let address = listener.local_addr()?;
+    thread::Builder::new().name("disk echo".into()).spawn(move || {
+        let (stream, _) = listener.accept()?;
+        answer(stream, &file)
+    })?;
+    Ok(address)
+}
+
+fn answer(mut stream: TcpStream, file: &File) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut message = [0; MESSAGE_BYTES];
+    for record in (0..RECORDS).cycle() {
+        stream.read_exact(&mut message)?;
+        for half in 0..2 {
+            file.write_all_at(&RECORD, (record ^ half) * RECORD.len() as u64)?;
             file.sync_data()?;
         }
-        Ok(begun.elapsed())
-    };
-    (0..PAIRS).map(pair).collect()
+        stream.write_all(&message)?;
+    }
+    Ok(())
 }
