@@ -354,6 +354,32 @@ fn progress_waits_until_transitions_are_handed_over() {
 }
 
 #[test]
+fn silence_and_the_sun_are_looked_at_when_they_can_have_changed_and_not_with_every_tick() {
+    let rules = rules(&[
+        ("Silent", "expr: device_silent_seconds > 1500"),
+        ("AllSilent", "expr: avg(device_silent_seconds > bool 1700.5) >= 1"),
+        // At the start, 7 h in Huế in October, it stands some 17 degrees high and climbs by 14 an hour.
+        ("Day", "expr: last_over_time(water_level[1h]) > 3.5 and sun_elevation() > 20"),
+    ]);
+    let mut bench = Setup { startup_ms: START, ..Setup::new(rules) }.start();
+    bench.observe(1.0, 2, LEVEL, 4.0);
+    bench.words();
+    bench.ticks(2, 301);
+    bench.words();
+    let evaluations = bench.engine.meters().evaluations;
+    bench.ticks(302, 601);
+    assert_eq!(bench.words(), [""; 0]);
+    let more = bench.engine.meters().evaluations - evaluations;
+    assert!(more <= 10, "300 ticks made {more} evaluations");
+    bench.ticks(602, 1_800);
+    let words = bench.words();
+    let of = |what: &str| words.iter().filter(|word| word.starts_with(what)).cloned().collect::<Vec<_>>();
+    assert!(of("Silent WL-2 ").iter().eq(["Silent WL-2 firing 1502"]), "{words:#?}");
+    assert_eq!(of("AllSilent").len(), 1, "{words:#?}");
+    assert_eq!(of("Day WL-2 firing").len(), 1, "{words:#?}");
+}
+
+#[test]
 fn an_engine_that_nobody_listens_to_stops_and_says_so() {
     let mut bench = Setup::new(rules(&[HIGH])).start();
     bench.out = crossbeam_channel::never();
