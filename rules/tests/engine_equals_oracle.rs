@@ -53,6 +53,7 @@ fn parsed() -> RuleSet {
         ("SilentSome", "expr: device_silent_seconds > 2 and device_silent_seconds <= 7.0701"),
         ("SilentSince", "expr: water_level > 3 and device_silent_seconds >= 3\nkeep_firing_for: 2s"),
         ("SilentTwo", "expr: (device_silent_seconds > bool 2) + (device_silent_seconds > bool 5) == 2"),
+        ("SilentEver", "expr: (device_silent_seconds > bool -1e300) == 1"),
         ("SilentNot", "expr: device_silent_seconds != 3"),
         (
             "SilentShare",

@@ -1,4 +1,5 @@
-//! Evaluation of what one device decides by itself: over its own windows, without labels.
+//! Evaluation of what one device decides by itself: over its own windows, without labels. With a result comes until when
+//! it holds if nothing arrives, so that time costs nothing where nothing can have changed.
 use super::{
     clock::{self, Clock},
     functions, operators,
@@ -134,7 +135,7 @@ impl View<'_> {
             DeviceNode::Clock(ClockFunction::SunElevation) => self.clock.sun_reaches(limit, self.at),
             // A millisecond less, so that rounding matters nothing.
             DeviceNode::Latest(slot) if self.is_silence(*slot) => {
-                self.last_heard_ms.saturating_add((limit * 1e3) as i64 - 1)
+                self.last_heard_ms.saturating_add(((limit * 1e3) as i64).saturating_sub(1))
             }
             _ => return None,
         };

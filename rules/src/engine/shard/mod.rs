@@ -3,7 +3,7 @@
 //! An observation looks up its device and its series; the series knows who reads it, so rules and devices that do
 //! not are not touched. What can change by time alone stands in a timetable, one entry per instance, put right
 //! when it comes up rather than at each observation. Rules whose value moves at every instant are evaluated at
-//! each tick.
+//! each tick; what compares silence or the sun with a number is not one of them, see [`crate::eval::device`].
 //!
 //! Samples that claim to be ahead of our clock are placed at their arrival: waiting for the claimed time would
 //! delay an alarm by the error of the device's clock.
