@@ -12,6 +12,7 @@
 //! | [`topic`] | the MQTT topic grammar and filter matching |
 //! | [`alert`] | alerts, their transitions and the evidence each transition carries |
 //! | [`record`] | the kinds of journal records |
+//! | [`share`] | fair shares: what one caller may take of what all need |
 //!
 //! Times are `i64` milliseconds since the Unix epoch, UTC, in fields ending in `_ms` or documented so.
 pub mod alert;
@@ -22,6 +23,7 @@ pub mod message;
 pub mod observation;
 pub mod presence;
 pub mod record;
+pub mod share;
 pub mod topic;
 pub mod wire;
 

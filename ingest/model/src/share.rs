@@ -1,0 +1,322 @@
+//! Fair shares: how much one caller may take of what all callers need. Pure arithmetic; time is an argument, locks
+//! and atomics are the callers' own.
+//!
+//! | Type | Bounds |
+//! |---|---|
+//! | [`Network`] | what counts as one address: an IPv4 address, or an IPv6 network |
+//! | [`Rate`] | a flow (messages, readings, bytes, tries) by a generic cell rate algorithm over one number |
+//! | [`Shares`] | places (connections, queries, checks): in all, for each caller, and some kept for reserved callers |
+use std::{
+    collections::HashMap,
+    fmt,
+    hash::Hash,
+    net::{IpAddr, Ipv6Addr},
+    time::Duration,
+};
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+/// Length of the IPv6 prefix that one subscriber usually has to itself, in bits.
+pub const IPV6_PREFIX_DEFAULT: u8 = 64;
+
+/// What counts as one address: an IPv4 address, or an IPv6 network. An IPv6 subscriber has 2^64 addresses, so that a
+/// bound on single ones would bound nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Network {
+    first: IpAddr,
+    /// Bits of `first` that count.
+    prefix: u8,
+}
+
+impl Network {
+    /// Returns the network of `address`: an IPv4 address (also one written as IPv6) stands for itself, an IPv6 address
+    /// for its first `ipv6_prefix` bits, at most 128.
+    pub fn of(address: IpAddr, ipv6_prefix: u8) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self { first: address.into(), prefix: 32 },
+            IpAddr::V6(address) => {
+                let prefix = ipv6_prefix.min(128);
+                let mask = u128::MAX.checked_shl(u32::from(128 - prefix)).unwrap_or(0);
+                Self { first: Ipv6Addr::from_bits(address.to_bits() & mask).into(), prefix }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.first {
+            IpAddr::V4(address) => address.fmt(f),
+            IpAddr::V6(address) => write!(f, "{address}/{}", self.prefix),
+        }
+    }
+}
+
+/// How fast something may flow, and how much of it at once.
+///
+/// A generic cell rate algorithm: a caller's whole state is one number, the time at which its allowance will be full
+/// again, in nanoseconds of any clock that does not go back. A state of 0 is a caller that was never seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Nanoseconds that one unit costs; 0 means no limit.
+    interval_ns: u64,
+    burst: u64,
+}
+
+/// There is too little left for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exceeded {
+    /// When the same can be had if nothing else is taken.
+    pub wait: Duration,
+}
+
+impl Rate {
+    /// No limit.
+    pub const UNLIMITED: Self = Self { interval_ns: 0, burst: 0 };
+
+    /// Returns `per_second` units a second, up to `burst` at once (at least 1). 0 a second means no limit.
+    pub fn new(per_second: u32, burst: u32) -> Self {
+        let interval_ns = NANOS_PER_SECOND.checked_div(u64::from(per_second)).unwrap_or(0);
+        Self { interval_ns, burst: u64::from(burst.max(1)) }
+    }
+
+    /// Reports whether nothing is limited.
+    pub fn is_unlimited(self) -> bool {
+        self.interval_ns == 0
+    }
+
+    /// Takes `units` at `now_ns` from a caller whose state is `state`. Returns the new state. What exceeds the burst
+    /// by itself is let through when the allowance is full, and paid for afterwards: else it could never pass.
+    ///
+    /// Errors: [`Exceeded`]; the state stays as it was.
+    pub fn take(self, state: u64, units: u64, now_ns: u64) -> Result<u64, Exceeded> {
+        if self.is_unlimited() {
+            return Ok(state);
+        }
+        let cost = self.cost(units);
+        let begin = state.max(now_ns);
+        let latest_begin = now_ns.saturating_add(self.cost(self.burst)).saturating_sub(cost).max(now_ns);
+        if begin > latest_begin {
+            return Err(Exceeded { wait: Duration::from_nanos(begin - latest_begin) });
+        }
+        Ok(begin.saturating_add(cost))
+    }
+
+    /// Charges `units` at `now_ns` that were used already: the caller may be in debt afterwards. Returns the new state.
+    pub fn charge(self, state: u64, units: u64, now_ns: u64) -> u64 {
+        if self.is_unlimited() { state } else { state.max(now_ns).saturating_add(self.cost(units)) }
+    }
+
+    /// Gives `units` back that were taken and not used. Returns the new state.
+    pub fn give_back(self, state: u64, units: u64) -> u64 {
+        state.saturating_sub(self.cost(units))
+    }
+
+    fn cost(self, units: u64) -> u64 {
+        self.interval_ns.saturating_mul(units)
+    }
+}
+
+/// Whether a caller may use the reserved places: people who are signed in and health checks may, strangers may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// May use every place.
+    Reserved,
+    /// May use the places that are not reserved.
+    Ordinary,
+}
+
+/// Why there is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// This caller has its share.
+    Caller,
+    /// All places that it may use are taken.
+    All,
+}
+
+/// How many places there are, and how many each caller may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShareLimits {
+    /// Places in all.
+    pub total: usize,
+    /// Of these, for [`Standing::Reserved`] alone.
+    pub reserved: usize,
+    /// Most places of one caller.
+    pub each: usize,
+}
+
+/// Counts the places that callers have. Holds an entry only for callers that have one.
+#[derive(Debug)]
+pub struct Shares<K> {
+    limits: ShareLimits,
+    taken: usize,
+    callers: HashMap<K, usize>,
+}
+
+impl<K: Eq + Hash> Shares<K> {
+    /// Returns empty counts.
+    pub fn new(limits: ShareLimits) -> Self {
+        Self { limits, taken: 0, callers: HashMap::new() }
+    }
+
+    /// Takes a place for `caller`, to be given back with [`Shares::give_back`].
+    ///
+    /// Errors: [`Full`] says whose bound was reached.
+    pub fn take(&mut self, caller: K, standing: Standing) -> Result<(), Full> {
+        if self.of(&caller) >= self.limits.each {
+            return Err(Full::Caller);
+        }
+        let open_to_it = match standing {
+            Standing::Reserved => self.limits.total,
+            Standing::Ordinary => self.limits.total.saturating_sub(self.limits.reserved),
+        };
+        if self.taken >= open_to_it {
+            return Err(Full::All);
+        }
+        self.taken += 1;
+        *self.callers.entry(caller).or_default() += 1;
+        Ok(())
+    }
+
+    /// Gives a place of `caller` back; nothing happens when it has none.
+    pub fn give_back(&mut self, caller: &K) {
+        let Some(count) = self.callers.get_mut(caller) else { return };
+        *count -= 1;
+        self.taken -= 1;
+        if *count == 0 {
+            self.callers.remove(caller);
+        }
+    }
+
+    /// Returns the places of `caller`.
+    pub fn of(&self, caller: &K) -> usize {
+        self.callers.get(caller).copied().unwrap_or(0)
+    }
+
+    /// Returns the places taken in all.
+    pub fn taken(&self) -> usize {
+        self.taken
+    }
+
+    /// Returns the caller with the most places, for making room at the expense of whoever takes most.
+    pub fn largest(&self) -> Option<&K> {
+        self.callers.iter().max_by_key(|(_, count)| **count).map(|(caller, _)| caller)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: u64 = NANOS_PER_SECOND;
+
+    #[test]
+    fn addresses_are_counted_as_their_owner_has_them() {
+        let network = |text: &str| Network::of(text.parse().unwrap(), IPV6_PREFIX_DEFAULT);
+        assert_eq!(network("::ffff:10.0.0.1"), network("10.0.0.1"));
+        assert_eq!(network("2001:db8::1"), network("2001:db8::ffff:2"));
+        assert_ne!(network("2001:db8::1"), network("2001:db8:0:1::1"));
+        assert_eq!(network("::ffff:10.0.0.1").to_string(), "10.0.0.1");
+        assert_eq!(network("2001:db8::1").to_string(), "2001:db8::/64");
+        let wide = |text: &str| Network::of(text.parse().unwrap(), 48);
+        assert_eq!(wide("2001:db8:0:1::1"), wide("2001:db8:0:2::1"));
+        assert_eq!(Network::of("2001:db8::1".parse().unwrap(), 0).to_string(), "::/0");
+        assert_eq!(Network::of("2001:db8::1".parse().unwrap(), 200).to_string(), "2001:db8::1/128");
+    }
+
+    #[test]
+    fn a_burst_then_the_rate() {
+        let (rate, mut state) = (Rate::new(100, 1_000), 0);
+        for _ in 0..1_000 {
+            state = rate.take(state, 1, SECOND).unwrap();
+        }
+        assert_eq!(rate.take(state, 1, SECOND), Err(Exceeded { wait: Duration::from_millis(10) }));
+        let mut taken = 0;
+        while let Ok(next) = rate.take(state, 1, 2 * SECOND) {
+            (state, taken) = (next, taken + 1);
+        }
+        assert_eq!(taken, 100);
+    }
+
+    #[test]
+    fn what_is_larger_than_the_burst_passes_and_is_paid_for() {
+        let rate = Rate::new(10, 10);
+        let state = rate.take(0, 100, SECOND).unwrap();
+        assert_eq!(rate.take(state, 1, SECOND), Err(Exceeded { wait: Duration::from_millis(9_100) }));
+        assert!(rate.take(state, 10, 10 * SECOND).is_err());
+        assert!(rate.take(state, 10, 11 * SECOND).is_ok());
+    }
+
+    #[test]
+    fn debts_are_paid_before_more_is_given() {
+        let rate = Rate::new(1, 1);
+        let state = rate.charge(0, 5, SECOND);
+        assert_eq!(rate.take(state, 1, SECOND), Err(Exceeded { wait: Duration::from_secs(5) }));
+        assert_eq!(rate.give_back(state, 5), SECOND);
+        assert_eq!(Rate::UNLIMITED.take(7, u64::MAX, 0), Ok(7));
+    }
+
+    #[test]
+    fn each_has_a_share_and_some_places_are_reserved() {
+        let mut shares = Shares::new(ShareLimits { total: 4, reserved: 1, each: 2 });
+        shares.take("a", Standing::Ordinary).unwrap();
+        shares.take("a", Standing::Ordinary).unwrap();
+        assert_eq!(shares.take("a", Standing::Reserved), Err(Full::Caller));
+        shares.take("b", Standing::Ordinary).unwrap();
+        assert_eq!(shares.take("c", Standing::Ordinary), Err(Full::All));
+        assert_eq!(shares.largest(), Some(&"a"));
+        shares.take("c", Standing::Reserved).unwrap();
+        assert_eq!(shares.take("d", Standing::Reserved), Err(Full::All));
+        shares.give_back(&"a");
+        shares.give_back(&"nobody");
+        assert_eq!((shares.taken(), shares.of(&"a")), (3, 1));
+        shares.take("d", Standing::Reserved).unwrap();
+    }
+
+    proptest! {
+        /// Whatever is asked for and when, no interval gives more than the burst, the rate's worth of it, and one
+        /// request that may exceed the burst.
+        #[test]
+        fn nobody_gets_more_than_rate_and_burst(
+            per_second in 1_u32..1_000,
+            burst in 1_u32..1_000,
+            asks in prop::collection::vec((0_u64..SECOND, 1_u64..2_000), 1..200),
+        ) {
+            let rate = Rate::new(per_second, burst);
+            let (mut state, mut now, mut given, mut last) = (0, SECOND, 0, 0);
+            for (pause, units) in asks {
+                now += pause;
+                if let Ok(next) = rate.take(state, units, now) {
+                    (state, given, last) = (next, given + units, units);
+                }
+            }
+            let flowed = (now - SECOND) * u64::from(per_second) / SECOND;
+            prop_assert!(given <= u64::from(burst) + flowed + last + 1);
+        }
+
+        /// After the wait that it names, what was refused is given.
+        #[test]
+        fn a_named_wait_is_enough(per_second in 1_u32..1_000, burst in 1_u32..100, units in 1_u64..200, debt in 0_u64..500) {
+            let rate = Rate::new(per_second, burst);
+            let state = rate.charge(0, debt, SECOND);
+            if let Err(Exceeded { wait }) = rate.take(state, units, SECOND) {
+                prop_assert!(rate.take(state, units, SECOND + wait.as_nanos() as u64).is_ok());
+            }
+        }
+
+        /// Places are never given out beyond the bounds, and come back.
+        #[test]
+        fn places_are_counted(steps in prop::collection::vec((0_u8..5, any::<bool>(), any::<bool>()), 1..200)) {
+            let limits = ShareLimits { total: 10, reserved: 3, each: 4 };
+            let mut shares = Shares::new(limits);
+            for (caller, takes, reserved) in steps {
+                let standing = if reserved { Standing::Reserved } else { Standing::Ordinary };
+                if takes { let _ = shares.take(caller, standing); } else { shares.give_back(&caller); }
+                prop_assert!(shares.taken() <= limits.total);
+                prop_assert!((0..5).all(|caller| shares.of(&caller) <= limits.each));
+                prop_assert_eq!((0..5).map(|caller| shares.of(&caller)).sum::<usize>(), shares.taken());
+            }
+        }
+    }
+}
