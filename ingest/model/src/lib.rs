@@ -13,6 +13,7 @@
 //! | [`alert`] | alerts, their transitions and the evidence each transition carries |
 //! | [`record`] | the kinds of journal records |
 //! | [`share`] | fair shares: what one caller may take of what all need |
+//! | [`text`] | Unicode forms of text from outside: for identity and for search |
 //!
 //! Times are `i64` milliseconds since the Unix epoch, UTC, in fields ending in `_ms` or documented so.
 pub mod alert;
@@ -24,6 +25,7 @@ pub mod observation;
 pub mod presence;
 pub mod record;
 pub mod share;
+pub mod text;
 pub mod topic;
 pub mod wire;
 

@@ -1,0 +1,77 @@
+//! Text that came from outside, brought to one form before it is compared.
+//!
+//! Vietnamese keyboards write "ế" as one code point (NFC) or as three (NFD), and both look the same. Compare
+//! names with [`nfc`], and what people search with [`fold`].
+use std::borrow::Cow;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, char::is_combining_mark, is_nfc_quick};
+
+/// Returns `text` with composed characters (NFC). Borrows when it is so already.
+pub fn nfc(text: &str) -> Cow<'_, str> {
+    match is_nfc_quick(text.chars()) {
+        IsNormalized::Yes => Cow::Borrowed(text),
+        _ => Cow::Owned(text.nfc().collect()),
+    }
+}
+
+/// Returns `text` as it is searched for: lower case, without marks, `đ` as `d`, wide and other compatible
+/// forms as plain ones. Two texts that differ may fold to the same, so this is not for identity.
+pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    // Some capitals become a letter and a mark ("İ"), some compatible forms decompose to capitals ("K").
+    let lower = text.nfkd().flat_map(char::to_lowercase);
+    lower.nfkd().filter(|c| !is_combining_mark(*c)).map(plain_d).collect()
+}
+
+/// The Vietnamese letter has no decomposition; Eth and the African D look like its capital and are mistaken for it.
+fn plain_d(c: char) -> char {
+    match c {
+        'đ' | 'ð' | 'ɖ' => 'd',
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn both_forms_of_a_name_are_one() {
+        let (composed, decomposed) = ("Huế", "Hue\u{302}\u{301}");
+        assert_ne!(composed, decomposed);
+        assert_eq!(nfc(decomposed), composed);
+        assert!(matches!(nfc(composed), Cow::Borrowed(_)));
+        assert!(matches!(nfc("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_search_needs_no_marks() {
+        let cases = [
+            ("Phường Thuận Hóa", "phuong thuan hoa"),
+            ("Phường Thuận Hoá", "phuong thuan hoa"),
+            ("Đường Lê Lợi", "duong le loi"),
+            ("ÐƯỜNG", "duong"),
+            ("\u{189}a\u{300}", "da"),
+            ("ＫＩＭ　Ｌｏｎｇ", "kim long"),
+            ("İ", "i"),
+            ("PM2.5 µg/m³", "pm2.5 μg/m3"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(fold(text), expected, "{text}");
+            assert_eq!(fold(&text.nfd().collect::<String>()), expected, "{text} decomposed");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn forms_do_not_matter(text in "\\PC{0,30}") {
+            let decomposed: String = text.nfd().collect();
+            prop_assert_eq!(nfc(&decomposed), nfc(&text));
+            prop_assert_eq!(fold(&decomposed), fold(&text));
+            prop_assert_eq!(fold(&fold(&text)), fold(&text));
+        }
+    }
+}
