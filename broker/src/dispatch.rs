@@ -142,6 +142,7 @@ impl Connection {
             payload: publish.payload,
             verdict: if matches!(topic, Topic::Own(_)) { Verdict::Ok } else { Verdict::TopicNotAllowed },
             retain: publish.retain,
+            dup: publish.dup,
         });
         let Ok(offset) = offered else {
             self.bucket.give_back(shared.rate);

@@ -24,6 +24,8 @@ pub struct Incoming<'a> {
     pub verdict: Verdict,
     /// The RETAIN flag.
     pub retain: bool,
+    /// The DUP flag: the sender may have sent this packet before.
+    pub dup: bool,
 }
 
 /// There is no room now; progress will be signalled when there is.

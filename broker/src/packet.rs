@@ -18,6 +18,7 @@ pub(crate) const DISCONNECT: u8 = 14;
 /// Longest fixed header: first byte and four bytes of remaining length.
 const FIXED_HEADER_MAX: usize = 5;
 const RETAIN: u8 = 1;
+const DUP: u8 = 8;
 const SUBACK_FAILURE: u8 = 0x80;
 
 /// A packet that cannot be.
@@ -89,6 +90,8 @@ pub(crate) struct Publish<'a> {
     /// The packet id of a QoS 1 publish, never 0; `None` is QoS 0.
     pub(crate) packet_id: Option<u16>,
     pub(crate) retain: bool,
+    /// The sender says that it may have sent this packet before; only with QoS 1 (MQTT 3.1.1 §3.3.1.1).
+    pub(crate) dup: bool,
 }
 
 /// Parses a PUBLISH.
@@ -108,7 +111,8 @@ pub(crate) fn publish<'a>(frame: &Frame<'a>) -> Result<Publish<'a>, Malformed> {
         _ => return Err(Malformed::Protocol),
     };
     let retain = frame.flags() & RETAIN != 0;
-    Ok(Publish { topic, payload: &frame.body[payload_at..], packet_id, retain })
+    let dup = packet_id.is_some() && frame.flags() & DUP != 0;
+    Ok(Publish { topic, payload: &frame.body[payload_at..], packet_id, retain, dup })
 }
 
 /// Parses a PUBACK and returns its packet id.

@@ -273,7 +273,8 @@ impl Reactor {
 
     fn offer_will(&self, principal: &Principal, will: &Will) -> bool {
         let Will { topic, payload, retain } = will;
-        let message = Incoming { principal, topic, payload, verdict: Verdict::Ok, retain: *retain };
+        let message =
+            Incoming { principal, topic, payload, verdict: Verdict::Ok, retain: *retain, dup: false };
         let taken = self.shared.intake.offer(message).is_ok();
         add(&self.shared.meters.wills, u64::from(taken));
         taken

@@ -51,11 +51,12 @@ proptest! {
     #[test]
     fn our_publish_is_read_alike_by_us_and_by_rumqttd(
         topic in "[a-z/]{1,80}", payload in proptest::collection::vec(any::<u8>(), 0..600),
-        packet_id in proptest::option::of(1u16..), retain: bool,
+        packet_id in proptest::option::of(1u16..), retain: bool, dup: bool,
     ) {
-        let bytes = publish_bytes(&topic, &payload, packet_id, retain);
+        let mut bytes = publish_bytes(&topic, &payload, packet_id, retain);
+        bytes[0] |= u8::from(dup) << 3;
         let ours = publish(&frame(&bytes, MAX).unwrap().unwrap()).unwrap();
-        prop_assert_eq!(ours, Publish { topic: topic.as_bytes(), payload: &payload, packet_id, retain });
+        prop_assert_eq!(ours, Publish { topic: topic.as_bytes(), payload: &payload, packet_id, retain, dup: dup && packet_id.is_some() });
         let Packet::Publish(theirs, _) = V4.read_mut(&mut BytesMut::from(&bytes[..]), MAX).unwrap() else {
             return Err(TestCaseError::fail("not a publish"));
         };
@@ -72,7 +73,7 @@ proptest! {
         let packet = TheirPublish::new(Bytes::from(topic.clone()), Bytes::from(payload.clone()), false);
         V4.write(Packet::Publish(packet, None), &mut bytes).unwrap();
         let ours = publish(&frame(&bytes, MAX).unwrap().unwrap()).unwrap();
-        prop_assert_eq!(ours, Publish { topic: topic.as_bytes(), payload: &payload, packet_id: None, retain: false });
+        prop_assert_eq!(ours, Publish { topic: topic.as_bytes(), payload: &payload, packet_id: None, retain: false, dup: false });
     }
 
     #[test]
