@@ -14,6 +14,7 @@
 //! | [`record`] | the kinds of journal records |
 //! | [`share`] | fair shares: what one caller may take of what all need |
 //! | [`text`] | Unicode forms of text from outside: for identity and for search |
+//! | [`time`] | the time policy: what is current, newer, late, and which clocks are wrong |
 //!
 //! Times are `i64` milliseconds since the Unix epoch, UTC, in fields ending in `_ms` or documented so.
 pub mod alert;
@@ -26,6 +27,7 @@ pub mod presence;
 pub mod record;
 pub mod share;
 pub mod text;
+pub mod time;
 pub mod topic;
 pub mod wire;
 

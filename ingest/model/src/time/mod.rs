@@ -1,0 +1,90 @@
+//! The time policy, as pure functions: every comparison of two times in this workspace goes through here.
+//!
+//! A reading has three times. The *event* time is the device's clock, the *arrival* time is ours when it reached us, the
+//! *decision* time is ours when something was concluded from it. Two clocks never agree, so that comparing one with the
+//! other is a decision of its own:
+//!
+//! | Question | Compared | Function |
+//! |---|---|---|
+//! | Is it current? | arrival with now: both ours | [`is_current`] |
+//! | Which of two readings of a series is the newer one? | event, clamped to arrival | [`SeriesOrder`] |
+//! | Into which hour or window does it go? | event, clamped to arrival | [`placed_ms`] |
+//! | Was it late? | arrival with event, minus the device's steady offset | [`is_late`] |
+//! | Is the device's clock right? | the steady part of arrival minus event | [`ClockOffset`] |
+//! | Is our own clock right? | what most devices say, and wall with monotonic time | [`agreed_offset`], [`JumpWatch`] |
+//!
+//! Offsets are *arrival minus event*: positive is a device whose clock is behind ours, or whose readings travel long.
+mod offset;
+mod own;
+
+pub use offset::{ClockOffset, ClockVerdict};
+pub use own::{AgreedOffset, JumpWatch, agreed_offset};
+
+/// How far ahead of arrival an event time may be, in milliseconds; beyond it a reading is rejected.
+pub const AHEAD_MAX_MS: i64 = 5 * 60_000;
+/// How far a device's clock may be behind, in milliseconds, for its readings to be judged by its offset.
+pub const BEHIND_MAX_MS: i64 = 15 * 60_000;
+/// How old a reading may be on arrival before it is late, in milliseconds, unless configured otherwise.
+pub const LATE_AFTER_MS: i64 = 2 * 60_000;
+/// How many reporting periods a reading stays current.
+pub const CURRENT_PERIODS: i64 = 3;
+/// Offsets from which on a clock is worth mentioning, in milliseconds. Networks for sensors take some seconds.
+pub const NOTABLE_OFFSET_MS: i64 = 10_000;
+
+/// Returns where a reading stands on the time axis: at its event time, or at its arrival when that lies ahead.
+pub const fn placed_ms(event_ms: i64, arrival_ms: i64) -> i64 {
+    if event_ms < arrival_ms { event_ms } else { arrival_ms }
+}
+
+/// Returns for how long a reading stays current, in milliseconds.
+pub const fn current_for_ms(reporting_period_ms: i64) -> i64 {
+    reporting_period_ms.saturating_mul(CURRENT_PERIODS)
+}
+
+/// Reports whether what arrived last at `last_arrival_ms` is current at `now_ms`. Both are readings of one clock of ours,
+/// monotonic or not; an arrival that lies ahead, because that clock was set back, is current.
+pub const fn is_current(last_arrival_ms: i64, now_ms: i64, reporting_period_ms: i64) -> bool {
+    now_ms.saturating_sub(last_arrival_ms) <= current_for_ms(reporting_period_ms)
+}
+
+/// Returns how long ago something was, in milliseconds, never less than 0. Both are readings of one clock.
+pub const fn age_ms(then_ms: i64, now_ms: i64) -> i64 {
+    let age = now_ms.saturating_sub(then_ms);
+    if age < 0 { 0 } else { age }
+}
+
+/// Returns the delay of a reading: arrival minus event, in milliseconds; negative when the event time lies ahead.
+pub const fn delay_ms(event_ms: i64, arrival_ms: i64) -> i64 {
+    arrival_ms.saturating_sub(event_ms)
+}
+
+/// Reports whether a reading was older than `late_after_ms` on arrival, once the steady offset of its device's clock is
+/// subtracted. Late readings go to windows and history and never start an alert.
+///
+/// `offset_ms` is [`ClockOffset::usable_ms`]; without one, the clocks are taken for equal.
+pub const fn is_late(event_ms: i64, arrival_ms: i64, offset_ms: Option<i64>, late_after_ms: i64) -> bool {
+    let offset_ms = match offset_ms {
+        Some(offset_ms) => offset_ms,
+        None => 0,
+    };
+    delay_ms(event_ms, arrival_ms).saturating_sub(offset_ms) > late_after_ms
+}
+
+/// The order of the readings of one series: the largest is the newest. No event time that lies ahead hides a reading that
+/// arrives later; a repetition of an instant counts by its arrival, so that corrections win.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeriesOrder {
+    placed_ms: i64,
+    arrival_ms: i64,
+    event_ms: i64,
+}
+
+impl SeriesOrder {
+    /// Returns the place of a reading in its series.
+    pub const fn new(event_ms: i64, arrival_ms: i64) -> Self {
+        Self { placed_ms: placed_ms(event_ms, arrival_ms), arrival_ms, event_ms }
+    }
+}
+
+#[cfg(test)]
+mod tests;
