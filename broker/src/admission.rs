@@ -1,124 +1,136 @@
 //! How many connections there may be: in all, from one address, and not yet authenticated.
 use crate::{Limits, handle::Handle, meters::CloseReason};
+use ioc_model::share::{Full, Network, ShareLimits, Shares, Standing};
 use std::{
     collections::{BTreeMap, HashMap},
-    fmt,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-
-/// What counts as one address: an IPv4 address or an IPv6 /64 network, which one subscriber has to himself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum AddressKey {
-    V4(Ipv4Addr),
-    V6([u16; 4]),
-}
-
-impl AddressKey {
-    pub(crate) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => Self::V6(network(address)),
-        }
-    }
-}
-
-impl fmt::Display for AddressKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::V4(address) => address.fmt(f),
-            Self::V6([a, b, c, d]) => write!(f, "{}/64", Ipv6Addr::new(*a, *b, *c, *d, 0, 0, 0, 0)),
-        }
-    }
-}
-
-fn network(address: Ipv6Addr) -> [u16; 4] {
-    let [a, b, c, d, ..] = address.segments();
-    [a, b, c, d]
-}
 
 /// Counts connections. The lock is taken when one comes, authenticates or goes, for a few lines.
 #[derive(Debug)]
 pub(crate) struct Admission {
-    connections_max: usize,
-    per_address_max: usize,
     unauthenticated_max: usize,
+    unauthenticated_each: usize,
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    connections: usize,
-    /// Only addresses that have a connection.
-    addresses: HashMap<AddressKey, usize>,
-    /// By order of arrival.
-    unauthenticated: BTreeMap<u64, Arc<Handle>>,
+    connections: Shares<Network>,
+    strangers: Strangers,
     arrivals: u64,
+}
+
+/// Connections that have not authenticated, of each address by order of arrival.
+#[derive(Debug)]
+struct Strangers {
+    counts: Shares<Network>,
+    of: HashMap<Network, BTreeMap<u64, Arc<Handle>>>,
+}
+
+impl Strangers {
+    fn enter(&mut self, address: Network, arrival: u64, handle: &Arc<Handle>) {
+        // Room was made before.
+        if self.counts.take(address, Standing::Ordinary).is_ok() {
+            self.of.entry(address).or_default().insert(arrival, Arc::clone(handle));
+        }
+    }
+
+    fn leave(&mut self, address: Network, arrival: u64) {
+        let Some(theirs) = self.of.get_mut(&address) else { return };
+        if theirs.remove(&arrival).is_some() {
+            self.counts.give_back(&address);
+        }
+        if theirs.is_empty() {
+            self.of.remove(&address);
+        }
+    }
+
+    /// Closes the oldest of `address`; reports whether there was one.
+    fn evict_oldest_of(&mut self, address: Network) -> bool {
+        let Some((arrival, handle)) = self.of.get(&address).and_then(BTreeMap::first_key_value) else {
+            return false;
+        };
+        handle.close(CloseReason::UnauthenticatedCap);
+        let arrival = *arrival;
+        self.leave(address, arrival);
+        true
+    }
+
+    /// Closes the oldest of the address that has most of them; reports whether there was one.
+    fn evict(&mut self) -> bool {
+        let largest = self.counts.largest().copied();
+        largest.is_some_and(|address| self.evict_oldest_of(address))
+    }
 }
 
 /// The place of one connection in the counts; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Place {
     admission: Arc<Admission>,
-    address: AddressKey,
+    address: Network,
     arrival: u64,
 }
 
 impl Admission {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self {
-            connections_max: limits.connections_max,
-            per_address_max: limits.connections_per_address_max,
-            unauthenticated_max: limits.unauthenticated_max,
-            state: Mutex::default(),
-        }
+        let connections = ShareLimits {
+            total: limits.connections_max,
+            reserved: 0,
+            each: limits.connections_per_address_max,
+        };
+        let unauthenticated_max = limits.unauthenticated_max;
+        let unauthenticated_each = limits.unauthenticated_per_address_max.min(unauthenticated_max);
+        let strangers = ShareLimits { total: unauthenticated_max, reserved: 0, each: unauthenticated_each };
+        let strangers = Strangers { counts: Shares::new(strangers), of: HashMap::new() };
+        let state = State { connections: Shares::new(connections), strangers, arrivals: 0 };
+        Self { unauthenticated_max, unauthenticated_each, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a new connection in. Where there is no room, the oldest unauthenticated one goes for it.
+    /// Lets a new connection in. Where there is no room an unauthenticated one goes for it: the oldest of its own
+    /// address when that has its share of them, else the oldest of the address that has most.
     ///
     /// Errors: which cap is reached.
     pub(crate) fn admit(
         self: &Arc<Self>,
-        address: AddressKey,
+        address: Network,
         handle: &Arc<Handle>,
     ) -> Result<Place, CloseReason> {
         let mut state = self.state();
-        if state.addresses.get(&address).is_some_and(|count| *count >= self.per_address_max) {
-            return Err(CloseReason::AddressCap);
+        let State { connections, strangers, arrivals } = &mut *state;
+        match connections.take(address, Standing::Ordinary) {
+            Ok(()) => {}
+            Err(Full::Caller) => return Err(CloseReason::AddressCap),
+            // The place of the one that goes is free once it is gone; until then there is one more than allowed.
+            Err(Full::All) if strangers.evict() => connections.take_over(address),
+            Err(Full::All) => return Err(CloseReason::ConnectionCap),
         }
-        let full = state.connections >= self.connections_max;
-        if full || state.unauthenticated.len() >= self.unauthenticated_max {
-            match state.unauthenticated.pop_first() {
-                Some((_, oldest)) => oldest.close(CloseReason::UnauthenticatedCap),
-                None => return Err(CloseReason::ConnectionCap),
-            }
+        if strangers.counts.of(&address) >= self.unauthenticated_each {
+            strangers.evict_oldest_of(address);
+        } else if strangers.counts.taken() >= self.unauthenticated_max {
+            strangers.evict();
         }
-        state.arrivals += 1;
-        let arrival = state.arrivals;
-        state.connections += 1;
-        *state.addresses.entry(address).or_default() += 1;
-        state.unauthenticated.insert(arrival, Arc::clone(handle));
-        Ok(Place { admission: Arc::clone(self), address, arrival })
+        *arrivals += 1;
+        strangers.enter(address, *arrivals, handle);
+        Ok(Place { admission: Arc::clone(self), address, arrival: *arrivals })
     }
-}
 
-impl Admission {
     /// Ends all connections that have not authenticated.
     pub(crate) fn close_unauthenticated(&self, reason: CloseReason) {
-        for handle in std::mem::take(&mut self.state().unauthenticated).into_values() {
+        for handle in self.state().strangers.of.values().flat_map(BTreeMap::values) {
             handle.close(reason);
         }
     }
 }
 
 impl Place {
-    /// Says that the client has authenticated.
+    /// Notes that the client has authenticated.
     pub(crate) fn authenticated(&self) {
-        self.admission.state().unauthenticated.remove(&self.arrival);
+        self.admission.state().strangers.leave(self.address, self.arrival);
     }
 
     /// Returns a number that no other connection of this process has.
@@ -127,7 +139,7 @@ impl Place {
     }
 
     /// Returns where the client comes from.
-    pub(crate) fn address(&self) -> AddressKey {
+    pub(crate) fn address(&self) -> Network {
         self.address
     }
 }
@@ -135,20 +147,15 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.admission.state();
-        state.connections -= 1;
-        state.unauthenticated.remove(&self.arrival);
-        if let Some(count) = state.addresses.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                state.addresses.remove(&self.address);
-            }
-        }
+        state.connections.give_back(&self.address);
+        state.strangers.leave(self.address, self.arrival);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ioc_model::share::IPV6_PREFIX_DEFAULT;
 
     fn admission(connections: usize, per_address: usize, unauthenticated: usize) -> Arc<Admission> {
         Arc::new(Admission::new(&Limits {
@@ -159,17 +166,8 @@ mod tests {
         }))
     }
 
-    fn address(text: &str) -> AddressKey {
-        AddressKey::of(text.parse().unwrap())
-    }
-
-    #[test]
-    fn addresses_are_counted_as_their_owner_has_them() {
-        assert_eq!(address("::ffff:10.0.0.1"), address("10.0.0.1"));
-        assert_eq!(address("2001:db8::1"), address("2001:db8::ffff:2"));
-        assert_ne!(address("2001:db8::1"), address("2001:db8:0:1::1"));
-        assert_eq!(address("::ffff:10.0.0.1").to_string(), "10.0.0.1");
-        assert_eq!(address("2001:db8::1").to_string(), "2001:db8::/64");
+    fn address(text: &str) -> Network {
+        Network::of(text.parse().unwrap(), IPV6_PREFIX_DEFAULT)
     }
 
     #[test]
@@ -181,8 +179,8 @@ mod tests {
         let evicted = Some(CloseReason::UnauthenticatedCap);
         assert_eq!(closing, [evicted, evicted, None, None]);
         drop(places);
-        assert_eq!(admission.state().connections, 0);
-        assert!(admission.state().addresses.is_empty() && admission.state().unauthenticated.is_empty());
+        assert_eq!(admission.state().connections.taken(), 0);
+        assert!(admission.state().strangers.of.is_empty() && admission.state().strangers.counts.taken() == 0);
     }
 
     #[test]
@@ -202,5 +200,30 @@ mod tests {
         assert_eq!(enter("10.0.0.3").err(), Some("connection_cap"));
         drop(first);
         assert!(enter("10.0.0.1").is_ok());
+    }
+
+    #[test]
+    fn a_flood_of_one_address_evicts_its_own() {
+        let (admission, handles) = (admission(100, 50, 8), [(); 60].map(|()| Arc::new(Handle::new())));
+        let enter = |from: &str, handle| admission.admit(address(from), handle).unwrap();
+        let _victims: Vec<_> = handles[..2].iter().map(|handle| enter("10.0.0.1", handle)).collect();
+        let _flood: Vec<_> = handles[10..50].iter().map(|handle| enter("10.0.0.2", handle)).collect();
+        assert!(handles[..2].iter().all(|handle| handle.closing().is_none()));
+        let left = handles[10..50].iter().filter(|handle| handle.closing().is_none()).count();
+        assert_eq!(left, 6);
+        let _newest = enter("10.0.0.3", &handles[59]);
+        assert!(handles[..2].iter().chain([&handles[59]]).all(|handle| handle.closing().is_none()));
+    }
+
+    #[test]
+    fn beyond_the_cap_of_all_a_stranger_makes_room() {
+        let (admission, handles) = (admission(2, 2, 2), [(); 3].map(|()| Arc::new(Handle::new())));
+        let stranger = admission.admit(address("10.0.0.1"), &handles[0]).unwrap();
+        let second = admission.admit(address("10.0.0.2"), &handles[1]).unwrap();
+        second.authenticated();
+        let third = admission.admit(address("10.0.0.3"), &handles[2]).unwrap();
+        assert_eq!(handles[0].closing(), Some(CloseReason::UnauthenticatedCap));
+        drop((stranger, second, third));
+        assert_eq!(admission.state().connections.taken(), 0);
     }
 }

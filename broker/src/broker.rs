@@ -159,6 +159,7 @@ fn check(limits: &Limits) -> Result<(), StartError> {
         ("connections_max", limits.connections_max),
         ("connections_per_address_max", limits.connections_per_address_max),
         ("unauthenticated_max", limits.unauthenticated_max),
+        ("unauthenticated_per_address_max", limits.unauthenticated_per_address_max),
         ("subscriptions_max", limits.subscriptions_max),
         ("subscriber_queue_max", limits.subscriber_queue_max),
         ("inflight_max", limits.inflight_max),

@@ -1,4 +1,5 @@
 //! Where the broker listens and what it allows.
+use ioc_model::share::IPV6_PREFIX_DEFAULT;
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use tokio_rustls::rustls::ServerConfig;
 
@@ -45,10 +46,14 @@ pub struct Limits {
     pub packet_bytes_max: usize,
     /// Connections in all; then the oldest unauthenticated one goes, and without one the new one.
     pub connections_max: usize,
-    /// Connections from one IPv4 address or IPv6 /64 network.
+    /// Leading bits of an IPv6 address that make up one address in the sense of these limits.
+    pub ipv6_prefix: u8,
+    /// Connections from one IPv4 address or IPv6 network.
     pub connections_per_address_max: usize,
-    /// Connections that have not authenticated yet; beyond it the oldest of them goes.
+    /// Connections that have not authenticated yet; beyond it the oldest of the address with most of them goes.
     pub unauthenticated_max: usize,
+    /// Of these, from one address; beyond it that address's oldest goes.
+    pub unauthenticated_per_address_max: usize,
     /// Topic filters that one connection may hold.
     pub subscriptions_max: usize,
     /// Messages waiting for one subscriber; one that lets more gather is closed.
@@ -77,8 +82,10 @@ impl Default for Limits {
         Self {
             packet_bytes_max: 256 * 1024,
             connections_max: 50_000,
+            ipv6_prefix: IPV6_PREFIX_DEFAULT,
             connections_per_address_max: 4_096,
             unauthenticated_max: 4_096,
+            unauthenticated_per_address_max: 2_048,
             subscriptions_max: 64,
             subscriber_queue_max: 1_024,
             retained_max: 65_536,

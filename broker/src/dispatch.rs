@@ -119,7 +119,7 @@ impl Connection {
 
     /// Slows down a credential that asks for more than its rate.
     fn take_token(&self, reactor: &Reactor, now_ns: u64) -> Result<(), Stop> {
-        let taken = self.bucket.take(reactor.shared.rate, now_ns);
+        let taken = self.bucket.take(reactor.shared.rate, 1, now_ns);
         taken.map_err(|wait| Stop::Block(Blocked::Throttled(Box::pin(tokio::time::sleep(wait)))))
     }
 
@@ -145,7 +145,7 @@ impl Connection {
             dup: publish.dup,
         });
         let Ok(offset) = offered else {
-            self.bucket.give_back(shared.rate);
+            self.bucket.give_back(shared.rate, 1);
             return Err(Stop::Block(Blocked::Busy));
         };
         tally.publishes[usize::from(publish.packet_id.is_some())] += 1;

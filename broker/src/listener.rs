@@ -1,12 +1,13 @@
 //! Listening sockets and the thread that accepts: caps first, then the reactor with the fewest connections.
 use crate::{
     StartError,
-    admission::{AddressKey, Place},
+    admission::Place,
     handle::Handle,
     meters::{CloseReason, add},
     reactor::ReactorRemote,
     shared::Shared,
 };
+use ioc_model::share::Network;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::{
     io,
@@ -113,7 +114,7 @@ async fn hand_over(
 ) {
     add(&shared.meters.accepted, 1);
     let handle = Arc::new(Handle::new());
-    let place = match shared.admission.admit(AddressKey::of(peer.ip()), &handle) {
+    let place = match shared.admission.admit(Network::of(peer.ip(), shared.limits.ipv6_prefix), &handle) {
         Ok(place) => place,
         Err(reason) => return turn_away(shared, peer, reason),
     };

@@ -1,5 +1,5 @@
 //! Repeated wrong tokens slow an address down, for that credential and for no other.
-use crate::admission::AddressKey;
+use ioc_model::share::Network;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, PoisonError},
@@ -19,7 +19,7 @@ const ENTRIES_MAX: usize = 8_192;
 /// Characters of a user name that are kept as a key; names that differ only after them share one entry.
 const NAME_CHARS_MAX: usize = 128;
 
-type Key = (AddressKey, Box<str>);
+type Key = (Network, Box<str>);
 
 #[derive(Debug)]
 struct Entry {
@@ -45,7 +45,7 @@ struct Table {
     order: VecDeque<Key>,
 }
 
-fn key(address: AddressKey, credential: &str) -> Key {
+fn key(address: Network, credential: &str) -> Key {
     (address, credential.chars().take(NAME_CHARS_MAX).collect::<String>().into())
 }
 
@@ -67,7 +67,7 @@ impl Penalties {
     /// Errors: [`SlowedDown`] when that is too long.
     pub(crate) fn wait(
         &self,
-        address: AddressKey,
+        address: Network,
         credential: &str,
         now: Instant,
     ) -> Result<Duration, SlowedDown> {
@@ -84,7 +84,7 @@ impl Penalties {
     }
 
     /// Notes a wrong token.
-    pub(crate) fn failed(&self, address: AddressKey, credential: &str, now: Instant) {
+    pub(crate) fn failed(&self, address: Network, credential: &str, now: Instant) {
         let mut table = self.table();
         let key = key(address, credential);
         if let Some(entry) = table.entries.get_mut(&key) {
@@ -104,7 +104,7 @@ impl Penalties {
     }
 
     /// Forgets the failures after a right token.
-    pub(crate) fn succeeded(&self, address: AddressKey, credential: &str) {
+    pub(crate) fn succeeded(&self, address: Network, credential: &str) {
         let mut table = self.table();
         let key = key(address, credential);
         if table.entries.remove(&key).is_some() {
@@ -116,10 +116,11 @@ impl Penalties {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ioc_model::share::IPV6_PREFIX_DEFAULT;
     use std::net::Ipv4Addr;
 
-    fn address(last: u8) -> AddressKey {
-        AddressKey::of(Ipv4Addr::new(10, 0, 0, last).into())
+    fn address(last: u8) -> Network {
+        Network::of(Ipv4Addr::new(10, 0, 0, last).into(), IPV6_PREFIX_DEFAULT)
     }
 
     #[test]

@@ -2,14 +2,13 @@
 //! right. No line holds a password or what else a stranger sent before its name.
 use crate::{
     Principal, Refusal,
-    admission::AddressKey,
     connect::ReturnCode,
     logs::Gate,
     meters::{CloseReason, RefuseReason},
     packet,
     shared::Shared,
 };
-use ioc_model::CredentialKind;
+use ioc_model::{CredentialKind, share::Network};
 use std::{io, time::Duration};
 
 /// Characters of a name that are logged.
@@ -111,7 +110,7 @@ impl Refused {
     }
 
     /// Writes the line.
-    pub(crate) fn log(&self, shared: &Shared, from: AddressKey) {
+    pub(crate) fn log(&self, shared: &Shared, from: Network) {
         let gate = &shared.gates.refused[self.reason as usize];
         write(gate, from, self.reason.as_str(), &self.why);
     }
@@ -175,7 +174,7 @@ impl Stranger {
     }
 
     /// Writes the line; returns how the connection ends.
-    pub(crate) fn log(self, shared: &Shared, from: AddressKey) -> CloseReason {
+    pub(crate) fn log(self, shared: &Shared, from: Network) -> CloseReason {
         if let Some(why) = self.why {
             write(&shared.gates.closed[self.reason as usize], from, self.reason.as_str(), &why);
         }
@@ -183,7 +182,7 @@ impl Stranger {
     }
 }
 
-fn write(gate: &Gate, from: AddressKey, reason: &'static str, why: &str) {
+fn write(gate: &Gate, from: Network, reason: &'static str, why: &str) {
     if let Some(suppressed) = gate.pass() {
         tracing::warn!(%from, reason, %why, suppressed, "MQTT sign-in refused");
     }

@@ -2,12 +2,12 @@
 use crate::{
     Access, CloseReason, Intake, Limits, Meters, RefuseReason,
     admission::Admission,
-    bucket::Rate,
     fanout::{Fanout, Table},
     logs::Gate,
     penalty::Penalties,
     session::Sessions,
 };
+use ioc_model::share::Rate;
 use std::{sync::Arc, time::Instant};
 
 /// One per broker.

@@ -173,9 +173,15 @@ impl<K: Eq + Hash> Shares<K> {
         if self.taken >= open_to_it {
             return Err(Full::All);
         }
+        self.take_over(caller);
+        Ok(())
+    }
+
+    /// Takes a place for `caller` without looking at the bounds: one that somebody has was called in and is on its way
+    /// back.
+    pub fn take_over(&mut self, caller: K) {
         self.taken += 1;
         *self.callers.entry(caller).or_default() += 1;
-        Ok(())
     }
 
     /// Gives a place of `caller` back; nothing happens when it has none.
