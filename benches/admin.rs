@@ -33,6 +33,17 @@ impl Admin {
         self.ask_for("credential", "token", &request)
     }
 
+    /// Makes a credential that may read alerts. Returns its token.
+    ///
+    /// Errors: it is refused.
+    pub fn add_app(&self, id: &str) -> Outcome<String> {
+        self.ask_for(
+            "credential",
+            "token",
+            &json!({ "op": "credential-add", "id": id, "kind": "app", "devices": [] }),
+        )
+    }
+
     /// Adds someone who may look at everything. Returns the password.
     ///
     /// Errors: it is refused.

@@ -25,8 +25,10 @@ const POLL: Duration = Duration::from_millis(100);
 /// What it runs as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// `ioc serve`, everything on, token buckets lifted.
+    /// `ioc serve`, everything on, limits of one sender lifted.
     Serve,
+    /// `ioc serve` as it is, with its limits.
+    Limited,
     /// `ioc demo`, as it is.
     Demo,
 }
@@ -57,7 +59,7 @@ impl Ioc {
         let (data_dir, log) = (data.path().join("data"), data.path().join("log"));
         let mut command = Command::new(process::ioc_binary()?);
         command
-            .arg(if mode == Mode::Serve { "serve" } else { "demo" })
+            .arg(if mode == Mode::Demo { "demo" } else { "serve" })
             .args(["--mqtt", &mqtt.to_string(), "--http", &http.to_string()])
             .arg("--data-dir")
             .arg(&data_dir)
@@ -70,6 +72,7 @@ impl Ioc {
             Mode::Serve => command
                 .env("IOC_MQTT__LIMITS__DEVICE_RATE", "0")
                 .env("IOC_MQTT__LIMITS__CONNECTIONS_PER_ADDRESS_MAX", "100000"),
+            Mode::Limited => &mut command,
             Mode::Demo => command.args(["--mqtts", &address(process::free_port()?).to_string()]),
         };
         let mut process = Process::start("ioc", &mut command)?;

@@ -13,6 +13,7 @@ pub mod load;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod pace;
+pub mod probe;
 pub mod process;
 pub mod report;
 pub mod subscriber;

@@ -11,14 +11,39 @@ pub const PUBACK_LEN: usize = 4;
 
 /// Builds a CONNECT with a clean session. `keep_alive_s` 0 is none.
 pub fn connect(client_id: &str, login: Option<(&str, &str)>, keep_alive_s: u16) -> Vec<u8> {
+    connect_packet(client_id, login, keep_alive_s, None)
+}
+
+/// Builds a CONNECT with a clean session, no keep-alive and a will of QoS 1.
+pub fn connect_with_will(
+    client_id: &str,
+    login: Option<(&str, &str)>,
+    topic: &str,
+    payload: &[u8],
+) -> Vec<u8> {
+    connect_packet(client_id, login, 0, Some((topic, payload)))
+}
+
+fn connect_packet(
+    client_id: &str,
+    login: Option<(&str, &str)>,
+    keep_alive_s: u16,
+    will: Option<(&str, &[u8])>,
+) -> Vec<u8> {
     const CLEAN_SESSION: u8 = 0x02;
+    const WILL_QOS1: u8 = 0x0C;
     const USER_AND_PASSWORD: u8 = 0xC0;
-    let flags = CLEAN_SESSION | if login.is_some() { USER_AND_PASSWORD } else { 0 };
+    let with_login = if login.is_some() { USER_AND_PASSWORD } else { 0 };
+    let with_will = if will.is_some() { WILL_QOS1 } else { 0 };
     let mut body = Vec::new();
     put_text(&mut body, "MQTT");
-    body.extend([4, flags]);
+    body.extend([4, CLEAN_SESSION | with_login | with_will]);
     body.extend(keep_alive_s.to_be_bytes());
     put_text(&mut body, client_id);
+    if let Some((topic, payload)) = will {
+        put_text(&mut body, topic);
+        put_bytes(&mut body, payload);
+    }
     if let Some((user, password)) = login {
         put_text(&mut body, user);
         put_text(&mut body, password);
@@ -109,8 +134,12 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 }
 
 fn put_text(out: &mut Vec<u8>, text: &str) {
-    out.extend((text.len() as u16).to_be_bytes());
-    out.extend_from_slice(text.as_bytes());
+    put_bytes(out, text.as_bytes());
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend((bytes.len() as u16).to_be_bytes());
+    out.extend_from_slice(bytes);
 }
 
 #[cfg(test)]
