@@ -157,7 +157,7 @@ impl Center {
         let (projections, syncing) = Projections::start(records, stop)?;
         let rows_max = self.config.records.quarantine_rows_max;
 
-        let history = Settle::new(store.clone(), Arc::clone(&memory.ledger), last);
+        let history = Settle::new(store.clone(), Arc::clone(&memory.ledger), journal.clone(), last);
         let live = Live::new(Arc::clone(&memory.live), Arc::clone(&self.ingress));
         let rules = Rules::new(
             Arc::clone(&memory.engine),

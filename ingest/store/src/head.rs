@@ -3,118 +3,58 @@
 //! A group has an active part, which the applying thread fills, and frozen parts, which are being sealed. Both are
 //! under the group's lock, so a reader that copies them sees every reading; it loads the sealed segments after,
 //! and sealing publishes a segment before it drops the frozen part. So a reading may be seen twice, never not.
-use crate::{Outcome, Point, TimeRange};
-use ioc_model::{Observation, PropertyId, Quality};
-use std::{cmp::Ordering, ops::Range, sync::Arc};
+//!
+//! Each part keeps corrections apart: readings that replace one of an earlier part or of the segments. They are
+//! sealed into other segments, see [`crate::sealed`].
+use crate::{Outcome, Point, TimeRange, run::Run};
+use ioc_model::{Observation, PropertyId};
+use std::sync::Arc;
 
 /// Devices in a group.
 pub(crate) const LANES: usize = 64;
 
-/// The readings of one series, sorted by time, each time once.
-#[derive(Debug, Default)]
-pub(crate) struct Run {
-    points: Vec<(i64, f64)>,
-    /// As long as `points` if `has_quality`, else empty: all are good.
-    quality: Vec<u8>,
-    has_quality: bool,
-}
-
-impl Run {
-    pub(crate) fn len(&self) -> usize {
-        self.points.len()
-    }
-
-    pub(crate) fn point(&self, at: usize) -> Point {
-        let (ts_ms, value) = self.points[at];
-        Point { ts_ms, value, quality: Quality(self.quality.get(at).copied().unwrap_or(0)) }
-    }
-
-    pub(crate) fn ts(&self, at: usize) -> i64 {
-        self.points[at].0
-    }
-
-    /// First position whose time is not less than `ts_ms`.
-    pub(crate) fn position(&self, ts_ms: i64) -> usize {
-        self.points.partition_point(|(ts, _)| *ts < ts_ms)
-    }
-
-    pub(crate) fn range(&self, range: TimeRange) -> Range<usize> {
-        self.position(range.from_ms)..self.position(range.to_ms)
-    }
-
-    pub(crate) fn points(&self, range: Range<usize>) -> impl Iterator<Item = Point> + '_ {
-        range.map(|at| self.point(at))
-    }
-
-    /// Positions of the points of one span, where `partition` tells the span of a time.
-    pub(crate) fn within(&self, partition: impl Fn(i64) -> i64, wanted: i64) -> Range<usize> {
-        let start = self.points.partition_point(|(ts, _)| partition(*ts) < wanted);
-        let end = self.points.partition_point(|(ts, _)| partition(*ts) <= wanted);
-        start..end
-    }
-
-    fn value_at(&self, ts_ms: i64) -> Option<f64> {
-        self.points.binary_search_by_key(&ts_ms, |(ts, _)| *ts).ok().map(|at| self.points[at].1)
-    }
-
-    /// Adds a point that is newer than all others. Does not look at them: they have long left the processor's caches.
-    fn append(&mut self, point: Point) {
-        self.keep_quality_of(point);
-        self.points.push((point.ts_ms, point.value));
-        if self.has_quality {
-            self.quality.push(point.quality.0);
-        }
-    }
-
-    fn keep_quality_of(&mut self, point: Point) {
-        if point.quality.0 != 0 && !self.has_quality {
-            self.quality.resize(self.points.len(), 0);
-            // From here on the column is kept, also beside a first point.
-            self.has_quality = true;
-        }
-    }
-
-    /// Puts a point in its place, replacing one of the same time.
-    fn put(&mut self, point: Point) {
-        let at = self.position(point.ts_ms);
-        self.keep_quality_of(point);
-        if self.points.get(at).is_some_and(|(ts, _)| *ts == point.ts_ms) {
-            self.points[at].1 = point.value;
-            if self.has_quality {
-                self.quality[at] = point.quality.0;
-            }
-            return;
-        }
-        self.points.insert(at, (point.ts_ms, point.value));
-        if self.has_quality {
-            self.quality.insert(at, point.quality.0);
-        }
-    }
-}
-
 /// The runs of one property of a group.
 pub(crate) type Runs = Box<[Run; LANES]>;
+
+/// Readings of one property of a group.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) property: PropertyId,
+    /// Readings at times that nothing before this part has.
+    pub(crate) fresh: Option<Runs>,
+    /// Readings that replace earlier ones.
+    pub(crate) corrections: Option<Runs>,
+}
+
+impl Part {
+    fn both(&self, lane: usize) -> impl Iterator<Item = &Run> {
+        [&self.fresh, &self.corrections].into_iter().flatten().map(move |runs| &runs[lane])
+    }
+
+    fn value_at(&self, lane: usize, ts_ms: i64) -> Option<f64> {
+        self.both(lane).find_map(|run| run.value_at(ts_ms))
+    }
+}
 
 /// A frozen part of a group: no longer changes.
 #[derive(Debug)]
 pub(crate) struct Chunk {
     /// By property, ascending.
-    pub(crate) columns: Vec<(PropertyId, Runs)>,
+    pub(crate) parts: Vec<Part>,
 }
 
 impl Chunk {
-    pub(crate) fn run(&self, property: PropertyId, lane: usize) -> Option<&Run> {
-        let at = self.columns.binary_search_by_key(&property, |(id, _)| *id).ok()?;
-        Some(&self.columns[at].1[lane])
+    fn part(&self, property: PropertyId) -> Option<&Part> {
+        let at = self.parts.binary_search_by_key(&property, |part| part.property).ok()?;
+        Some(&self.parts[at])
     }
 }
 
-/// One property of a group: the newest point of each series ever, and the active runs.
+/// One property of a group: the newest point of each series ever, and the active part.
 #[derive(Debug)]
 struct Column {
-    property: PropertyId,
     newest: Box<[Option<Point>; LANES]>,
-    runs: Option<Runs>,
+    active: Part,
 }
 
 /// 64 devices with neighbouring indices.
@@ -128,79 +68,110 @@ pub(crate) struct Group {
 
 /// What a first look at an observation says.
 pub(crate) enum Placed {
-    /// It is in; a series' run has this length now.
-    Done(Outcome, usize),
+    /// It is in, or known.
+    Done(Outcome),
     /// Only the sealed segments can say whether it is new.
     AskSealed,
 }
 
 impl Group {
-    /// Takes an observation in, unless the sealed segments must be asked first.
-    pub(crate) fn place(&mut self, lane: usize, observation: &Observation) -> Placed {
-        let property = observation.property;
-        let at = self.column_at(property);
+    /// Takes a reading in, unless the sealed segments must be asked first.
+    pub(crate) fn place(&mut self, lane: usize, observation: &Observation, arrival_ms: i64) -> Placed {
+        let at = self.column_at(observation.property);
         let newest = self.columns[at].newest[lane];
+        let point = point(observation, arrival_ms);
         // The usual case: newer than everything of the series, so nothing needs to be looked up.
-        if newest.is_none_or(|newest| observation.ts_ms > newest.ts_ms) {
-            return Placed::Done(Outcome::Stored, self.put(at, lane, observation));
+        if newest.is_none_or(|newest| point.ts_ms > newest.ts_ms) {
+            return Placed::Done(self.put(at, lane, point, Outcome::Stored));
         }
-        let active = self.columns[at].runs.as_ref().and_then(|runs| runs[lane].value_at(observation.ts_ms));
-        let known = active.or_else(|| {
-            let newest_first = self.frozen.iter().rev();
-            newest_first.filter_map(|chunk| chunk.run(property, lane)?.value_at(observation.ts_ms)).next()
-        });
-        match known {
-            Some(value) => self.settle(at, lane, observation, Some(value)),
+        if let Some(value) = self.active_value(at, lane, point.ts_ms) {
+            let is_known = value == point.value;
+            return Placed::Done(if is_known { Outcome::Duplicate } else { self.replace(at, lane, point) });
+        }
+        match self.frozen_value(observation.property, lane, point.ts_ms) {
+            Some(value) => Placed::Done(self.settle(at, lane, point, Some(value))),
             None => Placed::AskSealed,
         }
     }
 
-    /// Takes an observation in that memory does not have; `sealed` is the value that the segments have for it.
+    /// Takes a reading in that memory does not have; `sealed` is the value that the segments have for it.
     pub(crate) fn place_asked(
         &mut self,
         lane: usize,
         observation: &Observation,
+        arrival_ms: i64,
         sealed: Option<f64>,
-    ) -> Placed {
+    ) -> Outcome {
         let at = self.column_at(observation.property);
-        self.settle(at, lane, observation, sealed)
+        self.settle(at, lane, point(observation, arrival_ms), sealed)
     }
 
-    fn settle(&mut self, at: usize, lane: usize, observation: &Observation, known: Option<f64>) -> Placed {
+    /// Reports whether it takes the segments to tell whether a reading is new.
+    pub(crate) fn must_ask_sealed(&self, lane: usize, observation: &Observation) -> bool {
+        let Ok(at) = self.find_column(observation.property) else { return false };
+        let ts_ms = observation.ts_ms;
+        self.columns[at].newest[lane].is_some_and(|newest| ts_ms <= newest.ts_ms)
+            && self.active_value(at, lane, ts_ms).is_none()
+            && self.frozen_value(observation.property, lane, ts_ms).is_none()
+    }
+
+    fn active_value(&self, at: usize, lane: usize, ts_ms: i64) -> Option<f64> {
+        self.columns[at].active.value_at(lane, ts_ms)
+    }
+
+    fn frozen_value(&self, property: PropertyId, lane: usize, ts_ms: i64) -> Option<f64> {
+        self.frozen.iter().rev().find_map(|chunk| chunk.part(property)?.value_at(lane, ts_ms))
+    }
+
+    /// Takes a reading in that the active part does not have; `known` is the value that an earlier one has.
+    fn settle(&mut self, at: usize, lane: usize, point: Point, known: Option<f64>) -> Outcome {
         match known {
-            Some(value) if value == observation.value => Placed::Done(Outcome::Duplicate, 0),
-            Some(_) => Placed::Done(Outcome::Corrected, self.put(at, lane, observation)),
-            None => Placed::Done(Outcome::Stored, self.put(at, lane, observation)),
+            Some(value) if value == point.value => Outcome::Duplicate,
+            Some(_) => self.put(at, lane, point, Outcome::Corrected),
+            None => self.put(at, lane, point, Outcome::Stored),
         }
     }
 
-    /// Stores a point. Returns the length of its run.
-    fn put(&mut self, at: usize, lane: usize, observation: &Observation) -> usize {
-        let Observation { ts_ms, value, quality, .. } = *observation;
-        let point = Point { ts_ms, value, quality };
-        let column = &mut self.columns[at];
-        let run = &mut column.runs.get_or_insert_with(empty_runs)[lane];
-        let newest = &mut column.newest[lane];
-        match newest.map(|newest| ts_ms.cmp(&newest.ts_ms)) {
-            None | Some(Ordering::Greater) => run.append(point),
-            Some(Ordering::Equal | Ordering::Less) => run.put(point),
+    /// Puts a reading where its outcome belongs.
+    fn put(&mut self, at: usize, lane: usize, point: Point, outcome: Outcome) -> Outcome {
+        let active = &mut self.columns[at].active;
+        let is_correction = outcome == Outcome::Corrected;
+        let runs = if is_correction { &mut active.corrections } else { &mut active.fresh };
+        runs.get_or_insert_with(empty_runs)[lane].put(point);
+        self.keep_newest(at, lane, point);
+        outcome
+    }
+
+    /// Replaces a reading of the active part, where it is.
+    fn replace(&mut self, at: usize, lane: usize, point: Point) -> Outcome {
+        let Part { fresh, corrections, .. } = &mut self.columns[at].active;
+        for runs in [fresh, corrections].into_iter().flatten() {
+            if runs[lane].value_at(point.ts_ms).is_some() {
+                runs[lane].put(point);
+            }
         }
-        if newest.is_none_or(|newest| ts_ms >= newest.ts_ms) {
+        self.keep_newest(at, lane, point);
+        Outcome::Corrected
+    }
+
+    fn keep_newest(&mut self, at: usize, lane: usize, point: Point) {
+        let newest = &mut self.columns[at].newest[lane];
+        if newest.is_none_or(|newest| point.ts_ms >= newest.ts_ms) {
             *newest = Some(point);
         }
-        run.len()
+    }
+
+    fn find_column(&self, property: PropertyId) -> Result<usize, usize> {
+        self.columns.binary_search_by_key(&property, |column| column.active.property)
     }
 
     /// Position of the property's column, made if need be.
     fn column_at(&mut self, property: PropertyId) -> usize {
-        match self.columns.binary_search_by_key(&property, |column| column.property) {
-            Ok(at) => at,
-            Err(at) => {
-                let newest = Box::new([None; LANES]);
-                self.columns.insert(at, Column { property, newest, runs: None });
-                at
-            }
-        }
+        self.find_column(property).unwrap_or_else(|at| {
+            let active = Part { property, fresh: None, corrections: None };
+            self.columns.insert(at, Column { newest: Box::new([None; LANES]), active });
+            at
+        })
     }
 
     /// Sets the newest point of a series, as the sealed segments have it.
@@ -213,21 +184,25 @@ impl Group {
     pub(crate) fn newest(&self) -> impl Iterator<Item = (usize, PropertyId, Point)> + '_ {
         self.columns.iter().flat_map(|column| {
             let lanes = column.newest.iter().enumerate();
-            lanes.filter_map(|(lane, point)| Some((lane, column.property, (*point)?)))
+            lanes.filter_map(|(lane, point)| Some((lane, column.active.property, (*point)?)))
         })
     }
 
     /// Moves the active part to the frozen ones. Only pointers move.
     pub(crate) fn freeze(&mut self) -> Option<Arc<Chunk>> {
-        let columns: Vec<_> = self
-            .columns
-            .iter_mut()
-            .filter_map(|column| Some((column.property, column.runs.take()?)))
+        let actives = self.columns.iter_mut().map(|column| &mut column.active);
+        let parts: Vec<Part> = actives
+            .filter(|active| active.fresh.is_some() || active.corrections.is_some())
+            .map(|active| Part {
+                property: active.property,
+                fresh: active.fresh.take(),
+                corrections: active.corrections.take(),
+            })
             .collect();
-        if columns.is_empty() {
+        if parts.is_empty() {
             return None;
         }
-        let chunk = Arc::new(Chunk { columns });
+        let chunk = Arc::new(Chunk { parts });
         self.frozen.push(Arc::clone(&chunk));
         Some(chunk)
     }
@@ -239,16 +214,10 @@ impl Group {
 
     /// Copies the active readings of one property and returns the frozen parts.
     pub(crate) fn snapshot(&self, property: PropertyId, lanes: &[usize], range: TimeRange) -> HeadSnapshot {
-        let runs = self
-            .columns
-            .binary_search_by_key(&property, |column| column.property)
-            .ok()
-            .and_then(|at| self.columns[at].runs.as_ref());
+        let active = self.find_column(property).ok().map(|at| &self.columns[at].active);
         let copy = |lane: &usize| {
-            runs.map_or_else(Vec::new, |runs| {
-                let run = &runs[*lane];
-                run.points(run.range(range)).collect()
-            })
+            let runs = active.into_iter().flat_map(|part| part.both(*lane));
+            runs.flat_map(|run| run.points(range)).collect()
         };
         HeadSnapshot { active: lanes.iter().map(copy).collect(), frozen: self.frozen.clone() }
     }
@@ -260,6 +229,28 @@ pub(crate) struct HeadSnapshot {
     pub(crate) active: Vec<Vec<Point>>,
     /// Oldest first.
     pub(crate) frozen: Vec<Arc<Chunk>>,
+}
+
+impl HeadSnapshot {
+    /// Returns the readings by lane asked for, later parts behind earlier ones.
+    pub(crate) fn into_points(
+        self,
+        property: PropertyId,
+        lanes: &[usize],
+        range: TimeRange,
+    ) -> Vec<Vec<Point>> {
+        let parts: Vec<&Part> = self.frozen.iter().filter_map(|chunk| chunk.part(property)).collect();
+        let join = |(active, lane): (Vec<Point>, &usize)| {
+            let frozen = parts.iter().flat_map(|part| part.both(*lane)).flat_map(|run| run.points(range));
+            frozen.chain(active).collect()
+        };
+        self.active.into_iter().zip(lanes).map(join).collect()
+    }
+}
+
+fn point(observation: &Observation, arrival_ms: i64) -> Point {
+    let Observation { ts_ms, value, quality, .. } = *observation;
+    Point { ts_ms, value, quality, delay_ms: arrival_ms.saturating_sub(ts_ms) }
 }
 
 fn empty_runs() -> Runs {

@@ -1,15 +1,19 @@
 //! The state of a store, and the applying side: placing observations, freezing what is in memory.
 use crate::{
-    Outcome, Series, StoreConfig, StoreError,
+    Batch, Outcome, Outcomes, StoreConfig, StoreError,
+    batch::Taken,
+    cache::BlockCache,
     head::{Chunk, Group, LANES, Placed},
     horizon::Horizon,
+    lookup::{Answers, Ask},
     manifest::Manifest,
     newest,
     scan::group_of,
-    sealed::{BlockCache, Sealed, lock},
+    sealed::{Sealed, lock},
     sealer, segment,
+    summary::SummaryCache,
 };
-use ioc_model::{DeviceIndex, Observation};
+use ioc_model::Observation;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -19,8 +23,12 @@ use std::{
     time::Duration,
 };
 
-/// A run this long starts sealing: late readings are inserted in place, which costs with its length.
-const RUN_LEN_MAX: usize = 65_536;
+/// So many observations start sealing, in parts of `head_readings_max`: also those that leave nothing in memory, as
+/// repeated ones, are read again after a crash.
+const REPLAY_FACTOR: usize = 2;
+/// So many journal records start sealing, and so many bytes of them.
+const REPLAY_RECORDS_MAX: u64 = 500_000;
+const REPLAY_BYTES_MAX: u64 = 128 << 20;
 /// How many times `head_readings_max` are kept in memory before applying waits for sealing.
 const HARD_FACTOR: usize = 4;
 /// How long after a failed sealing those who wait for room have it tried again.
@@ -44,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) horizon: Horizon,
     /// Journal offset up to which everything is in segments.
     pub(crate) sealed_offset: AtomicU64,
+    pub(crate) summary_cache: SummaryCache,
     /// Held by the sealer while it seals, so that a test can hold it up.
     #[cfg(test)]
     pub(crate) gate: Arc<Mutex<()>>,
@@ -55,6 +64,17 @@ struct Writer {
     /// Number of the span up to which sealing by time has come.
     slot: i64,
     cache: BlockCache,
+    /// What would be read again after a crash, beside what waits to be sealed.
+    unsealed: Unsealed,
+}
+
+/// How much of the journal was read since the last freeze.
+#[derive(Debug, Default, Clone, Copy)]
+struct Unsealed {
+    observations: usize,
+    bytes: u64,
+    /// The last record before.
+    after: u64,
 }
 
 /// What the sealer has to do. Bounded by the readings in it, see [`HARD_FACTOR`].
@@ -83,7 +103,8 @@ impl Inner {
     pub(crate) fn open(config: StoreConfig, manifest: &Manifest) -> Result<Self, StoreError> {
         let mut opened = Vec::new();
         for info in &manifest.segments {
-            opened.push(segment::open(&config.dir, *info)?);
+            let base_ms = info.partition.map_or(0, |partition| partition.saturating_mul(manifest.span_ms));
+            opened.push(segment::open(&config.dir, *info, base_ms)?);
         }
         let damage: Vec<_> = opened
             .iter_mut()
@@ -96,7 +117,12 @@ impl Inner {
                 sealed.report(segment, byte, None, what);
             }
         }
-        let writer = Writer { applied: manifest.applied, slot: manifest.slot, cache: BlockCache::default() };
+        let writer = Writer {
+            applied: manifest.applied,
+            slot: manifest.slot,
+            cache: BlockCache::default(),
+            unsealed: Unsealed { after: manifest.applied, ..Unsealed::default() },
+        };
         let newest = match newest::load(&config.dir, manifest.newest_seq) {
             Some(newest) => newest,
             None => sealer::find_newest(&sealed),
@@ -115,6 +141,7 @@ impl Inner {
             progressed: Condvar::new(),
             horizon,
             sealed_offset: AtomicU64::new(manifest.applied),
+            summary_cache: SummaryCache::default(),
             #[cfg(test)]
             gate: Arc::default(),
         };
@@ -142,73 +169,113 @@ impl Inner {
         Arc::clone(groups.entry(number).or_default())
     }
 
-    /// Takes in the observations of one journal record, see [`crate::Store::apply`].
-    pub(crate) fn apply(
-        &self,
-        offset: u64,
-        device: DeviceIndex,
-        observations: impl Iterator<Item = Observation>,
-        outcomes: &mut Vec<Outcome>,
-    ) {
+    /// Takes in the observations of journal records, see [`crate::Store::apply`].
+    pub(crate) fn apply(&self, batch: &Batch, outcomes: &mut Outcomes) {
+        outcomes.clear();
         let mut writer = lock(&self.writer);
-        if offset <= writer.applied {
-            outcomes.extend(observations.map(|_| Outcome::Duplicate));
-            return;
+        let mut rest = &batch.records[..];
+        while !rest.is_empty() {
+            let answers = self.look_up_late(&mut writer, batch, rest);
+            // What was looked up does not know what is frozen from here on, for that may be sealed at any moment.
+            let Some(applied) = self.apply_until_freeze(&mut writer, batch, rest, &answers, outcomes) else {
+                return;
+            };
+            rest = &rest[applied..];
         }
-        if !self.wait_for_room() {
-            return;
-        }
-        let longest = self.apply_all(&mut writer, device, observations, outcomes);
-        writer.applied = offset;
-        let is_full = self.active_readings.load(Ordering::Relaxed) >= self.config.head_readings_max;
-        if is_full || longest >= RUN_LEN_MAX {
-            self.freeze(&mut writer);
-        }
-        self.freeze_due(&mut writer);
     }
 
-    /// Passes over journal records up to `offset`.
-    pub(crate) fn advance(&self, offset: u64) {
-        let mut writer = lock(&self.writer);
-        writer.applied = writer.applied.max(offset);
+    /// Looks up in the segments what they must say about records that were not applied yet.
+    fn look_up_late(&self, writer: &mut Writer, batch: &Batch, records: &[Taken]) -> Answers {
+        let horizon_ms = self.horizon.get();
+        let mut asks = Vec::new();
+        for record in records.iter().filter(|record| record.offset > writer.applied) {
+            let Some(group) = self.group(group_of(record.device)) else { continue };
+            let (group, lane) = (read(&group), record.device.0 as usize % LANES);
+            let unknown = batch.observations(record).iter().filter(|observation| {
+                observation.ts_ms >= horizon_ms && group.must_ask_sealed(lane, observation)
+            });
+            asks.extend(unknown.map(|one| Ask::new(record.device, one.property, one.ts_ms)));
+        }
+        Answers::find(&self.sealed, &mut writer.cache, asks)
     }
 
-    /// Applies observations. Returns the length of the longest run that was touched.
-    fn apply_all(
+    /// Applies records until memory was frozen. Returns how many; `None` when the store was shut down.
+    fn apply_until_freeze(
         &self,
         writer: &mut Writer,
-        device: DeviceIndex,
-        observations: impl Iterator<Item = Observation>,
+        batch: &Batch,
+        records: &[Taken],
+        answers: &Answers,
+        outcomes: &mut Outcomes,
+    ) -> Option<usize> {
+        for (at, record) in records.iter().enumerate() {
+            let observations = batch.observations(record);
+            if record.offset <= writer.applied {
+                outcomes.all.extend(observations.iter().map(|_| Outcome::Duplicate));
+            } else {
+                if !self.wait_for_room() {
+                    return None;
+                }
+                self.apply_record(writer, record, observations, answers, &mut outcomes.all);
+                writer.applied = record.offset;
+                writer.unsealed.observations += observations.len();
+            }
+            outcomes.ends.push(outcomes.all.len());
+            if self.freeze_if_due(writer) {
+                return Some(at + 1);
+            }
+        }
+        Some(records.len())
+    }
+
+    /// Passes over journal records up to `offset`, which have `bytes` together with those that were applied.
+    pub(crate) fn advance(&self, offset: u64, bytes: u64) {
+        let mut writer = lock(&self.writer);
+        writer.unsealed.bytes += bytes;
+        writer.applied = writer.applied.max(offset);
+        self.freeze_if_due(&mut writer);
+    }
+
+    fn apply_record(
+        &self,
+        writer: &mut Writer,
+        record: &Taken,
+        observations: &[Observation],
+        answers: &Answers,
         outcomes: &mut Vec<Outcome>,
-    ) -> usize {
+    ) {
         let horizon_ms = self.horizon.get();
-        let lane = device.0 as usize % LANES;
-        let shared = self.group_or_new(group_of(device));
+        let (lane, arrival_ms) = (record.device.0 as usize % LANES, record.arrival_ms);
+        let shared = self.group_or_new(group_of(record.device));
         let mut group = write(&shared);
-        let mut longest = 0;
+        let mut added = 0;
         for observation in observations {
             if observation.ts_ms < horizon_ms {
                 outcomes.push(Outcome::TooOld);
                 continue;
             }
-            let mut placed = group.place(lane, &observation);
-            if let Placed::AskSealed = placed {
-                // Readers need not wait while a block is read. Nobody else changes the group meanwhile, except that
-                // sealed parts leave it, after their segments were published.
-                drop(group);
-                let series = Series { device, property: observation.property };
-                let known = self.sealed.value_at(&mut writer.cache, series, observation.ts_ms);
-                group = write(&shared);
-                placed = group.place_asked(lane, &observation, known);
-            }
-            if let Placed::Done(outcome, run_len) = placed {
-                longest = longest.max(run_len);
-                let added = usize::from(outcome != Outcome::Duplicate);
-                self.active_readings.fetch_add(added, Ordering::Relaxed);
-                outcomes.push(outcome);
-            }
+            let outcome = match group.place(lane, observation, arrival_ms) {
+                Placed::Done(outcome) => outcome,
+                Placed::AskSealed => {
+                    let ask = Ask::new(record.device, observation.property, observation.ts_ms);
+                    let known = match answers.get(&ask) {
+                        Some(known) => known,
+                        None => {
+                            // Readers need not wait while a block is read. Nobody else changes the group meanwhile,
+                            // except that sealed parts leave it, after their segments were published.
+                            drop(group);
+                            let found = Answers::find(&self.sealed, &mut writer.cache, vec![ask]).get(&ask);
+                            group = write(&shared);
+                            found.flatten()
+                        }
+                    };
+                    group.place_asked(lane, observation, arrival_ms, known)
+                }
+            };
+            added += usize::from(outcome != Outcome::Duplicate);
+            outcomes.push(outcome);
         }
-        longest
+        self.active_readings.fetch_add(added, Ordering::Relaxed);
     }
 
     /// Waits while memory is at its bound. Returns false when the store was shut down and there will be no room.
@@ -231,6 +298,21 @@ impl Inner {
         true
     }
 
+    /// Freezes when memory is full, when much would be read again after a crash, and when a span has ended. Reports
+    /// whether it did.
+    fn freeze_if_due(&self, writer: &mut Writer) -> bool {
+        let readings_max = self.config.head_readings_max;
+        let Unsealed { observations, bytes, after } = writer.unsealed;
+        let is_full = self.active_readings.load(Ordering::Relaxed) >= readings_max;
+        let is_far = observations >= readings_max.saturating_mul(REPLAY_FACTOR)
+            || writer.applied.saturating_sub(after) >= REPLAY_RECORDS_MAX
+            || bytes >= REPLAY_BYTES_MAX;
+        if is_full || is_far {
+            self.freeze(writer);
+        }
+        self.freeze_due(writer) || is_full || is_far
+    }
+
     /// Freezes whatever the time.
     pub(crate) fn freeze_now(&self) {
         self.freeze(&mut lock(&self.writer));
@@ -238,6 +320,7 @@ impl Inner {
 
     /// Hands all that is active to the sealer. Only pointers move.
     fn freeze(&self, writer: &mut Writer) {
+        writer.unsealed = Unsealed { after: writer.applied, ..Unsealed::default() };
         if writer.applied <= self.frozen_offset() {
             return;
         }
@@ -254,16 +337,18 @@ impl Inner {
         self.work.notify_one();
     }
 
-    /// Freezes when a span has ended since the last time.
-    fn freeze_due(&self, writer: &mut Writer) {
+    /// Freezes when a span has ended since the last time. Reports whether it did.
+    fn freeze_due(&self, writer: &mut Writer) -> bool {
         let due = self.due_slot.load(Ordering::Relaxed);
-        if due > writer.slot {
-            let is_first = writer.slot == i64::MIN;
+        let has_ended = due > writer.slot;
+        let is_first = writer.slot == i64::MIN;
+        if has_ended {
             writer.slot = due;
-            if !is_first {
-                self.freeze(writer);
-            }
         }
+        if has_ended && !is_first {
+            self.freeze(writer);
+        }
+        has_ended && !is_first
     }
 
     /// The last journal offset that is sealed or being sealed.

@@ -1,46 +1,59 @@
 //! History of every observation, in compressed columns.
 //!
-//! Recent readings are in memory; the journal is their write-ahead log. About every two hours, or when memory is at
-//! its bound, a thread of the store writes them to immutable segment files, one per span of event time, and then
-//! replaces the manifest. So a crash loses nothing: after opening, the journal is replayed from
-//! [`Store::replay_from`]. Late readings take the same way, into further segments of their span, which are merged
-//! when there are several; of two values for the same time the last accepted one holds. Readers take a snapshot of
-//! memory and then of the segments, and never wait for sealing.
+//! Recent readings are in memory; the journal is their write-ahead log. About every two hours, when memory is at its
+//! bound, or when much of the journal would be read again after a crash, a thread of the store writes them to immutable
+//! segment files and then replaces the manifest. So a crash loses nothing: after opening, the journal is replayed from
+//! [`Store::replay_from`]. A span of event time that has an eighth of the readings gets a file; the readings of all
+//! others, however scattered, share one wide file, as do corrections. Files of a span are merged when there are several,
+//! wide ones by size. Readers take a snapshot of memory and then of the segments, and never wait for sealing.
 //!
 //! | Module | Owns |
 //! |---|---|
 //! | `store` | the handle |
-//! | `inner` | the state; applying, outcomes, freezing |
-//! | `head` | readings in memory, in groups of 64 devices |
+//! | `inner`, `batch` | the state; applying, outcomes, freezing |
+//! | `head`, `run` | readings in memory, in groups of 64 devices |
+//! | `lookup`, `cache` | whether the segments have a late reading |
 //! | `sealer` | the thread: sealing, merging, retention |
+//! | `seal`, `cut`, `merge` | which readings go into which file |
 //! | `block`, `segment`, `manifest`, `newest` | the files |
 //! | `sealed` | the snapshot of segments, reading blocks, damage |
-//! | `scan`, `query` | reading |
+//! | `sweep`, `scan`, `query`, `summary` | reading |
 //! | `horizon` | where retention ends |
 //! | [`History`] | the queries, for other backends too |
 //!
 //! Ward, domain and labels are not known here: callers join them. The time of day is not read here: callers say it.
+mod batch;
 mod block;
+mod cache;
 mod config;
+mod cut;
 mod error;
 mod head;
 mod history;
 mod horizon;
 mod inner;
+mod lookup;
 mod manifest;
+mod merge;
 mod newest;
 mod query;
+mod run;
 mod scan;
+mod seal;
 mod sealed;
 mod sealer;
 mod segment;
 mod store;
+mod summary;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod types;
 
+pub use batch::{Batch, Outcomes};
 pub use config::StoreConfig;
 pub use error::{Damage, StoreError};
 pub use history::{BUCKETS_MAX, History, QueryError};
 pub use store::{Meters, Store};
+pub use summary::Summary;
 pub use types::{Aggregate, Bucket, GroupBucket, Outcome, Point, Series, TimeRange};

@@ -1,6 +1,7 @@
 //! The list of segments that count: replaced as a whole, so a crash leaves the old or the new one.
 //!
-//! Text, one fact a line, the last line the crc32 of all before it.
+//! Text, one fact a line, the last line the crc32 of all before it. Version 2 has wide segments; directories of
+//! version 1 are read.
 use crate::{StoreError, segment::SegmentInfo};
 use std::{
     fmt::Write as _,
@@ -11,7 +12,7 @@ use std::{
 
 const FILE: &str = "manifest";
 /// Format version that is written, and the newest that is read.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const TITLE: &str = "ioc-history-manifest";
 
 /// What is sealed.
@@ -29,7 +30,8 @@ pub(crate) struct Manifest {
     pub(crate) next_seq: u64,
     /// Number of the table of newest points; 0 is none.
     pub(crate) newest_seq: u64,
-    /// In order of their numbers.
+    /// Of two readings at the same time a later wide segment's holds, then an earlier wide one's, then that of the last
+    /// segment of the span.
     pub(crate) segments: Vec<SegmentInfo>,
 }
 
@@ -44,6 +46,12 @@ impl Manifest {
             newest_seq: 0,
             segments: Vec::new(),
         }
+    }
+
+    /// Takes the next file number.
+    pub(crate) fn take_seq(&mut self) -> u64 {
+        self.next_seq += 1;
+        self.next_seq - 1
     }
 
     /// Reads the manifest in `dir`; `None` when there is none yet.
@@ -100,7 +108,10 @@ impl Manifest {
         );
         for SegmentInfo { seq, partition, readings, bytes } in segments {
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "segment {seq} {partition} {readings} {bytes}");
+            let _ = match partition {
+                Some(partition) => writeln!(text, "segment {seq} {partition} {readings} {bytes}"),
+                None => writeln!(text, "wide {seq} {readings} {bytes}"),
+            };
         }
         let crc = crc32fast::hash(text.as_bytes());
         let _ = writeln!(text, "crc {crc:08x}");
@@ -128,14 +139,13 @@ impl Manifest {
             "horizon_ms" => self.horizon_ms = rest.parse().ok()?,
             "next_seq" => self.next_seq = rest.parse().ok()?,
             "newest_seq" => self.newest_seq = rest.parse().ok()?,
-            "segment" => {
+            "segment" | "wide" => {
                 let mut fields = rest.split(' ');
-                self.segments.push(SegmentInfo {
-                    seq: fields.next()?.parse().ok()?,
-                    partition: fields.next()?.parse().ok()?,
-                    readings: fields.next()?.parse().ok()?,
-                    bytes: fields.next()?.parse().ok()?,
-                });
+                let seq = fields.next()?.parse().ok()?;
+                let partition = if word == "segment" { Some(fields.next()?.parse().ok()?) } else { None };
+                let readings = fields.next()?.parse().ok()?;
+                let bytes = fields.next()?.parse().ok()?;
+                self.segments.push(SegmentInfo { seq, partition, readings, bytes });
             }
             _ => return None,
         }

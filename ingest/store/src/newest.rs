@@ -1,5 +1,5 @@
 //! The newest point of each series, as of the last sealing: one table file, so that a start needs no scan.
-use crate::{Point, Series, StoreError};
+use crate::{Point, Series, StoreError, segment::array};
 use ioc_model::{DeviceIndex, PropertyId, Quality};
 use std::{
     collections::BTreeMap,
@@ -11,8 +11,11 @@ use std::{
 /// Newest points by series.
 pub(crate) type Newest = BTreeMap<Series, Point>;
 
-const MAGIC: &[u8; 8] = b"IOCNEWS1";
-const ROW_LEN: usize = 4 + 2 + 1 + 8 + 8;
+const MAGIC: &[u8; 8] = b"IOCNEWS2";
+const ROW_LEN: usize = ROW_LEN_1 + 8;
+/// Without arrival minus event time.
+const MAGIC_1: &[u8; 8] = b"IOCNEWS1";
+const ROW_LEN_1: usize = 4 + 2 + 1 + 8 + 8;
 
 /// Returns the path of a table.
 pub(crate) fn path(dir: &Path, seq: u64) -> PathBuf {
@@ -31,6 +34,7 @@ pub(crate) fn save(dir: &Path, seq: u64, newest: &Newest) -> Result<(), StoreErr
         bytes.push(point.quality.0);
         bytes.extend_from_slice(&point.ts_ms.to_le_bytes());
         bytes.extend_from_slice(&point.value.to_le_bytes());
+        bytes.extend_from_slice(&point.delay_ms.to_le_bytes());
     }
     let crc = crc32fast::hash(&bytes);
     bytes.extend_from_slice(&crc.to_le_bytes());
@@ -50,21 +54,26 @@ pub(crate) fn load(dir: &Path, seq: u64) -> Option<Newest> {
     if crc32fast::hash(summed).to_le_bytes() != *crc {
         return None;
     }
-    let (rows, rest) = summed.strip_prefix(MAGIC)?.as_chunks::<ROW_LEN>();
-    rest.is_empty().then(|| rows.iter().map(row).collect())
+    if let Some(rows) = summed.strip_prefix(MAGIC_1) {
+        return parse::<ROW_LEN_1>(rows);
+    }
+    parse::<ROW_LEN>(summed.strip_prefix(MAGIC)?)
 }
 
-fn row(r: &[u8; ROW_LEN]) -> (Series, Point) {
-    let eight =
-        |at: usize| [r[at], r[at + 1], r[at + 2], r[at + 3], r[at + 4], r[at + 5], r[at + 6], r[at + 7]];
-    let series = Series {
-        device: DeviceIndex(u32::from_le_bytes([r[0], r[1], r[2], r[3]])),
-        property: PropertyId(u16::from_le_bytes([r[4], r[5]])),
-    };
+fn parse<const LEN: usize>(rows: &[u8]) -> Option<Newest> {
+    let (rows, rest) = rows.as_chunks::<LEN>();
+    rest.is_empty().then(|| rows.iter().map(|bytes| row(bytes)).collect())
+}
+
+/// Reads a row; the last field is 0 where a row of the first version ends.
+fn row(bytes: &[u8]) -> (Series, Point) {
+    let device = DeviceIndex(u32::from_le_bytes(array(bytes, 0)));
+    let property = PropertyId(u16::from_le_bytes(array(bytes, 4)));
     let point = Point {
-        ts_ms: i64::from_le_bytes(eight(7)),
-        value: f64::from_le_bytes(eight(15)),
-        quality: Quality(r[6]),
+        quality: Quality(bytes[6]),
+        ts_ms: i64::from_le_bytes(array(bytes, 7)),
+        value: f64::from_le_bytes(array(bytes, 15)),
+        delay_ms: i64::from_le_bytes(array(bytes, 23)),
     };
-    (series, point)
+    (Series { device, property }, point)
 }

@@ -1,20 +1,20 @@
-//! Walking over readings: memory first, then the sealed segments, merged per device and span.
+//! Walking over readings: memory first, then the sealed segments, merged per device and window.
 use crate::{
     Point, TimeRange,
-    block::{Block, BlockKey},
+    block::BlockKey,
     head::{HeadSnapshot, LANES},
     inner::Inner,
-    sealed::View,
+    sweep::Sweep,
 };
 use ioc_model::{DeviceIndex, PropertyId};
-use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
+use std::ops::ControlFlow;
 
 /// Device groups from which on a scan is shared by [`THREADS`].
 const GROUPS_PARALLEL_MIN: usize = 8;
 /// Threads of a large scan; ingest needs the rest of the machine.
 const THREADS: usize = 2;
 
-/// Called with the readings of one device within one span, each time once, in order of time; spans ascend.
+/// Called with readings of one device, each time once, in order of time; from call to call times ascend.
 pub(crate) type Visit<'a> = dyn FnMut(DeviceIndex, &[Point]) -> ControlFlow<()> + 'a;
 
 impl Inner {
@@ -68,20 +68,18 @@ impl Inner {
         let key = BlockKey { property, group: group_of(*first) };
         let lanes: Vec<usize> = devices.iter().map(|device| device.0 as usize % LANES).collect();
         // Memory before the view: what is sealed in between is then seen twice, not never.
-        let head = self.head_snapshot(key, &lanes, range);
+        let head = self.head_snapshot(key, &lanes, range).into_points(property, &lanes, range);
+        let mut head: Vec<Ordered> = head.into_iter().map(Ordered::new).collect();
         let view = self.sealed.view();
+        let mut sweep = Sweep::new(&self.sealed, &view, key, range);
         let mut merged = Vec::new();
-        for partition in self.partitions(&view, &head, key, &lanes, range) {
-            let range = self.sealed.clip(partition, range);
-            let segments = view.partitions.get(&partition).map_or(&[][..], Vec::as_slice);
-            let blocks: Vec<Block> =
-                segments.iter().filter_map(|segment| self.sealed.block(segment, key, range)).collect();
+        while let Some(window) = sweep.next_window() {
             for (at, device) in devices.iter().enumerate() {
                 merged.clear();
-                for block in &blocks {
-                    merged.extend(block.points(block.range(lanes[at], range)));
+                for block in sweep.blocks() {
+                    merged.extend(block.points(block.range(lanes[at], window)));
                 }
-                head.extend(at, lanes[at], property, range, &mut merged);
+                merged.extend_from_slice(head[at].until(window.to_ms));
                 merge(&mut merged);
                 if !merged.is_empty() {
                     visit(*device, &merged)?;
@@ -97,66 +95,26 @@ impl Inner {
             None => HeadSnapshot { active: vec![Vec::new(); lanes.len()], frozen: Vec::new() },
         }
     }
-
-    /// Numbers of the spans that have readings, ascending.
-    fn partitions(
-        &self,
-        view: &View,
-        head: &HeadSnapshot,
-        key: BlockKey,
-        lanes: &[usize],
-        range: TimeRange,
-    ) -> BTreeSet<i64> {
-        let mut partitions = BTreeSet::new();
-        if range.from_ms >= range.to_ms {
-            return partitions;
-        }
-        let sealed = &self.sealed;
-        let within = sealed.partition(range.from_ms)..=sealed.partition(range.to_ms - 1);
-        for (partition, segments) in view.partitions.range(within) {
-            if segments.iter().any(|segment| segment.find(key).is_some()) {
-                partitions.insert(*partition);
-            }
-        }
-        for points in &head.active {
-            self.add_partitions(points.len(), |at| points[at].ts_ms, &mut partitions);
-        }
-        for chunk in &head.frozen {
-            for run in lanes.iter().filter_map(|lane| chunk.run(key.property, *lane)) {
-                let span = run.range(range);
-                self.add_partitions(span.len(), |at| run.ts(span.start + at), &mut partitions);
-            }
-        }
-        partitions
-    }
-
-    /// Adds the span numbers of `len` ascending times, without looking at each.
-    pub(crate) fn add_partitions(&self, len: usize, ts: impl Fn(usize) -> i64, into: &mut BTreeSet<i64>) {
-        let mut at = 0;
-        while at < len {
-            let partition = self.sealed.partition(ts(at));
-            into.insert(partition);
-            at = partition_end(at, len, |at| self.sealed.partition(ts(at)) == partition);
-        }
-    }
 }
 
-impl HeadSnapshot {
-    fn extend(
-        &self,
-        at: usize,
-        lane: usize,
-        property: PropertyId,
-        range: TimeRange,
-        merged: &mut Vec<Point>,
-    ) {
-        for run in self.frozen.iter().filter_map(|chunk: &Arc<_>| chunk.run(property, lane)) {
-            merged.extend(run.points(run.range(range)));
-        }
-        let active = &self.active[at];
-        let start = active.partition_point(|point| point.ts_ms < range.from_ms);
-        let end = active.partition_point(|point| point.ts_ms < range.to_ms);
-        merged.extend_from_slice(&active[start..end]);
+/// Readings in order of time that are taken from the front.
+struct Ordered {
+    points: Vec<Point>,
+    taken: usize,
+}
+
+impl Ordered {
+    fn new(mut points: Vec<Point>) -> Self {
+        merge(&mut points);
+        Self { points, taken: 0 }
+    }
+
+    /// Takes those before `to_ms`.
+    fn until(&mut self, to_ms: i64) -> &[Point] {
+        let rest = &self.points[self.taken..];
+        let count = rest.partition_point(|point| point.ts_ms < to_ms);
+        self.taken += count;
+        &rest[..count]
     }
 }
 
@@ -174,16 +132,6 @@ pub(crate) fn merge(points: &mut Vec<Point>) {
         }
     }
     points.truncate(kept);
-}
-
-/// First position from `start` on for which `holds` is false; it holds for a prefix.
-fn partition_end(start: usize, end: usize, holds: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (start, end);
-    while low < high {
-        let middle = low + (high - low) / 2;
-        if holds(middle) { low = middle + 1 } else { high = middle }
-    }
-    low
 }
 
 /// Number of the group that a device belongs to.

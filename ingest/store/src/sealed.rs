@@ -1,16 +1,22 @@
 //! The sealed segments: one snapshot for readers, swapped when segments are added, merged or deleted.
+//!
+//! There are segments of one span each, where most readings go, and wide segments: those hold the readings of spans
+//! that have too few of them for a file of their own when they are sealed, and all corrections. So segments of spans
+//! have no reading in common (those of version 1 may: the last of a span holds), and may be merged in any order; the
+//! reading of a wide segment holds over that of a span's, and of two wide ones that of the later.
 use crate::{
-    Damage, Series, TimeRange,
-    block::{Block, BlockKey},
+    Damage, TimeRange,
+    block::{Block, BlockTimes},
     head::LANES,
     segment::{Entry, Segment},
 };
 use arc_swap::ArcSwap;
 use ioc_model::DeviceIndex;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fs::File,
     io,
+    ops::RangeInclusive,
     os::unix::fs::FileExt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -20,15 +26,44 @@ const OPEN_FILES_MAX: usize = 64;
 /// Damaged places that are remembered; more are only logged.
 const DAMAGE_MAX: usize = 1_000;
 
-/// Segments by span, in order of their numbers. Never changes.
-#[derive(Debug, Default)]
+/// The segments at one moment. Never changes.
+#[derive(Debug, Default, Clone)]
 pub(crate) struct View {
+    /// By span, oldest first.
     pub(crate) partitions: BTreeMap<i64, Vec<Arc<Segment>>>,
+    /// Oldest first.
+    pub(crate) wide: Vec<Arc<Segment>>,
 }
 
 impl View {
-    pub(crate) fn segments(&self) -> impl Iterator<Item = &Arc<Segment>> {
-        self.partitions.values().flatten()
+    /// Returns all segments; later ones hold over earlier ones.
+    pub(crate) fn segments(&self) -> impl DoubleEndedIterator<Item = &Arc<Segment>> {
+        self.partitions.values().flatten().chain(&self.wide)
+    }
+
+    pub(crate) fn add(&mut self, segment: Arc<Segment>) {
+        match segment.info.partition {
+            Some(partition) => self.partitions.entry(partition).or_default().push(segment),
+            None => self.wide.push(segment),
+        }
+    }
+
+    /// Replaces all segments of a span, or neighbouring wide ones, by one.
+    pub(crate) fn replace(&mut self, removed: &BTreeSet<u64>, merged: &Arc<Segment>) {
+        let at = self.wide.iter().position(|segment| removed.contains(&segment.info.seq));
+        self.remove(removed);
+        match at {
+            Some(at) => self.wide.insert(at, Arc::clone(merged)),
+            None => self.add(Arc::clone(merged)),
+        }
+    }
+
+    /// Removes the segments with these numbers.
+    pub(crate) fn remove(&mut self, removed: &BTreeSet<u64>) {
+        let is_kept = |segment: &Arc<Segment>| !removed.contains(&segment.info.seq);
+        self.partitions.values_mut().for_each(|segments| segments.retain(is_kept));
+        self.partitions.retain(|_, segments| !segments.is_empty());
+        self.wide.retain(is_kept);
     }
 }
 
@@ -44,9 +79,7 @@ pub(crate) struct Sealed {
 impl Sealed {
     pub(crate) fn new(span_ms: i64, segments: impl IntoIterator<Item = Segment>) -> Self {
         let mut view = View::default();
-        for segment in segments {
-            view.partitions.entry(segment.info.partition).or_default().push(Arc::new(segment));
-        }
+        segments.into_iter().for_each(|segment| view.add(Arc::new(segment)));
         Self {
             span_ms,
             view: ArcSwap::from_pointee(view),
@@ -73,6 +106,12 @@ impl Sealed {
         partition.saturating_mul(self.span_ms)
     }
 
+    /// The times of a span, the last inclusive.
+    pub(crate) fn times(&self, partition: i64) -> RangeInclusive<i64> {
+        let start_ms = self.base_ms(partition);
+        start_ms..=start_ms.saturating_add(self.span_ms - 1)
+    }
+
     /// The part of `range` within a span.
     pub(crate) fn clip(&self, partition: i64, range: TimeRange) -> TimeRange {
         TimeRange {
@@ -81,26 +120,34 @@ impl Sealed {
         }
     }
 
-    /// Reads a block of a segment; `None` when it has none of this key in `range`, or an unreadable one, which is
-    /// reported.
-    pub(crate) fn block(&self, segment: &Segment, key: BlockKey, range: TimeRange) -> Option<Block> {
-        let entry = segment.find(key)?;
-        let base_ms = self.base_ms(segment.info.partition);
-        let overlaps = base_ms + i64::from(entry.earliest) < range.to_ms
-            && base_ms + i64::from(entry.latest) >= range.from_ms;
-        if !overlaps {
-            return None;
-        }
-        self.read(segment, entry).ok()
+    /// The times that a segment may have readings of.
+    fn extent(&self, segment: &Segment) -> TimeRange {
+        segment.info.partition.map_or(TimeRange::ALL, |partition| self.clip(partition, TimeRange::ALL))
     }
 
     /// Reads a block.
     ///
     /// Errors: when it is unreadable, which is also reported.
     pub(crate) fn read(&self, segment: &Segment, entry: &Entry) -> Result<Block, Unreadable> {
-        let base_ms = self.base_ms(segment.info.partition);
+        self.decode(segment, entry, Block::decode)
+    }
+
+    /// Reads the times of a block.
+    ///
+    /// Errors: when it is unreadable, which is also reported.
+    pub(crate) fn read_times(&self, segment: &Segment, entry: &Entry) -> Result<BlockTimes, Unreadable> {
+        self.decode(segment, entry, BlockTimes::decode)
+    }
+
+    fn decode<T>(
+        &self,
+        segment: &Segment,
+        entry: &Entry,
+        decode: impl FnOnce(&[u8], i64) -> Result<T, &'static str>,
+    ) -> Result<T, Unreadable> {
+        let base_ms = segment.info.partition.map_or(0, |partition| self.base_ms(partition));
         let bytes = self.read_bytes(segment, entry).map_err(|error| error.to_string());
-        let block = bytes.and_then(|bytes| Block::decode(&bytes, base_ms).map_err(str::to_owned));
+        let block = bytes.and_then(|bytes| decode(&bytes, base_ms).map_err(str::to_owned));
         block.map_err(|what| {
             self.report(segment, u64::from(entry.position), Some(entry), what);
             Unreadable
@@ -140,13 +187,9 @@ impl Sealed {
         if damage.contains_key(&place) || damage.len() >= DAMAGE_MAX {
             return;
         }
-        let base_ms = self.base_ms(segment.info.partition);
         let range = match entry {
-            Some(entry) => TimeRange {
-                from_ms: base_ms + i64::from(entry.earliest),
-                to_ms: (base_ms + i64::from(entry.latest)).saturating_add(1),
-            },
-            None => self.clip(segment.info.partition, TimeRange::ALL),
+            Some(entry) => TimeRange { from_ms: entry.earliest, to_ms: entry.latest.saturating_add(1) },
+            None => self.extent(segment),
         };
         let path = segment.path.clone();
         let block = entry.map(|entry| (entry.key.property, DeviceIndex(entry.key.group * LANES as u32)));
@@ -157,58 +200,11 @@ impl Sealed {
     pub(crate) fn damage(&self) -> Vec<Damage> {
         lock(&self.damage).values().cloned().collect()
     }
-
-    /// Returns the value that the segments have for a series at exactly this time.
-    pub(crate) fn value_at(&self, cache: &mut BlockCache, series: Series, ts_ms: i64) -> Option<f64> {
-        let view = self.view();
-        let segments = view.partitions.get(&self.partition(ts_ms))?;
-        let (group, lane) = (series.device.0 / LANES as u32, series.device.0 as usize % LANES);
-        let key = BlockKey { property: series.property, group };
-        let newest_first = segments.iter().rev();
-        newest_first.filter_map(|segment| cache.get(self, segment, key, ts_ms)?.value_at(lane, ts_ms)).next()
-    }
 }
 
 /// A block that cannot be read; already reported.
 #[derive(Debug)]
 pub(crate) struct Unreadable;
-
-/// Decoded blocks for looking up single times: back-fill asks the same few again and again.
-#[derive(Debug, Default)]
-pub(crate) struct BlockCache {
-    blocks: HashMap<(u64, u32), (Arc<Block>, u64)>,
-    readings: usize,
-    clock: u64,
-}
-
-/// Readings in cached blocks, 12 to 13 bytes each.
-const CACHED_READINGS_MAX: usize = 500_000;
-
-impl BlockCache {
-    fn get(&mut self, sealed: &Sealed, segment: &Segment, key: BlockKey, ts_ms: i64) -> Option<Arc<Block>> {
-        let entry = segment.find(key)?;
-        let place = (segment.info.seq, entry.position);
-        self.clock += 1;
-        if let Some((block, used)) = self.blocks.get_mut(&place) {
-            *used = self.clock;
-            return Some(Arc::clone(block));
-        }
-        let block = Arc::new(sealed.block(segment, key, TimeRange::new(ts_ms, ts_ms.saturating_add(1)))?);
-        self.readings += block.readings();
-        self.blocks.insert(place, (Arc::clone(&block), self.clock));
-        while self.readings > CACHED_READINGS_MAX && self.blocks.len() > 1 {
-            self.drop_oldest();
-        }
-        Some(block)
-    }
-
-    fn drop_oldest(&mut self) {
-        let oldest = self.blocks.iter().min_by_key(|(_, (_, used))| *used).map(|(place, _)| *place);
-        if let Some((block, _)) = oldest.and_then(|place| self.blocks.remove(&place)) {
-            self.readings -= block.readings();
-        }
-    }
-}
 
 /// Locks; every holder leaves the data whole, so a panic elsewhere does not make it unusable.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -2,33 +2,33 @@
 //! manifest and the view.
 use crate::{
     Point, Series, StoreError,
-    block::{BlockBuilder, BlockKey},
-    head::{LANES, Runs},
+    head::LANES,
     inner::{Frozen, Inner, write},
     manifest::Manifest,
+    merge,
     newest::{self, Newest},
-    scan,
+    seal,
     sealed::{Sealed, View, lock},
     segment::{Segment, SegmentWriter},
 };
 use ioc_model::DeviceIndex;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, atomic::Ordering},
 };
 
-/// A span with this many segments has them merged.
-const MERGE_SEGMENTS: usize = 6;
-/// A complete span has its segments merged when the smaller ones together have this part of the largest one.
-const MERGE_PART: u64 = 8;
+/// A wide segment is written again without what retention has passed when that is this part of it.
+const EXPIRED_PART: u64 = 2;
+/// More wide segments than this are merged before the next maintenance: none comes while the journal is replayed.
+const WIDE_SOON: usize = 12;
 
 pub(crate) struct Sealer {
     inner: Arc<Inner>,
     manifest: Manifest,
-    /// Spans with a damaged block: merging would lose what a better reader may still find there.
-    unmergeable: BTreeSet<i64>,
+    /// Segments with a damaged block: merging would lose what a better reader may still find there.
+    unmergeable: BTreeSet<u64>,
 }
 
 enum Job {
@@ -49,12 +49,11 @@ impl Sealer {
                 Job::Seal(frozen) => {
                     let sealed = self.seal(&frozen);
                     self.finish(&frozen, sealed);
-                }
-                Job::Maintain(now_ms) => {
-                    if let Err(error) = self.maintain(now_ms) {
-                        tracing::error!(%error, cause = ?std::error::Error::source(&error), "history maintenance failed");
+                    if self.inner.sealed.view().wide.len() > WIDE_SOON {
+                        report(self.merge_wide());
                     }
                 }
+                Job::Maintain(now_ms) => report(self.maintain(now_ms)),
             }
         }
     }
@@ -91,7 +90,7 @@ impl Sealer {
         self.inner.progressed.notify_all();
     }
 
-    /// Writes frozen readings to segments, one per span, and publishes them.
+    /// Writes frozen readings to segments and publishes them.
     fn seal(&mut self, frozen: &Frozen) -> Result<(), StoreError> {
         #[cfg(test)]
         let gate = Arc::clone(&self.inner.gate);
@@ -101,15 +100,18 @@ impl Sealer {
         manifest.applied = frozen.applied;
         manifest.slot = frozen.slot.max(manifest.slot);
         let mut segments = Vec::new();
-        let written = self
-            .write_segments(frozen, &mut manifest, &mut segments)
+        let written = seal::write_segments(&self.inner, frozen, &mut manifest, &mut segments)
             .and_then(|()| self.write_newest(frozen, &mut manifest));
         if let Err(error) = written {
             // Nothing names them, and they must not take space: lack of it may be why.
             segments.iter().for_each(Segment::retire);
             return Err(error);
         }
-        self.commit(manifest, segments, &BTreeSet::new())?;
+        let mut view = View::clone(&self.inner.sealed.view());
+        let added: Vec<Arc<Segment>> = segments.into_iter().map(Arc::new).collect();
+        added.iter().for_each(|segment| view.add(Arc::clone(segment)));
+        self.commit(manifest, view, &BTreeSet::new())
+            .inspect_err(|_| added.iter().for_each(|segment| segment.retire()))?;
         // The readings are in the view now: whoever looks at memory after this finds them there.
         self.inner.sealed_offset.store(frozen.applied, Ordering::Release);
         for (number, chunk) in &frozen.chunks {
@@ -128,72 +130,21 @@ impl Sealer {
         let mut newest =
             newest::load(dir, manifest.newest_seq).unwrap_or_else(|| find_newest(&self.inner.sealed));
         update_newest(&mut newest, frozen);
-        manifest.newest_seq = take_seq(manifest);
+        manifest.newest_seq = manifest.take_seq();
         newest::save(dir, manifest.newest_seq, &newest)
     }
 
-    fn write_segments(
-        &self,
-        frozen: &Frozen,
-        manifest: &mut Manifest,
-        segments: &mut Vec<Segment>,
-    ) -> Result<(), StoreError> {
-        let mut columns: Vec<(BlockKey, &Runs)> = Vec::new();
-        let mut partitions = BTreeSet::new();
-        for (group, chunk) in &frozen.chunks {
-            for (property, runs) in &chunk.columns {
-                columns.push((BlockKey { property: *property, group: *group }, runs));
-                for run in runs.iter() {
-                    self.inner.add_partitions(run.len(), |at| run.ts(at), &mut partitions);
-                }
-            }
-        }
-        // By property first: a ward scan of one property then reads ahead in the file.
-        columns.sort_by_key(|(key, _)| (key.property, key.group));
-        for partition in partitions {
-            segments.push(self.write_segment(partition, &columns, take_seq(manifest))?);
-        }
-        Ok(())
-    }
-
-    fn write_segment(
-        &self,
-        partition: i64,
-        columns: &[(BlockKey, &Runs)],
-        seq: u64,
-    ) -> Result<Segment, StoreError> {
-        let sealed = &self.inner.sealed;
-        let base_ms = sealed.base_ms(partition);
-        let mut segment = SegmentWriter::create(&self.inner.config.dir, seq, partition, sealed.span_ms)?;
-        let mut block = BlockBuilder::default();
-        for (key, runs) in columns {
-            block.clear();
-            for (lane, run) in runs.iter().enumerate() {
-                let within = run.within(|ts_ms| sealed.partition(ts_ms), partition);
-                block.push_lane(lane, run.points(within), base_ms);
-            }
-            if block.readings() > 0 {
-                segment.add(*key, &block)?;
-            }
-        }
-        segment.finish()
-    }
-
-    /// Makes a change durable, then visible: `added` come, the segments numbered `removed` go.
+    /// Makes a change durable, then visible: the view becomes `view`, the segments numbered `removed` go.
     fn commit(
         &mut self,
         mut manifest: Manifest,
-        added: Vec<Segment>,
+        view: View,
         removed: &BTreeSet<u64>,
     ) -> Result<(), StoreError> {
         let sealed = &self.inner.sealed;
         manifest.horizon_ms = self.inner.horizon.get();
-        manifest.segments.retain(|info| !removed.contains(&info.seq));
-        manifest.segments.extend(added.iter().map(|segment| segment.info));
-        if let Err(error) = manifest.save(&self.inner.config.dir) {
-            added.iter().for_each(Segment::retire);
-            return Err(error);
-        }
+        manifest.segments = view.segments().map(|segment| segment.info).collect();
+        manifest.save(&self.inner.config.dir)?;
         let old_newest = self.manifest.newest_seq;
         if old_newest != manifest.newest_seq && old_newest != 0 {
             // Not needed any more; if it stays, the next start removes it.
@@ -201,14 +152,6 @@ impl Sealer {
         }
         self.manifest = manifest;
         let before = sealed.view();
-        let mut view = View { partitions: before.partitions.clone() };
-        for segments in view.partitions.values_mut() {
-            segments.retain(|segment| !removed.contains(&segment.info.seq));
-        }
-        for segment in added {
-            view.partitions.entry(segment.info.partition).or_default().push(Arc::new(segment));
-        }
-        view.partitions.retain(|_, segments| !segments.is_empty());
         before.segments().filter(|segment| removed.contains(&segment.info.seq)).for_each(|old| old.retire());
         sealed.swap(view);
         sealed.close_files(removed);
@@ -217,122 +160,125 @@ impl Sealer {
 
     fn maintain(&mut self, now_ms: i64) -> Result<(), StoreError> {
         self.delete_expired()?;
-        let due: Vec<i64> = self
-            .inner
-            .sealed
-            .view()
-            .partitions
-            .iter()
-            .filter(|(partition, segments)| self.is_merge_due(**partition, segments, now_ms))
-            .map(|(partition, _)| *partition)
-            .collect();
-        for partition in due {
-            // Sealing comes first: memory is bounded, the number of segments can wait.
-            let queue = lock(&self.inner.queue);
-            if queue.stop || !queue.frozen.is_empty() {
-                break;
-            }
-            drop(queue);
-            match self.merge(partition) {
-                Err(error @ (StoreError::DamagedInput | StoreError::SegmentTooLong)) => {
-                    tracing::error!(partition, %error, "history segments of this span are not merged");
-                    self.unmergeable.insert(partition);
+        let view = self.inner.sealed.view();
+        for (partition, segments) in &view.partitions {
+            let is_complete = self.inner.sealed.base_ms(partition.saturating_add(2)) <= now_ms;
+            if self.is_mergeable(segments) && merge::is_span_due(segments, is_complete) {
+                // Sealing comes first: memory is bounded, the number of segments can wait.
+                if self.has_other_work() {
+                    return Ok(());
                 }
-                merged => merged?,
+                self.merge(segments)?;
             }
+        }
+        self.merge_wide()
+    }
+
+    /// Merges wide segments as long as some are due and nothing waits to be sealed.
+    fn merge_wide(&mut self) -> Result<(), StoreError> {
+        while !self.has_other_work() {
+            let view = self.inner.sealed.view();
+            // Those behind one that cannot be merged; it stays where it is, for its readings hold over earlier ones.
+            let start =
+                view.wide.iter().rposition(|segment| !self.is_mergeable(std::slice::from_ref(segment)));
+            let wide = &view.wide[start.map_or(0, |at| at + 1)..];
+            let bytes: Vec<u64> = wide.iter().map(|segment| segment.info.bytes).collect();
+            let due = merge::wide_due(&bytes).map(|range| &wide[range]);
+            let Some(due) = due.or_else(|| self.half_expired(wide)) else { return Ok(()) };
+            self.merge(due)?;
         }
         Ok(())
     }
 
-    /// Deletes the spans that are wholly before the horizon.
+    /// Returns a wide segment of which retention has passed half.
+    fn half_expired<'w>(&self, wide: &'w [Arc<Segment>]) -> Option<&'w [Arc<Segment>]> {
+        let horizon_ms = self.inner.horizon.get();
+        let is_half_expired = |segment: &Arc<Segment>| {
+            let expired = segment.entries.iter().filter(|entry| entry.latest < horizon_ms);
+            let expired: u64 = expired.map(|entry| u64::from(entry.len)).sum();
+            expired * EXPIRED_PART > segment.info.bytes
+        };
+        wide.iter().find(|segment| is_half_expired(segment)).map(std::slice::from_ref)
+    }
+
+    fn has_other_work(&self) -> bool {
+        let queue = lock(&self.inner.queue);
+        queue.stop || !queue.frozen.is_empty() && queue.failure.is_none()
+    }
+
+    fn is_mergeable(&self, segments: &[Arc<Segment>]) -> bool {
+        segments.iter().all(|segment| !self.unmergeable.contains(&segment.info.seq))
+    }
+
+    /// Deletes the segments that are wholly before the horizon.
     fn delete_expired(&mut self) -> Result<(), StoreError> {
         let sealed = &self.inner.sealed;
         let horizon_ms = self.inner.horizon.get();
         let view = sealed.view();
-        let expired: BTreeSet<u64> = view
-            .partitions
-            .iter()
-            .take_while(|(partition, _)| sealed.base_ms(partition.saturating_add(1)) <= horizon_ms)
-            .flat_map(|(_, segments)| segments.iter().map(|segment| segment.info.seq))
-            .collect();
+        let is_expired = |segment: &Segment| match segment.info.partition {
+            Some(partition) => sealed.base_ms(partition.saturating_add(1)) <= horizon_ms,
+            // One without a readable index stays: nobody knows what is in it.
+            None => segment.latest().is_some_and(|latest| latest < horizon_ms),
+        };
+        let expired: BTreeSet<u64> =
+            view.segments().filter(|segment| is_expired(segment)).map(|segment| segment.info.seq).collect();
         if expired.is_empty() {
             return Ok(());
         }
         tracing::info!(segments = expired.len(), "history beyond retention is deleted");
-        self.commit(self.manifest.clone(), Vec::new(), &expired)
+        let mut after = View::clone(&view);
+        after.remove(&expired);
+        self.commit(self.manifest.clone(), after, &expired)
     }
 
-    fn is_merge_due(&self, partition: i64, segments: &[Arc<Segment>], now_ms: i64) -> bool {
-        if segments.len() < 2 || self.unmergeable.contains(&partition) {
-            return false;
+    /// Replaces segments by one: all of a span, or neighbouring wide ones. Those that cannot be merged are left alone.
+    fn merge(&mut self, segments: &[Arc<Segment>]) -> Result<(), StoreError> {
+        match self.try_merge(segments) {
+            Err(error @ (StoreError::DamagedInput | StoreError::SegmentTooLong)) => {
+                let numbers: Vec<u64> = segments.iter().map(|segment| segment.info.seq).collect();
+                tracing::error!(segments = ?numbers, %error, "these history segments are not merged");
+                self.unmergeable.extend(numbers);
+                Ok(())
+            }
+            Err(StoreError::ShutDown) => Ok(()),
+            merged => merged,
         }
-        let is_complete = self.inner.sealed.base_ms(partition.saturating_add(2)) <= now_ms;
-        let total: u64 = segments.iter().map(|segment| segment.info.bytes).sum();
-        let largest = segments.iter().map(|segment| segment.info.bytes).max().unwrap_or(0);
-        segments.len() >= MERGE_SEGMENTS || is_complete && (total - largest) * MERGE_PART >= largest
     }
 
-    /// Replaces the segments of a span by one.
-    fn merge(&mut self, partition: i64) -> Result<(), StoreError> {
+    fn try_merge(&mut self, segments: &[Arc<Segment>]) -> Result<(), StoreError> {
         let inner = Arc::clone(&self.inner);
-        let view = inner.sealed.view();
-        let Some(old) = view.partitions.get(&partition) else { return Ok(()) };
+        let Some(first) = segments.first() else { return Ok(()) };
         let mut manifest = self.manifest.clone();
-        let seq = take_seq(&mut manifest);
-        let mut segment = SegmentWriter::create(&inner.config.dir, seq, partition, inner.sealed.span_ms)?;
-        let keys: BTreeMap<_, BlockKey> = old
-            .iter()
-            .flat_map(|segment| segment.entries.iter())
-            .map(|entry| ((entry.key.property, entry.key.group), entry.key))
-            .collect();
-        let mut block = BlockBuilder::default();
-        for key in keys.into_values() {
-            merge_block(&inner.sealed, old, key, &mut block)?;
-            segment.add(key, &block)?;
-        }
-        let removed = old.iter().map(|segment| segment.info.seq).collect();
-        self.commit(manifest, vec![segment.finish()?], &removed)
+        let (dir, sealed) = (&inner.config.dir, &inner.sealed);
+        let into = SegmentWriter::create(dir, manifest.take_seq(), first.info.partition, sealed.span_ms)?;
+        let goes_on = || !lock(&inner.queue).stop;
+        // What retention has passed in a span goes with the span, so that its segments agree.
+        let horizon_ms = first.info.partition.map_or_else(|| inner.horizon.get(), |_| i64::MIN);
+        let merged = merge::merge(sealed, segments, into, horizon_ms, goes_on)?;
+        let removed: BTreeSet<u64> = segments.iter().map(|segment| segment.info.seq).collect();
+        let mut view = View::clone(&sealed.view());
+        let merged = Arc::new(merged);
+        view.replace(&removed, &merged);
+        self.commit(manifest, view, &removed).inspect_err(|_| merged.retire())
     }
 }
 
-/// Combines the blocks that segments of one span have for `key`; of a time that several have the last holds.
-fn merge_block(
-    sealed: &Sealed,
-    segments: &[Arc<Segment>],
-    key: BlockKey,
-    into: &mut BlockBuilder,
-) -> Result<(), StoreError> {
-    let mut blocks = Vec::new();
-    for segment in segments {
-        if let Some(entry) = segment.find(key) {
-            blocks.push(sealed.read(segment, entry).map_err(|_| StoreError::DamagedInput)?);
-        }
+fn report(maintained: Result<(), StoreError>) {
+    if let Err(error) = maintained {
+        tracing::error!(%error, cause = ?std::error::Error::source(&error), "history maintenance failed");
     }
-    into.clear();
-    let base_ms = segments.first().map_or(0, |segment| sealed.base_ms(segment.info.partition));
-    let mut points: Vec<Point> = Vec::new();
-    for lane in 0..LANES {
-        points.clear();
-        for block in &blocks {
-            points.extend(block.points(block.lane(lane)));
-        }
-        scan::merge(&mut points);
-        into.push_lane(lane, points.iter().copied(), base_ms);
-    }
-    Ok(())
-}
-
-fn take_seq(manifest: &mut Manifest) -> u64 {
-    manifest.next_seq += 1;
-    manifest.next_seq - 1
 }
 
 fn update_newest(newest: &mut Newest, frozen: &Frozen) {
     for (group, chunk) in &frozen.chunks {
-        for (property, runs) in &chunk.columns {
-            for (lane, run) in runs.iter().enumerate().filter(|(_, run)| run.len() > 0) {
-                let device = DeviceIndex(group * LANES as u32 + lane as u32);
-                keep_newest(newest, Series { device, property: *property }, run.point(run.len() - 1));
+        for part in &chunk.parts {
+            for runs in [&part.fresh, &part.corrections].into_iter().flatten() {
+                for (lane, point) in
+                    runs.iter().enumerate().filter_map(|(lane, run)| Some((lane, run.newest()?)))
+                {
+                    let device = DeviceIndex(group * LANES as u32 + lane as u32);
+                    keep_newest(newest, Series { device, property: part.property }, point);
+                }
             }
         }
     }

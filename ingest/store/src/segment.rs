@@ -1,11 +1,16 @@
-//! A segment file: the blocks of one span of time, by property and device group, and an index at its end.
+//! A segment file: blocks by property, device group and time, and an index at its end. It covers one span of time, or
+//! it is wide and has readings of any time.
 //!
 //! Header ([`HEADER_LEN`] bytes): magic `IOCHIST\n`, format version u32, span ms u32 (0 beyond 49 days), span
-//! number i64, segment number u64. Then blocks. Then the index: 24 bytes per block, its start u64, its length in
-//! blocks u32, crc32 of all that, magic `IOCX`. When the index is damaged it is made anew from the blocks.
+//! number i64 (the least one in a wide segment), segment number u64. Then blocks. Then the index: an entry per block
+//! (property u32, group u32, position u32, length u32, earliest and latest time i64), its start u64, its length in
+//! blocks u32, crc32 of all that, magic `IOCY`. When the index is damaged it is made anew from the blocks.
+//!
+//! Version 1 had one block of a key, blocks of version 1, and an index with times of 32 bits since the start of the
+//! span and magic `IOCX`. It is read, not written.
 use crate::{
     StoreError,
-    block::{self, BlockHead, BlockKey},
+    block::{self, BlockEncoder, BlockHead, BlockKey, Lanes},
 };
 use ioc_model::PropertyId;
 use std::{
@@ -16,22 +21,23 @@ use std::{
 };
 
 /// Format version that is written, and the newest that is read.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 pub(crate) const HEADER_LEN: usize = 32;
 const MAGIC: &[u8; 8] = b"IOCHIST\n";
-const INDEX_MAGIC: &[u8; 4] = b"IOCX";
-const ENTRY_LEN: usize = 24;
+const INDEX_MAGIC: &[u8; 4] = b"IOCY";
+const ENTRY_LEN: usize = 32;
+const INDEX_MAGIC_1: &[u8; 4] = b"IOCX";
+const ENTRY_LEN_1: usize = 24;
 const TAIL_LEN: usize = 8 + 4 + 4 + 4;
 const WRITE_BUFFER_BYTES: usize = 256 * 1024;
 
 /// What the manifest keeps of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SegmentInfo {
-    /// Number of the file, ascending in the order of sealing: of two readings at the same time the one in the
-    /// segment with the higher number holds.
+    /// Number of the file.
     pub(crate) seq: u64,
-    /// Number of the span: its start is this times the span's length.
-    pub(crate) partition: i64,
+    /// Number of the span: its start is this times the span's length. `None` for a wide segment.
+    pub(crate) partition: Option<i64>,
     pub(crate) readings: u64,
     pub(crate) bytes: u64,
 }
@@ -42,8 +48,20 @@ pub(crate) struct Entry {
     pub(crate) key: BlockKey,
     pub(crate) position: u32,
     pub(crate) len: u32,
-    pub(crate) earliest: u32,
-    pub(crate) latest: u32,
+    /// Event times, milliseconds since the epoch.
+    pub(crate) earliest: i64,
+    pub(crate) latest: i64,
+}
+
+impl Entry {
+    fn new(head: &BlockHead, position: u32) -> Self {
+        let BlockHead { key, len, earliest, latest, .. } = *head;
+        Self { key, position, len, earliest, latest }
+    }
+
+    fn rank(&self) -> (BlockKey, i64) {
+        (self.key, self.earliest)
+    }
 }
 
 /// A sealed segment. Its file goes when it is obsolete and nobody reads it any more.
@@ -51,7 +69,7 @@ pub(crate) struct Entry {
 pub(crate) struct Segment {
     pub(crate) info: SegmentInfo,
     pub(crate) path: PathBuf,
-    /// Ordered by property and group.
+    /// Ordered by property, group and time; the blocks of a key do not overlap.
     pub(crate) entries: Box<[Entry]>,
     obsolete: AtomicBool,
 }
@@ -62,10 +80,16 @@ impl Segment {
         Self { info, path, entries: entries.into(), obsolete: AtomicBool::new(false) }
     }
 
-    pub(crate) fn find(&self, key: BlockKey) -> Option<&Entry> {
-        let rank = |key: &BlockKey| (key.property, key.group);
-        let at = self.entries.binary_search_by_key(&rank(&key), |entry| rank(&entry.key)).ok()?;
-        Some(&self.entries[at])
+    /// Returns the blocks of a key, in order of time.
+    pub(crate) fn blocks(&self, key: BlockKey) -> &[Entry] {
+        let start = self.entries.partition_point(|entry| entry.key < key);
+        let end = start + self.entries[start..].partition_point(|entry| entry.key == key);
+        &self.entries[start..end]
+    }
+
+    /// Returns the time of the latest reading.
+    pub(crate) fn latest(&self) -> Option<i64> {
+        self.entries.iter().map(|entry| entry.latest).max()
     }
 
     /// Has the file removed once the last reader is done. Only for segments that the manifest no longer names.
@@ -97,14 +121,20 @@ pub(crate) struct SegmentWriter {
     file: BufWriter<File>,
     info: SegmentInfo,
     entries: Vec<Entry>,
+    encoder: BlockEncoder,
     buffer: Vec<u8>,
 }
 
 impl SegmentWriter {
-    /// Starts the segment `seq` of a span.
+    /// Starts the segment `seq` of a span, or a wide one.
     ///
     /// Errors: [`StoreError::Io`].
-    pub(crate) fn create(dir: &Path, seq: u64, partition: i64, span_ms: i64) -> Result<Self, StoreError> {
+    pub(crate) fn create(
+        dir: &Path,
+        seq: u64,
+        partition: Option<i64>,
+        span_ms: i64,
+    ) -> Result<Self, StoreError> {
         let temporary = path(dir, seq).with_extension("tmp");
         let file = File::create(&temporary).map_err(StoreError::io("create", &temporary))?;
         let mut file = BufWriter::with_capacity(WRITE_BUFFER_BYTES, file);
@@ -112,30 +142,25 @@ impl SegmentWriter {
         header[..8].copy_from_slice(MAGIC);
         header[8..12].copy_from_slice(&VERSION.to_le_bytes());
         header[12..16].copy_from_slice(&u32::try_from(span_ms).unwrap_or(0).to_le_bytes());
-        header[16..24].copy_from_slice(&partition.to_le_bytes());
+        header[16..24].copy_from_slice(&partition.unwrap_or(i64::MIN).to_le_bytes());
         header[24..].copy_from_slice(&seq.to_le_bytes());
         file.write_all(&header).map_err(StoreError::io("write", &temporary))?;
         let info = SegmentInfo { seq, partition, readings: 0, bytes: HEADER_LEN as u64 };
-        Ok(Self { dir: dir.to_owned(), temporary, file, info, entries: Vec::new(), buffer: Vec::new() })
+        let (entries, encoder, buffer) = (Vec::new(), BlockEncoder::default(), Vec::new());
+        Ok(Self { dir: dir.to_owned(), temporary, file, info, entries, encoder, buffer })
     }
 
-    /// Adds a block; keys ascend by property and group.
+    /// Adds a block; keys ascend by property and group, and the times of a key.
     ///
     /// Errors: [`StoreError`] when it cannot be compressed or written.
-    pub(crate) fn add(&mut self, key: BlockKey, block: &block::BlockBuilder) -> Result<(), StoreError> {
+    pub(crate) fn add(&mut self, key: BlockKey, lanes: &Lanes<'_>) -> Result<(), StoreError> {
         self.buffer.clear();
-        let head = block.encode(key, &mut self.buffer)?;
-        self.file.write_all(&self.buffer).map_err(StoreError::io("write", &self.temporary))?;
+        let head = self.encoder.encode(key, lanes, &mut self.buffer)?;
         let position = u32::try_from(self.info.bytes).map_err(|_| StoreError::SegmentTooLong)?;
-        self.entries.push(Entry {
-            key,
-            position,
-            len: self.buffer.len() as u32,
-            earliest: head.earliest,
-            latest: head.latest,
-        });
+        self.file.write_all(&self.buffer).map_err(StoreError::io("write", &self.temporary))?;
+        self.entries.push(Entry::new(&head, position));
         self.info.bytes += self.buffer.len() as u64;
-        self.info.readings += block.readings() as u64;
+        self.info.readings += lanes.iter().map(|lane| lane.len() as u64).sum::<u64>();
         Ok(())
     }
 
@@ -165,9 +190,11 @@ fn encode_index(entries: &[Entry], start: u64) -> Vec<u8> {
     let mut out = Vec::with_capacity(entries.len() * ENTRY_LEN + TAIL_LEN);
     for entry in entries {
         out.extend_from_slice(&u32::from(entry.key.property.0).to_le_bytes());
-        for field in [entry.key.group, entry.position, entry.len, entry.earliest, entry.latest] {
+        for field in [entry.key.group, entry.position, entry.len] {
             out.extend_from_slice(&field.to_le_bytes());
         }
+        out.extend_from_slice(&entry.earliest.to_le_bytes());
+        out.extend_from_slice(&entry.latest.to_le_bytes());
     }
     out.extend_from_slice(&start.to_le_bytes());
     out.extend_from_slice(&(entries.len() as u32).to_le_bytes());
@@ -185,32 +212,32 @@ pub(crate) struct OpenedSegment {
 }
 
 /// Opens a segment that the manifest names. A file that is damaged or missing serves what is left of it.
+/// `base_ms` is the start of its span.
 ///
 /// Errors: [`StoreError::Version`] when a newer program wrote it.
-pub(crate) fn open(dir: &Path, info: SegmentInfo) -> Result<OpenedSegment, StoreError> {
+pub(crate) fn open(dir: &Path, info: SegmentInfo, base_ms: i64) -> Result<OpenedSegment, StoreError> {
     let path = path(dir, info.seq);
     let unusable = |what: String| OpenedSegment {
         segment: Segment::new(dir, info, Vec::new()),
         damage: Some((0, what)),
     };
-    let bytes = match read_outline(&path) {
+    let Outline { header, index, len } = match read_outline(&path) {
         Ok(outline) => outline,
         Err(error) => return Ok(unusable(format!("segment cannot be read: {error}"))),
     };
-    let Outline { header, index, len } = bytes;
     let version = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
     let has_magic = &header[..8] == MAGIC;
     if has_magic && version > VERSION && version < 1 << 16 {
         return Err(StoreError::Version { path, found: version, known: VERSION });
     }
-    let mut damage = (!has_magic || version != VERSION || header[24..32] != info.seq.to_le_bytes())
-        .then(|| (0, "segment header is not what was written".to_owned()));
-    let entries = match index.as_deref().and_then(parse_index) {
+    let is_known = has_magic && (1..=VERSION).contains(&version) && header[24..32] == info.seq.to_le_bytes();
+    let mut damage = (!is_known).then(|| (0, "segment header is not what was written".to_owned()));
+    let entries = match index.as_deref().and_then(|index| parse_index(index, base_ms)) {
         Some(entries) => entries,
         None => {
             damage = Some((len, "segment index is damaged; it was made anew from the blocks".to_owned()));
             match fs::read(&path) {
-                Ok(bytes) => find_blocks(&bytes),
+                Ok(bytes) => find_blocks(&bytes, base_ms),
                 Err(error) => return Ok(unusable(format!("segment cannot be read: {error}"))),
             }
         }
@@ -234,7 +261,8 @@ fn read_outline(path: &Path) -> std::io::Result<Outline> {
     let mut tail = [0; TAIL_LEN];
     file.read_exact_at(&mut tail, len.saturating_sub(TAIL_LEN as u64))?;
     let count = u32::from_le_bytes([tail[8], tail[9], tail[10], tail[11]]);
-    let index_len = u64::from(count) * ENTRY_LEN as u64 + TAIL_LEN as u64;
+    let entry_len = if tail.ends_with(INDEX_MAGIC_1) { ENTRY_LEN_1 } else { ENTRY_LEN };
+    let index_len = u64::from(count) * entry_len as u64 + TAIL_LEN as u64;
     let index = (index_len + HEADER_LEN as u64 <= len).then(|| {
         let mut bytes = vec![0; index_len as usize];
         file.read_exact_at(&mut bytes, len - index_len).map(|()| bytes)
@@ -242,47 +270,60 @@ fn read_outline(path: &Path) -> std::io::Result<Outline> {
     Ok(Outline { header, index: index.transpose()?, len })
 }
 
-fn parse_index(bytes: &[u8]) -> Option<Vec<Entry>> {
+fn parse_index(bytes: &[u8], base_ms: i64) -> Option<Vec<Entry>> {
     let (summed, end) = bytes.split_last_chunk::<8>()?;
     let (crc, magic) = end.split_at(4);
-    if magic != INDEX_MAGIC || crc != crc32fast::hash(summed).to_le_bytes() {
+    if crc != crc32fast::hash(summed).to_le_bytes() {
         return None;
     }
     let entries = &summed[..summed.len().checked_sub(12)?];
-    let entry = |bytes: &[u8; ENTRY_LEN]| {
-        let field = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-        Entry {
-            key: BlockKey { property: PropertyId(field(0) as u16), group: field(4) },
-            position: field(8),
-            len: field(12),
-            earliest: field(16),
-            latest: field(20),
-        }
-    };
-    Some(entries.as_chunks::<ENTRY_LEN>().0.iter().map(entry).collect())
+    if magic == INDEX_MAGIC {
+        Some(entries.as_chunks().0.iter().map(entry).collect())
+    } else if magic == INDEX_MAGIC_1 {
+        Some(entries.as_chunks().0.iter().map(|bytes| entry_1(bytes, base_ms)).collect())
+    } else {
+        None
+    }
+}
+
+fn entry(bytes: &[u8; ENTRY_LEN]) -> Entry {
+    let times: [i64; 2] = [16, 24].map(|at| i64::from_le_bytes(array(bytes, at)));
+    let [property, group, position, len] = fields(bytes);
+    let key = BlockKey { property: PropertyId(property as u16), group };
+    Entry { key, position, len, earliest: times[0], latest: times[1] }
+}
+
+fn entry_1(bytes: &[u8; ENTRY_LEN_1], base_ms: i64) -> Entry {
+    let times: [i64; 2] =
+        [16, 20].map(|at| base_ms.saturating_add(i64::from(u32::from_le_bytes(array(bytes, at)))));
+    let [property, group, position, len] = fields(bytes);
+    let key = BlockKey { property: PropertyId(property as u16), group };
+    Entry { key, position, len, earliest: times[0], latest: times[1] }
+}
+
+fn fields(bytes: &[u8]) -> [u32; 4] {
+    [0, 4, 8, 12].map(|at| u32::from_le_bytes(array(bytes, at)))
+}
+
+/// The bytes from `at` on, zeros where there are none.
+pub(crate) fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    std::array::from_fn(|offset| bytes.get(at + offset).copied().unwrap_or(0))
 }
 
 /// Finds the intact blocks of a file.
-fn find_blocks(bytes: &[u8]) -> Vec<Entry> {
+fn find_blocks(bytes: &[u8], base_ms: i64) -> Vec<Entry> {
     let mut entries = Vec::new();
     let mut position = HEADER_LEN.min(bytes.len());
-    while let Some(found) = bytes[position..].windows(4).position(|window| window == block::MAGIC) {
+    while let Some(found) = bytes[position..].windows(3).position(|window| window == block::MAGIC_PREFIX) {
         position += found;
-        match BlockHead::check(&bytes[position..]) {
+        match BlockHead::check(&bytes[position..], base_ms) {
             Some(head) => {
-                let len = block::HEAD_LEN + head.body_len as usize;
-                entries.push(Entry {
-                    key: head.key,
-                    position: position as u32,
-                    len: len as u32,
-                    earliest: head.earliest,
-                    latest: head.latest,
-                });
-                position += len;
+                entries.push(Entry::new(&head, position as u32));
+                position += head.len as usize;
             }
             None => position += 1,
         }
     }
-    entries.sort_by_key(|entry| (entry.key.property, entry.key.group));
+    entries.sort_by_key(Entry::rank);
     entries
 }

@@ -1,13 +1,13 @@
 //! The handle that everybody holds.
 use crate::{
-    Damage, Outcome, Point, Series, StoreConfig, StoreError,
+    Batch, Damage, Outcomes, Point, QueryError, Series, StoreConfig, StoreError, Summary, TimeRange,
     head::LANES,
     inner::{Inner, read},
     manifest::Manifest,
     sealed::lock,
     sealer::{self, Sealer},
 };
-use ioc_model::{DeviceIndex, Observation};
+use ioc_model::DeviceIndex;
 use std::{
     fmt, fs,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
@@ -82,26 +82,36 @@ impl Store {
         self.inner().sealed_offset.load(Ordering::Acquire) + 1
     }
 
-    /// Takes in the observations of one journal record and appends one outcome for each to `outcomes`.
+    /// Takes in the observations of journal records and sets `outcomes`.
     ///
     /// Offsets ascend; a record that was applied before is not applied again (all its outcomes are duplicates).
     /// Meant for one thread. Does not wait for sealing, unless sealing fails or lags so far that memory is at its
     /// bound, four times `head_readings_max`: then until there is room, with failed sealing tried again about every
-    /// second. When the store is shut down there is no more room: the record is not applied and has no outcomes;
-    /// [`Store::replay_from`] is before it, so the next start applies it.
-    pub fn apply(
-        &self,
-        offset: u64,
-        device: DeviceIndex,
-        observations: impl Iterator<Item = Observation>,
-        outcomes: &mut Vec<Outcome>,
-    ) {
-        self.inner().apply(offset, device, observations, outcomes);
+    /// second. When the store is shut down there is no more room: the remaining records are not applied and have no
+    /// outcomes; [`Store::replay_from`] is before them, so the next start applies them.
+    pub fn apply(&self, batch: &Batch, outcomes: &mut Outcomes) {
+        self.inner().apply(batch, outcomes);
     }
 
-    /// Says that journal records up to `offset` hold nothing for history, so that replay need not see them.
-    pub fn advance(&self, offset: u64) {
-        self.inner().advance(offset);
+    /// Notes that journal records up to `offset` were applied or hold nothing for history, so that replay need not see
+    /// them. `bytes` is what they and those since the last call take in the journal: when much would be read again
+    /// after a crash, what is in memory is sealed.
+    pub fn advance(&self, offset: u64, bytes: u64) {
+        self.inner().advance(offset, bytes);
+    }
+
+    /// Returns the measuring readings of one series combined by interval, in order of time. Intervals are `step_ms` long
+    /// and begin at its multiples; those without readings are left out. Cheap when the same is asked for neighbouring
+    /// devices: a block that is wholly within the range is decompressed once for 64 devices.
+    ///
+    /// Errors: [`QueryError::Range`], [`QueryError::Interval`], [`QueryError::Buckets`].
+    pub fn summaries(
+        &self,
+        series: Series,
+        range: TimeRange,
+        step_ms: i64,
+    ) -> Result<Vec<Summary>, QueryError> {
+        self.inner().summaries(series, range, step_ms)
     }
 
     /// Does what is due at `now_ms`, on the store's own thread: seals what a span's end has made complete, deletes

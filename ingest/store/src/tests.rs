@@ -1,5 +1,5 @@
 //! Sealing beside applying and reading; the sealing thread is held up by its gate.
-use crate::{History, Outcome, Series, Store, StoreConfig, TimeRange, sealed::lock};
+use crate::{Batch, History, Outcome, Outcomes, Series, Store, StoreConfig, TimeRange, sealed::lock};
 use ioc_model::{DeviceIndex, Observation, PropertyId, Quality};
 use std::{
     fs,
@@ -35,9 +35,10 @@ fn try_put(store: &Store, offset: u64) -> Option<Outcome> {
         value: offset as f64,
         quality: Quality::LATE,
     };
-    let mut outcomes = Vec::new();
-    store.apply(offset, SERIES.device, [observation].into_iter(), &mut outcomes);
-    outcomes.first().copied()
+    let (mut batch, mut outcomes) = (Batch::default(), Outcomes::default());
+    batch.push(offset, SERIES.device, observation.ts_ms, [observation].into_iter());
+    store.apply(&batch, &mut outcomes);
+    outcomes.records().flatten().next().copied()
 }
 
 fn count(store: &Store) -> usize {
@@ -201,7 +202,7 @@ fn the_end_of_a_span_seals_it() {
     let store = Store::open(config).unwrap();
     store.maintain(500);
     put(&store, 1);
-    store.advance(5);
+    store.advance(5, 0);
     for (now_ms, sealed) in [(900, false), (1_199, false), (1_200, true)] {
         store.maintain(now_ms);
         assert_eq!(store.meters().active_readings == 0, sealed, "at {now_ms}");

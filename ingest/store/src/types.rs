@@ -19,6 +19,15 @@ pub struct Point {
     pub value: f64,
     /// As it was accepted.
     pub quality: Quality,
+    /// Arrival minus event time, milliseconds; 0 for readings of directories made before it was kept.
+    pub delay_ms: i64,
+}
+
+impl Point {
+    /// Returns when it arrived, milliseconds since the epoch.
+    pub fn arrival_ms(&self) -> i64 {
+        self.ts_ms.saturating_add(self.delay_ms)
+    }
 }
 
 /// A range of event times, milliseconds since the epoch.

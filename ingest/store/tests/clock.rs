@@ -36,8 +36,8 @@ fn twenty_days(dir: &Path) -> u64 {
     let store = Store::open(ten_days(dir)).unwrap();
     for day in 0..=20 {
         put(&store, day as u64 + 1, 0, 0, day * DAY_MS, 1.0);
+        store.seal().unwrap();
     }
-    store.seal().unwrap();
     store.replay_from()
 }
 

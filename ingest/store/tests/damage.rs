@@ -20,7 +20,7 @@ fn build(dir: &Path) -> Oracle {
             for property in 0..PROPERTIES {
                 offset += 1;
                 let value = f64::from(device) + ts_ms as f64;
-                oracle.apply(device, &[observation(property, ts_ms, value)]);
+                oracle.apply(device, ts_ms, &[observation(property, ts_ms, value)]);
                 put(&store, offset, device, property, ts_ms, value);
             }
         }
@@ -166,9 +166,9 @@ fn a_damaged_or_newer_manifest_is_refused() {
             other => panic!("flipped byte {byte}: {other:?}"),
         }
     }
-    fs::write(&path, "ioc-history-manifest 2\n").unwrap();
+    fs::write(&path, "ioc-history-manifest 9\n").unwrap();
     let error = Store::open(small(original.path())).unwrap_err();
-    assert!(matches!(error, StoreError::Version { found: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::Version { found: 9, .. }), "{error}");
 }
 
 #[test]

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod common;
 
-use common::{Oracle, compare, observation, put, small};
+use common::{NO_LIMIT, Oracle, apply, compare, observation, put, series, small};
 use ioc_model::{DeviceIndex, Observation, Quality};
-use ioc_store::{Outcome, Store, TimeRange};
+use ioc_store::{Batch, History, Outcome, Outcomes, Store, TimeRange};
 use proptest::prelude::*;
 use std::fs;
 
@@ -15,10 +15,16 @@ const ASKED: [u32; 7] = [0, 1, 2, 63, 64, 65, 200];
 const PROPERTIES: u16 = 2;
 const END_MS: i64 = 6_000;
 
+/// How far scattered readings lie from the others: thousands of spans.
+const FAR_MS: i64 = 3_000_000;
+
+/// Property, time, value, quality.
+type Reading = (u16, i64, u8, u8);
+
 #[derive(Debug, Clone)]
 enum Step {
-    /// One journal record.
-    Apply(usize, Vec<(u16, i64, u8, u8)>),
+    /// Journal records that are applied together.
+    Apply(Vec<(usize, Vec<Reading>)>),
     /// Time passes: spans are sealed, segments merged.
     Maintain(i64),
     Seal,
@@ -33,27 +39,38 @@ fn step() -> impl Strategy<Value = Step> {
     let reading = (0..PROPERTIES, -500..END_MS, 0..4u8, prop_oneof![4 => Just(0u8), 1 => any::<u8>()]);
     // Few distinct times: duplicates and corrections are frequent.
     let coarse = (0..PROPERTIES, (0..12i64).prop_map(|n| n * 500), 0..3u8, Just(0u8));
+    // Over thousands of spans; some of them again and again, with other values.
+    let scattered = (0..PROPERTIES, -FAR_MS..FAR_MS, 0..3u8, Just(0u8));
+    let far = (0..PROPERTIES, (-6..6i64).prop_map(|n| n * FAR_MS / 6), 0..3u8, Just(0u8));
     let readings = prop_oneof![
         prop::collection::vec(reading, 0..12),
         prop::collection::vec(coarse, 1..20),
+        prop::collection::vec(prop_oneof![scattered, far], 1..30),
         // In order, as devices usually send.
         (0..PROPERTIES, 0..END_MS, 1..20usize).prop_map(|(property, start, n)| {
             (0..n).map(|i| (property, start + i as i64 * 10, 1, 0)).collect()
         }),
     ];
+    let records = prop::collection::vec((0..DEVICES.len(), readings), 1..5);
     prop_oneof![
-        12 => (0..DEVICES.len(), readings).prop_map(|(device, readings)| Step::Apply(device, readings)),
+        12 => records.prop_map(Step::Apply),
         2 => (0..3 * END_MS).prop_map(Step::Maintain),
         1 => Just(Step::Seal),
         1 => Just(Step::Restart),
         1 => Just(Step::RestartFromStart),
         2 => (-600..END_MS + 600, -600..END_MS + 600, 1..50usize)
             .prop_map(|(a, b, n)| Step::Compare(a.min(b), a.max(b), n)),
+        1 => (-FAR_MS..FAR_MS, -FAR_MS..FAR_MS, 1..50usize)
+            .prop_map(|(a, b, n)| Step::Compare(a.min(b), a.max(b), n)),
     ]
 }
 
 /// One record as the journal has it, with what became of it.
 type Logged = (u32, Vec<Observation>, Vec<Outcome>);
+
+fn arrival_ms(offset: u64) -> i64 {
+    END_MS + offset as i64 * 7
+}
 
 struct Life {
     dir: tempfile::TempDir,
@@ -71,7 +88,7 @@ impl Life {
 
     fn step(&mut self, step: Step) {
         match step {
-            Step::Apply(device, readings) => self.apply(DEVICES[device], &readings),
+            Step::Apply(records) => self.apply_all(&records),
             Step::Maintain(now_ms) => self.store.maintain(now_ms),
             Step::Seal => self.store.seal().unwrap(),
             Step::Restart => self.restart(u64::MAX),
@@ -82,20 +99,31 @@ impl Life {
         }
     }
 
-    fn apply(&mut self, device: u32, readings: &[(u16, i64, u8, u8)]) {
-        let observations: Vec<_> = readings
-            .iter()
-            .map(|(property, ts_ms, value, quality)| Observation {
-                quality: Quality(*quality),
-                ..observation(*property, *ts_ms, f64::from(*value) * 0.1)
-            })
-            .collect();
-        let expected = self.oracle.apply(device, &observations);
-        let mut outcomes = Vec::new();
-        let offset = self.journal.len() as u64 + 1;
-        self.store.apply(offset, DeviceIndex(device), observations.iter().copied(), &mut outcomes);
-        assert_eq!(outcomes, expected);
-        self.journal.push((device, observations, outcomes));
+    fn apply(&mut self, device: usize, readings: &[Reading]) {
+        self.apply_all(&[(device, readings.to_vec())]);
+    }
+
+    fn apply_all(&mut self, records: &[(usize, Vec<Reading>)]) {
+        let mut batch = Batch::default();
+        let before = self.journal.len();
+        for (device, readings) in records {
+            let device = DEVICES[*device];
+            let observations: Vec<_> = readings
+                .iter()
+                .map(|(property, ts_ms, value, quality)| Observation {
+                    quality: Quality(*quality),
+                    ..observation(*property, *ts_ms, f64::from(*value) * 0.1)
+                })
+                .collect();
+            let offset = self.journal.len() as u64 + 1;
+            let expected = self.oracle.apply(device, arrival_ms(offset), &observations);
+            batch.push(offset, DeviceIndex(device), arrival_ms(offset), observations.iter().copied());
+            self.journal.push((device, observations, expected));
+        }
+        let mut outcomes = Outcomes::default();
+        self.store.apply(&batch, &mut outcomes);
+        let expected: Vec<_> = self.journal[before..].iter().map(|(_, _, expected)| &expected[..]).collect();
+        assert_eq!(outcomes.records().collect::<Vec<_>>(), expected);
     }
 
     fn restart(&mut self, from: u64) {
@@ -106,10 +134,10 @@ impl Life {
         let from = replay_from.min(from);
         for (index, (device, observations, before)) in self.journal.iter().enumerate() {
             let offset = index as u64 + 1;
-            let mut outcomes = Vec::new();
-            if offset >= from {
-                self.store.apply(offset, DeviceIndex(*device), observations.iter().copied(), &mut outcomes);
-            }
+            let outcomes = match offset >= from {
+                true => apply(&self.store, offset, *device, arrival_ms(offset), observations),
+                false => Vec::new(),
+            };
             if offset >= replay_from {
                 assert_eq!(&outcomes, before, "a replayed record means what it meant the first time");
             }
@@ -119,19 +147,22 @@ impl Life {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn a_store_is_a_map(steps in prop::collection::vec(step(), 1..60)) {
         let mut life = Life::new();
         steps.into_iter().for_each(|step| life.step(step));
         let all = TimeRange::new(-1_000, END_MS + 1_000);
+        let far = TimeRange::new(-FAR_MS - 1, FAR_MS + 1);
         compare(&life.store, &life.oracle, &ASKED, PROPERTIES, all, 7);
+        compare(&life.store, &life.oracle, &ASKED, PROPERTIES, far, 7);
         life.restart(u64::MAX);
         compare(&life.store, &life.oracle, &ASKED, PROPERTIES, all, 7);
         life.store.seal().unwrap();
         life.restart(u64::MAX);
         prop_assert_eq!(life.store.replay_from(), life.journal.len() as u64 + 1);
         compare(&life.store, &life.oracle, &ASKED, PROPERTIES, all, 7);
+        compare(&life.store, &life.oracle, &ASKED, PROPERTIES, far, 7);
     }
 }
 
@@ -176,13 +207,13 @@ fn late_readings_land_in_sealed_spans_and_are_merged() {
             for step in 0..5i64 {
                 offset += 1;
                 let (ts_ms, value) = (step * 100 + round * 7, round as f64);
-                oracle.apply(device, &[observation(1, ts_ms, value)]);
+                oracle.apply(device, ts_ms, &[observation(1, ts_ms, value)]);
                 put(&store, offset, device, 1, ts_ms, value);
             }
         }
         // The same time again in every round: the last one holds.
         offset += 1;
-        oracle.apply(0, &[observation(1, 1, round as f64)]);
+        oracle.apply(0, 1, &[observation(1, 1, round as f64)]);
         let expected = if round == 0 { Outcome::Stored } else { Outcome::Corrected };
         assert_eq!(put(&store, offset, 0, 1, 1, round as f64), expected);
         store.seal().unwrap();
@@ -193,11 +224,12 @@ fn late_readings_land_in_sealed_spans_and_are_merged() {
     store.maintain(100_000);
     // Maintenance runs on the store's thread; sealing waits behind it.
     put(&store, offset + 1, 50, 0, 0, 0.0);
-    while store.meters().segments > 2 {
+    // Those of the span, those with corrections, and what came last.
+    while store.meters().segments > 4 {
         store.seal().unwrap();
         std::thread::yield_now();
     }
-    oracle.apply(50, &[observation(0, 0, 0.0)]);
+    oracle.apply(50, 0, &[observation(0, 0, 0.0)]);
     compare(&store, &oracle, &[0, 1, 2, 3, 50], 2, range, 10);
     assert_eq!(store.damage(), []);
     // Files of merged segments go after their last reader.
@@ -214,8 +246,8 @@ fn what_is_beyond_retention_goes_and_is_refused() {
     let store = Store::open(config.clone()).unwrap();
     for second in 0..20i64 {
         put(&store, second as u64 + 1, 0, 0, second * 1_000, 1.0);
+        store.seal().unwrap();
     }
-    store.seal().unwrap();
     assert_eq!(store.meters().segments, 20);
     store.maintain(20_000);
     while store.meters().segments > 10 {
@@ -256,4 +288,81 @@ fn times_at_the_ends_of_what_can_be_said_do_no_harm() {
         let buckets = ioc_store::History::buckets(&store, series, TimeRange::ALL, 3, averaging).unwrap();
         assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), 6);
     }
+}
+
+/// The directory was written by the last program with format version 1: three devices, two properties, corrections.
+#[test]
+fn a_directory_of_the_version_before_is_read_and_merged() {
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/version-1");
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(fixture).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let mut oracle = Oracle::default();
+    for i in 0..400i64 {
+        for (device, property) in [(0u32, 0u16), (0, 1), (63, 0), (63, 1), (64, 0), (64, 1)] {
+            let (ts_ms, value) = (i * 10 + i64::from(device % 7), (i % 13) as f64 * 0.5 + f64::from(device));
+            let quality = if i % 7 == 0 { Quality::LATE } else { Quality::GOOD };
+            oracle.apply(device, ts_ms, &[Observation { quality, ..observation(property, ts_ms, value) }]);
+        }
+    }
+    for i in (0..400i64).step_by(50) {
+        oracle.apply(0, i * 10, &[observation(0, i * 10, -1.0)]);
+    }
+    let all = TimeRange::new(-100, 10_000);
+    let store = Store::open(small(dir.path())).unwrap();
+    assert_eq!(store.replay_from(), 2409);
+    compare(&store, &oracle, &[0, 1, 63, 64], 2, all, 13);
+    assert_eq!(put(&store, 2409, 0, 0, 500, -1.0), Outcome::Duplicate);
+    for (offset, (ts_ms, value)) in
+        [(700, 4.0), (1_700, 5.0), (5, 6.0), (20_000, 7.0)].into_iter().enumerate()
+    {
+        let outcome = put(&store, 2410 + offset as u64, 0, 0, ts_ms, value);
+        assert_eq!(outcome, oracle.apply(0, ts_ms, &[observation(0, ts_ms, value)])[0]);
+    }
+    store.seal().unwrap();
+    store.maintain(1_000_000);
+    while store.meters().segments > 6 {
+        std::thread::yield_now();
+    }
+    compare(&store, &oracle, &[0, 1, 63, 64], 2, TimeRange::new(-100, 30_000), 13);
+    store.shutdown();
+    drop(store);
+    let store = Store::open(small(dir.path())).unwrap();
+    compare(&store, &oracle, &[0, 1, 63, 64], 2, TimeRange::new(-100, 30_000), 13);
+    assert_eq!(store.damage(), []);
+}
+
+#[test]
+fn readings_of_ten_thousand_spans_make_few_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = small(dir.path());
+    config.head_readings_max = 1_000;
+    let store = Store::open(config).unwrap();
+    let mut most = 0;
+    // Each time once: 7,919 is a prime.
+    for n in 0..10_000i64 {
+        let ts_ms = n * 7_919 % 10_000 * 1_000;
+        assert_eq!(put(&store, n as u64 + 1, 0, 0, ts_ms, n as f64), Outcome::Stored);
+        most = most.max(files(dir.path(), "history").len());
+    }
+    store.seal().unwrap();
+    assert!(most <= 30, "{most} files");
+    let points = store.raw(series(0, 0), TimeRange::ALL, NO_LIMIT).unwrap();
+    assert!(points.iter().map(|point| point.ts_ms).eq((0..10_000).map(|n| n * 1_000)));
+    // The same once more, and other values.
+    for n in 0..10_000i64 {
+        let (value, expected) = match n % 3 {
+            0 => (-1.0, Outcome::Corrected),
+            _ => (n as f64, Outcome::Duplicate),
+        };
+        let ts_ms = n * 7_919 % 10_000 * 1_000;
+        assert_eq!(put(&store, 10_001 + n as u64, 0, 0, ts_ms, value), expected);
+    }
+    store.seal().unwrap();
+    store.maintain(0);
+    let points = store.raw(series(0, 0), TimeRange::ALL, NO_LIMIT).unwrap();
+    assert_eq!(points.iter().filter(|point| point.value == -1.0).count(), 3_334);
+    assert!(files(dir.path(), "history").len() <= 30);
 }

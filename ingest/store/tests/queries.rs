@@ -99,7 +99,7 @@ fn a_city_is_scanned_by_several_threads_with_the_same_answer() {
             offset += 1;
             let (ts_ms, value) =
                 (round * 150 + i64::from(device % 7), f64::from(device * 31 % 97) + round as f64);
-            oracle.apply(*device, &[common::observation(0, ts_ms, value)]);
+            oracle.apply(*device, ts_ms, &[common::observation(0, ts_ms, value)]);
             put(&store, offset, *device, 0, ts_ms, value);
         }
     }

@@ -54,7 +54,7 @@ impl Memory {
     ) -> Result<Self, StartError> {
         let Foundation { records, registry, catalogue, .. } = foundation;
         let (ledger, live) = (Arc::new(Ledger::default()), Arc::new(LiveState::default()));
-        let mut settle = Settle::new(store.clone(), Arc::clone(&ledger), opened.last);
+        let mut settle = Settle::new(store.clone(), Arc::clone(&ledger), journal.clone(), opened.last);
         let from = startup::oldest_of(journal, store.replay_from());
         startup::replay(journal, from, opened.last, &mut settle).map_err(startup::StartupError::from)?;
         startup::fill_live(&live, store);

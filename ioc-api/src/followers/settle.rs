@@ -3,72 +3,118 @@
 use super::Work;
 use crate::clock::now_ms;
 use ioc_ingest::{Ledger, Tally};
-use ioc_journal::{Batch, Offset, Record};
+use ioc_journal::{Batch, Journal, Offset, Record};
 use ioc_model::{Origin, RecordKind, RejectReason, message::MessageView};
-use ioc_store::{Outcome, Store};
+use ioc_store::{Outcome, Outcomes, Store};
 use std::sync::Arc;
 
-/// See the module.
+/// So many bytes of records are taken into history at once when it is behind: for late readings it must read what it
+/// has, and that costs the same for few as for many.
+const GATHERED_BYTES_MAX: usize = 8 << 20;
+
+/// Takes observations into history and counts what became of them.
 pub struct Settle {
     store: Store,
     ledger: Arc<Ledger>,
+    journal: Journal,
     /// Records up to here were counted by the process that took them in.
     counted: Offset,
-    outcomes: Vec<Outcome>,
+    gathered: Vec<Batch>,
+    gathered_bytes: usize,
+    batch: ioc_store::Batch,
+    outcomes: Outcomes,
     tally: Tally,
 }
 
 impl Settle {
-    /// Settles into `store`; what was committed up to `counted` is replay and not counted again.
-    pub fn new(store: Store, ledger: Arc<Ledger>, counted: Offset) -> Self {
-        Self { store, ledger, counted, outcomes: Vec::new(), tally: Tally::default() }
-    }
-
-    fn settle(&mut self, record: &Record<'_>, message: &MessageView<'_>) {
-        self.outcomes.clear();
-        if let Some(device) = message.device {
-            self.store.apply(record.offset, device, message.observations(), &mut self.outcomes);
-        }
-        // At a stop history may take no more; what it did not take is counted by the next process.
-        let is_settled = message.device.is_none() || self.outcomes.len() == message.observations().len();
-        if record.offset > self.counted && is_settled {
-            self.count(message);
+    /// Settles records of `journal` into `store`; what was committed up to `counted` is replay and not counted again.
+    pub fn new(store: Store, ledger: Arc<Ledger>, journal: Journal, counted: Offset) -> Self {
+        Self {
+            store,
+            ledger,
+            journal,
+            counted,
+            gathered: Vec::new(),
+            gathered_bytes: 0,
+            batch: ioc_store::Batch::default(),
+            outcomes: Outcomes::default(),
+            tally: Tally::default(),
         }
     }
 
-    fn count(&mut self, message: &MessageView<'_>) {
-        if message.origin == Origin::Derived {
-            message.observations().for_each(|_| self.tally.derived());
-            return;
-        }
-        self.tally.received(message.observations().len());
-        for outcome in &self.outcomes {
-            match outcome {
-                Outcome::Stored => self.tally.stored(),
-                Outcome::Duplicate => self.tally.duplicate(),
-                Outcome::Corrected => self.tally.corrected(),
-                Outcome::TooOld => self.tally.rejected(RejectReason::TooOld),
+    /// Takes what was gathered into history.
+    fn settle(&mut self) {
+        self.batch.clear();
+        for (record, message) in self.gathered.iter().flat_map(messages) {
+            if let Some(device) = message.device {
+                self.batch.push(record.offset, device, message.arrival_ms, message.observations());
             }
         }
-        if let Ok(Some(rejected)) = message.rejected() {
-            self.tally.received(rejected.items.len());
-            rejected.items.iter().for_each(|item| self.tally.rejected(item.reason));
+        self.store.apply(&self.batch, &mut self.outcomes);
+        self.count();
+        if let Some(last) = self.gathered.last() {
+            self.store.advance(last.last(), self.gathered_bytes as u64);
         }
+        self.gathered.clear();
+        self.gathered_bytes = 0;
+        self.ledger.book(&mut self.tally);
+    }
+
+    fn count(&mut self) {
+        let mut outcomes = self.outcomes.records();
+        for (record, message) in self.gathered.iter().flat_map(messages) {
+            let settled = match message.device {
+                Some(_) => outcomes.next(),
+                None => Some(&[][..]),
+            };
+            // At a stop history may take no more; what it did not take is counted by the next process.
+            let Some(settled) = settled else { return };
+            if record.offset > self.counted {
+                count(&mut self.tally, &message, settled);
+            }
+        }
+    }
+}
+
+fn messages(batch: &Batch) -> impl Iterator<Item = (Record<'_>, MessageView<'_>)> {
+    let messages = batch.records().filter(|record| record.kind == RecordKind::Message);
+    messages.filter_map(|record| match MessageView::parse(record.payload) {
+        Ok(message) => Some((record, message)),
+        Err(error) => {
+            tracing::error!(offset = record.offset, %error, "a journaled message cannot be read");
+            None
+        }
+    })
+}
+
+fn count(tally: &mut Tally, message: &MessageView<'_>, outcomes: &[Outcome]) {
+    if message.origin == Origin::Derived {
+        message.observations().for_each(|_| tally.derived());
+        return;
+    }
+    tally.received(message.observations().len());
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Stored => tally.stored(),
+            Outcome::Duplicate => tally.duplicate(),
+            Outcome::Corrected => tally.corrected(),
+            Outcome::TooOld => tally.rejected(RejectReason::TooOld),
+        }
+    }
+    if let Ok(Some(rejected)) = message.rejected() {
+        tally.received(rejected.items.len());
+        rejected.items.iter().for_each(|item| tally.rejected(item.reason));
     }
 }
 
 impl Work for Settle {
     fn take(&mut self, batch: &Batch) {
-        for record in batch.records().filter(|record| record.kind == RecordKind::Message) {
-            match MessageView::parse(record.payload) {
-                Ok(message) => self.settle(&record, &message),
-                Err(error) => {
-                    tracing::error!(offset = record.offset, %error, "a journaled message cannot be read")
-                }
-            }
+        self.gathered_bytes += batch.records().map(|record| record.payload.len()).sum::<usize>();
+        self.gathered.push(batch.clone());
+        let is_behind = self.journal.durable() > batch.last();
+        if !is_behind || self.gathered_bytes >= GATHERED_BYTES_MAX {
+            self.settle();
         }
-        self.store.advance(batch.last());
-        self.ledger.book(&mut self.tally);
     }
 
     fn idle(&mut self) {

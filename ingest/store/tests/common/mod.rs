@@ -2,7 +2,8 @@
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by several test programs, each using a part")]
 use ioc_model::{DeviceIndex, Observation, PropertyId, Quality, catalogue::Averaging};
 use ioc_store::{
-    Aggregate, Bucket, GroupBucket, History, Outcome, Point, Series, Store, StoreConfig, TimeRange,
+    Aggregate, Batch, Bucket, GroupBucket, History, Outcome, Outcomes, Point, Series, Store, StoreConfig,
+    TimeRange,
 };
 use std::{
     collections::BTreeMap,
@@ -34,15 +35,23 @@ pub(crate) fn observation(property: u16, ts_ms: i64, value: f64) -> Observation 
 
 /// Applies one reading.
 pub(crate) fn put(store: &Store, offset: u64, device: u32, property: u16, ts_ms: i64, value: f64) -> Outcome {
-    let mut outcomes = Vec::new();
-    store.apply(
-        offset,
-        DeviceIndex(device),
-        [observation(property, ts_ms, value)].into_iter(),
-        &mut outcomes,
-    );
+    let outcomes = apply(store, offset, device, ts_ms, &[observation(property, ts_ms, value)]);
     assert_eq!(outcomes.len(), 1);
     outcomes[0]
+}
+
+/// Applies one record.
+pub(crate) fn apply(
+    store: &Store,
+    offset: u64,
+    device: u32,
+    arrival_ms: i64,
+    observations: &[Observation],
+) -> Vec<Outcome> {
+    let (mut batch, mut outcomes) = (Batch::default(), Outcomes::default());
+    batch.push(offset, DeviceIndex(device), arrival_ms, observations.iter().copied());
+    store.apply(&batch, &mut outcomes);
+    outcomes.records().flatten().copied().collect()
 }
 
 /// Every reading that was accepted last.
@@ -52,12 +61,18 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn apply(&mut self, device: u32, observations: &[Observation]) -> Vec<Outcome> {
-        observations.iter().map(|o| self.apply_one(device, o)).collect()
+    pub(crate) fn apply(
+        &mut self,
+        device: u32,
+        arrival_ms: i64,
+        observations: &[Observation],
+    ) -> Vec<Outcome> {
+        observations.iter().map(|o| self.apply_one(device, arrival_ms, o)).collect()
     }
 
-    fn apply_one(&mut self, device: u32, o: &Observation) -> Outcome {
-        let point = Point { ts_ms: o.ts_ms, value: o.value, quality: o.quality };
+    fn apply_one(&mut self, device: u32, arrival_ms: i64, o: &Observation) -> Outcome {
+        let delay_ms = arrival_ms.saturating_sub(o.ts_ms);
+        let point = Point { ts_ms: o.ts_ms, value: o.value, quality: o.quality, delay_ms };
         let readings = self.readings.entry(series(device, o.property.0)).or_default();
         match readings.get_mut(&o.ts_ms) {
             Some(known) if known.value == o.value => Outcome::Duplicate,
@@ -141,8 +156,31 @@ pub(crate) fn compare(
             assert_eq!(found.len(), expected.len());
             found.iter().zip(&expected).for_each(|(found, expected)| assert_near(found, expected));
         }
+        for device in devices {
+            compare_summaries(store, oracle, series(*device, property), range, 700);
+            compare_summaries(store, oracle, series(*device, property), range, 5_000);
+        }
         compare_groups(store, oracle, devices, property, range, averaging);
         compare_top(store, oracle, devices, property, range);
+    }
+}
+
+fn compare_summaries(store: &Store, oracle: &Oracle, series: Series, range: TimeRange, step_ms: i64) {
+    let mut by_start: BTreeMap<i64, Vec<Point>> = BTreeMap::new();
+    for point in oracle.raw(series, range).into_iter().filter(|point| point.quality.is_measuring()) {
+        by_start.entry(point.ts_ms.div_euclid(step_ms) * step_ms).or_default().push(point);
+    }
+    let found = store.summaries(series, range, step_ms).unwrap();
+    assert_eq!(found.len(), by_start.len(), "{series:?} {range:?} {step_ms}");
+    for (found, (from_ms, points)) in found.iter().zip(by_start) {
+        let expected = combine(from_ms, &points, Averaging::Linear);
+        let (first, last) = (points.first().unwrap(), points.last().unwrap());
+        assert_eq!((found.from_ms, found.to_ms, found.count), (from_ms, from_ms + step_ms, expected.count));
+        assert_eq!((found.min, found.max), (expected.min, expected.max));
+        assert_eq!((found.first, found.first_ms), (first.value, first.ts_ms));
+        assert_eq!((found.last, found.last_ms), (last.value, last.ts_ms));
+        let mean = found.sum / found.count as f64;
+        assert!((mean - expected.mean).abs() <= 1e-9 * expected.mean.abs().max(1.0), "{found:?}");
     }
 }
 

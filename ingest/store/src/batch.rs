@@ -1,0 +1,79 @@
+//! Journal records gathered for history, and how they are taken in.
+use crate::Outcome;
+use ioc_model::{DeviceIndex, Observation};
+
+/// The observations of consecutive journal records, to be applied together: what history must look up for late ones,
+/// it looks up once for all.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub(crate) records: Vec<Taken>,
+    observations: Vec<Observation>,
+}
+
+/// One record.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Taken {
+    pub(crate) offset: u64,
+    pub(crate) device: DeviceIndex,
+    pub(crate) arrival_ms: i64,
+    start: usize,
+    end: usize,
+}
+
+impl Batch {
+    /// Adds the observations of the record at `offset`; offsets ascend.
+    pub fn push(
+        &mut self,
+        offset: u64,
+        device: DeviceIndex,
+        arrival_ms: i64,
+        observations: impl Iterator<Item = Observation>,
+    ) {
+        let start = self.observations.len();
+        self.observations.extend(observations);
+        let end = self.observations.len();
+        self.records.push(Taken { offset, device, arrival_ms, start, end });
+    }
+
+    /// Returns the number of observations.
+    pub fn len(&self) -> usize {
+        self.observations.len()
+    }
+
+    /// Reports whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.records.clear();
+        self.observations.clear();
+    }
+
+    pub(crate) fn observations(&self, record: &Taken) -> &[Observation] {
+        &self.observations[record.start..record.end]
+    }
+}
+
+/// What became of the observations of a [`Batch`].
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    pub(crate) all: Vec<Outcome>,
+    /// Where each record's end.
+    pub(crate) ends: Vec<usize>,
+}
+
+impl Outcomes {
+    /// Returns the outcomes of each record, in order. There are fewer records than in the batch when the store was shut
+    /// down meanwhile.
+    pub fn records(&self) -> impl Iterator<Item = &[Outcome]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.all[start..*end])
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.all.clear();
+        self.ends.clear();
+    }
+}
