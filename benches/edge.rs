@@ -2,12 +2,13 @@
 //! topic access, decoding, fdatasync before PUBACK, history, last values, the whole rule pack; only the token buckets
 //! are lifted) beside mosquitto, which takes the same bytes and relays them to one subscriber.
 //!
-//! 2,000 devices speak in every cell: through gateways at fewer connections, each for itself at 2,000.
-//! Options: `--devices 2000 --connections 10,200,2000 --in-flight 32,1 --seconds 5 --rounds 3 --directory DIR`.
+//! 2,000 devices speak in every cell: through gateways at fewer connections, each for itself at 2,000. Mix `city` has six
+//! kinds of devices, `air` has stations alone, whose five pollutants go into the air quality index and into rules.
+//! Options: `--mix city|air|both --devices 2000 --connections 10,200,2000 --in-flight 32,1 --seconds 5 --rounds 3 --directory DIR`.
 use ioc_benches::{
     Outcome,
     args::Args,
-    fleet::{self, Device},
+    fleet::{Device, Mix},
     ioc::{Ioc, Mode},
     load::{Client, Load, Measured},
     mosquitto::{self, Mosquitto},
@@ -18,12 +19,14 @@ use ioc_benches::{
 use std::{env, path::PathBuf, sync::mpsc, time::Duration};
 
 const WARM_UP: Duration = Duration::from_secs(1);
-const OPTIONS: [&str; 6] = ["devices", "connections", "in-flight", "seconds", "rounds", "directory"];
-const HEAD: [&str; 10] = [
+const OPTIONS: [&str; 7] = ["mix", "devices", "connections", "in-flight", "seconds", "rounds", "directory"];
+const HEAD: [&str; 12] = [
+    "mix",
     "in flight",
     "connections",
     "ioc: acknowledged/s",
     "µs CPU per message",
+    "per reading",
     "caught up after",
     "mosquitto: acknowledged/s",
     "µs CPU per message",
@@ -43,6 +46,8 @@ struct Sample {
 }
 
 struct Bench {
+    mix: &'static str,
+    readings_per_message: f64,
     ioc: Ioc,
     mosquitto: Mosquitto,
     seconds: u64,
@@ -51,18 +56,38 @@ struct Bench {
 
 fn main() -> Outcome<()> {
     let Some(args) = Args::read(&OPTIONS)? else { return Ok(()) };
-    let directory: PathBuf = args.get("directory", env::temp_dir())?;
     process::prepare();
+    let mixes: &[_] = match args.get("mix", "city".to_owned())?.as_str() {
+        "city" => &[("city", Mix::City)],
+        "air" => &[("air", Mix::Air)],
+        "both" => &[("city", Mix::City), ("air", Mix::Air)],
+        other => return Err(format!("--mix {other:?}; there are city, air and both").into()),
+    };
+    let mut rows = Vec::new();
+    for (name, mix) in mixes {
+        rows.extend(measure(name, *mix, &args)?);
+    }
+    table(&HEAD, &rows);
+    Ok(())
+}
+
+/// Measures one mix on brokers of its own. Returns the rows of the table.
+fn measure(name: &'static str, mix: Mix, args: &Args) -> Outcome<Vec<Vec<String>>> {
+    let directory: PathBuf = args.get("directory", env::temp_dir())?;
+    let devices = mix.devices(args.get("devices", 2_000)?);
+    let readings: usize = devices.iter().map(Device::readings).sum();
     let bench = Bench {
+        mix: name,
+        readings_per_message: readings as f64 / devices.len().max(1) as f64,
         ioc: Ioc::start(Mode::Serve, &directory)?,
         mosquitto: Mosquitto::start(&directory, "", mpsc::channel().0)?,
         seconds: args.get("seconds", 5)?,
         rounds: args.get("rounds", 3)?,
     };
-    let devices = fleet::devices(args.get("devices", 2_000)?);
     say(format!(
-        "{} devices; median of {} rounds of {} s, in turn",
+        "mix {name}: {} devices, {:.2} readings per message; median of {} rounds of {} s, in turn",
         devices.len(),
+        bench.readings_per_message,
         bench.rounds,
         bench.seconds
     ));
@@ -75,8 +100,8 @@ fn main() -> Outcome<()> {
             rows.push(bench.cell(&clients, in_flight)?);
         }
     }
-    table(&HEAD, &rows);
-    bench.books()
+    bench.books()?;
+    Ok(rows)
 }
 
 impl Bench {
@@ -115,10 +140,12 @@ impl Bench {
         let (rate, their_rate) = (of(&ioc, |s| s.per_second), of(&peer, |s| s.per_second));
         let (cpu, their_cpu) = (of(&ioc, |s| s.cpu_us), of(&peer, |s| s.cpu_us));
         Ok(vec![
+            self.mix.to_owned(),
             in_flight.to_string(),
             clients.len().to_string(),
             format!("{:.1}k", rate / 1e3),
             format!("{cpu:.2}"),
+            format!("{:.2}", cpu / self.readings_per_message),
             format!("{:.1} s", of(&ioc, |s| s.rest)),
             format!("{:.1}k", their_rate / 1e3),
             format!("{their_cpu:.2}"),

@@ -25,6 +25,33 @@ const KINDS: [(u8, Kind); 6] = [
         r#""pm25":18.2#,"pm10":31.5,"no2":20.1,"temperature":27.5,"relative_humidity":0.78}"# }),
 ];
 
+/// A station that sends five pollutants at once: every value goes into the air quality index and into rules.
+const AIR: Kind = Kind {
+    domain: "environment",
+    kind: "air-station",
+    prefix: "AQ",
+    values: r#""pm25":18.2034#,"pm10":31.50812,"no2":20.11729,"so2":6.25143,"o3":41.7263}"#,
+};
+
+/// Which devices speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mix {
+    /// Six kinds in the proportions of a city.
+    City,
+    /// Air stations alone.
+    Air,
+}
+
+impl Mix {
+    /// Makes `count` devices, the same every time.
+    pub fn devices(self, count: usize) -> Vec<Device> {
+        match self {
+            Self::City => devices(count),
+            Self::Air => (0..count).map(|number| Device::new(AIR, number)).collect(),
+        }
+    }
+}
+
 /// A signal controller; its lamp fault raises an alert at once.
 const SIGNAL: Kind =
     Kind { domain: "traffic", kind: "signal-controller", prefix: "SIG", values: r#""lamp_fault":#}"# };
@@ -49,12 +76,7 @@ pub struct Device {
 /// Makes `count` devices, the same every time.
 pub fn devices(count: usize) -> Vec<Device> {
     let twenty: Vec<Kind> = KINDS.iter().flat_map(|(of, kind)| (0..*of).map(|_| *kind)).collect();
-    (0..count)
-        .map(|number| {
-            let kind = twenty[number % twenty.len()];
-            Device { id: format!("{}-{number:05}", kind.prefix), kind, number }
-        })
-        .collect()
+    (0..count).map(|number| Device::new(twenty[number % twenty.len()], number)).collect()
 }
 
 /// Makes `count` signal controllers.
@@ -64,6 +86,16 @@ pub fn signals(count: usize) -> Vec<Device> {
 }
 
 impl Device {
+    fn new(kind: Kind, number: usize) -> Self {
+        Self { id: format!("{}-{number:05}", kind.prefix), kind, number }
+    }
+
+    /// Returns how many readings are in its message.
+    pub fn readings(&self) -> usize {
+        let values = self.kind.values.split('}').next().unwrap_or_default();
+        values.matches(':').count()
+    }
+
     /// Returns the topic that it publishes to.
     pub fn topic(&self) -> String {
         format!("ioc/v1/{}/{}/telemetry", self.kind.domain, self.id)
@@ -140,7 +172,7 @@ mod tests {
 
     #[test]
     fn messages_are_json_of_about_105_bytes_with_growing_times() {
-        for device in devices(20) {
+        for device in devices(20).into_iter().chain(Mix::Air.devices(1)) {
             let mut template = device.template();
             template.catch_up();
             let mut before = 0;
@@ -153,6 +185,7 @@ mod tests {
                 let payload = &body[topic.len() + 4..];
                 assert!((95..=115).contains(&payload.len()), "{}: {}", device.id, payload.len());
                 let value: Value = serde_json::from_slice(payload).unwrap();
+                assert_eq!(value["values"].as_object().map(|values| values.len()), Some(device.readings()));
                 let ts = value["ts"].as_i64().unwrap();
                 assert!(ts > before && (ts - now_ms()).abs() < 10_000);
                 before = ts;

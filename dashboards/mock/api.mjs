@@ -43,6 +43,19 @@ export class MockApi {
     this.startedAt = Date.now();
     this.routes = [
       ["GET", /^\/city$/, () => CITY],
+      [
+        "GET",
+        /^\/clock$/,
+        () => ({
+          now: Date.now(),
+          synchronized: true,
+          ahead_ms: null,
+          devices_agreeing: 0,
+          devices_measured: city.devices.length,
+          devices_wrong: 0,
+          jumps: 0,
+        }),
+      ],
       ["GET", /^\/areas$/, () => city.areas],
       ["GET", /^\/kpis$/, () => ({ items: kpiList(Date.now(), city.flood), next: null })],
       ["GET", /^\/catalogue$/, () => catalogue(city.devices)],

@@ -67,6 +67,8 @@ export function makeFleet(areas, seed = 7) {
       online: hasConnection(device) ? true : null,
       retired: false,
       last_seen: Date.now(),
+      clock_offset_ms: 40,
+      clock_wrong: false,
     });
   };
   for (const { id, lon, lat, labels } of FIXED) {

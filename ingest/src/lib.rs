@@ -7,6 +7,7 @@
 //! | [`quarantine`] | messages that are refused before their payload is looked at | keeping them |
 //! | [`registry`] | devices, their place, labels and parents, as snapshots | persistence: a closure writes the row first |
 //! | [`wards`] | which ward a point lies in | drawing |
+//! | [`clocks`] | how far each device's clock is off, and which readings are late | the arithmetic: [`ioc_model::time`] |
 //! | [`live`] | the last value of every property of every device, and its presence | history |
 //! | [`ledger`] | counters with `received = stored + duplicate + rejected` | exporting them |
 //! | [`vn_aqi`] | Decision 1459/QĐ-TCMT as pure functions, and the running hourly index per station | appending it |
@@ -14,6 +15,7 @@
 //!
 //! Nothing here reads a clock or touches a disk: time is an argument, files arrive as text.
 pub mod city;
+pub mod clocks;
 pub mod decode;
 pub mod ledger;
 pub mod live;
@@ -23,9 +25,10 @@ pub mod vn_aqi;
 pub mod wards;
 
 pub use city::City;
+pub use clocks::{DeviceClock, DeviceClocks};
 pub use decode::{Context, DecodeLimits, Decoder};
 pub use ledger::{Counts, Ledger, Tally};
-pub use live::{Latest, LiveState};
+pub use live::{Arrival, Latest, LiveState};
 pub use registry::{Device, Devices, NewDevice, Parent, ParentKind, Registry, RegistryError};
 pub use vn_aqi::deriver::{AqiDeriver, AqiSettings};
 pub use wards::{Ward, Wards, WardsError};

@@ -43,6 +43,7 @@ fn the_catalogue_has_its_numbers() {
         ("vehicle_exit_count", 85),
         ("device_online", 90),
         ("device_silent_seconds", 91),
+        ("device_clock_offset", 92),
     ] {
         assert_eq!(catalogue.property(name).map(|property| property.id), Some(PropertyId(id)), "{name}");
     }

@@ -7,6 +7,7 @@ mod memory;
 use crate::{
     admin::{self, Foundation, Operations},
     clock::now_ms,
+    clock_watch,
     config::Config,
     data_dir::DataDir,
     followers::{
@@ -218,10 +219,23 @@ impl Center {
             followers::sweep(registry.clone(), live(), hub, board, stop.clone())?,
             launch::measure_kpis(desk, registry.clone(), live(), kpi_frames, stop.clone())?,
             launch::forget_old_records(records, &self.config.records, stop.clone())?,
+            clock_watch::start(self.watched_clocks(), stop.clone())?,
         ]);
         let told = launch::audit_rules(records);
         threads.extend(memory.rules.watch(Arc::clone(&memory.engine), told, launch::stopped(stop))?);
         Ok(feeds)
+    }
+
+    fn watched_clocks(&self) -> clock_watch::Watched {
+        let Self { foundation: Foundation { registry, catalogue, .. }, memory, .. } = self;
+        clock_watch::Watched {
+            clocks: Arc::clone(memory.decoder.clocks()),
+            live: Arc::clone(&memory.live),
+            registry: registry.clone(),
+            journal: self.journal.clone(),
+            property: catalogue.property(ioc_ingest::clocks::PROPERTY).map(|property| property.id),
+            own: Arc::clone(&memory.own_clock),
+        }
     }
 
     /// What administrators can do. Rules hear of it when devices change.
@@ -244,12 +258,15 @@ impl Center {
             feeds: Arc::clone(&feeds),
             registry: foundation.registry.clone(),
             followers: Arc::clone(&followers),
+            own_clock: Arc::clone(&memory.own_clock),
         };
         ApiState {
             records: Arc::clone(&foundation.records),
             identity: Arc::clone(&foundation.identity),
             registry: foundation.registry.clone(),
             live: Arc::clone(&memory.live),
+            clocks: Arc::clone(memory.decoder.clocks()),
+            own_clock: Arc::clone(&memory.own_clock),
             history: Arc::new(self.store.clone()),
             book: Arc::clone(&memory.book),
             feeds,

@@ -3,7 +3,7 @@ use crate::{
     admin::{Foundation, FoundationError, Operations},
     app::{Addresses, Mode},
     book::Archive,
-    clock::now_ms,
+    clock::{Clocks, now_ms},
     config::{Config, Http, Records as RecordsConfig},
     data_dir::{DataDir, DataDirError},
     defaults,
@@ -294,9 +294,9 @@ pub fn measure_kpis(
 ) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name("kpis".into()).spawn(move || {
         while !stop.wait(KPI_PERIOD) {
-            let t = now_ms();
-            let items = desk.measure(&registry, &live, t);
-            frames.send_replace(KpiFrame { t, items });
+            let now = Clocks::read();
+            let items = desk.measure(&registry, &live, now);
+            frames.send_replace(KpiFrame { t: now.wall_ms, items });
         }
     })
 }

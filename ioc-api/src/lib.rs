@@ -4,6 +4,7 @@ pub mod app;
 pub mod book;
 pub mod cli;
 pub mod clock;
+pub mod clock_watch;
 pub mod config;
 pub mod data_dir;
 pub mod defaults;

@@ -1,5 +1,10 @@
 //! What we count, in the Prometheus text format: every name and its meaning in this one file.
-use crate::{followers::Progress, rule_desk::RuleDesk, stream::Feeds};
+use crate::{
+    clock_watch::{OwnClock, OwnClockState},
+    followers::Progress,
+    rule_desk::RuleDesk,
+    stream::Feeds,
+};
 use ioc_broker::Broker;
 use ioc_ingest::{Ledger, Registry};
 use ioc_journal::{Health, Journal};
@@ -31,6 +36,8 @@ pub struct Sources {
     pub registry: Registry,
     /// How far everyone has read.
     pub followers: Arc<[(&'static str, Progress)]>,
+    /// Our own clock.
+    pub own_clock: Arc<OwnClock>,
 }
 
 /// Installs the recorder of the process.
@@ -54,6 +61,7 @@ pub fn page(handle: PrometheusHandle, sources: Sources) -> Arc<dyn Fn() -> Strin
         broker(&sources.broker);
         journal(&sources.journal, &sources.followers);
         rules(&sources.engine, &sources.rules, &sources.feeds);
+        clocks(sources.own_clock.state());
         gauge!("ioc_devices").set(sources.registry.devices().len() as f64);
         handle.render()
     })
@@ -114,6 +122,15 @@ fn journal(journal: &Journal, followers: &[(&'static str, Progress)]) {
             .set(durable.saturating_sub(progress.taken()) as f64);
         gauge!("ioc_follower_up", "follower" => *name).set(if progress.has_failed() { 0.0 } else { 1.0 });
     }
+}
+
+fn clocks(own: OwnClockState) {
+    // A system that does not say is not a number.
+    gauge!("ioc_clock_synchronized").set(own.synchronized.map_or(f64::NAN, |yes| f64::from(u8::from(yes))));
+    let ahead_ms = own.agreed.map_or(0, |agreed| agreed.offset_ms);
+    gauge!("ioc_clock_ahead_of_devices_seconds").set(ahead_ms as f64 / 1000.0);
+    gauge!("ioc_device_clocks_measured").set(own.measured as f64);
+    gauge!("ioc_device_clocks_wrong").set(own.wrong as f64);
 }
 
 fn rules(engine: &Engine, desk: &RuleDesk, feeds: &Feeds) {
@@ -181,6 +198,12 @@ fn describe() {
     describe_counter!("ioc_journal_written_bytes_total", Unit::Bytes, "Bytes written to the journal");
     let gauges = [
         ("ioc_devices", "Registered devices, retired ones included"),
+        (
+            "ioc_clock_synchronized",
+            "1 if the system synchronizes its clock, 0 if not, NaN if it does not say",
+        ),
+        ("ioc_device_clocks_measured", "Devices whose clock was compared with this server's"),
+        ("ioc_device_clocks_wrong", "Devices whose clock is more than 15 minutes behind or 5 ahead"),
         ("ioc_mqtt_connections", "Open MQTT connections"),
         ("ioc_mqtt_retained", "Retained messages kept"),
         ("ioc_journal_out_of_space", "1 while the journal's disk is full or its next segment cannot be made"),
@@ -199,6 +222,11 @@ fn describe() {
     for (name, help) in gauges {
         describe_gauge!(name, help);
     }
+    describe_gauge!(
+        "ioc_clock_ahead_of_devices_seconds",
+        Unit::Seconds,
+        "How far this server's clock is ahead of what most devices agree on; 0 without such an agreement"
+    );
     describe_gauge!("ioc_journal_disk_bytes", Unit::Bytes, "Size of the journal on disk");
     describe_histogram!(
         DELAY,

@@ -1,5 +1,6 @@
 //! Bringing everything that lives in memory back to where the journal stands.
 use crate::{
+    clock::Clocks,
     directory::Replayed,
     followers::{Work, alerts::transitions_of, quarantine::Quarantine},
     records::{AlertQuery, Records, RecordsError, Sequenced},
@@ -9,9 +10,12 @@ use ioc_ingest::{
     vn_aqi::deriver::{LOOK_BACK_MS, MissingProperty, STEP_MS},
 };
 use ioc_journal::{FollowError, Journal, Offset};
-use ioc_model::{Alert, Catalogue, Condition, Observation, RecordKind, Transition, message::MessageView};
+use ioc_model::{
+    Alert, Catalogue, Condition, Observation, Quality, RecordKind, Transition, message::MessageView,
+    time::placed_ms,
+};
 use ioc_rules::Restored;
-use ioc_store::{History, Series, Store, TimeRange};
+use ioc_store::{History, Point, Series, Store, TimeRange};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// How long one batch of a replay may take to read.
@@ -144,12 +148,15 @@ pub enum StartupError {
     Catalogue(#[from] MissingProperty),
 }
 
-/// Fills the last values from history.
-pub fn fill_live(live: &LiveState, store: &Store) {
-    for (Series { device, property }, point) in store.last() {
-        let observation =
-            Observation { property, ts_ms: point.ts_ms, value: point.value, quality: point.quality };
-        live.recall(device, &observation);
+/// Fills the last values from history. Derived values are no sign of life.
+pub fn fill_live(live: &LiveState, store: &Store, clocks: Clocks) {
+    for (Series { device, property }, Point { ts_ms, value, quality }) in store.last() {
+        // Whatever its event time says, it arrived before now.
+        let arrival_ms = placed_ms(ts_ms, clocks.wall_ms);
+        live.apply(device, [Observation { property, ts_ms, value, quality }], arrival_ms);
+        if !quality.contains(Quality::DERIVED) {
+            live.heard(device, clocks.arrival(arrival_ms));
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 /** Calls of the HTTP API: one function a resource, problems as exceptions that can be shown to people. */
+import { serverClock } from "../live/clock.ts";
 import type {
   Alert,
   AlertDetail,
@@ -7,6 +8,7 @@ import type {
   BucketPoint,
   Catalogue,
   City,
+  ClockState,
   Device,
   Domain,
   History,
@@ -95,6 +97,7 @@ export class ApiClient {
   signOut = (): Promise<void> => this.call("DELETE", "/session", {}, undefined, false);
 
   city = (): Promise<City> => this.call("GET", "/city");
+  clock = (): Promise<ClockState> => this.call("GET", "/clock");
   areas = (): Promise<Areas> => this.call("GET", "/areas");
   kpis = async (): Promise<Kpi[]> => (await this.call<{ items: Kpi[] }>("GET", "/kpis")).items;
   catalogue = (): Promise<Catalogue> => this.call("GET", "/catalogue");
@@ -140,6 +143,7 @@ export class ApiClient {
     } catch {
       throw new ApiError(0, { type: "about:blank", title: "network", status: 0 });
     }
+    serverClock.heardDate(response.headers.get("date"));
     if (response.status === 401 && again && (await this.onUnauthorized())) {
       return this.call(method, path, query, body, false);
     }

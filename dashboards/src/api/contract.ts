@@ -23,6 +23,7 @@ export type Contract = [
   Named<keyof Ours.Device, Schemas["DeviceDto"]>,
   Named<keyof Ours.LatestValue, Schemas["LatestDto"]>,
   Named<keyof Ours.BucketPoint, Schemas["BucketDto"]>,
+  Named<keyof Ours.ClockState, Schemas["ClockDto"]>,
   Named<keyof Ours.Kpi, Schemas["KpiDto"]>,
   Named<keyof Ours.Rule, Schemas["RuleDto"]>,
   Named<keyof Ours.RuleList, Schemas["RuleList"]>,

@@ -180,6 +180,10 @@ export interface Device {
   /** Of its own connection; `null` when none is known of, as behind a gateway. */
   online: boolean | null;
   last_seen: number | null;
+  /** How far its clock is behind the server's, ms; `null` when not measured yet. */
+  clock_offset_ms: number | null;
+  /** So far off that its readings raise no alerts. */
+  clock_wrong: boolean;
   state: number;
   flags: number;
   reporting_period_s: number;
@@ -191,7 +195,7 @@ export interface LatestValue {
   title: Text;
   unit: string;
   t: number;
-  /** `null` when it is not known, as from before a restart of the server. */
+  /** When it reached the server. */
   arrival?: number | null;
   value: number;
   quality: string[];
@@ -251,6 +255,19 @@ export interface History<P> {
   points: P[];
 }
 
+/** How far clocks can be believed. */
+export interface ClockState {
+  now: number;
+  /** `null` when the server's system does not say. */
+  synchronized: boolean | null;
+  /** Of the server's clock, when most devices agree on another time. */
+  ahead_ms: number | null;
+  devices_agreeing: number;
+  devices_measured: number;
+  devices_wrong: number;
+  jumps: number;
+}
+
 export interface Kpi {
   id: string;
   domain: Domain;
@@ -258,7 +275,7 @@ export interface Kpi {
   unit: string;
   /** `null` without fresh data. */
   value: number | null;
-  /** Of the newest observation behind it. */
+  /** Arrival of the newest observation behind it. */
   t: number | null;
   normal: [number, number];
   scale: [number, number];

@@ -48,6 +48,7 @@ const QUALITIES: Record<string, Key> = {
   arrival_timed: "quality.arrivalTimed",
   late: "quality.late",
   derived: "quality.derived",
+  clock_offset: "quality.clockOffset",
 };
 
 /** Quality flags in the language of the screen; a dash when nothing is remarkable. */

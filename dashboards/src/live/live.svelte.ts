@@ -4,6 +4,7 @@
  */
 import type { Alert, Kpi } from "../api/types.ts";
 import { AlertBook, type AlertCounts, countAlerts, noCounts } from "./alerts.ts";
+import { serverClock } from "./clock.ts";
 import { DeviceTable, type Tallies } from "./devices.ts";
 import { KpiBoard } from "./kpis.ts";
 import type { Channel, ServerMessage, StateFrame } from "./protocol.ts";
@@ -25,14 +26,19 @@ const KPI_PAST_EVERY_MS = 30_000;
 type AlertListener = (alert: Alert) => void;
 
 export class LiveCity {
-  link = $state.raw<LinkStatus>({ phase: "connecting", heardAt: Date.now(), attempts: 0, detail: null });
+  link = $state.raw<LinkStatus>({
+    phase: "connecting",
+    heardMono: performance.now(),
+    attempts: 0,
+    detail: null,
+  });
   /** Open alerts, most urgent first. */
   alerts = $state.raw<Alert[]>([]);
   counts = $state.raw<AlertCounts>(noCounts());
   kpis = $state.raw<Kpi[]>([]);
   tallies = $state.raw<Tallies | null>(null);
   /** The server's clock, in steps of a second: screens may have wrong clocks. */
-  now = $state(Date.now());
+  now = $state(serverClock.now());
   /** How old what is shown is, ms, as of `now`. */
   age = $state(0);
   /** A snapshot has come: an empty list means a calm city. */
@@ -52,7 +58,6 @@ export class LiveCity {
   private readonly alertListeners = new Set<AlertListener>();
   private dirty = { alerts: false, kpis: false, devices: false };
   private frame = 0;
-  private clockOffset = 0;
   private clockTimer: ReturnType<typeof setTimeout> | undefined;
   private pastTimer: ReturnType<typeof setInterval> | undefined;
 
@@ -119,23 +124,23 @@ export class LiveCity {
 
   /** When the stream was last heard, by the server's clock. */
   get heardAt(): number {
-    return this.link.heardAt + this.clockOffset;
+    return serverClock.at(this.link.heardMono);
   }
 
   /** The server's time, ms since the epoch. */
   serverNow(): number {
-    return Date.now() + this.clockOffset;
+    return serverClock.now();
   }
 
   private take(message: ServerMessage): void {
     switch (message.type) {
       case "hello":
-        this.setClock(message.server_time);
+        serverClock.heard(message.server_time);
         this.rebuilt ||= this.build !== null && this.build !== message.build;
         this.build = message.build;
         break;
       case "heartbeat":
-        this.setClock(message.t);
+        serverClock.heard(message.t);
         break;
       case "snapshot":
         this.book.reset(message.alerts);
@@ -174,10 +179,6 @@ export class LiveCity {
     } catch {
       // The stream goes on telling the values; their past is asked for again soon.
     }
-  }
-
-  private setClock(serverTime: number): void {
-    this.clockOffset = serverTime - Date.now();
   }
 
   private mark(what: keyof typeof this.dirty): void {

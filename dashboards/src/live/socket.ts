@@ -27,7 +27,7 @@ export type LinkPhase = "connecting" | "live" | "lost";
 export interface LinkStatus {
   phase: LinkPhase;
   /** When the stream was last heard, by this machine's clock; when connecting for the first time, the start. */
-  heardAt: number;
+  heardMono: number;
   /** Attempts since it was last heard. */
   attempts: number;
   /** What the server said before it closed, if anything. */
@@ -73,7 +73,6 @@ export class LiveSocket {
   private watchTimer: ReturnType<typeof setInterval> | undefined;
   /** Last alert transition that was applied; `null` until there is a snapshot to build on. */
   private seq: number | null = null;
-  private heardAt = Date.now();
   private heardMono = performance.now();
   private attemptStarted = performance.now();
   private attempts = 0;
@@ -90,7 +89,7 @@ export class LiveSocket {
   start(): void {
     if (!this.stopped) return;
     this.stopped = false;
-    this.heardAt = Date.now();
+    this.heardMono = performance.now();
     this.watchTimer = setInterval(() => this.watch(), WATCH_EVERY_MS);
     this.connect();
   }
@@ -184,7 +183,6 @@ export class LiveSocket {
   }
 
   private heard(): void {
-    this.heardAt = Date.now();
     this.heardMono = performance.now();
     this.attempts = 0;
     if (this.phase !== "live") this.report("live");
@@ -221,7 +219,7 @@ export class LiveSocket {
 
   private report(phase: LinkPhase): void {
     this.phase = phase;
-    const { heardAt, attempts, detail } = this;
-    this.handlers.status({ phase, heardAt, attempts, detail });
+    const { heardMono, attempts, detail } = this;
+    this.handlers.status({ phase, heardMono, attempts, detail });
   }
 }

@@ -7,6 +7,11 @@ const HOUR = 3_600_000;
 export const BUCKETS = 288;
 const LATEST_EVERY_MS = 5_000;
 const HISTORY_EVERY_MS = 5 * 60_000;
+/** A live value, placed at its arrival when its event time lies ahead: no clock of a device hides what comes later. */
+interface LivePoint extends TrendPoint {
+  arrival: number;
+}
+
 /** Live values kept behind the last bucket: more than come between two reads of history. */
 const LIVE_POINTS_MAX = 200;
 
@@ -28,7 +33,7 @@ export class Trend {
   /** Of the device; `null` until it is known. */
   private periodS = $state<number | null>(null);
   private past: TrendPoint[] = [];
-  private recent: TrendPoint[] = [];
+  private recent: LivePoint[] = [];
   private timers: ReturnType<typeof setInterval>[] = [];
 
   constructor(
@@ -69,7 +74,9 @@ export class Trend {
   }
 
   freshness(now: number): Freshness {
-    const age = this.latest ? Math.max(0, now - this.latest.t) : null;
+    // From arrival: a device whose clock is behind is slow, not silent.
+    const from = this.recent.at(-1)?.arrival ?? this.latest?.t ?? null;
+    const age = from === null ? null : Math.max(0, now - from);
     return { age, stale: this.failed || (age !== null && age > freshFor(this.periodS)) };
   }
 
@@ -108,8 +115,13 @@ export class Trend {
       this.latestFailed = false;
       const item = items.find(({ property }) => property === this.spec.property);
       // An answer that was overtaken by a newer one is no news.
-      if (!item || item.t <= (this.recent.at(-1)?.t ?? 0)) return;
-      this.recent = [...this.recent, { t: item.t, v: item.value }].slice(-LIVE_POINTS_MAX);
+      if (!item) return;
+      const arrival = item.arrival ?? item.t;
+      const before = this.recent.at(-1);
+      if (before && (arrival < before.arrival || (arrival === before.arrival && item.value === before.v)))
+        return;
+      const point = { t: Math.min(item.t, arrival), v: item.value, arrival };
+      this.recent = [...this.recent.filter(({ t }) => t < point.t), point].slice(-LIVE_POINTS_MAX);
       this.merge();
     } catch {
       this.latestFailed = true;

@@ -19,8 +19,10 @@ class Server {
   up = { history: true, latest: true };
   now = NOW;
   periodS = 10;
-  /** Newest value. */
+  /** Arrival of the newest value, and how far its device's clock is behind. */
   at = NOW - 6000;
+  behind = 0;
+  value = 2;
 
   history = async (): Promise<History<{ t: number; last: number }>> => {
     if (!this.up.history) throw new Error("down");
@@ -29,8 +31,14 @@ class Server {
   };
   latest = async (): Promise<Latest> => {
     if (!this.up.latest) throw new Error("down");
-    const item = { property: "water_level", title: SPEC.title, unit: "m", t: this.at, arrival: this.at };
-    return { device: "WL", items: [{ ...item, value: 2, quality: [], name: null, label: null }] };
+    const item = {
+      property: "water_level",
+      title: SPEC.title,
+      unit: "m",
+      t: this.at - this.behind,
+      arrival: this.at,
+    };
+    return { device: "WL", items: [{ ...item, value: this.value, quality: [], name: null, label: null }] };
   };
   device = async (): Promise<Device> => ({ reporting_period_s: this.periodS }) as Device;
 }
@@ -111,6 +119,21 @@ describe("the age of the trend", () => {
     await trend.again();
     expect(trend.failed).toBe(false);
     expect(trend.points).toHaveLength(4);
+  });
+
+  it("counts from arrival, and shows what comes next whatever the clock of the device says", async () => {
+    for (const behind of [-4 * MINUTE, -1000, 0, 35_000, 10 * MINUTE, 0]) {
+      server.behind = behind;
+      server.at += 10_000;
+      server.value += 1;
+      await (trend.loaded ? trend.again() : trend.refresh());
+      expect(trend.latest).toEqual({
+        t: server.at - Math.max(0, behind),
+        v: server.value,
+        arrival: server.at,
+      });
+      expect(trend.freshness(server.at + 3000)).toEqual({ age: 3000, stale: false });
+    }
   });
 
   it("passes over an answer that a newer one overtook", async () => {

@@ -34,12 +34,15 @@ impl Quality {
     pub const CLOCK_AHEAD: Self = Self(1 << 3);
     /// The device sent no time; arrival time stands in.
     pub const ARRIVAL_TIMED: Self = Self(1 << 4);
-    /// More than two minutes old on arrival: for history and windows, never for starting an alarm.
+    /// More than two minutes old on arrival, its clock's offset subtracted: for history and windows, never for starting
+    /// an alert.
     pub const LATE: Self = Self(1 << 5);
     /// Computed here from other observations.
     pub const DERIVED: Self = Self(1 << 6);
+    /// The device's clock is steadily off by ten seconds or more, which was subtracted before judging lateness.
+    pub const CLOCK_OFFSET: Self = Self(1 << 7);
 
-    const NAMES: [(Self, &str); 7] = [
+    const NAMES: [(Self, &str); 8] = [
         (Self::CALIBRATING, "calibrating"),
         (Self::FAULT, "fault"),
         (Self::UNCERTAIN, "uncertain"),
@@ -47,6 +50,7 @@ impl Quality {
         (Self::ARRIVAL_TIMED, "arrival_timed"),
         (Self::LATE, "late"),
         (Self::DERIVED, "derived"),
+        (Self::CLOCK_OFFSET, "clock_offset"),
     ];
 
     /// Says whether all flags of `other` are set.
@@ -57,6 +61,11 @@ impl Quality {
     /// Says whether indices and rules may use the value: neither calibrating nor faulty.
     pub const fn is_measuring(self) -> bool {
         self.0 & (Self::CALIBRATING.0 | Self::FAULT.0) == 0
+    }
+
+    /// Returns the flags that are about the time alone: late, ahead, judged by an offset.
+    pub const fn of_time(self) -> Self {
+        Self(self.0 & (Self::CLOCK_AHEAD.0 | Self::LATE.0 | Self::CLOCK_OFFSET.0))
     }
 
     /// Returns the flag that a device may set about its own value: `good`, `calibrating`, `fault`, `uncertain`.

@@ -8,7 +8,7 @@ use super::{
     time::rfc3339,
 };
 use crate::quarantine::excerpt;
-use ioc_model::{Observation, PropertyId, Quality, RejectReason, Rejection};
+use ioc_model::{Observation, PropertyId, Quality, RejectReason, Rejection, time::delay_ms};
 
 /// Rejections of one message that get a text of their own; the rest refers to them.
 pub const DETAILED_MAX: usize = 32;
@@ -32,6 +32,8 @@ impl From<Fault> for Unusable {
 pub(super) struct Yield {
     pub(super) observations: Vec<Observation>,
     pub(super) rejections: Vec<Rejection>,
+    /// The newest time that was refused: even so it says something about the device's clock.
+    pub(super) refused_ms: Option<i64>,
     /// Qualities of the current element; a property stands once.
     qualities: Vec<(PropertyId, Result<Quality, String>)>,
 }
@@ -101,7 +103,11 @@ pub(super) fn read(scope: &Scope<'_>, reader: &mut Reader<'_>, out: &mut Yield) 
     let bytes = &scope.context.payload[begin..reader.at()];
     let identity = || seq.map(|seq| Repeatable { seq, digest: hash(bytes) });
     let was_empty = out.count() == count_before;
-    let judged = judge(scope, &time.unwrap_or(Time::Absent), identity);
+    let time = time.unwrap_or(Time::Absent);
+    let judged = judge(scope, &time, identity);
+    if let (Time::At(ts_ms), Err(_)) = (&time, &judged) {
+        out.refused_ms = out.refused_ms.max(Some(*ts_ms));
+    }
     apply_time(judged, was_empty, first_observation, out);
     Ok(())
 }
@@ -248,7 +254,7 @@ fn judge(
             (ts_ms, Quality::ARRIVAL_TIMED)
         }
     };
-    let (ahead_ms, age_ms) = (ts_ms.saturating_sub(arrival_ms), arrival_ms.saturating_sub(ts_ms));
+    let (ahead_ms, age_ms) = (delay_ms(arrival_ms, ts_ms), delay_ms(ts_ms, arrival_ms));
     if ahead_ms > limits.future_max_ms {
         return Err((RejectReason::FutureTime, future_detail(ts_ms, ahead_ms, limits.future_max_ms)));
     }
@@ -257,9 +263,6 @@ fn judge(
     }
     if ahead_ms > 0 && !flags.contains(Quality::ARRIVAL_TIMED) {
         flags |= Quality::CLOCK_AHEAD;
-    }
-    if age_ms > limits.late_after_ms {
-        flags |= Quality::LATE;
     }
     Ok((ts_ms, flags))
 }

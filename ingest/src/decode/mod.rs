@@ -22,9 +22,9 @@ pub use element::DETAILED_MAX;
 pub use property::MADE_HERE;
 pub use sequence::SEQUENCE_MEMORY;
 
-use crate::Device;
+use crate::{Device, DeviceClocks};
 use element::{Scope, Unusable, Yield};
-use ioc_model::{Catalogue, Message, Origin, RejectReason, Rejected, Rejection};
+use ioc_model::{Catalogue, Message, Origin, RejectReason, Rejected, Rejection, time as time_policy};
 use json::Reader;
 use property::Properties;
 use sequence::SequenceMemory;
@@ -40,7 +40,8 @@ pub struct DecodeLimits {
     pub future_max_ms: i64,
     /// How long history is kept, in milliseconds; older values are refused.
     pub retention_ms: i64,
-    /// How old a value may be on arrival before it is flagged late, in milliseconds.
+    /// How old a value may be on arrival before it is flagged late, in milliseconds, the steady offset of its device's
+    /// clock subtracted.
     pub late_after_ms: i64,
     /// Longest payload, in bytes.
     pub payload_len_max: usize,
@@ -54,9 +55,9 @@ impl Default for DecodeLimits {
     /// Five minutes ahead, 400 days of history, late after two minutes, 256 KiB, 1,000 objects, 2,000 values.
     fn default() -> Self {
         Self {
-            future_max_ms: 300_000,
+            future_max_ms: time_policy::AHEAD_MAX_MS,
             retention_ms: 400 * 86_400_000,
-            late_after_ms: 120_000,
+            late_after_ms: time_policy::LATE_AFTER_MS,
             payload_len_max: 256 * 1024,
             elements_max: 1000,
             values_max: 2000,
@@ -84,6 +85,7 @@ pub struct Context<'a> {
 pub struct Decoder {
     properties: Properties,
     sequences: SequenceMemory,
+    clocks: Arc<DeviceClocks>,
     limits: DecodeLimits,
 }
 
@@ -93,8 +95,14 @@ impl Decoder {
         Self {
             properties: Properties::new(&catalogue),
             sequences: SequenceMemory::new(limits.future_max_ms),
+            clocks: Arc::new(DeviceClocks::new(limits.late_after_ms)),
             limits,
         }
+    }
+
+    /// Returns the clocks of the devices, measured from what is decoded.
+    pub fn clocks(&self) -> &Arc<DeviceClocks> {
+        &self.clocks
     }
 
     /// Reads and checks one payload.
@@ -104,7 +112,11 @@ impl Decoder {
     /// Errors: none; whatever is wrong is in the message, for quarantine.
     pub fn decode(&self, context: &Context<'_>) -> Message {
         let (observations, rejections) = match self.read(context) {
-            Ok(Yield { observations, rejections, .. }) => (observations, rejections),
+            Ok(Yield { mut observations, rejections, refused_ms, .. }) => {
+                let (device, arrival_ms) = (context.device.index, context.arrival_ms);
+                self.clocks.judge(device, arrival_ms, refused_ms, &mut observations);
+                (observations, rejections)
+            }
             Err(rejection) => (Vec::new(), vec![rejection]),
         };
         let rejected = (!rejections.is_empty())

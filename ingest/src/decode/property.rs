@@ -4,7 +4,8 @@ use crate::quarantine::excerpt;
 use ioc_model::{Catalogue, Property, PropertyId, RejectReason, ValueKind};
 
 /// Properties that the operations center makes itself; a device cannot claim them.
-pub const MADE_HERE: [&str; 3] = [crate::vn_aqi::PROPERTY, "device_online", "device_silent_seconds"];
+pub const MADE_HERE: [&str; 4] =
+    [crate::vn_aqi::PROPERTY, "device_online", "device_silent_seconds", crate::clocks::PROPERTY];
 
 /// Property names in an open-addressing table: a look-up is one hash of a short name and one comparison.
 #[derive(Debug)]

@@ -252,6 +252,39 @@ fn time_decides_over_every_value() {
 }
 
 #[test]
+fn a_clock_that_is_steadily_off_makes_nothing_late() {
+    let minute = 60_000;
+    for offset_ms in [-4 * minute, 35_000, 3 * minute, 15 * minute] {
+        let decoder = decoder();
+        let send = |n: i64, age_ms: i64| {
+            let arrival_ms = NOW + n * 10_000;
+            let payload = format!(r#"{{"ts":{},"values":{{"pm25":9}}}}"#, arrival_ms - offset_ms - age_ms);
+            decode_at(&decoder, payload.as_bytes(), arrival_ms).observations[0].quality
+        };
+        (0..3).for_each(|n| _ = send(n, 0));
+        assert!(!send(3, 0).contains(Quality::LATE), "{offset_ms} ms");
+        assert!(send(3, 0).contains(Quality::CLOCK_OFFSET), "{offset_ms} ms");
+        assert!(send(4, 3 * minute).contains(Quality::LATE), "back-fill with {offset_ms} ms");
+        assert!(!send(5, 0).contains(Quality::LATE), "after a back-fill with {offset_ms} ms");
+    }
+}
+
+#[test]
+fn refused_times_are_measured_too() {
+    let decoder = decoder();
+    for n in 0..3 {
+        let arrival_ms = NOW + n * 10_000;
+        let payload = format!(r#"{{"ts":{},"values":{{"pm25":9}}}}"#, arrival_ms + 600_000);
+        assert_eq!(
+            refused(&decode_at(&decoder, payload.as_bytes(), arrival_ms))[0].0,
+            RejectReason::FutureTime
+        );
+    }
+    let clock = decoder.clocks().get(DeviceIndex(7));
+    assert_eq!((clock.offset_ms, clock.is_wrong), (Some(-600_000), true));
+}
+
+#[test]
 fn a_bad_time_spoils_only_its_own_element() {
     let payload = format!(r#"[{{"ts":{NOW},"values":{{"pm25":1}}}},{{"ts":0,"values":{{"pm25":2}}}}]"#);
     let message = decode(&payload);

@@ -1,6 +1,6 @@
 //! One value that is written while others read it, and the chunks that hold such values.
 use super::Latest;
-use ioc_model::{PropertyId, Quality};
+use ioc_model::{PropertyId, Quality, time::SeriesOrder};
 use std::{
     hint,
     sync::{
@@ -8,9 +8,6 @@ use std::{
         atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
     },
 };
-
-/// No arrival time; no clock says so.
-const UNKNOWN: i64 = i64::MIN;
 
 /// A seqlock over plain atomics: an odd version means that a write is under way.
 ///
@@ -55,14 +52,14 @@ impl Cell {
         }
     }
 
-    /// Takes `latest` unless what is here has a newer event time; says whether it did.
+    /// Takes `latest` unless what is here is newer in the order of its series; says whether it did.
     pub(super) fn replace(&self, latest: Latest) -> bool {
         let version = self.begin_write();
         // Version 1 is the first write ever: there is nothing yet to be newer.
-        let is_newest = version == 1 || latest.ts_ms >= self.ts_ms.load(Ordering::Relaxed);
+        let is_newest = version == 1 || latest.order() >= self.order();
         if is_newest {
             self.ts_ms.store(latest.ts_ms, Ordering::Relaxed);
-            self.arrival_ms.store(latest.arrival_ms.unwrap_or(UNKNOWN), Ordering::Relaxed);
+            self.arrival_ms.store(latest.arrival_ms, Ordering::Relaxed);
             self.value_bits.store(latest.value.to_bits(), Ordering::Relaxed);
             self.quality.store(latest.quality.0, Ordering::Relaxed);
         }
@@ -97,10 +94,14 @@ impl Cell {
         }
     }
 
+    fn order(&self) -> SeriesOrder {
+        SeriesOrder::new(self.ts_ms.load(Ordering::Relaxed), self.arrival_ms.load(Ordering::Relaxed))
+    }
+
     fn fields(&self) -> Latest {
         Latest {
             ts_ms: self.ts_ms.load(Ordering::Relaxed),
-            arrival_ms: Some(self.arrival_ms.load(Ordering::Relaxed)).filter(|ms| *ms != UNKNOWN),
+            arrival_ms: self.arrival_ms.load(Ordering::Relaxed),
             value: f64::from_bits(self.value_bits.load(Ordering::Relaxed)),
             quality: Quality(self.quality.load(Ordering::Relaxed)),
         }

@@ -7,7 +7,7 @@ mod cell;
 
 use arc_swap::ArcSwap;
 use cell::Chunk;
-use ioc_model::{DeviceIndex, Observation, PropertyId, Quality};
+use ioc_model::{DeviceIndex, Observation, PropertyId, Quality, time::SeriesOrder};
 use std::{
     iter,
     sync::{
@@ -21,12 +21,28 @@ use std::{
 pub struct Latest {
     /// Event time, milliseconds since the epoch.
     pub ts_ms: i64,
-    /// When it reached us, milliseconds since the epoch; `None` when that was before our start.
-    pub arrival_ms: Option<i64>,
+    /// When it reached us, milliseconds since the epoch.
+    pub arrival_ms: i64,
     /// The value in the property's unit.
     pub value: f64,
     /// How far it can be trusted.
     pub quality: Quality,
+}
+
+impl Latest {
+    /// Returns its place among the readings of its series.
+    pub const fn order(&self) -> SeriesOrder {
+        SeriesOrder::new(self.ts_ms, self.arrival_ms)
+    }
+}
+
+/// When a message reached us, by both of our clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// Milliseconds since the epoch; for people and for history.
+    pub wall_ms: i64,
+    /// Milliseconds of a clock that never jumps; for ages.
+    pub monotonic_ms: i64,
 }
 
 /// Whether a device is connected, and since when.
@@ -41,6 +57,9 @@ pub struct Connection {
 /// Devices per block of slots; growing copies one pointer per block.
 const BLOCK: usize = 256;
 
+/// How far apart two threads may note what happened at once, in milliseconds.
+const CROSSING_MS: i64 = 10_000;
+
 /// Time of a device that never spoke.
 const NEVER: i64 = i64::MIN;
 
@@ -54,6 +73,8 @@ pub struct LiveState {
 #[derive(Debug)]
 struct Slot {
     last_seen_ms: AtomicI64,
+    /// The same moment by the monotonic clock.
+    heard_ms: AtomicI64,
     /// `since_ms * 2 + online`, or [`NEVER`].
     connection: AtomicI64,
     cells: OnceLock<Box<Chunk>>,
@@ -63,6 +84,7 @@ impl Default for Slot {
     fn default() -> Self {
         Self {
             last_seen_ms: AtomicI64::new(NEVER),
+            heard_ms: AtomicI64::new(NEVER),
             connection: AtomicI64::new(NEVER),
             cells: OnceLock::new(),
         }
@@ -85,37 +107,38 @@ impl LiveState {
         self.blocks.store(Arc::new(blocks));
     }
 
-    /// Takes an observation; says whether it is the newest of its property now.
+    /// Takes the observations of a message that reached us at `arrival_ms`. Returns how many of them are the newest of
+    /// their property now.
     ///
-    /// A newer event time replaces, an equal one corrects, an older one is history only. The arrival counts
-    /// as a sign of life in any case.
-    pub fn apply(&self, device: DeviceIndex, observation: &Observation, arrival_ms: i64) -> bool {
-        self.heard(device, arrival_ms);
-        self.take(device, observation, Some(arrival_ms))
-    }
-
-    /// Takes an observation from history, which does not say when it arrived: not before its event time, so that is
-    /// the sign of life.
-    pub fn recall(&self, device: DeviceIndex, observation: &Observation) -> bool {
-        self.heard(device, observation.ts_ms);
-        self.take(device, observation, None)
-    }
-
-    fn take(&self, device: DeviceIndex, observation: &Observation, arrival_ms: Option<i64>) -> bool {
+    /// The newest is decided by [`SeriesOrder`]: a newer event time replaces, an equal one corrects, an older one is
+    /// history only, and one that lies ahead counts as its arrival.
+    pub fn apply(
+        &self,
+        device: DeviceIndex,
+        observations: impl IntoIterator<Item = Observation>,
+        arrival_ms: i64,
+    ) -> usize {
+        let mut observations = observations.into_iter().peekable();
+        if observations.peek().is_none() {
+            return 0;
+        }
         self.with_slot_made(device, |slot| {
-            slot.cells.get_or_init(Box::default).cell_made(observation.property).replace(Latest {
-                ts_ms: observation.ts_ms,
-                arrival_ms,
-                value: observation.value,
-                quality: observation.quality,
-            })
+            let cells = slot.cells.get_or_init(Box::default);
+            let replaces = |observation: &Observation| {
+                let Observation { property, ts_ms, value, quality } = *observation;
+                cells.cell_made(property).replace(Latest { ts_ms, arrival_ms, value, quality })
+            };
+            observations.filter(replaces).count()
         })
     }
 
-    /// Notes a sign of life without a value, as of a message with nothing usable in it.
-    pub fn heard(&self, device: DeviceIndex, arrival_ms: i64) {
+    /// Notes that a message of the device reached us, whatever was in it. An earlier one than what is known is passed over;
+    /// the monotonic clock decides, so that no jump of the wall clock keeps a device silent or alive.
+    pub fn heard(&self, device: DeviceIndex, arrival: Arrival) {
         self.with_slot_made(device, |slot| {
-            slot.last_seen_ms.fetch_max(arrival_ms, Ordering::Relaxed);
+            if slot.heard_ms.fetch_max(arrival.monotonic_ms, Ordering::Relaxed) <= arrival.monotonic_ms {
+                slot.last_seen_ms.store(arrival.wall_ms, Ordering::Relaxed);
+            }
         });
     }
 
@@ -137,21 +160,26 @@ impl LiveState {
         found
     }
 
-    /// Returns when the device was last heard, by arrival; `None` when never.
+    /// Returns when the device was last heard, by arrival, in milliseconds since the epoch; `None` when never.
     pub fn last_seen(&self, device: DeviceIndex) -> Option<i64> {
-        self.with_slot(device, |slot| {
-            Some(slot.last_seen_ms.load(Ordering::Relaxed)).filter(|ms| *ms != NEVER)
-        })
+        self.with_slot(device, |slot| known(&slot.last_seen_ms))
     }
 
-    /// Notes that the device connected or went at `at_ms`; older news than what is known is passed over.
+    /// Returns when the device was last heard, by the monotonic clock; `None` when never.
+    pub fn last_heard_ms(&self, device: DeviceIndex) -> Option<i64> {
+        self.with_slot(device, |slot| known(&slot.heard_ms))
+    }
+
+    /// Notes that the device connected or went at `at_ms`; news that are a little older than what is known are passed over:
+    /// two connections of one device cross. News that are much older come from before our clock was set back.
     /// Says whether the device is now in another state than before.
     pub fn set_online(&self, device: DeviceIndex, online: bool, at_ms: i64) -> bool {
         // Half of i64 is enough for any date; what is beyond it is not a date.
         let at_ms = at_ms.clamp(i64::MIN / 4, i64::MAX / 4);
         self.with_slot_made(device, |slot| {
             let update = |known: i64| match unpack(known) {
-                Some(known) if known.since_ms > at_ms || known.online == online => None,
+                Some(known) if known.online == online => None,
+                Some(known) if (1..=CROSSING_MS).contains(&known.since_ms.saturating_sub(at_ms)) => None,
                 _ => Some(at_ms * 2 + i64::from(online)),
             };
             slot.connection.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_ok()
@@ -177,6 +205,10 @@ impl LiveState {
         // There is room now: blocks are never taken away.
         write(&blocks[index / BLOCK][index % BLOCK])
     }
+}
+
+fn known(time_ms: &AtomicI64) -> Option<i64> {
+    Some(time_ms.load(Ordering::Relaxed)).filter(|ms| *ms != NEVER)
 }
 
 fn unpack(connection: i64) -> Option<Connection> {

@@ -6,17 +6,25 @@
 //! stamped by their end and kept in steps of five minutes; a reading on a boundary belongs to the hour that
 //! ends there.
 //!
-//! Late readings fill their hour; a report older than the newest index of its station publishes nothing.
+//! Late readings fill their hour; a report older than the newest reading of its station publishes nothing. A reading whose
+//! time lies ahead goes into the step of its arrival.
 //! A new station has no index before its second hour is nearly full, unless it sends what its logger kept or
 //! history seeds it: NowCast wants two of the newest three hours, and we do not invent one.
 //! Readings while calibrating or at fault are left out. A repeated reading counts once and a corrected one as corrected,
 //! as long as it is among the newest [`HEARD_MAX`] of its pollutant that came in since our start.
+//!
+//! An index of hours need not move a hundred times a second: it is computed at most every [`CHECK_MS`] of arrival, and for
+//! reports at the end of a step, and published when it changed, or after [`REFRESH_MS`] so that it stays current. Time comes with the data, so a replay
+//! derives the same.
+mod ring;
+
 use super::{Hours, Pollutant, hourly, nowcast::HOURS};
-use ioc_model::{Catalogue, DeviceIndex, Observation, PropertyId, Quality};
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
+use ioc_model::{
+    Catalogue, DeviceIndex, Observation, PropertyId, Quality,
+    time::{SeriesOrder, age_ms, placed_ms},
 };
+use ring::Ring;
+use std::sync::Arc;
 
 /// Length of a step, in milliseconds; ask history for means of this length to seed a station.
 pub const STEP_MS: i64 = 300_000;
@@ -27,20 +35,22 @@ pub const LOOK_BACK_MS: i64 = STEP_MS * STEPS as i64;
 const HEARD_MAX: usize = 256;
 const STEPS_PER_HOUR: usize = 12;
 const STEPS: usize = HOURS * STEPS_PER_HOUR;
+/// Shortest time between two computations for a station, by arrival, in milliseconds.
+const CHECK_MS: i64 = 5_000;
+/// Time after which an unchanged index is published again, by arrival, in milliseconds: the reporting period of stations.
+const REFRESH_MS: i64 = 30_000;
 
 /// How the index is derived.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AqiSettings {
     /// Share of an hour's five-minute steps that must hold a reading; 0 to 1.
     pub completeness: f64,
-    /// Age of a reading on arrival above which its index is flagged late, in milliseconds.
-    pub late_after_ms: i64,
 }
 
 impl Default for AqiSettings {
-    /// Three quarters of an hour, two minutes.
+    /// Three quarters of an hour.
     fn default() -> Self {
-        Self { completeness: 0.75, late_after_ms: 120_000 }
+        Self { completeness: 0.75 }
     }
 }
 
@@ -52,7 +62,8 @@ pub struct MissingProperty(pub &'static str);
 /// Running hours of every station. Not shared: one follower of the journal owns it.
 #[derive(Debug)]
 pub struct AqiDeriver {
-    stations: HashMap<DeviceIndex, Station>,
+    /// By device index, which is dense.
+    stations: Vec<Option<Box<Station>>>,
     inputs: [Option<PropertyId>; Pollutant::ALL.len()],
     output: PropertyId,
     settings: AqiSettings,
@@ -61,7 +72,11 @@ pub struct AqiDeriver {
 #[derive(Debug, Default)]
 struct Station {
     rings: [Option<Box<Ring>>; Pollutant::ALL.len()],
-    newest_ms: Option<i64>,
+    newest: Option<SeriesOrder>,
+    /// Arrival of the message for which the index was last computed.
+    checked_ms: Option<i64>,
+    /// What was published last, and the arrival of its message.
+    published: Option<(f64, i64)>,
 }
 
 impl AqiDeriver {
@@ -74,7 +89,7 @@ impl AqiDeriver {
         let output = id(super::PROPERTY).ok_or(MissingProperty(super::PROPERTY))?;
         let has_particles = inputs[Pollutant::Pm25 as usize].or(inputs[Pollutant::Pm10 as usize]);
         has_particles.ok_or(MissingProperty(Pollutant::Pm25.property()))?;
-        Ok(Self { stations: HashMap::new(), inputs, output, settings })
+        Ok(Self { stations: Vec::new(), inputs, output, settings })
     }
 
     /// Takes what history has for the five minutes from `start_ms`: `count` readings with this mean.
@@ -86,53 +101,49 @@ impl AqiDeriver {
             && mean.is_finite()
         {
             // The middle of the step is in it, whichever of its ends history counts in.
-            let station = self.stations.entry(device).or_default();
             let weight = u32::try_from(count).unwrap_or(u32::MAX);
-            station.ring(slot).add(start_ms.saturating_add(STEP_MS / 2), mean, weight);
+            self.station(device).ring(slot).add(start_ms.saturating_add(STEP_MS / 2), mean, weight);
         }
     }
 
     /// Takes the accepted observations of one message; returns the index at the newest of them, if there is
     /// one to publish.
     ///
-    /// Shape: anything but pollutants is passed over. The result has the event time of the newest reading
-    /// and the flag [`Quality::DERIVED`].
+    /// Shape: anything but pollutants is passed over. The result has the event time of the newest reading, whether that
+    /// was late or ahead, and the flag [`Quality::DERIVED`].
     pub fn observe(
         &mut self,
         device: DeviceIndex,
         observations: impl IntoIterator<Item = Observation>,
         arrival_ms: i64,
     ) -> Option<Observation> {
-        let mut newest_ms = None;
+        let mut newest: Option<(SeriesOrder, Observation)> = None;
         for observation in observations {
-            if let Some(slot) = self.slot(observation.property)
-                && observation.quality.is_measuring()
-            {
-                let station = self.stations.entry(device).or_default();
-                station.ring(slot).take(observation.ts_ms, observation.value);
-                newest_ms = newest_ms.max(Some(observation.ts_ms));
+            let Some(slot) = self.slot(observation.property) else { continue };
+            if !observation.quality.is_measuring() {
+                continue;
+            }
+            let Observation { ts_ms, value, .. } = observation;
+            self.station(device).ring(slot).take(ts_ms, placed_ms(ts_ms, arrival_ms), value);
+            let order = SeriesOrder::new(ts_ms, arrival_ms);
+            if newest.is_none_or(|(known, _)| known < order) {
+                newest = Some((order, observation));
             }
         }
-        let ts_ms = newest_ms?;
-        let station = self.stations.get_mut(&device)?;
-        if station.newest_ms.is_some_and(|published| published > ts_ms) {
-            return None;
-        }
-        let index = hourly(&station.hours(ts_ms, self.settings.completeness))?;
-        station.newest_ms = Some(ts_ms);
-        let quality = self.quality(ts_ms, arrival_ms);
-        Some(Observation { property: self.output, ts_ms, value: f64::from(index.value), quality })
+        let (order, Observation { ts_ms, quality, .. }) = newest?;
+        let completeness = self.settings.completeness;
+        let value =
+            self.station(device).index_due(order, placed_ms(ts_ms, arrival_ms), arrival_ms, completeness)?;
+        let quality = Quality::DERIVED | quality.of_time();
+        Some(Observation { property: self.output, ts_ms, value, quality })
     }
 
-    fn quality(&self, ts_ms: i64, arrival_ms: i64) -> Quality {
-        let mut quality = Quality::DERIVED;
-        if arrival_ms.saturating_sub(ts_ms) > self.settings.late_after_ms {
-            quality |= Quality::LATE;
+    fn station(&mut self, device: DeviceIndex) -> &mut Station {
+        let index = device.0 as usize;
+        if self.stations.len() <= index {
+            self.stations.resize_with(index + 1, || None);
         }
-        if ts_ms > arrival_ms {
-            quality |= Quality::CLOCK_AHEAD;
-        }
-        quality
+        self.stations[index].get_or_insert_default()
     }
 
     fn slot(&self, property: PropertyId) -> Option<usize> {
@@ -145,12 +156,39 @@ impl Station {
         self.rings[slot].get_or_insert_default()
     }
 
-    fn hours(&self, ts_ms: i64, completeness: f64) -> Hours {
+    /// Returns the index at `placed_ms` if this report is the newest, and the index is due and worth publishing.
+    fn index_due(
+        &mut self,
+        order: SeriesOrder,
+        placed_ms: i64,
+        arrival_ms: i64,
+        completeness: f64,
+    ) -> Option<f64> {
+        if self.newest.is_some_and(|newest| newest > order) {
+            return None;
+        }
+        self.newest = Some(order);
+        // A report at the end of a step may close an hour: then the index is the decree's own, and is not skipped.
+        let closes = placed_ms % STEP_MS == 0;
+        if !closes && self.checked_ms.is_some_and(|checked_ms| apart_ms(checked_ms, arrival_ms) < CHECK_MS) {
+            return None;
+        }
+        self.checked_ms = Some(arrival_ms);
+        let value = f64::from(hourly(&self.hours(placed_ms, completeness))?.value);
+        let is_known = |(known, at_ms)| known == value && apart_ms(at_ms, arrival_ms) < REFRESH_MS;
+        if self.published.is_some_and(is_known) {
+            return None;
+        }
+        self.published = Some((value, arrival_ms));
+        Some(value)
+    }
+
+    fn hours(&self, at_ms: i64, completeness: f64) -> Hours {
         let ring = |pollutant: Pollutant| self.rings[pollutant as usize].as_deref();
         let all = |pollutant| {
-            std::array::from_fn(|hours_ago| ring(pollutant)?.hour(ts_ms, hours_ago, completeness))
+            std::array::from_fn(|hours_ago| ring(pollutant)?.hour(at_ms, hours_ago, completeness))
         };
-        let newest = |pollutant| ring(pollutant)?.hour(ts_ms, 0, completeness);
+        let newest = |pollutant| ring(pollutant)?.hour(at_ms, 0, completeness);
         Hours {
             pm25: all(Pollutant::Pm25),
             pm10: all(Pollutant::Pm10),
@@ -162,87 +200,9 @@ impl Station {
     }
 }
 
-/// The last twelve hours of one pollutant, in steps.
-#[derive(Debug)]
-struct Ring {
-    steps: [Step; STEPS],
-    /// Event times and values of the newest readings, in the order in which they came.
-    heard: VecDeque<(i64, f64)>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    /// Which step this is; a step of an earlier round counts as empty.
-    number: i64,
-    sum: f64,
-    count: u32,
-}
-
-impl Default for Ring {
-    fn default() -> Self {
-        Self { steps: [Step { number: i64::MIN, sum: 0.0, count: 0 }; STEPS], heard: VecDeque::new() }
-    }
-}
-
-impl Ring {
-    /// Takes a reading, unless it is a repetition; another value for the same instant replaces the first.
-    fn take(&mut self, ts_ms: i64, value: f64) {
-        if let Some((_, known)) = self.heard.iter_mut().rev().find(|(known_ms, _)| *known_ms == ts_ms) {
-            let change = value - std::mem::replace(known, value);
-            return self.correct(ts_ms, change);
-        }
-        if self.heard.len() == HEARD_MAX {
-            self.heard.pop_front();
-        }
-        self.heard.push_back((ts_ms, value));
-        self.add(ts_ms, value, 1);
-    }
-
-    fn correct(&mut self, ts_ms: i64, change: f64) {
-        let number = step_number(ts_ms);
-        let step = &mut self.steps[place(number)];
-        if step.number == number {
-            step.sum += change;
-        }
-    }
-
-    fn add(&mut self, ts_ms: i64, value: f64, count: u32) {
-        let number = step_number(ts_ms);
-        let step = &mut self.steps[place(number)];
-        if step.number < number {
-            *step = Step { number, sum: 0.0, count: 0 };
-        }
-        // Older than the ring: its place holds a newer step by now.
-        if step.number == number {
-            step.sum += value * f64::from(count);
-            step.count = step.count.saturating_add(count);
-        }
-    }
-
-    /// Mean of the hour that ended `hours_ago` hours before `ts_ms`, if enough of it is there.
-    fn hour(&self, ts_ms: i64, hours_ago: usize, completeness: f64) -> Option<f64> {
-        let last = step_number(ts_ms) - (hours_ago * STEPS_PER_HOUR) as i64;
-        let (mut sum, mut count, mut steps) = (0.0, 0.0, 0);
-        for number in last - STEPS_PER_HOUR as i64 + 1..=last {
-            let step = &self.steps[place(number)];
-            if step.number == number && step.count > 0 {
-                sum += step.sum;
-                count += f64::from(step.count);
-                steps += 1;
-            }
-        }
-        let is_complete = steps > 0 && f64::from(steps) >= completeness * STEPS_PER_HOUR as f64;
-        is_complete.then(|| sum / count)
-    }
-}
-
-/// Steps are open at their start and closed at their end.
-fn step_number(ts_ms: i64) -> i64 {
-    ts_ms.saturating_sub(1).div_euclid(STEP_MS)
-}
-
-fn place(number: i64) -> usize {
-    number.rem_euclid(STEPS as i64) as usize
+/// Returns the time between two readings of our clock, which may have been set back in between.
+fn apart_ms(one_ms: i64, other_ms: i64) -> i64 {
+    age_ms(one_ms, other_ms).max(age_ms(other_ms, one_ms))
 }
 
 #[cfg(test)]

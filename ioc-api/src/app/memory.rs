@@ -2,7 +2,8 @@
 use crate::{
     admin::Foundation,
     book::Book,
-    clock::now_ms,
+    clock::{Clocks, now_ms},
+    clock_watch::{self, OwnClock},
     config::Config,
     data_dir::kept_rules,
     directory::{RegistryDirectory, StoreSamples},
@@ -38,6 +39,7 @@ pub(super) struct Memory {
     pub(super) records_wanted: Nudge,
     pub(super) board: Arc<Board>,
     pub(super) kpis: Arc<KpiDesk>,
+    pub(super) own_clock: Arc<OwnClock>,
     pub(super) ready: Ready,
 }
 
@@ -57,7 +59,7 @@ impl Memory {
         let mut settle = Settle::new(store.clone(), Arc::clone(&ledger), journal.clone(), opened.last);
         let from = startup::oldest_of(journal, store.replay_from());
         startup::replay(journal, from, opened.last, &mut settle).map_err(startup::StartupError::from)?;
-        startup::fill_live(&live, store);
+        startup::fill_live(&live, store, Clocks::read());
         let quarantine =
             Quarantine::new(Arc::clone(records), registry.clone(), config.records.quarantine_rows_max);
         startup::project(journal, records, quarantine, opened.last)?;
@@ -97,8 +99,12 @@ impl Memory {
             resume_ms,
             Arc::clone(&book) as _,
         )?;
+        let decoder = Decoder::new(Arc::clone(catalogue), launch::decode_limits(config));
+        if let Some(offset) = catalogue.property(ioc_ingest::clocks::PROPERTY) {
+            clock_watch::resume(decoder.clocks(), &live, registry, offset.id);
+        }
         Ok(Self {
-            decoder: Arc::new(Decoder::new(Arc::clone(catalogue), launch::decode_limits(config))),
+            decoder: Arc::new(decoder),
             ledger,
             live,
             rules,
@@ -110,6 +116,7 @@ impl Memory {
             hub,
             records_wanted,
             board: Arc::new(Board::default()),
+            own_clock: Arc::default(),
             kpis: Arc::new(KpiDesk::new(launch::kpi_definitions(config, catalogue)?)),
             ready,
         })

@@ -1,9 +1,9 @@
 //! Keeps the last value of every property of every device, and who is connected.
 use super::Work;
-use crate::ingress::Ingress;
+use crate::{clock::Clocks, ingress::Ingress};
 use ioc_ingest::LiveState;
 use ioc_journal::Batch;
-use ioc_model::{Presence, RecordKind, message::MessageView};
+use ioc_model::{Origin, Presence, RecordKind, message::MessageView};
 use std::sync::Arc;
 
 /// See the module.
@@ -21,14 +21,16 @@ impl Live {
 
 impl Work for Live {
     fn take(&mut self, batch: &Batch) {
+        let clocks = Clocks::read();
         for record in batch.records() {
             match record.kind {
                 RecordKind::Message => {
                     let Ok(message) = MessageView::parse(record.payload) else { continue };
                     let Some(device) = message.device else { continue };
-                    for observation in message.observations() {
-                        self.live.apply(device, &observation, message.arrival_ms);
+                    if message.origin == Origin::Device {
+                        self.live.heard(device, clocks.arrival(message.arrival_ms));
                     }
+                    self.live.apply(device, message.observations(), message.arrival_ms);
                 }
                 RecordKind::Presence => {
                     let Ok(presence) = Presence::decode(record.payload) else { continue };

@@ -1,18 +1,17 @@
 //! How every device looks, four times a second, from its last words, its connection and its open alerts.
 use super::Stop;
 use crate::{
-    clock::now_ms,
+    clock::monotonic_ms,
     stream::{
         board::{self, Board, Look, state},
         hub::Hub,
     },
 };
 use ioc_ingest::{Device, LiveState, Registry};
+use ioc_model::time::is_current;
 use std::{collections::HashMap, io, sync::Arc, thread, time::Duration};
 
 const PERIOD: Duration = Duration::from_millis(250);
-/// A device is silent after this many reporting periods.
-const SILENT_PERIODS: i64 = 3;
 
 /// Starts the sweep.
 ///
@@ -35,7 +34,7 @@ pub fn sweep(
                 known = Arc::clone(&devices);
                 epoch += 1;
             }
-            let now = now_ms();
+            let now = monotonic_ms();
             let looks = devices.iter().map(|device| look(device, &live, &alarms, now));
             board.update(epoch, looks);
         }
@@ -57,15 +56,16 @@ fn alarms(hub: &Hub) -> HashMap<String, Look> {
     alarms
 }
 
+/// `now_ms` is monotonic: a jump of the wall clock makes nobody silent.
 fn look(device: &Device, live: &LiveState, alarms: &HashMap<String, Look>, now_ms: i64) -> Look {
     let mut look = alarms.get(device.id.as_str()).copied().unwrap_or_default();
-    let silent = match live.last_seen(device.index) {
+    let silent = match live.last_heard_ms(device.index) {
         None => {
             look.flags |= board::FLAG_NEVER;
             true
         }
         Some(seen) => {
-            let silent = now_ms - seen > SILENT_PERIODS * 1000 * i64::from(device.reporting_period_s);
+            let silent = !is_current(seen, now_ms, 1000 * i64::from(device.reporting_period_s));
             look.flags |= if silent { board::FLAG_SILENT } else { 0 };
             silent
         }

@@ -1,12 +1,14 @@
 //! The city, its areas and its indicators.
 use super::{auth::Actor, dto::Page, problem::ProblemBody, state::ApiState};
-use crate::kpis::KpiDto;
+use crate::{clock::now_ms, kpis::KpiDto};
 use axum::{
     Json,
     extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Returns name, place, language and the wall's trend.
 #[utoipa::path(get, path = "/api/v1/city", operation_id = "getCity", tag = "city",
@@ -17,6 +19,43 @@ pub async fn city(State(state): State<ApiState>, _actor: Actor) -> Response {
         facts.insert("build".into(), env!("CARGO_PKG_VERSION").into());
     }
     Json(facts).into_response()
+}
+
+/// What is known about the clocks of this server and of devices.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct ClockDto {
+    /// This server's clock, milliseconds since the epoch.
+    pub now: i64,
+    /// Whether the system synchronizes it; null when the system does not say.
+    #[schema(required)]
+    pub synchronized: Option<bool>,
+    /// How far this server's clock is ahead, in milliseconds, when most devices agree on another time; else null.
+    #[schema(required)]
+    pub ahead_ms: Option<i64>,
+    /// Devices that agree on it.
+    pub devices_agreeing: usize,
+    /// Devices whose clock was compared with this one.
+    pub devices_measured: usize,
+    /// Of these, more than 15 minutes behind or 5 ahead.
+    pub devices_wrong: usize,
+    /// Jumps of this server's clock since its start.
+    pub jumps: u64,
+}
+
+/// Returns how far clocks can be believed: the server's own, and those of devices.
+#[utoipa::path(get, path = "/api/v1/clock", operation_id = "getClock", tag = "city",
+    responses((status = 200, body = ClockDto), (status = 401, body = ProblemBody)))]
+pub async fn clock(State(state): State<ApiState>, _actor: Actor) -> Json<ClockDto> {
+    let own = state.own_clock.state();
+    Json(ClockDto {
+        now: now_ms(),
+        synchronized: own.synchronized,
+        ahead_ms: own.agreed.map(|agreed| agreed.offset_ms),
+        devices_agreeing: own.agreed.map_or(0, |agreed| agreed.agreeing),
+        devices_measured: own.measured,
+        devices_wrong: own.wrong,
+        jumps: own.jumps,
+    })
 }
 
 /// Returns wards, outline and named areas as GeoJSON.

@@ -145,7 +145,7 @@ pub async fn latest(
             title: property.title.clone(),
             unit: property.unit.clone(),
             t: latest.ts_ms,
-            arrival: latest.arrival_ms,
+            arrival: Some(latest.arrival_ms),
             value: latest.value,
             quality: latest.quality.names().map(str::to_owned).collect(),
             name: value_name(&property.kind, latest.value),
@@ -165,6 +165,7 @@ fn value_name(kind: &ValueKind, value: f64) -> Option<String> {
 
 fn dto(state: &ApiState, device: &Device) -> DeviceDto {
     let look = state.feeds.board.look(device.index.0);
+    let clock = state.clocks.get(device.index);
     DeviceDto {
         id: device.id.to_string(),
         index: device.index.0,
@@ -177,6 +178,8 @@ fn dto(state: &ApiState, device: &Device) -> DeviceDto {
         labels: device.labels.clone(),
         online: state.live.connection(device.index).map(|connection| connection.online),
         last_seen: state.live.last_seen(device.index),
+        clock_offset_ms: clock.offset_ms,
+        clock_wrong: clock.is_wrong,
         state: look.state,
         flags: look.flags,
         reporting_period_s: device.reporting_period_s,

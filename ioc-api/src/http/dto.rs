@@ -81,6 +81,11 @@ pub struct DeviceDto {
     /// Milliseconds since the epoch.
     #[schema(required)]
     pub last_seen: Option<i64>,
+    /// How far its clock is behind ours in milliseconds, negative when it is ahead; null before enough messages agree.
+    #[schema(required)]
+    pub clock_offset_ms: Option<i64>,
+    /// Its clock is more than 15 minutes behind or 5 ahead: its readings start no alerts or are rejected.
+    pub clock_wrong: bool,
     /// 0 normal, 1 offline, 2 low, 3 medium, 4 high, 5 critical.
     pub state: u8,
     /// Bit 0: all its alerts are acknowledged; bit 1: silent for over three periods; bit 2: never reported.

@@ -1,11 +1,13 @@
 //! Is it alive, is it ready, what does it count.
 use super::state::ApiState;
+use crate::clock_watch::OwnClockState;
 use axum::{
     extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use ioc_journal::Health;
+use ioc_model::time::AgreedOffset;
 
 /// Answers while the process can answer at all.
 #[utoipa::path(get, path = "/health/live", operation_id = "isLive", tag = "health", responses((status = 200, description = "alive", body = String, content_type = "text/plain")))]
@@ -24,7 +26,7 @@ pub async fn ready(State(state): State<ApiState>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
     }
     match (state.ready.get(), state.journal.health()) {
-        (true, Health::Ok) => "ready\n".into_response(),
+        (true, Health::Ok) => format!("ready\n{}", clock_notice(state.own_clock.state())).into_response(),
         (_, Health::OutOfSpace { since_ms }) => {
             let why = format!(
                 "the journal takes nothing since {since_ms} ms: its disk is full, or its next segment cannot be made, \
@@ -36,6 +38,22 @@ pub async fn ready(State(state): State<ApiState>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, "starting: replaying the journal\n").into_response()
         }
     }
+}
+
+/// Returns what is wrong with our clock, for people; alerts go on, so it is no reason not to be ready.
+fn clock_notice(own: OwnClockState) -> String {
+    let mut notice = String::new();
+    if own.synchronized == Some(false) {
+        notice.push_str("the clock of this server is not synchronized; set up NTP\n");
+    }
+    if let Some(AgreedOffset { offset_ms, agreeing, devices }) = own.agreed {
+        let direction = if offset_ms > 0 { "ahead" } else { "behind" };
+        let seconds = offset_ms.saturating_abs() / 1000;
+        notice.push_str(&format!(
+            "the clock of this server seems to be {seconds} s {direction}: {agreeing} of {devices} devices say so\n"
+        ));
+    }
+    notice
 }
 
 /// Everything we count, in the Prometheus text format.

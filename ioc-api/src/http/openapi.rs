@@ -22,7 +22,7 @@ const JSON_TYPE: &str = "application/json";
 #[openapi(
     info(title = "IOC API", description = "The operations center of a smart city: devices, history, alerts, rules, live stream. Times are integer milliseconds since the Unix epoch, UTC."),
     paths(
-        session::sign_in, session::current, session::sign_out, city::city, city::areas, city::kpis,
+        session::sign_in, session::current, session::sign_out, city::city, city::clock, city::areas, city::kpis,
         devices::catalogue, devices::list, devices::get, devices::latest,
         history::series, history::groups, history::top,
         alerts::list, alerts::get, alerts::acknowledge, alerts::resolve, alerts::note,

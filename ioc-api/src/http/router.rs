@@ -28,6 +28,7 @@ pub fn router(state: ApiState, body_bytes_max: usize) -> Router {
     let api = Router::new()
         .route("/session", post(session::sign_in).get(session::current).delete(session::sign_out))
         .route("/city", get(city::city))
+        .route("/clock", get(city::clock))
         .route("/areas", get(city::areas))
         .route("/kpis", get(city::kpis))
         .route("/catalogue", get(devices::catalogue))

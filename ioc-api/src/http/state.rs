@@ -2,6 +2,7 @@
 use crate::{
     admin::CityFiles,
     book::Book,
+    clock_watch::OwnClock,
     followers::Progress,
     identity::Identity,
     records::Records,
@@ -9,7 +10,7 @@ use crate::{
     stream::{Feeds, RECORDS_PATIENCE},
 };
 use axum::body::Bytes;
-use ioc_ingest::{Device, LiveState, Registry};
+use ioc_ingest::{Device, DeviceClocks, LiveState, Registry};
 use ioc_journal::Journal;
 use ioc_model::{Alert, AlertId, Catalogue};
 use ioc_rules::Engine;
@@ -32,6 +33,10 @@ pub struct ApiState {
     pub registry: Registry,
     /// Last values.
     pub live: Arc<LiveState>,
+    /// How far the clocks of devices are off.
+    pub clocks: Arc<DeviceClocks>,
+    /// Whether our own clock can be believed.
+    pub own_clock: Arc<OwnClock>,
     /// The typed queries of history.
     pub history: Arc<dyn History>,
     /// Operators' actions.

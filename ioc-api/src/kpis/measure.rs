@@ -2,7 +2,10 @@
 use super::{Aggregate, Definition};
 use crate::stream::protocol::KpiValue;
 use ioc_ingest::{Device, Devices, LiveState};
-use ioc_model::Severity;
+use ioc_model::{
+    Quality, Severity,
+    time::{age_ms, placed_ms},
+};
 use std::collections::HashMap;
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -12,15 +15,16 @@ struct Gathered {
     sum: f64,
     min: f64,
     max: f64,
+    /// Newest arrival.
     newest_ms: i64,
 }
 
 impl Gathered {
-    fn add(&mut self, definition: &Definition, value: f64, ts_ms: i64) {
+    fn add(&mut self, definition: &Definition, value: f64, arrival_ms: i64) {
         let first = self.count == 0;
         self.min = if first { value } else { self.min.min(value) };
         self.max = if first { value } else { self.max.max(value) };
-        self.newest_ms = self.newest_ms.max(ts_ms);
+        self.newest_ms = self.newest_ms.max(arrival_ms);
         self.count += 1;
         self.sum += if definition.energy { 10f64.powf(value / 10.0) } else { value };
         let hit = match definition.aggregate {
@@ -66,19 +70,23 @@ pub(super) fn measure(
     for device in devices.iter().filter(|device| !device.retired) {
         for slot in by_kind.get(&*device.kind).into_iter().flatten() {
             let definition = &definitions[*slot];
-            if let Some((value, ts_ms)) = fresh(definition, device, live, now_ms) {
-                gathered[*slot].add(definition, value, ts_ms);
+            if let Some((value, arrival_ms)) = fresh(definition, device, live, now_ms) {
+                gathered[*slot].add(definition, value, arrival_ms);
             }
         }
     }
     definitions.iter().zip(&gathered).map(|(definition, gathered)| answer(definition, gathered)).collect()
 }
 
+/// Returns the last value and the time it is fresh from. That is its arrival: a device whose clock is behind is slow, not
+/// silent. A late one was kept back and is as old as its event time says.
 fn fresh(definition: &Definition, device: &Device, live: &LiveState, now_ms: i64) -> Option<(f64, i64)> {
     let fits = definition.labels.iter().all(|(name, value)| device.labels.get(name) == Some(value));
     let latest = fits.then(|| live.get(device.index, definition.property)).flatten()?;
-    let usable = now_ms - latest.ts_ms <= definition.fresh_ms && latest.quality.is_measuring();
-    usable.then_some((latest.value, latest.ts_ms))
+    let is_late = latest.quality.contains(Quality::LATE);
+    let from_ms = if is_late { placed_ms(latest.ts_ms, latest.arrival_ms) } else { latest.arrival_ms };
+    let is_fresh = age_ms(from_ms, now_ms) <= definition.fresh_ms;
+    (is_fresh && latest.quality.is_measuring()).then_some((latest.value, from_ms))
 }
 
 fn answer(definition: &Definition, gathered: &Gathered) -> KpiValue {
@@ -95,7 +103,9 @@ fn answer(definition: &Definition, gathered: &Gathered) -> KpiValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ioc_model::{Domain, PropertyId, alert::Text};
+    use ioc_ingest::{NewDevice, Registry};
+    use ioc_model::{Catalogue, Domain, Observation, PropertyId, alert::Text};
+    use std::sync::Arc;
 
     fn definition(aggregate: Aggregate) -> Definition {
         Definition {
@@ -151,6 +161,50 @@ mod tests {
         let definition = Definition { energy: true, ..definition(Aggregate::Mean) };
         let mean = gather(&definition, &[60.0, 70.0]).result(&definition).unwrap();
         assert!((mean - 67.4036).abs() < 1e-3, "{mean}");
+    }
+
+    #[test]
+    fn freshness_counts_from_arrival() {
+        const NOW: i64 = 1_761_523_200_000;
+        let catalogue =
+            Catalogue::from_toml(crate::defaults::text("catalogue/catalogue.toml").unwrap()).unwrap();
+        let registry = Registry::new(Arc::new(catalogue), Arc::default());
+        let new = NewDevice {
+            id: "NOI-1".parse().unwrap(),
+            domain: Domain::Environment,
+            kind: "noise-meter".into(),
+            lat: 16.46,
+            lon: 107.59,
+            parent: None,
+            labels: Default::default(),
+        };
+        let device = registry.insert(new, NOW).unwrap().index;
+        let definition =
+            Definition { aggregate: Aggregate::Max, fresh_ms: 120_000, ..definition(Aggregate::Max) };
+        let late = Quality::LATE;
+        let cases = [
+            // Event and arrival before now in seconds, quality; fresh?
+            (0, 0, Quality::GOOD, true),
+            (-240, 0, Quality::CLOCK_AHEAD, true),
+            (130, 0, Quality::CLOCK_OFFSET, true),
+            (900, 119, Quality::CLOCK_OFFSET, true),
+            (130, 121, Quality::GOOD, false),
+            (-240, 121, Quality::CLOCK_AHEAD, false),
+            (900, 0, late, false),
+            (0, -600, Quality::GOOD, true),
+        ];
+        for (event_s, arrival_s, quality, fresh) in cases {
+            let live = LiveState::default();
+            let observation = Observation {
+                property: definition.property,
+                ts_ms: NOW - event_s * 1000,
+                value: 1.0,
+                quality,
+            };
+            live.apply(device, [observation], NOW - arrival_s * 1000);
+            let measured = measure(std::slice::from_ref(&definition), &registry.devices(), &live, NOW);
+            assert_eq!(measured[0].value.is_some(), fresh, "{event_s} s, {arrival_s} s, {quality:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod measure;
 
 pub use definition::{Aggregate, Definition, KpiError, parse};
 
-use crate::stream::protocol::KpiValue;
+use crate::{clock::Clocks, stream::protocol::KpiValue};
 use ioc_ingest::{LiveState, Registry};
 use ioc_model::{Domain, Severity, alert::Text};
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub struct KpiDto {
     /// `null` without fresh data.
     #[schema(required)]
     pub value: Option<f64>,
-    /// Time of the newest observation behind it, milliseconds since the epoch.
+    /// When the newest observation behind it arrived, milliseconds since the epoch.
     #[schema(required)]
     pub t: Option<i64>,
     /// Nobody is needed inside this band.
@@ -59,6 +59,7 @@ pub struct KpiDesk {
 struct State {
     values: Vec<KpiValue>,
     history: VecDeque<Vec<Option<f64>>>,
+    /// By the monotonic clock.
     next_kept_ms: i64,
 }
 
@@ -68,13 +69,13 @@ impl KpiDesk {
         Self { definitions, state: Mutex::default() }
     }
 
-    /// Measures every indicator from the last values at `now_ms`.
-    pub fn measure(&self, registry: &Registry, live: &LiveState, now_ms: i64) -> Arc<[KpiValue]> {
-        let values = measure::measure(&self.definitions, &registry.devices(), live, now_ms);
+    /// Measures every indicator from the last values.
+    pub fn measure(&self, registry: &Registry, live: &LiveState, now: Clocks) -> Arc<[KpiValue]> {
+        let values = measure::measure(&self.definitions, &registry.devices(), live, now.wall_ms);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.values.clone_from(&values);
-        if now_ms >= state.next_kept_ms {
-            state.next_kept_ms = now_ms + HISTORY_PERIOD_MS;
+        if now.monotonic_ms >= state.next_kept_ms {
+            state.next_kept_ms = now.monotonic_ms + HISTORY_PERIOD_MS;
             state.history.push_back(values.iter().map(|value| value.value).collect());
             if state.history.len() > HISTORY_MAX {
                 state.history.pop_front();

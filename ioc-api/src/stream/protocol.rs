@@ -72,7 +72,7 @@ pub struct KpiValue {
     /// Set when it is outside its normal band.
     #[schema(required)]
     pub severity: Option<Severity>,
-    /// Time of the newest observation behind it, milliseconds since the epoch.
+    /// When the newest observation behind it arrived, milliseconds since the epoch.
     #[schema(required)]
     pub t: Option<i64>,
 }

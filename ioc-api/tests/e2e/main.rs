@@ -12,6 +12,7 @@ mod actions;
 mod aggregates;
 mod audit;
 mod city_app;
+mod clocks;
 mod durability;
 mod edge;
 mod flood;

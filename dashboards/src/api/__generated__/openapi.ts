@@ -508,6 +508,51 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/clock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Returns how far clocks can be believed: the server's own, and those of devices. */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description OK */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ClockDto"];
+                    };
+                };
+                /** @description Unauthorized */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemBody"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -1822,6 +1867,32 @@ export interface components {
             /** @enum {string} */
             type: "subscribe";
         };
+        /** @description What is known about the clocks of this server and of devices. */
+        ClockDto: {
+            /**
+             * Format: int64
+             * @description How far this server's clock is ahead, in milliseconds, when most devices agree on another time; else null.
+             */
+            ahead_ms: number | null;
+            /** @description Devices that agree on it. */
+            devices_agreeing: number;
+            /** @description Devices whose clock was compared with this one. */
+            devices_measured: number;
+            /** @description Of these, more than 15 minutes behind or 5 ahead. */
+            devices_wrong: number;
+            /**
+             * Format: int64
+             * @description Jumps of this server's clock since its start.
+             */
+            jumps: number;
+            /**
+             * Format: int64
+             * @description This server's clock, milliseconds since the epoch.
+             */
+            now: number;
+            /** @description Whether the system synchronizes it; null when the system does not say. */
+            synchronized: boolean | null;
+        };
         /**
          * @description condition: pending, firing, cleared
          * @enum {string}
@@ -1829,6 +1900,13 @@ export interface components {
         Condition: "pending" | "firing" | "cleared";
         /** @description A registered device and how it looks now. */
         DeviceDto: {
+            /**
+             * Format: int64
+             * @description How far its clock is behind ours in milliseconds, negative when it is ahead; null before enough messages agree.
+             */
+            clock_offset_ms: number | null;
+            /** @description Its clock is more than 15 minutes behind or 5 ahead: its readings start no alerts or are rejected. */
+            clock_wrong: boolean;
             /** @description Domain. */
             domain: components["schemas"]["Domain"];
             /**
@@ -2060,7 +2138,7 @@ export interface components {
             severity: components["schemas"]["Severity"] | null;
             /**
              * Format: int64
-             * @description Time of the newest observation behind it, milliseconds since the epoch.
+             * @description When the newest observation behind it arrived, milliseconds since the epoch.
              */
             t: number | null;
             /** @description What it is. */
@@ -2080,7 +2158,7 @@ export interface components {
             severity: components["schemas"]["Severity"] | null;
             /**
              * Format: int64
-             * @description Time of the newest observation behind it, milliseconds since the epoch.
+             * @description When the newest observation behind it arrived, milliseconds since the epoch.
              */
             t: number | null;
             /**
@@ -2274,6 +2352,13 @@ export interface components {
         Page_DeviceDto: {
             /** @description The entries of this page. */
             items: {
+                /**
+                 * Format: int64
+                 * @description How far its clock is behind ours in milliseconds, negative when it is ahead; null before enough messages agree.
+                 */
+                clock_offset_ms: number | null;
+                /** @description Its clock is more than 15 minutes behind or 5 ahead: its readings start no alerts or are rejected. */
+                clock_wrong: boolean;
                 /** @description Domain. */
                 domain: components["schemas"]["Domain"];
                 /**
@@ -2369,7 +2454,7 @@ export interface components {
                 severity: components["schemas"]["Severity"] | null;
                 /**
                  * Format: int64
-                 * @description Time of the newest observation behind it, milliseconds since the epoch.
+                 * @description When the newest observation behind it arrived, milliseconds since the epoch.
                  */
                 t: number | null;
                 /** @description What it is. */

@@ -47,6 +47,17 @@ impl Default for ClockOffset {
 }
 
 impl ClockOffset {
+    /// Takes up what was known before a restart, until messages say otherwise.
+    pub fn resume(&mut self, offset_ms: i64) {
+        self.offset_ms = Some(offset_ms);
+    }
+
+    /// Follows a jump of our own clock by `jump_ms`, forward being positive: all offsets change by it at once.
+    pub fn shift(&mut self, jump_ms: i64) {
+        self.offset_ms = self.offset_ms.map(|offset_ms| offset_ms.saturating_add(jump_ms));
+        self.count = 0;
+    }
+
     /// Takes a message whose newest reading has this event time; also one that is rejected for its time. Messages without
     /// a time of their own say nothing about a clock and do not belong here.
     pub fn observe(&mut self, event_ms: i64, arrival_ms: i64) {

@@ -97,6 +97,30 @@ fn a_message_too_early_for_an_offset_ends_it() {
 }
 
 #[test]
+fn what_was_known_before_a_restart_holds_until_contradicted() {
+    let mut clock = ClockOffset::default();
+    clock.resume(10 * MINUTE);
+    clock.observe(NOW - 10 * MINUTE, NOW);
+    assert_eq!(clock.usable_ms(), Some(10 * MINUTE));
+    clock.observe(NOW, NOW + SECOND);
+    assert_eq!(clock.usable_ms(), None);
+}
+
+#[test]
+fn a_jump_of_our_clock_costs_no_reading() {
+    for jump_ms in [10 * MINUTE, -4 * MINUTE] {
+        let (mut clock, now) = steady(SECOND, 10 * SECOND, 20);
+        clock.shift(jump_ms);
+        for n in 0..5 {
+            let (event_ms, arrival_ms) = (now + n * 10 * SECOND - SECOND, now + n * 10 * SECOND + jump_ms);
+            clock.observe(event_ms, arrival_ms);
+            assert!(!is_late(event_ms, arrival_ms, clock.usable_ms(), LATE_AFTER_MS));
+        }
+        assert_eq!(clock.usable_ms(), Some(SECOND + jump_ms));
+    }
+}
+
+#[test]
 fn most_devices_are_right_about_our_clock() {
     let agreed = |offsets: &[i64]| agreed_offset(&mut offsets.to_vec()).map(|agreed| agreed.offset_ms);
     let minutes = [10, 10, 10, 10, 0].map(|minutes| minutes * MINUTE);

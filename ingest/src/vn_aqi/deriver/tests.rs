@@ -89,7 +89,7 @@ fn readings_while_calibrating_or_at_fault_are_left_out() {
         let spike = Observation { quality, ..reading(PM25, NOON, 900.0) };
         assert_eq!(deriver.observe(STATION, [spike], NOON), None);
     }
-    let next = deriver.observe(STATION, [reading(PM25, NOON, 25.0)], NOON);
+    let next = deriver.observe(STATION, [reading(PM25, NOON + MINUTE, 25.0)], NOON + MINUTE);
     assert_eq!(next.map(|o| o.value), Some(50.0));
 }
 
@@ -110,10 +110,9 @@ fn late_readings_fill_their_hour_and_publish_nothing_old() {
     assert_eq!((now.value, now.ts_ms), (50.0, arrival));
     let old = deriver.observe(STATION, [reading(PM25, NOON, 25.0)], arrival);
     assert_eq!(old, None);
-    let late = deriver.observe(STATION, [reading(PM25, arrival + 1, 25.0)], arrival + 200_000).unwrap();
+    let late = Observation { quality: Quality::LATE, ..reading(PM25, arrival + 1, 25.0) };
+    let late = deriver.observe(STATION, [late], arrival + 200_000).unwrap();
     assert_eq!(late.quality, Quality::DERIVED | Quality::LATE);
-    let ahead = deriver.observe(STATION, [reading(PM25, arrival + 2, 25.0)], arrival).unwrap();
-    assert_eq!(ahead.quality, Quality::DERIVED | Quality::CLOCK_AHEAD);
 }
 
 #[test]
@@ -152,6 +151,45 @@ fn a_catalogue_without_the_index_is_refused() {
     assert_eq!(without("no2"), None);
 }
 
+#[test]
+fn a_clock_that_was_ahead_hides_no_index() {
+    let mut deriver = deriver();
+    hour(&mut deriver, PM25, NOON - HOUR, 25.0);
+    hour(&mut deriver, PM25, NOON, 25.0);
+    let send = |deriver: &mut AqiDeriver, ts_ms: i64, arrival_ms: i64| {
+        let quality = if ts_ms > arrival_ms { Quality::CLOCK_AHEAD } else { Quality::GOOD };
+        deriver.observe(STATION, [Observation { quality, ..reading(PM25, ts_ms, 25.0) }], arrival_ms)
+    };
+    let ahead = send(&mut deriver, NOON + 5 * MINUTE, NOON + MINUTE).unwrap();
+    assert_eq!((ahead.ts_ms, ahead.quality), (NOON + 5 * MINUTE, Quality::DERIVED | Quality::CLOCK_AHEAD));
+    let right = send(&mut deriver, NOON + 2 * MINUTE, NOON + 2 * MINUTE).unwrap();
+    assert_eq!((right.ts_ms, right.quality), (NOON + 2 * MINUTE, Quality::DERIVED));
+}
+
+/// A station that sends a hundred times a second has the same hours and indices, published when they change.
+#[test]
+fn a_fast_station_publishes_what_changed() {
+    let (mut fast, mut slow) = (deriver(), deriver());
+    for deriver in [&mut fast, &mut slow] {
+        hour(deriver, PM25, NOON - HOUR, 25.0);
+        hour(deriver, PM25, NOON, 25.0);
+    }
+    let (mut published, mut newest) = (Vec::new(), 0.0);
+    for n in 1..=6_000 {
+        let ts_ms = NOON + n * 10;
+        published.extend(fast.observe(STATION, [reading(PM25, ts_ms, 400.0)], ts_ms));
+        let mut one = deriver();
+        std::mem::swap(&mut one.stations, &mut slow.stations);
+        one.station(STATION).checked_ms = None;
+        newest =
+            one.observe(STATION, [reading(PM25, ts_ms, 400.0)], ts_ms).map_or(newest, |index| index.value);
+        std::mem::swap(&mut one.stations, &mut slow.stations);
+    }
+    assert!((2..=12).contains(&published.len()), "{} in a minute", published.len());
+    assert_eq!(published.last().map(|index| index.value), Some(newest), "at the end both say the same");
+    assert!(published.is_sorted_by(|a, b| a.ts_ms < b.ts_ms && a.value <= b.value));
+}
+
 proptest! {
     #[test]
     fn a_constant_air_has_its_own_index_whatever_is_missing(
@@ -181,15 +219,26 @@ proptest! {
 fn a_repeated_reading_counts_once_and_a_corrected_one_as_corrected() {
     let mut ring = Ring::default();
     let mean = |ring: &Ring| ring.hour(STEP_MS, 0, 0.0);
-    ring.take(1_000, 10.0);
-    ring.take(1_000, 10.0);
-    ring.take(2_000, 20.0);
+    ring.take(1_000, 1_000, 10.0);
+    ring.take(1_000, 1_000, 10.0);
+    ring.take(2_000, 2_000, 20.0);
     assert_eq!(mean(&ring), Some(15.0));
-    ring.take(2_000, 40.0);
-    ring.take(2_000, 40.0);
+    ring.take(2_000, 2_000, 40.0);
+    ring.take(2_000, 2_000, 40.0);
     assert_eq!(mean(&ring), Some(25.0));
     for n in 0..2 * HEARD_MAX as i64 {
-        ring.take(3_000 + n, 25.0);
+        ring.take(3_000 + n, 3_000 + n, 25.0);
     }
-    assert_eq!((ring.heard.len(), mean(&ring)), (HEARD_MAX, Some(25.0)));
+    assert_eq!((ring.heard(), mean(&ring)), (HEARD_MAX, Some(25.0)));
+}
+
+#[test]
+fn what_is_ahead_counts_where_it_arrived_also_when_it_is_corrected() {
+    let mut ring = Ring::default();
+    ring.take(2 * STEP_MS, 1_000, 10.0);
+    ring.take(2 * STEP_MS, 2 * STEP_MS, 30.0);
+    assert_eq!((ring.hour(STEP_MS, 0, 0.0), ring.heard()), (Some(30.0), 1));
+    ring.take(3_000, 3_000, 50.0);
+    ring.take(3_000, 3_000, 50.0);
+    assert_eq!((ring.hour(STEP_MS, 0, 0.0), ring.heard()), (Some(40.0), 2));
 }

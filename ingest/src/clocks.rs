@@ -1,0 +1,223 @@
+//! How far each device's clock is off, measured from what it sends, and which of its readings are late.
+//!
+//! The edge asks once for each message, before it is journaled: the flag [`Quality::LATE`] is part of the record, so
+//! that a replay decides the same.
+use ioc_model::{
+    DeviceIndex, Observation, Quality,
+    time::{ClockOffset, ClockVerdict, NOTABLE_OFFSET_MS, is_late},
+};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks, so that connections seldom wait for each other. A power of two.
+const SHARDS: usize = 64;
+
+/// Name of the property in the catalogue that says how far a device's clock is off, in seconds.
+pub const PROPERTY: &str = "device_clock_offset";
+
+/// What is known about the clock of one device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeviceClock {
+    /// Arrival minus event in milliseconds: positive when its clock is behind ours; `None` before enough messages agree.
+    pub offset_ms: Option<i64>,
+    /// More than 15 minutes behind or 5 ahead.
+    pub is_wrong: bool,
+}
+
+/// The clocks of all devices. Shared by all connections.
+#[derive(Debug)]
+pub struct DeviceClocks {
+    /// Device `n` stands in shard `n % SHARDS` at `n / SHARDS`.
+    shards: Box<[Mutex<Vec<Option<Box<ClockOffset>>>>]>,
+    late_after_ms: i64,
+}
+
+impl DeviceClocks {
+    /// Makes clocks of which nothing is known. Readings older than `late_after_ms` on arrival are late.
+    pub fn new(late_after_ms: i64) -> Self {
+        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), late_after_ms }
+    }
+
+    /// Takes the times of a message: the newest that the device wrote, and its arrival. Returns the offset that its
+    /// readings are to be judged by, in milliseconds.
+    pub fn observe(&self, device: DeviceIndex, event_ms: i64, arrival_ms: i64) -> Option<i64> {
+        self.change(device, |clock| {
+            clock.observe(event_ms, arrival_ms);
+            clock.usable_ms()
+        })
+    }
+
+    /// Flags what is late among the observations of one message, after taking its times into account. `refused_ms` is a
+    /// time that the device wrote and that was refused; it counts when no other is left.
+    pub fn judge(
+        &self,
+        device: DeviceIndex,
+        arrival_ms: i64,
+        refused_ms: Option<i64>,
+        observations: &mut [Observation],
+    ) {
+        let own = observations.iter().filter(|one| !one.quality.contains(Quality::ARRIVAL_TIMED));
+        let newest_ms = own.map(|one| one.ts_ms).max().or(refused_ms);
+        let offset_ms = newest_ms.and_then(|event_ms| self.observe(device, event_ms, arrival_ms));
+        for observation in observations {
+            observation.quality |= self.flags(observation, arrival_ms, offset_ms);
+        }
+    }
+
+    fn flags(&self, observation: &Observation, arrival_ms: i64, offset_ms: Option<i64>) -> Quality {
+        let is_ours = observation.quality.contains(Quality::ARRIVAL_TIMED);
+        let offset_ms = offset_ms.filter(|_| !is_ours);
+        let mut flags = Quality::GOOD;
+        if is_late(observation.ts_ms, arrival_ms, offset_ms, self.late_after_ms) {
+            flags |= Quality::LATE;
+        }
+        if offset_ms.is_some_and(|offset_ms| offset_ms.saturating_abs() >= NOTABLE_OFFSET_MS) {
+            flags |= Quality::CLOCK_OFFSET;
+        }
+        flags
+    }
+
+    /// Returns what is known about one device.
+    pub fn get(&self, device: DeviceIndex) -> DeviceClock {
+        let (shard, slot) = self.shard(device);
+        let verdict = shard.get(slot).and_then(Option::as_ref).map(|clock| clock.verdict());
+        DeviceClock::from(verdict.unwrap_or(ClockVerdict::Unknown))
+    }
+
+    /// Takes up the offset that a device had before a restart, in milliseconds.
+    pub fn resume(&self, device: DeviceIndex, offset_ms: i64) {
+        self.change(device, |clock| clock.resume(offset_ms));
+    }
+
+    /// Follows a jump of our own clock by `jump_ms`, forward being positive.
+    pub fn shift(&self, jump_ms: i64) {
+        for shard in &self.shards {
+            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            shard.iter_mut().flatten().for_each(|clock| clock.shift(jump_ms));
+        }
+    }
+
+    /// Returns all devices whose offset is known, in milliseconds.
+    pub fn known(&self) -> Vec<(DeviceIndex, DeviceClock)> {
+        let mut known = Vec::new();
+        for (number, shard) in self.shards.iter().enumerate() {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            known.extend(shard.iter().enumerate().filter_map(|(slot, clock)| {
+                let clock = DeviceClock::from(clock.as_ref()?.verdict());
+                let device = DeviceIndex((slot * SHARDS + number) as u32);
+                clock.offset_ms.map(|_| (device, clock))
+            }));
+        }
+        known
+    }
+
+    fn change<T>(&self, device: DeviceIndex, change: impl FnOnce(&mut ClockOffset) -> T) -> T {
+        let (mut shard, slot) = self.shard(device);
+        if shard.len() <= slot {
+            shard.resize_with(slot + 1, || None);
+        }
+        change(shard[slot].get_or_insert_default())
+    }
+
+    fn shard(&self, device: DeviceIndex) -> (MutexGuard<'_, Vec<Option<Box<ClockOffset>>>>, usize) {
+        let index = device.0 as usize;
+        // Plain numbers are usable whatever interrupted their change.
+        (self.shards[index % SHARDS].lock().unwrap_or_else(PoisonError::into_inner), index / SHARDS)
+    }
+}
+
+impl From<ClockVerdict> for DeviceClock {
+    fn from(verdict: ClockVerdict) -> Self {
+        match verdict {
+            ClockVerdict::Unknown => Self { offset_ms: None, is_wrong: false },
+            ClockVerdict::Steady(offset_ms) => Self { offset_ms: Some(offset_ms), is_wrong: false },
+            ClockVerdict::Wrong(offset_ms) => Self { offset_ms: Some(offset_ms), is_wrong: true },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ioc_model::{PropertyId, time::LATE_AFTER_MS};
+
+    const NOW: i64 = 1_761_523_200_000;
+    const SECOND: i64 = 1000;
+    const MINUTE: i64 = 60 * SECOND;
+
+    fn observation(ts_ms: i64, quality: Quality) -> Observation {
+        Observation { property: PropertyId(1), ts_ms, value: 9.0, quality }
+    }
+
+    /// Sends `count` messages 10 s apart, their clock `offset_ms` behind; returns the flags of the last one.
+    fn report(clocks: &DeviceClocks, device: DeviceIndex, offset_ms: i64, count: i64) -> Quality {
+        let mut flags = Quality::GOOD;
+        for n in 0..count {
+            let arrival_ms = NOW + n * 10 * SECOND;
+            let mut observations = [observation(arrival_ms - offset_ms, Quality::GOOD)];
+            clocks.judge(device, arrival_ms, None, &mut observations);
+            flags = observations[0].quality;
+        }
+        flags
+    }
+
+    #[test]
+    fn a_steady_offset_makes_nothing_late() {
+        for (n, seconds) in [-300, -240, -5, 0, 9, 35, 60, 119, 120, 121, 300, 900].into_iter().enumerate() {
+            let clocks = DeviceClocks::new(LATE_AFTER_MS);
+            let (device, offset_ms) = (DeviceIndex(n as u32 * 100), seconds * SECOND);
+            let flags = report(&clocks, device, offset_ms, 3);
+            assert!(!flags.contains(Quality::LATE), "{seconds} s");
+            assert_eq!(flags.contains(Quality::CLOCK_OFFSET), offset_ms.abs() >= NOTABLE_OFFSET_MS);
+            assert_eq!(clocks.get(device), DeviceClock { offset_ms: Some(offset_ms), is_wrong: false });
+            assert_eq!(clocks.known(), [(device, clocks.get(device))]);
+        }
+    }
+
+    #[test]
+    fn a_wrong_clock_is_known_and_makes_everything_late() {
+        let clocks = DeviceClocks::new(LATE_AFTER_MS);
+        assert_eq!(report(&clocks, DeviceIndex(1), 16 * MINUTE, 5), Quality::LATE);
+        let expected = DeviceClock { offset_ms: Some(16 * MINUTE), is_wrong: true };
+        assert_eq!(clocks.get(DeviceIndex(1)), expected);
+        assert_eq!(clocks.get(DeviceIndex(2)), DeviceClock { offset_ms: None, is_wrong: false });
+        assert_eq!(clocks.get(DeviceIndex(u32::MAX)).offset_ms, None);
+    }
+
+    #[test]
+    fn a_restart_keeps_the_offset() {
+        let clocks = DeviceClocks::new(LATE_AFTER_MS);
+        clocks.resume(DeviceIndex(70), 10 * MINUTE);
+        assert_eq!(report(&clocks, DeviceIndex(70), 10 * MINUTE, 1), Quality::CLOCK_OFFSET);
+        clocks.shift(-5 * MINUTE);
+        assert_eq!(clocks.get(DeviceIndex(70)).offset_ms, Some(5 * MINUTE));
+    }
+
+    #[test]
+    fn refused_times_count_when_no_other_is_left() {
+        let (clocks, device) = (DeviceClocks::new(LATE_AFTER_MS), DeviceIndex(7));
+        for n in 0..3 {
+            let arrival_ms = NOW + n * 10 * SECOND;
+            clocks.judge(device, arrival_ms, Some(arrival_ms + 10 * MINUTE), &mut []);
+        }
+        assert_eq!(clocks.get(device), DeviceClock { offset_ms: Some(-10 * MINUTE), is_wrong: true });
+        let mut observations = [observation(NOW + 40 * SECOND, Quality::GOOD)];
+        clocks.judge(device, NOW + 40 * SECOND, Some(i64::MAX), &mut observations);
+        assert_eq!(observations[0].quality, Quality::GOOD);
+    }
+
+    #[test]
+    fn arrival_times_say_nothing_about_a_clock() {
+        let (clocks, device) = (DeviceClocks::new(LATE_AFTER_MS), DeviceIndex(7));
+        report(&clocks, device, 10 * MINUTE, 5);
+        let mut observations = [
+            observation(NOW + 50 * SECOND - 10 * MINUTE, Quality::GOOD),
+            observation(NOW + 50 * SECOND, Quality::ARRIVAL_TIMED),
+            observation(NOW + 50 * SECOND - 3 * MINUTE, Quality::ARRIVAL_TIMED),
+        ];
+        clocks.judge(device, NOW + 50 * SECOND, None, &mut observations);
+        let flags = observations.map(|one| one.quality);
+        let late = Quality::ARRIVAL_TIMED | Quality::LATE;
+        assert_eq!(flags, [Quality::CLOCK_OFFSET, Quality::ARRIVAL_TIMED, late]);
+        assert_eq!(clocks.get(device).offset_ms, Some(10 * MINUTE));
+    }
+}

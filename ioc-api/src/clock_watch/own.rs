@@ -1,0 +1,117 @@
+//! Whether our own clock can be believed.
+use crate::clock::Clocks;
+use ioc_ingest::DeviceClock;
+use ioc_model::{
+    DeviceIndex,
+    time::{AgreedOffset, JumpWatch, agreed_offset},
+};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What is known about our own clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OwnClockState {
+    /// Whether the system synchronizes it; `None` when the system does not say.
+    pub synchronized: Option<bool>,
+    /// An offset that most devices share: then it is ours.
+    pub agreed: Option<AgreedOffset>,
+    /// Devices whose offset is known.
+    pub measured: usize,
+    /// Of these, more than 15 minutes behind or 5 ahead.
+    pub wrong: usize,
+    /// Jumps of the wall clock since the start.
+    pub jumps: u64,
+}
+
+/// Our own clock. Shared by the watch, which writes, and those who show it.
+#[derive(Debug, Default)]
+pub struct OwnClock(Mutex<Watched>);
+
+#[derive(Debug, Default)]
+struct Watched {
+    state: OwnClockState,
+    jumps: JumpWatch,
+}
+
+impl OwnClock {
+    /// Returns what is known.
+    pub fn state(&self) -> OwnClockState {
+        self.lock().state
+    }
+
+    /// Compares both clocks. Returns by how much the wall clock jumped, in milliseconds, if it did.
+    pub(super) fn tick(&self, now: Clocks) -> Option<i64> {
+        let mut watched = self.lock();
+        let jump_ms = watched.jumps.observe(now.wall_ms, now.monotonic_ms)?;
+        watched.state.jumps += 1;
+        tracing::warn!(jump_ms, "the wall clock jumped; event times of devices are compared with it");
+        Some(jump_ms)
+    }
+
+    /// Takes what the system says, and logs it when it changed.
+    pub(super) fn synchronized(&self, synchronized: Option<bool>) {
+        let before = std::mem::replace(&mut self.lock().state.synchronized, synchronized);
+        match (before, synchronized) {
+            (_, Some(false)) if before != synchronized => tracing::warn!(
+                "the clock of this server is not synchronized; set up NTP, else readings are placed at wrong times"
+            ),
+            (Some(false), Some(true)) => tracing::info!("the clock of this server is synchronized"),
+            (None, None) => tracing::info!(
+                "whether the clock of this server is synchronized is unknown: timedatectl does not say"
+            ),
+            _ => {}
+        }
+    }
+
+    /// Takes the offsets of all devices, and logs when most begin or cease to agree that ours is the wrong clock.
+    pub(super) fn measured(&self, known: &[(DeviceIndex, DeviceClock)]) {
+        let mut offsets: Vec<i64> = known.iter().filter_map(|(_, clock)| clock.offset_ms).collect();
+        let wrong = known.iter().filter(|(_, clock)| clock.is_wrong).count();
+        let agreed = agreed_offset(&mut offsets);
+        let mut watched = self.lock();
+        let before = watched.state.agreed.is_some();
+        (watched.state.agreed, watched.state.measured, watched.state.wrong) = (agreed, offsets.len(), wrong);
+        match agreed {
+            Some(AgreedOffset { offset_ms, agreeing, devices }) if !before => tracing::warn!(
+                offset_ms,
+                agreeing,
+                devices,
+                "most devices agree on another time: the clock of this server seems to be wrong; alerts go on, set it"
+            ),
+            None if before => tracing::info!("devices no longer agree on another time than this server's"),
+            _ => {}
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Watched> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_most_devices_say_is_told() {
+        let own = OwnClock::default();
+        let clock = |minutes: i64| {
+            let device = DeviceIndex(minutes.unsigned_abs() as u32);
+            (device, DeviceClock { offset_ms: Some(minutes * 60_000), is_wrong: minutes > 15 })
+        };
+        own.measured(&[clock(10), clock(10), clock(10), clock(20), clock(0)]);
+        let state = own.state();
+        assert_eq!(state.agreed.map(|agreed| agreed.offset_ms), Some(600_000));
+        assert_eq!((state.measured, state.wrong), (5, 1));
+        own.measured(&[clock(0); 6]);
+        assert_eq!(own.state().agreed, None);
+    }
+
+    #[test]
+    fn jumps_are_counted() {
+        let own = OwnClock::default();
+        let jumps = [(1_000, 0), (2_000, 1_000), (603_000, 2_000), (604_000, 3_000)]
+            .map(|(wall_ms, monotonic_ms)| own.tick(Clocks { wall_ms, monotonic_ms }));
+        assert_eq!(jumps, [None, None, Some(600_000), None]);
+        assert_eq!(own.state().jumps, 1);
+    }
+}

@@ -1,0 +1,164 @@
+//! Clocks that are wrong: of devices, and our own. Offsets are measured, shown, subtracted, and hide nothing.
+use crate::support::{City, Client, Mqtt, now_ms, one, rules, telemetry, until};
+use serde_json::{Value, json};
+
+const SECOND_MS: i64 = 1_000;
+const MINUTE_MS: i64 = 60_000;
+
+/// A gauge whose clock is behind by `offset_ms`.
+struct Gauge {
+    id: String,
+    token: String,
+    device: Mqtt,
+    offset_ms: i64,
+}
+
+impl Gauge {
+    fn new(city: &City, id: &str, offset_ms: i64) -> Self {
+        let token = city.device(id, "water-level");
+        Self { id: id.to_owned(), device: city.mqtt(id, &token), token, offset_ms }
+    }
+
+    /// Reports a level, measured now. Returns the time that it wrote.
+    fn report(&mut self, level: f64) -> i64 {
+        let ts = now_ms() - self.offset_ms;
+        self.device.publish(&telemetry(&self.id), &one(ts, "water_level", level));
+        ts
+    }
+
+    /// Reports until its offset is known. Returns the device as the API has it.
+    fn measured(&mut self, vy: &Client, level: f64) -> Value {
+        until("the offset of the clock", || {
+            self.report(level);
+            Some(device(vy, &self.id)).filter(|device| !device["clock_offset_ms"].is_null())
+        })
+    }
+}
+
+fn device(vy: &Client, id: &str) -> Value {
+    vy.get(&format!("/api/v1/devices/{id}")).expect(200)
+}
+
+fn latest(vy: &Client, id: &str) -> Option<Value> {
+    let items = vy.get(&format!("/api/v1/devices/{id}/latest")).expect(200)["items"].clone();
+    items.as_array()?.iter().find(|item| item["property"] == "water_level").cloned()
+}
+
+/// The newest alert of a rule about a device, open or not.
+fn alert(city: &City, vy: &Client, rule: &str, device: &str) -> Option<Value> {
+    city.alerts(vy, rule).into_iter().find(|alert| alert["device"] == device)
+}
+
+fn has_flag(item: &Value, flag: &str) -> bool {
+    item["quality"].as_array().is_some_and(|flags| flags.contains(&json!(flag)))
+}
+
+#[test]
+fn whatever_its_clock_says_the_next_reading_is_shown() {
+    let mut city = City::prepare("");
+    city.start();
+    let vy = city.user("vy", "viewer");
+    for (n, seconds) in [-299, -240, -5, 0, 35, 60, 119, 600].into_iter().enumerate() {
+        let mut gauge = Gauge::new(&city, &format!("WL-{n}"), seconds * SECOND_MS);
+        for level in [1.0, 2.0, 3.0] {
+            let ts = gauge.report(level);
+            let item = until("the reading", || latest(&vy, &gauge.id).filter(|item| item["value"] == level));
+            assert_eq!(item["t"], ts, "{seconds} s behind: event times stay as they are");
+        }
+        // Its clock is set right: what comes next is newer, wherever it stood before.
+        if seconds < 0 {
+            gauge.offset_ms = 0;
+            gauge.report(9.0);
+            until("the reading after its clock was set", || {
+                latest(&vy, &gauge.id).filter(|item| item["value"] == 9.0)
+            });
+        }
+        let found = until("its state", || Some(device(&vy, &gauge.id)).filter(|device| device["state"] == 0));
+        assert_eq!(found["flags"], 0, "{seconds} s behind: neither silent nor never heard");
+    }
+}
+
+#[test]
+fn an_offset_is_measured_subtracted_and_kept_over_a_restart() {
+    let mut city = City::prepare("");
+    city.start();
+    let vy = city.user("vy", "viewer");
+    let mut gauge = Gauge::new(&city, "WL-1", 10 * MINUTE_MS);
+    let found = gauge.measured(&vy, 1.0);
+    let offset_ms = found["clock_offset_ms"].as_i64().unwrap();
+    assert!((10 * MINUTE_MS..10 * MINUTE_MS + 5 * SECOND_MS).contains(&offset_ms), "{found}");
+    assert_eq!(found["clock_wrong"], false);
+    gauge.report(2.0);
+    let item = until("the reading", || latest(&vy, "WL-1").filter(|item| item["value"] == 2.0));
+    assert!(has_flag(&item, "clock_offset") && !has_flag(&item, "late"), "{item}");
+
+    // It is written down like any reading, and taken up from there.
+    let kept = until("the offset in history", || {
+        city.points(&vy, "WL-1", "device_clock_offset", 0, now_ms() + MINUTE_MS).pop()
+    });
+    assert!((600.0..605.0).contains(&kept.1), "{kept:?}");
+    city.restart();
+    gauge.device = city.mqtt("WL-1", &gauge.token);
+    gauge.report(3.0);
+    let item =
+        until("the first reading after it", || latest(&vy, "WL-1").filter(|item| item["value"] == 3.0));
+    assert!(has_flag(&item, "clock_offset") && !has_flag(&item, "late"), "{item}");
+
+    // What it kept back is late as from any other device.
+    gauge.device.publish(&telemetry("WL-1"), &one(now_ms() - 40 * MINUTE_MS, "water_level_rate", 1));
+    let rate = until("the late reading", || {
+        let items = vy.get("/api/v1/devices/WL-1/latest").expect(200)["items"].clone();
+        items.as_array()?.iter().find(|item| item["property"] == "water_level_rate").cloned()
+    });
+    assert!(has_flag(&rate, "late"), "{rate}");
+}
+
+#[test]
+fn a_clock_beyond_the_limits_raises_an_alert_until_it_is_set() {
+    let wrong =
+        "last_over_time(device_clock_offset[2h]) > 900 or last_over_time(device_clock_offset[2h]) < -300";
+    let city =
+        City::with_rules(&rules::file("clocks", &[rules::rule("DeviceClockWrong", wrong, "medium", "")]));
+    let vy = city.user("vy", "viewer");
+    for (id, offset_ms) in [("WL-BEHIND", 16 * MINUTE_MS), ("WL-AHEAD", -6 * MINUTE_MS)] {
+        let mut gauge = Gauge::new(&city, id, offset_ms);
+        let found = gauge.measured(&vy, 1.0);
+        assert_eq!(found["clock_wrong"], true, "{found}");
+        until("the alert", || alert(&city, &vy, "DeviceClockWrong", id));
+        let clock = until("the count of wrong clocks", || {
+            Some(vy.get("/api/v1/clock").expect(200)).filter(|clock| clock["devices_wrong"] == 1)
+        });
+        assert_eq!(clock["ahead_ms"], Value::Null, "one device is not most: {clock}");
+        gauge.offset_ms = 0;
+        until("the alert to clear", || {
+            gauge.report(1.0);
+            alert(&city, &vy, "DeviceClockWrong", id).filter(|alert| alert["state"] == "cleared")
+        });
+        assert_eq!(device(&vy, id)["clock_wrong"], false);
+    }
+    until("both in the metrics", || (city.metrics().get("ioc_device_clocks_measured") == 2.0).then_some(()));
+}
+
+/// A server whose clock is ten minutes ahead sees all devices ten minutes behind.
+#[test]
+fn our_own_wrong_clock_is_noticed() {
+    let mut city = City::prepare("");
+    city.start();
+    let vy = city.user("vy", "viewer");
+    for n in 0..6 {
+        let offset_ms = if n == 5 { 0 } else { 10 * MINUTE_MS };
+        let mut gauge = Gauge::new(&city, &format!("WL-{n}"), offset_ms);
+        gauge.measured(&vy, 1.0);
+    }
+    let clock = until("most devices agree", || {
+        Some(vy.get("/api/v1/clock").expect(200)).filter(|clock| !clock["ahead_ms"].is_null())
+    });
+    let ahead_ms = clock["ahead_ms"].as_i64().unwrap();
+    assert!((10 * MINUTE_MS..10 * MINUTE_MS + 5 * SECOND_MS).contains(&ahead_ms), "{clock}");
+    assert_eq!((&clock["devices_agreeing"], &clock["devices_measured"]), (&json!(5), &json!(6)));
+    let ready = city.client().get("/health/ready");
+    assert_eq!(ready.status, 200, "alerts go on");
+    assert!(ready.text().contains("ahead: 5 of 6 devices say so"), "{}", ready.text());
+    assert!(city.metrics().get("ioc_clock_ahead_of_devices_seconds") >= 600.0);
+    assert!(city.log().contains("the clock of this server seems to be wrong"));
+}
