@@ -9,6 +9,7 @@
 //! | [`ruleset`] | checked rules, and errors with their place in the file |
 //! | [`engine`] | shards, the council, reload and restart; inputs in, transitions out |
 //! | [`labels`] | labels of devices, series and alerts |
+//! | [`limits`] | how large rules may be, so that what loads can be carried out |
 //! | `eval` | evaluation over bounded windows |
 //! | `lifecycle` | the life of an alert as a state machine |
 //! | `file` | Prometheus rule files, YAML with positions, into checked rules |
@@ -18,12 +19,13 @@ mod file;
 pub mod labels;
 pub mod lang;
 mod lifecycle;
+pub mod limits;
 pub mod ruleset;
 pub mod template;
 pub mod vocabulary;
 
 pub use engine::{
-    Directory, Engine, EngineConfig, EngineMeters, Feed, Input, Outlet, PastSamples, Place, Restored,
+    Directory, Engine, EngineConfig, EngineMeters, Feed, Input, Outlet, PastSamples, PastSummary, Place, Restored,
     RuleHealth, RuleState, RuleTransition, StartError, Stopped,
 };
 pub use labels::DeviceLabels;

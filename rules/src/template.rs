@@ -1,9 +1,13 @@
 //! Texts with `{{ $value }}` and `{{ $labels.device }}` in them: the part of Prometheus' templates that
 //! summaries need. Everything else between braces is refused when rules are loaded.
+use crate::limits::{LABEL_VALUE_BYTES_MAX, SUMMARY_BYTES_MAX, cut};
 use std::fmt::Write;
 
 /// Most digits behind the point of a formatted value.
 const DIGITS_MAX: u8 = 12;
+/// Longest text of a value: sign, 309 digits, a point and [`DIGITS_MAX`]; the shortest text of the smallest number that is
+/// not 0 has 326 characters.
+const VALUE_BYTES_MAX: usize = 330;
 /// What may stand between braces, for errors.
 const ALLOWED: &str = "allowed are {{ $value }}, {{ $value | printf \"%.2f\" }} and {{ $labels.NAME }}";
 
@@ -77,8 +81,18 @@ impl Template {
         Ok(Self { parts })
     }
 
+    /// Returns how long it can become when it is filled in, in bytes.
+    pub fn expanded_bytes_max(&self) -> usize {
+        let longest = |part: &Part| match part {
+            Part::Text(text) => text.len(),
+            Part::Value(_) => VALUE_BYTES_MAX,
+            Part::Label(_) => LABEL_VALUE_BYTES_MAX,
+        };
+        self.parts.iter().map(longest).sum()
+    }
+
     /// Fills it in; `label` answers `None` for labels that are not there, which are written as nothing. `decimal` is
-    /// the decimal mark of the text's language.
+    /// the decimal mark of the text's language. What is longer than [`SUMMARY_BYTES_MAX`] is cut.
     pub fn expand<'l>(
         &self,
         value: Option<f64>,
@@ -95,6 +109,9 @@ impl Template {
                     format.write(value, &mut number);
                     out.extend(number.chars().map(|c| if c == '.' { decimal } else { c }));
                 }
+            }
+            if out.len() > SUMMARY_BYTES_MAX {
+                return cut(&out, SUMMARY_BYTES_MAX);
             }
         }
         out
@@ -167,6 +184,26 @@ mod tests {
             assert_eq!((error.start, error.end), ("ế ".len(), text.len()), "{text}");
             assert!(error.to_string().contains("allowed are"), "{error}");
         }
+    }
+
+    #[test]
+    fn no_value_is_longer_than_the_longest() {
+        let longest = [f64::MIN, f64::MAX, -f64::from_bits(1), f64::MIN_POSITIVE, f64::NAN, f64::NEG_INFINITY];
+        for format in [Format::Shortest, Format::Fixed(DIGITS_MAX)] {
+            for value in longest {
+                let mut out = String::new();
+                format.write(Some(value), &mut out);
+                assert!(out.len() <= VALUE_BYTES_MAX, "{value:e} has {}", out.len());
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_filled_in_is_cut_at_the_limit() {
+        let template = Template::parse("{{ $labels.a }}{{ $labels.a }}").unwrap();
+        let long = "ế".repeat(SUMMARY_BYTES_MAX / 4);
+        let text = template.expand(None, '.', |_| Some(&long));
+        assert!(text.len() <= SUMMARY_BYTES_MAX && text.ends_with('…'));
     }
 
     proptest! {

@@ -1,4 +1,5 @@
 //! Which names rules may use: the metrics of the catalogue.
+use crate::lang::ast::Selector;
 use ioc_model::{Catalogue, PropertyId};
 
 /// `device_online`: 1 while the device's connection stands, else 0; made by the broker for every device.
@@ -12,6 +13,12 @@ pub trait Vocabulary {
     fn property(&self, name: &str) -> Option<PropertyId>;
     /// Returns every metric name, for suggestions.
     fn names(&self) -> Vec<&str>;
+    /// Returns the shortest reporting period, in milliseconds, of the kinds that a selector may read; `None` when that
+    /// is not known.
+    fn shortest_period_ms(&self, selector: &Selector) -> Option<i64> {
+        let _ = selector;
+        None
+    }
 }
 
 const BUILT_IN: [(&str, PropertyId); 2] =
@@ -28,5 +35,10 @@ impl Vocabulary for Catalogue {
         let missing =
             BUILT_IN.iter().map(|(name, _)| *name).filter(|name| Catalogue::property(self, name).is_none());
         own.chain(missing).collect()
+    }
+
+    fn shortest_period_ms(&self, selector: &Selector) -> Option<i64> {
+        let kinds = self.kinds().filter(|kind| selector.may_read(kind));
+        kinds.map(|kind| i64::from(kind.reporting_period_s) * 1000).min()
     }
 }

@@ -66,9 +66,9 @@ fn ticks(bench: &mut Bench, seconds: impl IntoIterator<Item = i64>) {
 #[test]
 fn days_of_the_week_begin_at_midnight_of_the_city_and_of_utc() {
     let entries = [
-        ("Here", "expr: max_over_time(water_level[3d]) > 3 and local_day_of_week() == 2"),
-        ("Utc", "expr: max_over_time(water_level[3d]) > 3 and on() day_of_week() == 2"),
-        ("City", "expr: sum(max_over_time(water_level[3d])) > 3 and local_day_of_week() == 2"),
+        ("Here", "expr: max_over_time(water_level[9h]) > 3 and local_day_of_week() == 2"),
+        ("Utc", "expr: max_over_time(water_level[9h]) > 3 and on() day_of_week() == 2"),
+        ("City", "expr: sum(max_over_time(water_level[9h])) > 3 and local_day_of_week() == 2"),
         ("Of", "expr: day_of_week(water_level) == 4"),
     ];
     // Monday 00:00 UTC is 07:00 in the city, whose Tuesday is from 17:00 UTC to 17:00 UTC.
@@ -80,6 +80,7 @@ fn days_of_the_week_begin_at_midnight_of_the_city_and_of_utc() {
         bench.observe(2.0, 2, LEVEL, 86_404.0);
         assert_eq!(bench.words(), ["Of WL-2 cleared 2"]);
         for midnight in [here, day, here + day, 2 * day] {
+            bench.observe((midnight - 2) as f64, 2, LEVEL, 86_404.0);
             ticks(&mut bench, [midnight - 1, midnight, midnight + 1]);
         }
         let mut words = bench.words();
@@ -108,14 +109,15 @@ fn sun(event: SolarEvent, date: &str) -> i64 {
 fn a_lamp_that_is_off_is_told_of_from_sunset_to_sunrise() {
     // Rise and set are seen at -0.83 degrees.
     let entries = [
-        ("Dark", "expr: max_over_time(active_power[2d]) < 1 and sun_elevation() < -0.83"),
-        ("DarkCity", "expr: max(max_over_time(active_power[2d])) < 1 and sun_elevation() < -0.83"),
+        ("Dark", "expr: max_over_time(active_power[14h]) < 1 and sun_elevation() < -0.83"),
+        ("DarkCity", "expr: max(max_over_time(active_power[14h])) < 1 and sun_elevation() < -0.83"),
     ];
     let (set, rise) = (sun(SolarEvent::Sunset, "2025-10-13"), sun(SolarEvent::Sunrise, "2025-10-14"));
     assert!(36_000 < set && set < rise && rise < 86_400, "{set} {rise}");
     let mut bench = Setup { shards: 2, ..Setup::new(rules(&entries)) }.start();
     bench.observe(1.0, 1, POWER, 0.0);
     for event in [set, rise] {
+        bench.observe((event - 601) as f64, 1, POWER, 0.0);
         ticks(&mut bench, (event - 600..event + 600).step_by(10));
     }
     let said = bench.said();

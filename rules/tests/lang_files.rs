@@ -139,7 +139,7 @@ fn mistakes_in_fields_say_where_and_what_would_be_right() {
         ),
         (
             ("level: 3", "le-vel: 3"),
-            "f0.yaml:14:7: \"le-vel\" is not a name for a label or annotation; use letters, digits and _, no digit first and no __ in front",
+            "f0.yaml:14:7: \"le-vel\" is not a name for a label or annotation; use letters, digits and _, no digit first, no __ in front, at most 64 characters",
         ),
         (
             ("      clear:", "      claer:"),

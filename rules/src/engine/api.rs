@@ -11,11 +11,50 @@ pub trait Directory: Send + Sync {
     fn devices(&self) -> Vec<Arc<DeviceLabels>>;
 }
 
+/// The measuring samples of an interval of one series, combined.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PastSummary {
+    /// How many there are, at least 1.
+    pub count: u64,
+    /// Sum of their values.
+    pub sum: f64,
+    /// Smallest value.
+    pub min: f64,
+    /// Largest value.
+    pub max: f64,
+    /// Event time of the first, milliseconds since the epoch.
+    pub first_ms: i64,
+    /// Event time of the last.
+    pub last_ms: i64,
+    /// Value of the last.
+    pub last: f64,
+}
+
 /// History, for filling windows at start, when rules change and when devices are added.
 pub trait PastSamples: Send + Sync {
     /// Returns measuring samples with `from_ms <= ts < to_ms`, by event time, oldest first.
     fn samples(&self, device: DeviceIndex, property: PropertyId, from_ms: i64, to_ms: i64)
     -> Vec<(i64, f64)>;
+
+    /// Returns what the samples with `from_ms <= ts < to_ms` come to in intervals of `step_ms`, which begin at multiples of
+    /// it; oldest first, those without samples left out. Long windows are filled with these, so that a start need not
+    /// read each sample of a day.
+    fn summaries(
+        &self,
+        device: DeviceIndex,
+        property: PropertyId,
+        (from_ms, to_ms): (i64, i64),
+        step_ms: i64,
+    ) -> Vec<PastSummary> {
+        summarized(&self.samples(device, property, from_ms, to_ms), step_ms)
+    }
+
+    /// Returns when the newest sample reached us, in milliseconds since the epoch, if that is known and it did not come
+    /// late. From then on it counts as the present value; without it, from its event time on.
+    fn arrived(&self, device: DeviceIndex, property: PropertyId) -> Option<i64> {
+        let _ = (device, property);
+        None
+    }
 
     /// Returns the newest sample, however old. It lets the engine tell a series that went silent before a start
     /// from one that never was; without it, only what stands in the windows is known.
@@ -30,6 +69,27 @@ pub trait PastSamples: Send + Sync {
         let _ = device;
         None
     }
+}
+
+/// Combines samples in order by intervals, for a history that has no summaries.
+pub fn summarized(samples: &[(i64, f64)], step_ms: i64) -> Vec<PastSummary> {
+    let interval = |ts: i64| ts.div_euclid(step_ms.max(1));
+    let of_interval = samples.chunk_by(|(one, _), (next, _)| interval(*one) == interval(*next));
+    of_interval.filter_map(combined).collect()
+}
+
+fn combined(samples: &[(i64, f64)]) -> Option<PastSummary> {
+    let ((first_ms, _), (last_ms, last)) = (*samples.first()?, *samples.last()?);
+    let values = || samples.iter().map(|(_, value)| *value);
+    Some(PastSummary {
+        count: samples.len() as u64,
+        sum: values().sum(),
+        min: values().fold(f64::NAN, f64::min),
+        max: values().fold(f64::NAN, f64::max),
+        first_ms,
+        last_ms,
+        last,
+    })
 }
 
 /// Where the city is, for `sun_elevation()` and `local_*()`.

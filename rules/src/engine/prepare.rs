@@ -3,7 +3,7 @@ use super::meters::RuleMeter;
 use crate::{
     eval::plan::{LeafPlan, Plan, Selectors},
     labels::{self},
-    lang::{ast::Selector, matcher::MatchOp},
+    lang::ast::Selector,
     lifecycle::Terms,
     ruleset::{NoData, Rule, RuleHash, RuleSet},
     vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
@@ -191,15 +191,8 @@ fn asks_for_silence(rule: &Rule) -> bool {
 /// The longest period among the kinds that report what the rule reads; among all when that is none.
 fn longest_period_ms(rule: &Rule, catalogue: &Catalogue) -> i64 {
     let selectors = selectors_of(rule);
-    let reads = |kind: &&ioc_model::DeviceKind| {
-        selectors.iter().any(|selector| {
-            let pinned = selector.matchers.iter().find(|m| *m.name == *"kind" && m.op == MatchOp::Equal);
-            match pinned {
-                Some(matcher) => *matcher.value == *kind.name,
-                None => kind.properties.iter().any(|name| **name == *selector.name),
-            }
-        })
-    };
+    let reads =
+        |kind: &&ioc_model::DeviceKind| selectors.iter().any(|selector| selector.may_read(kind));
     let longest = |kinds: &mut dyn Iterator<Item = &ioc_model::DeviceKind>| {
         kinds.map(|kind| i64::from(kind.reporting_period_s) * 1000).max()
     };

@@ -86,7 +86,7 @@ impl View<'_> {
                 let Some(series) = self.series_of(*slot) else { return Outcome::Nothing };
                 let range = series.window.range(self.at, *window_ms);
                 if functions::moves_with_time(*function)
-                    && range.len() >= functions::samples_needed(*function)
+                    && range.has(functions::samples_needed(*function))
                 {
                     self.until(self.at + 1);
                 } else if let Some(oldest) = range.first() {
@@ -152,7 +152,7 @@ impl View<'_> {
         self.until_next_of(series);
         match series.window.latest(self.at, look_back) {
             Some(sample) => {
-                self.until(sample.ts.saturating_add(look_back));
+                self.until(series.window.fresh_since(sample).saturating_add(look_back));
                 Outcome::Value(sample.value)
             }
             None => series.without_sample(),

@@ -54,6 +54,8 @@ pub(crate) struct SelectorPlan {
     pub(crate) selector: Selector,
     /// The widest window that is read through it; 0 when only the newest value is.
     pub(crate) window_ms: i64,
+    /// A function needs each sample of the window: what intervals come to is not enough.
+    pub(crate) needs_samples: bool,
 }
 
 /// The selectors that the nodes of one plan number.
@@ -201,7 +203,9 @@ impl Selectors {
             Node::Clock(function) => DeviceNode::Clock(*function),
             Node::Selector(selector) => DeviceNode::Latest(self.slot(selector, 0)?),
             Node::OverRange(function, range) => {
-                DeviceNode::Over(*function, self.slot(&range.selector, range.window_ms)?, range.window_ms)
+                let slot = self.slot(&range.selector, range.window_ms)?;
+                self.0[usize::from(slot)].needs_samples |= functions::samples_needed(*function) > 1;
+                DeviceNode::Over(*function, slot, range.window_ms)
             }
             Node::Negate(operand) => match self.node(operand)? {
                 DeviceNode::Number(value) => DeviceNode::Number(-value),
@@ -236,7 +240,7 @@ impl Selectors {
         if self.0.len() == SELECTORS_MAX {
             return Err(PlanError::new(Problem::TooManySelectors, selector.span));
         }
-        self.0.push(SelectorPlan { selector: selector.clone(), window_ms });
+        self.0.push(SelectorPlan { selector: selector.clone(), window_ms, needs_samples: false });
         Ok((self.0.len() - 1) as u8)
     }
 
@@ -247,9 +251,13 @@ impl Selectors {
         picked.fold(0, |bits, (slot, _)| bits | (1 << slot))
     }
 
-    /// Returns the properties that the picked selectors read, and how far back.
-    pub(crate) fn reads(&self, picked: u64) -> impl Iterator<Item = (PropertyId, i64)> + '_ {
-        self.plans(picked).map(|plan| (plan.selector.property, plan.window_ms))
+    /// Returns the picked selectors that read a property.
+    pub(crate) fn of_property(
+        &self,
+        picked: u64,
+        property: PropertyId,
+    ) -> impl Iterator<Item = &SelectorPlan> + '_ {
+        self.plans(picked).filter(move |plan| plan.selector.property == property)
     }
 
     /// Returns the picked selectors.

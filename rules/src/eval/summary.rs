@@ -1,11 +1,6 @@
 //! What windows say about many samples at once, so that a day's mean is not added up anew with each reading.
 use super::sum::Sum;
-use std::collections::VecDeque;
-
-/// Samples that are summed up together.
-pub(crate) const BLOCK: usize = 64;
-/// Blocks that are caught up with at once after samples came late.
-const CATCH_UP: usize = 4;
+use crate::engine::PastSummary;
 
 /// Sum and extremes of some values; a number wins against NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -43,63 +38,16 @@ impl Summary {
     }
 }
 
+impl From<&PastSummary> for Summary {
+    fn from(past: &PastSummary) -> Self {
+        Self { sum: Sum::of([past.sum]), min: past.min, max: past.max }
+    }
+}
+
 impl FromIterator<f64> for Summary {
     fn from_iter<I: IntoIterator<Item = f64>>(values: I) -> Self {
         let mut summary = Self::new();
         values.into_iter().for_each(|value| summary.add(value));
         summary
-    }
-}
-
-/// Summaries of a queue's values, in blocks of [`BLOCK`] counted from the first value that ever was in it: values that
-/// leave at the front move no block. Blocks at the end may be missing.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Blocks {
-    /// Place of the queue's front in its block, less than [`BLOCK`].
-    offset: usize,
-    /// Of whole blocks only. The first one may have lost values since, and is then not to be used.
-    whole: VecDeque<Summary>,
-}
-
-impl Blocks {
-    /// The value at the front left.
-    pub(crate) fn popped(&mut self) {
-        self.offset += 1;
-        if self.offset == BLOCK {
-            self.offset = 0;
-            self.whole.pop_front();
-        }
-    }
-
-    /// Values from position `at` on changed or moved.
-    pub(crate) fn changed(&mut self, at: usize) {
-        self.whole.truncate((self.offset + at) / BLOCK);
-    }
-
-    /// Sums up blocks that have become whole, a few at a time; `len` is the length of the queue, and `values` those at
-    /// some of its positions.
-    pub(crate) fn catch_up(&mut self, len: usize, values: impl Fn(std::ops::Range<usize>) -> Summary) {
-        for _ in 0..CATCH_UP {
-            let end = (self.whole.len() + 1) * BLOCK;
-            if end > self.offset + len {
-                return;
-            }
-            self.whole.push_back(values((end - BLOCK).saturating_sub(self.offset)..end - self.offset));
-        }
-    }
-
-    /// Returns the blocks that lie wholly within positions `start..end`, and the positions that they cover.
-    pub(crate) fn within(
-        &self,
-        start: usize,
-        end: usize,
-    ) -> (impl Iterator<Item = &Summary>, std::ops::Range<usize>) {
-        let first = (self.offset + start).div_ceil(BLOCK);
-        let last = ((self.offset + end) / BLOCK).min(self.whole.len()).max(first);
-        let covered = match first < last {
-            true => first * BLOCK - self.offset..last * BLOCK - self.offset,
-            false => start..start,
-        };
-        (self.whole.iter().skip(first).take(last - first), covered)
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         query::Query,
     },
     lifecycle::record::{Finding, Moment},
+    limits::{EVIDENCE_TEXT_BYTES_MAX, cut},
     ruleset::Rule,
 };
 use ioc_model::{
@@ -23,6 +24,9 @@ use ioc_model::{
 
 /// Most sub-expressions whose values are kept with a transition.
 pub(crate) const EVIDENCE_PARTS_MAX: usize = 32;
+
+/// Stands for the sub-expressions that there is no room for.
+const MORE_PARTS: &str = "… (further sub-expressions are left out)";
 
 /// Returns the event time of the newest sample that a view reads.
 pub(crate) fn newest_event(view: &View<'_>) -> Option<i64> {
@@ -62,11 +66,12 @@ pub(crate) fn of_device(
         let name = &plan.selectors.0[usize::from(slot)].selector.name;
         let most = (EVIDENCE_SAMPLES_MAX / count).max(1);
         found.extend(samples(view, slot).take(most).map(|sample| EvidenceSample {
-            series: format!("{name}{{device=\"{}\"}}", device.id),
+            series: series_text(name, &device.id),
             ts: sample.ts,
             value: sample.value,
         }));
     }
+    found.retain(|sample| sample.value.is_finite());
     found.sort_by_key(|sample| std::cmp::Reverse(sample.ts));
     found.truncate(EVIDENCE_SAMPLES_MAX);
     let event_ms = found.first().map(|sample| sample.ts);
@@ -82,6 +87,20 @@ pub(crate) fn of_device(
     }
 }
 
+/// Names a series: what is read of a device.
+fn series_text(name: &str, device: &DeviceId) -> String {
+    format!("{}{{device=\"{device}\"}}", cut(name, EVIDENCE_TEXT_BYTES_MAX))
+}
+
+/// Adds the value of a sub-expression; the last one that there is room for says that there are more.
+fn add_part(parts: &mut Vec<EvidencePart>, text: &str, value: Option<f64>) {
+    let value = value.filter(|value| value.is_finite());
+    parts.push(match parts.len() + 1 < EVIDENCE_PARTS_MAX {
+        true => EvidencePart { expr: cut(text, EVIDENCE_TEXT_BYTES_MAX), value },
+        false => EvidencePart { expr: MORE_PARTS.to_owned(), value: None },
+    });
+}
+
 fn device_parts(view: &View<'_>, query: &Query, selectors: &Selectors, parts: &mut Vec<EvidencePart>) {
     let mut selectors = selectors.clone();
     query.expr.walk(&mut |expr: &Expr| {
@@ -89,8 +108,7 @@ fn device_parts(view: &View<'_>, query: &Query, selectors: &Selectors, parts: &m
             return;
         }
         if let Ok(node) = selectors.node(expr) {
-            let value = view.eval(&node).value().filter(|value| value.is_finite());
-            parts.push(EvidencePart { expr: query.text_of(expr).to_owned(), value });
+            add_part(parts, query.text_of(expr), view.eval(&node).value());
         }
     });
 }
@@ -111,7 +129,7 @@ pub(crate) fn of_city(
         let name = query.map_or("", |query| text_at(query, leaf.span));
         for partial in city.partials.get(city.first_leaf + number).into_iter().flatten().flatten() {
             found.extend(contributions(partial, labels).map(|(device, ts, value)| EvidenceSample {
-                series: format!("{name}{{device=\"{device}\"}}"),
+                series: series_text(name, device),
                 ts,
                 value,
             }));
@@ -171,9 +189,8 @@ fn city_parts(
     let value = vector
         .get(labels)
         .or_else(only)
-        .and_then(|outcome| outcome.value())
-        .filter(|value| value.is_finite());
-    parts.push(EvidencePart { expr: text_at(query, node.span).to_owned(), value });
+        .and_then(|outcome| outcome.value());
+    add_part(parts, text_at(query, node.span), value);
     node.children().into_iter().for_each(|child| city_parts(city, child, query, labels, parts));
 }
 

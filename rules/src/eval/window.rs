@@ -1,10 +1,18 @@
 //! The recent samples of one series.
-use super::summary::{Blocks, Summary};
-use std::collections::VecDeque;
+//!
+//! They stand in chunks of about [`CHUNK`] samples, in order. A reading that comes late moves the samples of its chunk
+//! alone, and what the others come to is known: a flood of back-fill costs a bounded amount per reading, however long
+//! the window. A chunk may be *folded*: after a start, what history says of an interval stands for its samples.
+use super::summary::Summary;
+use crate::engine::PastSummary;
+use std::{cell::Cell, collections::VecDeque, ops::Range as Span};
 
 /// Most samples kept of one series: 24 hours at one each 5 seconds. Beyond it the oldest go first, which is
 /// counted; windows of such a series are shorter than they say.
 pub(crate) const SERIES_SAMPLES_MAX: usize = 17_280;
+
+/// Samples of a chunk that was filled in order; one that is filled out of order has at most twice as many.
+const CHUNK: usize = 64;
 
 /// One value at one instant.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,27 +30,82 @@ pub(crate) enum Inserted {
     Changed,
     /// Known already, or older than what is kept.
     Unchanged,
-    /// A new sample, for which the oldest had to go although it was still wanted.
+    /// A new sample, for which the oldest had to go although it was still wanted; or one that belongs where history
+    /// was folded, which stays as it was.
     Crowded,
 }
 
-/// The samples of the last `keep_ms`, ordered by event time, one per instant.
+/// Neighbouring samples.
+#[derive(Debug, Clone)]
+struct Chunk {
+    /// When the first of them was, also of a folded chunk.
+    first_ms: i64,
+    /// In order, never empty; of a folded chunk the newest alone.
+    samples: Vec<Sample>,
+    /// What they come to, once it was asked for.
+    summary: Cell<Option<Summary>>,
+    /// How many samples a folded chunk stands for.
+    folded: Option<usize>,
+}
+
+impl Chunk {
+    fn of(sample: Sample) -> Self {
+        Self { first_ms: sample.ts, samples: vec![sample], summary: Cell::new(None), folded: None }
+    }
+
+    fn count(&self, span: &Span<usize>) -> usize {
+        span.len() * self.folded.unwrap_or(1)
+    }
+
+    fn last(&self) -> Option<Sample> {
+        self.samples.last().copied()
+    }
+
+    /// Returns how many of the samples are not after an instant.
+    fn through(&self, ts: i64) -> usize {
+        self.samples.partition_point(|known| known.ts <= ts)
+    }
+
+    fn changed(&mut self) {
+        self.summary.set(None);
+        self.first_ms = self.samples.first().map_or(self.first_ms, |first| first.ts);
+    }
+
+    /// Returns what some of the samples come to.
+    fn summary(&self, span: Span<usize>) -> Summary {
+        if span.len() < self.samples.len() {
+            return self.samples[span].iter().map(|sample| sample.value).collect();
+        }
+        let known = self.summary.get();
+        known.unwrap_or_else(|| {
+            let summary = self.samples.iter().map(|sample| sample.value).collect();
+            self.summary.set(Some(summary));
+            summary
+        })
+    }
+}
+
+/// The samples of the last `keep_ms`, ordered by event time, one per instant. Some older ones may still be there.
 ///
 /// The newest sample stays however old it gets: a series that went silent differs from one that never was.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Window {
-    samples: VecDeque<Sample>,
-    /// Oldest and newest of them, so that a sample that comes in order needs no look at those: with thousands of series
-    /// they have long left the processor's caches.
-    ends: Option<(Sample, Sample)>,
-    blocks: Blocks,
+    chunks: VecDeque<Chunk>,
+    /// Samples in all chunks.
+    len: usize,
+    /// The newest of them, and from when on it counts as the present value, so that a sample that comes in order needs
+    /// no look at the chunks.
+    newest: Option<(Sample, i64)>,
     keep_ms: i64,
 }
+
+/// A place between samples: number of a chunk, and position in it.
+type Position = (usize, usize);
 
 impl Window {
     /// Builds an empty window.
     pub(crate) fn new(keep_ms: i64) -> Self {
-        Self { samples: VecDeque::new(), ends: None, blocks: Blocks::default(), keep_ms }
+        Self { keep_ms, ..Self::default() }
     }
 
     /// Returns how far back it reaches.
@@ -57,97 +120,214 @@ impl Window {
 
     /// Returns the newest sample.
     pub(crate) fn newest(&self) -> Option<Sample> {
-        self.ends.map(|(_, newest)| newest)
+        self.newest.map(|(newest, _)| newest)
     }
 
-    /// Returns the oldest sample.
-    pub(crate) fn oldest(&self) -> Option<Sample> {
-        self.ends.map(|(oldest, _)| oldest)
+    /// Returns when the oldest sample was.
+    pub(crate) fn oldest_ms(&self) -> Option<i64> {
+        self.chunks.front().map(|chunk| chunk.first_ms)
     }
 
-    /// Inserts a sample; one with the same event time is corrected.
+    /// Inserts a sample that counts as the present value from its event time on; see [`Window::insert_fresh`].
     pub(crate) fn insert(&mut self, sample: Sample) -> Inserted {
-        let Some((oldest, newest)) = self.ends else {
-            self.samples.push_back(sample);
-            self.ends = Some((sample, sample));
-            return Inserted::Changed;
-        };
-        if sample.ts > newest.ts {
-            self.samples.push_back(sample);
-            self.ends = Some((oldest, sample));
-            return self.trim();
+        self.insert_fresh(sample, sample.ts)
+    }
+
+    /// Inserts a sample; one with the same event time is corrected. As long as it is the newest, it counts as the present
+    /// value from `fresh_ms` on: when it arrived, not when a clock says it was.
+    pub(crate) fn insert_fresh(&mut self, sample: Sample, fresh_ms: i64) -> Inserted {
+        match self.newest {
+            Some((newest, _)) if sample.ts < newest.ts => return self.insert_late(sample, newest.ts),
+            Some((newest, since_ms)) if sample.ts == newest.ts => {
+                self.newest = Some((sample, since_ms.max(fresh_ms)));
+                return self.correct(self.position_through(sample.ts), sample);
+            }
+            _ => self.newest = Some((sample, fresh_ms)),
         }
-        if sample.ts <= newest.ts - self.keep_ms {
+        match self.chunks.back_mut() {
+            Some(chunk) if chunk.folded.is_none() && chunk.samples.len() < CHUNK => {
+                chunk.samples.push(sample);
+                chunk.summary.set(None);
+            }
+            _ => self.chunks.push_back(Chunk::of(sample)),
+        }
+        self.len += 1;
+        self.trim()
+    }
+
+    /// Notes from when on the newest sample counts as the present value.
+    pub(crate) fn refresh(&mut self, ts: i64, fresh_ms: i64) {
+        if let Some((newest, since_ms)) = &mut self.newest
+            && newest.ts == ts
+        {
+            *since_ms = fresh_ms.max(*since_ms);
+        }
+    }
+
+    fn insert_late(&mut self, sample: Sample, newest_ms: i64) -> Inserted {
+        if sample.ts <= newest_ms.saturating_sub(self.keep_ms) {
             return Inserted::Unchanged;
         }
-        let at = self.samples.partition_point(|known| known.ts < sample.ts);
-        if let Some(known) = self.samples.get_mut(at).filter(|known| known.ts == sample.ts) {
-            let changed = known.value.to_bits() != sample.value.to_bits();
-            known.value = sample.value;
-            self.blocks.changed(at);
-            self.find_ends();
-            return if changed { Inserted::Changed } else { Inserted::Unchanged };
+        let place = self.position_through(sample.ts);
+        let (number, at) = place;
+        if at > 0 && self.chunks[number].samples[at - 1].ts == sample.ts {
+            return self.correct(place, sample);
         }
-        self.samples.insert(at, sample);
-        self.blocks.changed(at);
-        self.find_ends();
+        let chunk = &mut self.chunks[number];
+        match chunk.folded {
+            Some(_) if sample.ts >= chunk.first_ms && at == 0 => return Inserted::Crowded,
+            Some(_) => self.chunks.insert(number + usize::from(at > 0), Chunk::of(sample)),
+            None => {
+                chunk.samples.insert(at, sample);
+                chunk.changed();
+                if chunk.samples.len() > 2 * CHUNK {
+                    self.split(number);
+                }
+            }
+        }
+        self.len += 1;
         self.trim()
+    }
+
+    fn correct(&mut self, (number, at): Position, sample: Sample) -> Inserted {
+        let chunk = &mut self.chunks[number];
+        if chunk.folded.is_some() {
+            return Inserted::Crowded;
+        }
+        let known = &mut chunk.samples[at - 1];
+        let is_same = known.value.to_bits() == sample.value.to_bits();
+        *known = sample;
+        chunk.changed();
+        if is_same { Inserted::Unchanged } else { Inserted::Changed }
+    }
+
+    fn split(&mut self, number: usize) {
+        let samples = self.chunks[number].samples.split_off(CHUNK);
+        self.chunks[number].changed();
+        let first_ms = samples.first().map_or(0, |first| first.ts);
+        let later = Chunk { first_ms, samples, summary: Cell::new(None), folded: None };
+        self.chunks.insert(number + 1, later);
+    }
+
+    /// Puts folded intervals, oldest first, in front of everything else. Those that are not before it are left out.
+    pub(crate) fn fold_in(&mut self, intervals: &[PastSummary]) {
+        for interval in intervals.iter().rev() {
+            let last = Sample { ts: interval.last_ms, value: interval.last };
+            if interval.count == 0 || self.oldest_ms().is_some_and(|oldest_ms| last.ts >= oldest_ms) {
+                continue;
+            }
+            self.newest.get_or_insert((last, last.ts));
+            self.chunks.push_front(Chunk {
+                first_ms: interval.first_ms,
+                samples: vec![last],
+                summary: Cell::new(Some(interval.into())),
+                folded: Some(usize::try_from(interval.count).unwrap_or(usize::MAX)),
+            });
+            self.len += 1;
+        }
+    }
+
+    /// Reports whether history stands for some of the samples.
+    pub(crate) fn is_folded(&self) -> bool {
+        self.chunks.iter().any(|chunk| chunk.folded.is_some())
+    }
+
+    /// Forgets everything up to the last folded interval.
+    pub(crate) fn drop_folded(&mut self) {
+        while self.is_folded()
+            && let Some(chunk) = self.chunks.pop_front()
+        {
+            self.len -= chunk.samples.len();
+        }
+        if self.chunks.is_empty() {
+            self.newest = None;
+        }
     }
 
     /// Moves all samples back in time.
     pub(crate) fn put_back(&mut self, by_ms: i64) {
-        self.samples.iter_mut().for_each(|sample| sample.ts = sample.ts.saturating_sub(by_ms));
-        self.find_ends();
+        for chunk in &mut self.chunks {
+            chunk.first_ms = chunk.first_ms.saturating_sub(by_ms);
+            chunk.samples.iter_mut().for_each(|sample| sample.ts = sample.ts.saturating_sub(by_ms));
+        }
+        if let Some((newest, since_ms)) = &mut self.newest {
+            newest.ts = newest.ts.saturating_sub(by_ms);
+            *since_ms = since_ms.saturating_sub(by_ms);
+        }
     }
 
-    fn find_ends(&mut self) {
-        self.ends = self.samples.front().copied().zip(self.samples.back().copied());
-    }
-
+    /// Drops chunks that are out of reach, and a sample when there are too many.
     fn trim(&mut self) -> Inserted {
-        while let Some((oldest, newest)) = self.ends
-            && self.samples.len() > 1
-            && oldest.ts <= newest.ts.saturating_sub(self.keep_ms)
+        let Some((newest, _)) = self.newest else { return Inserted::Changed };
+        let limit_ms = newest.ts.saturating_sub(self.keep_ms);
+        while self.chunks.len() > 1
+            && self.chunks.front().and_then(Chunk::last).is_some_and(|last| last.ts <= limit_ms)
         {
-            self.pop();
+            self.len -= self.chunks.pop_front().map_or(0, |chunk| chunk.samples.len());
         }
-        let crowded = self.samples.len() > SERIES_SAMPLES_MAX;
-        if crowded {
-            self.pop();
+        if self.len <= SERIES_SAMPLES_MAX {
+            return Inserted::Changed;
         }
-        let samples = &self.samples;
-        self.blocks.catch_up(samples.len(), |at| samples.range(at).map(|sample| sample.value).collect());
-        if crowded { Inserted::Crowded } else { Inserted::Changed }
+        match self.drop_oldest() {
+            Some(oldest_ms) if oldest_ms > limit_ms => Inserted::Crowded,
+            _ => Inserted::Changed,
+        }
     }
 
-    fn pop(&mut self) {
-        self.samples.pop_front();
-        self.find_ends();
-        self.blocks.popped();
-    }
-
-    /// Returns the newest sample with `at - back_ms < ts <= at`.
-    pub(crate) fn latest(&self, at: i64, back_ms: i64) -> Option<Sample> {
-        let newest = self.newest()?;
-        let sample = if newest.ts <= at {
-            newest
+    /// Drops the oldest sample, or folded chunk; returns when it was.
+    fn drop_oldest(&mut self) -> Option<i64> {
+        let chunk = self.chunks.front_mut()?;
+        let oldest_ms = chunk.samples.first()?.ts;
+        if chunk.samples.len() == 1 {
+            self.chunks.pop_front();
         } else {
-            let behind = self.samples.partition_point(|known| known.ts <= at);
-            *self.samples.get(behind.checked_sub(1)?)?
+            chunk.samples.remove(0);
+            chunk.changed();
+        }
+        self.len -= 1;
+        Some(oldest_ms)
+    }
+
+    /// Returns the place behind the last sample that is not after an instant.
+    fn position_through(&self, ts: i64) -> Position {
+        let behind = self.chunks.partition_point(|chunk| chunk.first_ms <= ts);
+        let Some(number) = behind.checked_sub(1) else { return (0, 0) };
+        (number, self.chunks[number].through(ts))
+    }
+
+    /// Returns the newest sample that is not after `at` if it counts as the present value: it became one less than
+    /// `back_ms` ago.
+    pub(crate) fn latest(&self, at: i64, back_ms: i64) -> Option<Sample> {
+        let (newest, _) = self.newest?;
+        let sample = match newest.ts <= at {
+            true => newest,
+            false => self.range(at, i64::MAX).last()?,
         };
-        (sample.ts > at.saturating_sub(back_ms)).then_some(sample)
+        (self.fresh_since(sample) > at.saturating_sub(back_ms)).then_some(sample)
+    }
+
+    /// Returns from when on a sample counts as the present value: for the newest when it arrived, for others when they
+    /// were.
+    pub(crate) fn fresh_since(&self, sample: Sample) -> i64 {
+        match self.newest {
+            Some((newest, since_ms)) if newest.ts == sample.ts => since_ms,
+            _ => sample.ts,
+        }
     }
 
     /// Returns the samples with `at - back_ms < ts <= at`, oldest first.
     pub(crate) fn range(&self, at: i64, back_ms: i64) -> Range<'_> {
-        let from = at.saturating_sub(back_ms);
-        let start = match self.oldest() {
-            Some(oldest) if oldest.ts <= from => self.samples.partition_point(|known| known.ts <= from),
-            _ => 0,
+        let from_ms = at.saturating_sub(back_ms);
+        let start = match self.oldest_ms() {
+            Some(oldest_ms) if oldest_ms <= from_ms => self.position_through(from_ms),
+            _ => (0, 0),
         };
-        let end = match self.newest() {
-            Some(newest) if newest.ts > at => self.samples.partition_point(|known| known.ts <= at),
-            _ => self.samples.len(),
+        let end = match self.newest {
+            Some((newest, _)) if newest.ts > at => self.position_through(at),
+            _ => (
+                self.chunks.len().saturating_sub(1),
+                self.chunks.back().map_or(0, |chunk| chunk.samples.len()),
+            ),
         };
         Range { window: self, start: start.min(end), end }
     }
@@ -157,7 +337,9 @@ impl Window {
         if self.newest()?.ts <= at {
             return None;
         }
-        self.samples.get(self.samples.partition_point(|known| known.ts <= at)).map(|sample| sample.ts)
+        let (number, place) = self.position_through(at);
+        let next = self.chunks[number].samples.get(place);
+        next.or_else(|| self.chunks.get(number + 1)?.samples.first()).map(|sample| sample.ts)
     }
 }
 
@@ -165,14 +347,30 @@ impl Window {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Range<'w> {
     window: &'w Window,
-    start: usize,
-    end: usize,
+    start: Position,
+    end: Position,
 }
 
 impl<'w> Range<'w> {
+    /// Returns the chunks that it touches, and which of their samples belong to it.
+    fn pieces(self) -> impl DoubleEndedIterator<Item = (&'w Chunk, Span<usize>)> + use<'w> {
+        let Self { window, start, end } = self;
+        (start.0..window.chunks.len().min(end.0 + 1)).map(move |number| {
+            let chunk = &window.chunks[number];
+            let from = if number == start.0 { start.1 } else { 0 };
+            let to = if number == end.0 { end.1 } else { chunk.samples.len() };
+            (chunk, from..to)
+        })
+    }
+
     /// Returns how many there are.
     pub(crate) fn len(self) -> usize {
-        self.end - self.start
+        self.pieces().map(|(chunk, span)| chunk.count(&span)).sum()
+    }
+
+    /// Reports whether there are at least so many that are not folded.
+    pub(crate) fn has(self, least: usize) -> bool {
+        self.iter().take(least).count() == least
     }
 
     /// Returns the oldest.
@@ -185,18 +383,17 @@ impl<'w> Range<'w> {
         self.iter().next_back()
     }
 
-    /// Returns them, oldest first.
+    /// Returns them, oldest first; of folded chunks the newest.
     pub(crate) fn iter(self) -> impl DoubleEndedIterator<Item = Sample> + use<'w> {
-        self.window.samples.range(self.start..self.end).copied()
+        self.pieces().flat_map(|(chunk, span)| chunk.samples[span].iter().copied())
     }
 
     /// Sums up their values.
     pub(crate) fn summary(self) -> Summary {
-        let values = |at: std::ops::Range<usize>| self.window.samples.range(at).map(|sample| sample.value);
-        let (blocks, covered) = self.window.blocks.within(self.start, self.end);
-        let mut summary: Summary = values(self.start..covered.start).collect();
-        blocks.for_each(|block| summary.merge(block));
-        values(covered.end..self.end).for_each(|value| summary.add(value));
+        let mut summary = Summary::new();
+        self.pieces().filter(|(_, span)| !span.is_empty()).for_each(|(chunk, span)| {
+            summary.merge(&chunk.summary(span));
+        });
         summary
     }
 }
@@ -242,7 +439,27 @@ mod tests {
             assert_eq!(window.insert(sample(ts, 0.0)), Inserted::Changed);
         }
         assert_eq!(window.insert(sample(1_000_000, 0.0)), Inserted::Crowded);
-        assert_eq!(window.oldest().map(|s| s.ts), Some(1));
+        assert_eq!(window.oldest_ms(), Some(1));
+    }
+
+    #[test]
+    fn history_stands_for_what_is_folded() {
+        let all: Vec<_> = (0..600).map(|n| (n * 10, (n % 7) as f64)).collect();
+        let mut window = Window::new(6_000);
+        window.insert(sample(6_000, 3.0));
+        window.fold_in(&crate::engine::summarized(&all, 600));
+        let range = window.range(6_000, 6_000);
+        // The sample at 0 has left; the interval that it is in counts until its last one has.
+        assert_eq!(range.len(), 601);
+        let expected: Summary = all.iter().map(|(_, value)| *value).chain([3.0]).collect();
+        assert_eq!(range.summary(), expected);
+        assert_eq!((window.range(6_000, 5_411).len(), window.range(6_000, 5_410).len()), (601, 541));
+        assert_eq!(window.insert(sample(605, 9.0)), Inserted::Crowded, "it is counted there already, or it is not");
+        assert_eq!(window.insert(sample(5_995, 9.0)), Inserted::Changed, "behind all intervals");
+        assert_eq!(window.insert(sample(-5, 9.0)), Inserted::Unchanged);
+        window.drop_folded();
+        assert_eq!(window.range(6_000, 6_000).iter().map(|s| s.ts).collect::<Vec<_>>(), [5_995, 6_000]);
+        assert!(!window.is_folded());
     }
 
     proptest! {

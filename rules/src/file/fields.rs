@@ -4,7 +4,7 @@ use super::{
     yaml::{Node, Place, Value},
 };
 use crate::lang::{
-    duration::parse_duration,
+    duration::{format_duration, parse_duration},
     suggest::{did_you_mean, nearest},
 };
 
@@ -79,10 +79,15 @@ impl<'n> Fields<'n> {
         text(self.get(name)?, name, report)
     }
 
-    /// Reads a duration in milliseconds; `None` when it is not there or wrong, which is reported.
-    pub(crate) fn duration(&self, name: &str, report: &mut Report<'_>) -> Option<i64> {
+    /// Reads a duration of at most `longest_ms` milliseconds; `None` when it is not there or wrong, which is reported.
+    pub(crate) fn duration(&self, name: &str, longest_ms: i64, report: &mut Report<'_>) -> Option<i64> {
         let found = self.text(name, report)?;
-        let parsed = parse_duration(found.text);
+        let parsed = parse_duration(found.text).and_then(|ms| match ms > longest_ms {
+            true => {
+                Err(format!("{} is too long; at most {}", found.text, format_duration(longest_ms)))
+            }
+            false => Ok(ms),
+        });
         parsed.map_err(|message| report.error(found.place, format!("{name}: {message}"), None)).ok()
     }
 

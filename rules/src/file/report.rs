@@ -1,6 +1,9 @@
 //! Errors of rule files: lines and columns from bytes, and a picture of the line with a caret.
 use super::yaml::Place;
-use crate::ruleset::{RuleError, RuleFile};
+use crate::{
+    limits::{ERRORS_MAX, MESSAGE_BYTES_MAX, char_boundary, cut},
+    ruleset::{RuleError, RuleFile},
+};
 
 /// Longest part of a line that is shown, in characters.
 const SHOWN_MAX: usize = 160;
@@ -9,24 +12,38 @@ const SHOWN_MAX: usize = 160;
 pub(crate) struct Report<'a> {
     pub(crate) file: &'a RuleFile,
     pub(crate) errors: Vec<RuleError>,
+    lines: Lines,
 }
 
 impl<'a> Report<'a> {
     pub(crate) fn new(file: &'a RuleFile) -> Self {
-        Self { file, errors: Vec::new() }
+        Self { file, errors: Vec::new(), lines: Lines::of(&file.text) }
     }
 
-    /// Adds an error; `help` says what would be right.
+    /// Adds an error; `help` says what would be right. Beyond [`ERRORS_MAX`] nothing is added.
     pub(crate) fn error(&mut self, place: Place, message: impl Into<String>, help: Option<String>) {
-        let (line, column) = position(&self.file.text, place.start);
+        if self.is_full() {
+            return;
+        }
+        let (line, column) = self.lines.position(&self.file.text, place.start);
         self.errors.push(RuleError {
             file: self.file.path.clone(),
             line,
             column,
             span: (place.start, place.end.max(place.start)),
-            message: message.into(),
-            help,
+            message: cut(&message.into(), MESSAGE_BYTES_MAX),
+            help: help.map(|help| cut(&help, MESSAGE_BYTES_MAX)),
         });
+    }
+
+    /// Returns the line of a byte, from 1.
+    pub(crate) fn line(&self, at: usize) -> u32 {
+        number(self.lines.line(at))
+    }
+
+    /// Reports whether so much is wrong that there is no use in reading on.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errors.len() >= ERRORS_MAX
     }
 
     /// Returns the errors in the order of the text.
@@ -36,12 +53,30 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Returns line and column of a byte, both from 1, the column in characters.
-pub(crate) fn position(text: &str, at: usize) -> (u32, u32) {
-    let before = text.get(..at).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
-    (number(before.matches('\n').count()), number(before[line_start..].chars().count()))
+/// Where the lines of a text begin.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect())
+    }
+
+    /// Returns how many lines end before a byte.
+    fn line(&self, at: usize) -> usize {
+        self.0.partition_point(|start| *start <= at).saturating_sub(1)
+    }
+
+    /// Returns line and column of a byte, both from 1, the column in characters.
+    fn position(&self, text: &str, at: usize) -> (u32, u32) {
+        let at = char_boundary(text, at);
+        let line = self.line(at);
+        (number(line), number(text[self.0[line]..at].chars().count()))
+    }
+}
+
+/// Counts from 1 what is counted from 0.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 impl RuleError {
@@ -50,15 +85,18 @@ impl RuleError {
     pub fn render(&self, text: &str) -> String {
         let line_start = text.get(..self.span.0).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
         let line = text.get(line_start..).unwrap_or("").lines().next().unwrap_or("");
-        let shown: String = line.chars().take(SHOWN_MAX).collect();
         let before = self.column.saturating_sub(1) as usize;
+        // Of a long line the part around the mistake.
+        let skipped = before.saturating_sub(SHOWN_MAX / 2);
+        let (shown, before): (String, _) =
+            (line.chars().skip(skipped).take(SHOWN_MAX).collect(), before - skipped);
         let marked = text.get(self.span.0..self.span.1.min(line_start + line.len())).unwrap_or("");
         let carets = marked.chars().count().clamp(1, SHOWN_MAX);
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
         let mut out = format!("{}:{}:{}: {}\n", self.file, self.line, self.column, self.message);
         out.push_str(&format!("{margin} |\n{number} | {shown}\n"));
-        out.push_str(&format!("{margin} | {}{}", " ".repeat(before.min(SHOWN_MAX)), "^".repeat(carets)));
+        out.push_str(&format!("{margin} | {}{}", " ".repeat(before), "^".repeat(carets)));
         if let Some(help) = &self.help {
             out.push_str(&format!("\n{margin} = help: {help}"));
         }

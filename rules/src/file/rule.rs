@@ -4,6 +4,8 @@ use super::{
     hash::Hasher,
     report::Report,
     scalar,
+    telling::TellingLabels,
+    windows,
     yaml::{Node, Place},
 };
 use crate::{
@@ -18,6 +20,10 @@ use crate::{
     },
     ruleset::{NoData, Rule, Summary},
     template::Template,
+    limits::{
+        ANNOTATION_BYTES_MAX, ANNOTATIONS_MAX, DURATION_MS_MAX, LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX,
+        LABELS_MAX, NAME_CHARS_MAX, SUMMARY_BYTES_MAX,
+    },
     vocabulary::Vocabulary,
 };
 use ioc_model::{Domain, Severity};
@@ -26,9 +32,6 @@ use std::{collections::BTreeMap, sync::Arc};
 const RULE_FIELDS: [&str; 6] = ["alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
 /// Annotations that mean something here; others are kept as they are.
 const OUR_ANNOTATIONS: [&str; 4] = ["summary_vi", "summary_en", "clear", "no_data"];
-/// Longest name of a rule in characters.
-const NAME_LEN_MAX: usize = 128;
-
 /// Labels or annotations.
 pub(crate) type Texts = BTreeMap<Arc<str>, Arc<str>>;
 
@@ -60,11 +63,16 @@ pub(crate) fn read(
         Some(expr) => condition(expr, "expr", vocabulary, report),
         None => missing(&fields, "expr", "expr: water_level > 3.5", report),
     };
-    let for_ms = fields.duration("for", report).unwrap_or(0);
-    let keep_firing_ms = fields.duration("keep_firing_for", report).unwrap_or(0);
+    let for_ms = fields.duration("for", DURATION_MS_MAX, report).unwrap_or(0);
+    let keep_firing_ms = fields.duration("keep_firing_for", DURATION_MS_MAX, report).unwrap_or(0);
+    let labelled = fields.get("labels").map_or(fields.place, |node| node.place);
     let mut labels = group.labels.clone();
     labels.extend(fields.get("labels").map(|node| read_labels(node, report)).unwrap_or_default());
-    let labelled = fields.get("labels").map_or(fields.place, |node| node.place);
+    if labels.len() > LABELS_MAX {
+        let message =
+            format!("a rule has {} labels, those of its group included; at most {LABELS_MAX}", labels.len());
+        report.error(labelled, message, Some("put what is not for routing into annotations".into()));
+    }
     let severity = read_severity(&labels, labelled, report);
     let domain = read_domain(&labels, labelled, report);
     let notes = read_annotations(&fields, vocabulary, report);
@@ -77,7 +85,7 @@ pub(crate) fn read(
         name: name.text.into(),
         group: Arc::clone(group.name),
         file: Arc::clone(group.file),
-        line: super::report::position(&report.file.text, name.place.start).0,
+        line: report.line(name.place.start),
         query,
         clear: notes.clear.as_ref().map(|(query, _)| query.clone()),
         for_ms,
@@ -91,8 +99,23 @@ pub(crate) fn read(
         hash: Hasher::new().finish(),
     };
     rule.hash = hash(&rule);
-    let can_be_evaluated = check_plan(&rule, expr, notes.clear.as_ref(), report);
-    can_be_evaluated.then_some(Placed { rule, name_place: name.place })
+    check_tells_apart(&rule, labelled, report);
+    let clear = notes.clear.as_ref().map(|(query, place)| (query, Text { text: &query.text, place: *place }));
+    for (query, found) in std::iter::once((&rule.query, expr)).chain(clear) {
+        report_in(found, windows::too_long(&query.expr, vocabulary), report);
+    }
+    check_plan(&rule, expr, notes.clear.as_ref(), report);
+    (report.errors.len() == errors_before).then_some(Placed { rule, name_place: name.place })
+}
+
+/// Reports a label that takes the place of one by which the results differ: their alerts would be one and the same.
+fn check_tells_apart(rule: &Rule, labelled: Place, report: &mut Report<'_>) {
+    let telling = TellingLabels::of(&rule.query.expr);
+    let hidden = rule.labels.keys().find(|name| telling.have(name));
+    if let Some(name) = hidden {
+        let message = format!("the label {name:?} would hide that of the series, and alerts could not be told apart");
+        report.error(labelled, message, Some("choose another name for it".into()));
+    }
 }
 
 /// Reports a recovery expression that can never hold for the labels of the condition.
@@ -104,14 +127,13 @@ fn check_clear(condition: Option<&Query>, clear: Option<&(Query, Place)>, report
     }
 }
 
-/// Says whether the engine can evaluate a rule, and reports it if not: it would load and never fire.
-fn check_plan(rule: &Rule, expr: Text<'_>, clear: Option<&(Query, Place)>, report: &mut Report<'_>) -> bool {
-    let Err(error) = Plan::of(rule) else { return true };
+/// Reports a rule that the engine cannot evaluate: it would load and never fire.
+fn check_plan(rule: &Rule, expr: Text<'_>, clear: Option<&(Query, Place)>, report: &mut Report<'_>) {
+    let Err(error) = Plan::of(rule) else { return };
     let clear = clear.map(|(query, place)| Text { text: &query.text, place: *place });
     let found = clear.filter(|_| error.of_clear).unwrap_or(expr);
     let error = LangError::new(error.span, error.to_string()).with_help("split it into two rules");
     report_in(found, vec![error], report);
-    false
 }
 
 /// Reads the fields of a rule; `None` for recording rules, which are refused as a whole.
@@ -132,12 +154,17 @@ fn read_name<'n>(fields: &Fields<'n>, report: &mut Report<'_>) -> Option<Text<'n
     let Some(name) = fields.text("alert", report) else {
         return missing(fields, "alert", "alert: FloodAlarmThree", report);
     };
-    let plain = !name.text.trim().is_empty() && !name.text.chars().any(char::is_control);
-    if plain && name.text.chars().count() <= NAME_LEN_MAX {
+    if is_name(name.text) {
         return Some(name);
     }
-    report.error(name.place, format!("alert must be a name of 1 to {NAME_LEN_MAX} characters"), None);
+    report.error(name.place, format!("alert must be a name of 1 to {NAME_CHARS_MAX} characters"), None);
     None
+}
+
+/// Reports whether a text can be the name of a rule or a group.
+pub(super) fn is_name(text: &str) -> bool {
+    let plain = !text.trim().is_empty() && !text.chars().any(char::is_control);
+    plain && text.chars().count() <= NAME_CHARS_MAX
 }
 
 /// Reports a field that must be there.
@@ -163,6 +190,9 @@ fn query(found: Text<'_>, name: &str, vocabulary: &dyn Vocabulary, report: &mut 
 
 /// Reports errors of an expression where they stand in the file.
 fn report_in(found: Text<'_>, errors: Vec<LangError>, report: &mut Report<'_>) {
+    if errors.is_empty() {
+        return;
+    }
     let offsets = scalar::offsets(&report.file.text, found.place, found.text);
     let at = |byte: usize| offsets.get(byte).copied().unwrap_or(found.place.end);
     for LangError { span, message, help } in errors {
@@ -203,23 +233,33 @@ pub(crate) fn read_labels(node: &Node, report: &mut Report<'_>) -> Texts {
     for (name, place, value) in fields.iter() {
         check_label_name(name, place, report);
         let Some(value) = text(value, name, report) else { continue };
-        if value.text.contains("{{") {
-            report.error(
-                value.place,
-                "templates in labels are not supported yet",
-                Some("put them into annotations".into()),
-            );
-        }
+        check_label_value(name, value, report);
         labels.insert(name.into(), value.text.into());
     }
     labels
 }
 
+fn check_label_value(name: &str, value: Text<'_>, report: &mut Report<'_>) {
+    if value.text.contains("{{") {
+        let help = Some("put them into annotations".into());
+        report.error(value.place, "templates in labels are not supported yet", help);
+    }
+    if value.text.len() > LABEL_VALUE_BYTES_MAX || value.text.contains(char::is_control) {
+        let message = format!(
+            "label {name:?} has {} bytes; at most {LABEL_VALUE_BYTES_MAX}, without control characters",
+            value.text.len()
+        );
+        report.error(value.place, message, Some("put long texts into annotations".into()));
+    }
+}
+
 fn check_label_name(name: &str, place: Place, report: &mut Report<'_>) {
     let first_fits = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     let all_fit = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if !(first_fits && all_fit) || name.starts_with("__") {
-        let help = "use letters, digits and _, no digit first and no __ in front".to_owned();
+    if !(first_fits && all_fit) || name.starts_with("__") || name.len() > LABEL_NAME_BYTES_MAX {
+        let help = format!(
+            "use letters, digits and _, no digit first, no __ in front, at most {LABEL_NAME_BYTES_MAX} characters"
+        );
         report.error(place, format!("{name:?} is not a name for a label or annotation"), Some(help));
     }
 }
@@ -263,8 +303,19 @@ fn read_annotations(
     let place = node.map_or(fields.place, |node| node.place);
     let (mut vi, mut en) = (None, None);
     let entries = node.and_then(|node| Fields::any(node, "annotations", report));
-    for (name, name_place, value) in entries.iter().flat_map(Fields::iter) {
+    let count = entries.iter().flat_map(Fields::iter).count();
+    if count > ANNOTATIONS_MAX {
+        report.error(place, format!("a rule has {count} annotations; at most {ANNOTATIONS_MAX}"), None);
+    }
+    for (name, name_place, value) in entries.iter().flat_map(Fields::iter).take(ANNOTATIONS_MAX) {
         let Some(value) = text(value, name, report) else { continue };
+        if value.text.len() > ANNOTATION_BYTES_MAX {
+            let message = format!(
+                "annotation {name:?} has {} bytes; at most {ANNOTATION_BYTES_MAX}",
+                value.text.len()
+            );
+            report.error(value.place, message, Some("keep long texts elsewhere and link to them".into()));
+        }
         notes.all.insert(name.into(), value.text.into());
         match name {
             "summary_vi" => vi = Some(summary(value, name, report)),
@@ -291,7 +342,16 @@ fn summary(found: Text<'_>, name: &str, report: &mut Report<'_>) -> Option<Templ
         report.error(found.place, format!("{name} is empty"), None);
         return None;
     }
-    template(found, report)
+    let template = template(found, report)?;
+    let longest = template.expanded_bytes_max();
+    if longest > SUMMARY_BYTES_MAX {
+        let message = format!(
+            "{name} can have {longest} bytes once labels and values are filled in; at most {SUMMARY_BYTES_MAX}"
+        );
+        report.error(found.place, message, Some("shorten it, or fill in less".into()));
+        return None;
+    }
+    Some(template)
 }
 
 fn template(found: Text<'_>, report: &mut Report<'_>) -> Option<Template> {

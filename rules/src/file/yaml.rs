@@ -9,7 +9,12 @@ use std::fmt;
 /// Deepest nesting; a rule file needs eight.
 const DEPTH_MAX: usize = 32;
 /// Most nodes of one file.
-const NODES_MAX: usize = 200_000;
+const NODES_MAX: usize = 100_000;
+/// Most aliases of one file, and most that may stand behind all anchors: a few lines must not become gigabytes.
+const ALIASES_MAX: usize = 1_000;
+const ANCHOR_BYTES_MAX: usize = 64 * 1024;
+/// Most nodes that aliases may stand for, together.
+const REPLAYED_MAX: usize = 10_000;
 
 /// A node and where it stands.
 #[derive(Debug, Clone)]
@@ -46,7 +51,13 @@ pub(crate) struct YamlError {
 /// Parses one YAML document; an empty one is [`Value::Null`].
 pub(crate) fn parse(text: &str) -> Result<Node, YamlError> {
     let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! { max_depth: DEPTH_MAX, max_nodes: NODES_MAX, },
+        budget: serde_saphyr::budget! {
+            max_depth: DEPTH_MAX,
+            max_nodes: NODES_MAX,
+            max_aliases: ALIASES_MAX,
+            max_recorded_anchor_bytes: ANCHOR_BYTES_MAX,
+        },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPLAYED_MAX, },
     };
     let parsed: Result<Spanned<Any>, _> = serde_saphyr::from_str_with_options(text, options);
     match parsed {
@@ -61,6 +72,12 @@ pub(crate) fn parse(text: &str) -> Result<Node, YamlError> {
 /// The error's first line, without the place that we print ourselves.
 fn message(error: &serde_saphyr::Error) -> String {
     let plain = error.without_snippet().to_string();
+    if ["budget breached", "alias replay", "alias expansion"].iter().any(|what| plain.contains(what)) {
+        return format!(
+            "there is too much in it; at most {NODES_MAX} values, {DEPTH_MAX} deep, and {ALIASES_MAX} aliases for few and \
+             short texts"
+        );
+    }
     let first = plain.lines().next().unwrap_or("not YAML").trim_start_matches("error: ");
     // What follows names the parser's own interface, or the place that is printed before it.
     let noise = [" at line ", ", set DuplicateKeyPolicy", "; use from_str"];

@@ -3,7 +3,7 @@ use regex::Regex;
 use std::{fmt, sync::Arc};
 
 /// Largest compiled form of one label regex, in bytes.
-pub const REGEX_BYTES_MAX: usize = 256 * 1024;
+pub const REGEX_BYTES_MAX: usize = 64 * 1024;
 
 /// How a matcher compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +19,11 @@ pub enum MatchOp {
 }
 
 impl MatchOp {
+    /// Reports whether the text is a regex.
+    pub const fn is_regex(self) -> bool {
+        matches!(self, Self::Regex | Self::NotRegex)
+    }
+
     /// Returns how it is written.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -74,7 +79,7 @@ impl Matcher {
 
 fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     // Alone first: text such as `a)|(b` must not become valid by our parentheses.
-    let limited = |text: &str| regex::RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).build();
+    let limited = |text: &str| regex::RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
     limited(pattern)?;
     limited(&format!("^(?s:{pattern})$"))
 }

@@ -163,6 +163,16 @@ impl Selector {
         labels
     }
 
+    /// Reports whether it may read devices of a kind: the one that it asks for, else those that report its property.
+    pub(crate) fn may_read(&self, kind: &ioc_model::DeviceKind) -> bool {
+        use super::matcher::MatchOp;
+        let pinned = self.matchers.iter().find(|m| *m.name == *"kind" && m.op == MatchOp::Equal);
+        match pinned {
+            Some(matcher) => *matcher.value == *kind.name,
+            None => kind.properties.iter().any(|name| **name == *self.name),
+        }
+    }
+
     /// Says whether a series with these labels is picked; `label` answers `""` for labels that are not there.
     pub fn picks<'l>(&self, label: impl Fn(&str) -> &'l str) -> bool {
         self.matchers.iter().all(|matcher| matcher.matches(label(&matcher.name)))

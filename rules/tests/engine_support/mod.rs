@@ -190,6 +190,12 @@ impl Setup {
     }
 
     pub(crate) fn start(self) -> Bench {
+        let past: Arc<dyn PastSamples> = Arc::clone(&self.past) as _;
+        self.start_with(past)
+    }
+
+    /// Starts with another past.
+    pub(crate) fn start_with(self, past: Arc<dyn PastSamples>) -> Bench {
         let ids = AtomicU64::new(1);
         let config = EngineConfig {
             shards: self.shards,
@@ -206,7 +212,7 @@ impl Setup {
             Arc::new(self.rules),
             Arc::new(catalogue()),
             self.devices,
-            self.past,
+            past,
             self.restored,
             self.seed_to_ms,
             Arc::new(sender),

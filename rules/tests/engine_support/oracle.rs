@@ -36,7 +36,8 @@ pub(crate) struct Oracle<'a> {
     rules: &'a RuleSet,
     devices: Vec<Arc<DeviceLabels>>,
     labels: BTreeMap<u32, Labels>,
-    samples: BTreeMap<(u32, PropertyId), BTreeMap<i64, f64>>,
+    /// By placed time: the value, and from when on it counts as the present one.
+    samples: BTreeMap<(u32, PropertyId), BTreeMap<i64, (f64, i64)>>,
     heard: BTreeMap<u32, i64>,
     lives: BTreeMap<(usize, Labels), Life>,
     late: BTreeMap<(usize, Option<u32>), bool>,
@@ -156,7 +157,10 @@ impl<'a> Oracle<'a> {
     fn observed(&mut self, device: u32, at: i64, observations: &[Observation], a_message: bool) {
         for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
             let series = self.samples.entry((device, observation.property)).or_default();
-            series.insert(observation.ts_ms.min(at), observation.value);
+            let placed = observation.ts_ms.min(at);
+            let fresh = if observation.quality.contains(Quality::LATE) { placed } else { at };
+            let before = series.get(&placed).map_or(i64::MIN, |(_, fresh)| *fresh);
+            series.insert(placed, (observation.value, fresh.max(before)));
         }
         let labels = self.devices.iter().find(|known| known.index.0 == device).cloned().unwrap();
         for number in 0..self.rules.rules().len() {
@@ -243,7 +247,8 @@ impl<'a> Oracle<'a> {
                 selector,
                 |samples, device| {
                     let back = if selector.property == ONLINE { i64::MAX / 4 } else { 3 * device.period_ms };
-                    samples.range(at - back + 1..=at).next_back().map(|(_, value)| *value)
+                    let (_, (value, fresh)) = samples.range(..=at).next_back()?;
+                    (*fresh > at - back).then_some(*value)
                 },
                 at,
             ),
@@ -252,7 +257,7 @@ impl<'a> Oracle<'a> {
                 |samples, _| {
                     let window: Vec<_> = samples
                         .range(at - range.window_ms + 1..=at)
-                        .map(|(ts, value)| (*ts, *value))
+                        .map(|(ts, (value, _))| (*ts, *value))
                         .collect();
                     over(*function, &window, at, range.window_ms)
                 },
@@ -311,7 +316,7 @@ impl<'a> Oracle<'a> {
     fn each_picked(
         &self,
         selector: &Selector,
-        value: impl Fn(&BTreeMap<i64, f64>, &DeviceLabels) -> Option<f64>,
+        value: impl Fn(&BTreeMap<i64, (f64, i64)>, &DeviceLabels) -> Option<f64>,
         at: i64,
     ) -> Vector {
         let mut found = Vector::new();

@@ -1,7 +1,8 @@
 //! Devices, series, instances and leaves: at start, and when rules or devices change.
 use super::{
     Deaf, Shard,
-    device::{Device, Instance, Target, readers_of},
+    device::{Device, Instance, Readers, Target, readers_of},
+    fold::Fold,
     leaf::Leaf,
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     lifecycle::record::{Active, Moment},
     vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
 };
-use ioc_model::{Condition, PropertyId, alert::EvidenceSample};
+use ioc_model::{Condition, PropertyId, alert::EvidenceSample, time::placed_ms};
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 impl Shard {
@@ -84,34 +85,45 @@ impl Shard {
     /// Adds a series with its readers and its past; returns its place.
     pub(super) fn add_series(&mut self, slot: usize, property: PropertyId, at_ms: i64) -> Option<usize> {
         let labels = self.labels_of(slot)?;
-        let (readers, keep_ms) = readers_of(&self.prepared, &labels, property);
+        let Readers { readers, keep_ms, need_samples } = readers_of(&self.prepared, &labels, property);
         let place = self.devices[slot].as_mut()?.add_series(property, keep_ms);
         if !readers.is_empty() {
-            self.seed(slot, place, at_ms);
+            self.seed(slot, place, at_ms, need_samples);
             self.add_readers(slot, property);
         }
         Some(place)
     }
 
     /// Fills a window with what happened before `to_ms` and is not in it yet.
-    fn seed(&mut self, slot: usize, place: usize, to_ms: i64) {
+    fn seed(&mut self, slot: usize, place: usize, to_ms: i64, need_samples: bool) {
         let Some(device) = self.devices.get_mut(slot).and_then(Option::as_mut) else { return };
         let Series { property, window, .. } = &mut device.series[place];
-        let to_ms = window.oldest().map_or(to_ms, |oldest| oldest.ts.min(to_ms));
-        let from_ms = to_ms.saturating_sub(window.keep_ms());
+        let to_ms = window.oldest_ms().map_or(to_ms, |oldest_ms| oldest_ms.min(to_ms));
+        let mut from_ms = to_ms.saturating_sub(window.keep_ms());
         let past = &self.shared.past;
-        let samples = past.samples(device.labels.index, *property, from_ms, to_ms);
-        if samples.is_empty() && window.oldest().is_none() {
-            let last = past.last(device.labels.index, *property).filter(|(ts, _)| *ts < to_ms);
+        let index = device.labels.index;
+        let period_ms = device.labels.period_ms;
+        let fold = Fold::of((from_ms, to_ms), period_ms).filter(|_| !need_samples);
+        if let Some(Fold { step_ms, until_ms }) = fold {
+            window.fold_in(&past.summaries(index, *property, (from_ms, until_ms), step_ms));
+            from_ms = until_ms;
+        }
+        let samples = past.samples(index, *property, from_ms, to_ms);
+        if samples.is_empty() && window.oldest_ms().is_none() {
+            let last = past.last(index, *property).filter(|(ts, _)| *ts < to_ms);
             last.into_iter().for_each(|(ts, value)| _ = window.insert(Sample { ts, value }));
         }
         samples.into_iter().for_each(|(ts, value)| _ = window.insert(Sample { ts, value }));
+        if let (Some((ts, _)), Some(arrived_ms)) = (past.last(index, *property), past.arrived(index, *property))
+        {
+            window.refresh(placed_ms(ts, arrived_ms), arrived_ms.min(to_ms));
+        }
     }
 
     /// Adds instances and leaf members for everyone who reads a property of a device.
     fn add_readers(&mut self, slot: usize, property: PropertyId) {
         let Some(labels) = self.labels_of(slot) else { return };
-        let (readers, _) = readers_of(&self.prepared, &labels, property);
+        let Readers { readers, .. } = readers_of(&self.prepared, &labels, property);
         for (reader, picked) in readers {
             let target = match reader {
                 Reader::Rule(rule) => self.add_instance(slot, rule, picked),
@@ -302,17 +314,21 @@ impl Shard {
     fn keep_series(&mut self, slot: usize, mut known: Series, at_ms: i64) {
         let property = known.property;
         let Some(labels) = self.labels_of(slot) else { return };
-        let (readers, keep_ms) = readers_of(&self.prepared, &labels, property);
+        let Readers { readers, keep_ms, need_samples } = readers_of(&self.prepared, &labels, property);
         let Some(device) = self.devices[slot].as_mut() else { return };
         if readers.is_empty() || device.place_of(property).is_some() {
             return;
         }
         let place = device.add_series(property, keep_ms);
-        let longer = keep_ms > known.window.keep_ms();
+        let is_too_coarse = need_samples && known.window.is_folded();
+        if is_too_coarse {
+            known.window.drop_folded();
+        }
+        let longer = is_too_coarse || keep_ms > known.window.keep_ms();
         known.window.set_keep_ms(keep_ms);
         device.series[place] = known;
         if longer {
-            self.seed(slot, place, at_ms);
+            self.seed(slot, place, at_ms, need_samples);
         }
         self.add_readers(slot, property);
     }

@@ -138,23 +138,27 @@ impl Device {
     }
 }
 
-/// Returns who reads a property of a device, with the selectors that pick it, and how far back they look; nothing
-/// when nobody does.
-pub(crate) fn readers_of(
-    prepared: &Prepared,
-    labels: &DeviceLabels,
-    property: PropertyId,
-) -> (Vec<(Reader, u64)>, i64) {
-    let mut readers = Vec::new();
-    let mut keep_ms = 0;
+/// Who reads a property of a device, and what of it.
+#[derive(Debug, Default)]
+pub(crate) struct Readers {
+    /// With the selectors that pick the device.
+    pub(crate) readers: Vec<(Reader, u64)>,
+    /// How far back they look.
+    pub(crate) keep_ms: i64,
+    /// One of them needs each sample.
+    pub(crate) need_samples: bool,
+}
+
+/// Returns who reads a property of a device; nothing when nobody does.
+pub(crate) fn readers_of(prepared: &Prepared, labels: &DeviceLabels, property: PropertyId) -> Readers {
+    let Readers { mut readers, mut keep_ms, mut need_samples } = Readers::default();
     for reader in prepared.readers(property) {
         let Some(selectors) = prepared.selectors(*reader) else { continue };
         let picked = selectors.picks(labels);
-        let widest =
-            selectors.reads(picked).filter(|(read, _)| *read == property).map(|(_, window)| window).max();
-        if let Some(window_ms) = widest {
+        if let Some(window_ms) = selectors.of_property(picked, property).map(|plan| plan.window_ms).max() {
             readers.push((*reader, picked));
             keep_ms = keep_ms.max(window_ms);
+            need_samples |= selectors.of_property(picked, property).any(|plan| plan.needs_samples);
         }
     }
     if !readers.is_empty() {
@@ -163,5 +167,5 @@ pub(crate) fn readers_of(
         let look_back = if look_back > i64::MAX / 8 { 0 } else { look_back };
         keep_ms = keep_ms.saturating_add(look_back).max(1);
     }
-    (readers, keep_ms)
+    Readers { readers, keep_ms, need_samples }
 }

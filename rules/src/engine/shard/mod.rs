@@ -5,8 +5,8 @@
 //! when it comes up rather than at each observation. Rules whose value moves at every instant are evaluated at
 //! each tick; what compares silence or the sun with a number is not one of them, see [`crate::eval::device`].
 //!
-//! Samples that claim to be ahead of our clock are placed at their arrival: waiting for the claimed time would
-//! delay an alarm by the error of the device's clock.
+//! Times follow the time policy, [`ioc_model::time`]: samples are placed at their event time, at their arrival when that
+//! lies ahead; a value is the present one from its arrival on, and one that came late from its event time.
 //!
 //! | Module | Owns |
 //! |---|---|
@@ -14,8 +14,10 @@
 //! | [`leaf`] | what devices contribute to rules of the whole city |
 //! | [`judge`] | evaluation of one instance, and what follows |
 //! | [`build`] | devices, series, instances and leaves: at start, and when rules or devices change |
+//! | [`fold`] | how much of a window is filled with what intervals of history come to |
 mod build;
 pub(crate) mod device;
+mod fold;
 mod judge;
 pub(crate) mod leaf;
 
@@ -43,7 +45,9 @@ use crate::{
 };
 use crossbeam_channel::{Receiver, Sender};
 use device::{Device, Target};
-use ioc_model::{DeviceIndex, Observation, Presence, PropertyId, Quality, alert::EVIDENCE_SAMPLES_MAX};
+use ioc_model::{
+    DeviceIndex, Observation, Presence, PropertyId, Quality, alert::EVIDENCE_SAMPLES_MAX, time::placed_ms,
+};
 use leaf::{Leaf, News};
 use std::{
     cmp::Reverse,
@@ -170,7 +174,7 @@ impl Shard {
             device.last_heard_ms = device.last_heard_ms.max(moment.arrival_ms);
         }
         for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
-            let sample = Sample { ts: observation.ts_ms.min(moment.at_ms), value: observation.value };
+            let sample = Sample { ts: placed_ms(observation.ts_ms, moment.at_ms), value: observation.value };
             let timely = !observation.quality.contains(Quality::LATE);
             self.sample(slot, observation.property, sample, timely, moment);
         }
@@ -211,7 +215,9 @@ impl Shard {
         if targets.is_empty() {
             return;
         }
-        if device.series[place].window.insert(sample) == Inserted::Crowded {
+        // What is current is judged by arrival: a clock that is behind makes nobody silent. What came late was so then.
+        let fresh_ms = if timely { moment.at_ms.max(sample.ts) } else { sample.ts };
+        if device.series[place].window.insert_fresh(sample, fresh_ms) == Inserted::Crowded {
             count(&self.shared.meters.samples_dropped, 1);
         }
         for target in targets {

@@ -1,0 +1,139 @@
+//! Two clocks never agree: devices that are behind or ahead are heard as those that are right, before a start and after.
+#![allow(clippy::unwrap_used, reason = "tests")]
+mod engine_support;
+
+use engine_support::{Bench, LEVEL, Past, START, Setup, rules};
+use ioc_model::{DeviceIndex, Observation, PropertyId, Quality};
+use ioc_rules::PastSamples;
+use std::sync::{Arc, Mutex};
+
+const HIGH: (&str, &str) = ("High", "expr: water_level > 5");
+
+/// Lets the gauge send what its clock, so many seconds behind, calls now.
+fn send(bench: &mut Bench, at: f64, behind: f64, value: f64) {
+    send_as(bench, at, behind, value, Quality::GOOD);
+}
+
+fn send_as(bench: &mut Bench, at: f64, behind: f64, value: f64, quality: Quality) {
+    let ts_ms = START + ((at - behind) * 1e3) as i64;
+    bench.observe_as(at, 2, Observation { property: LEVEL, ts_ms, value, quality });
+}
+
+#[test]
+fn a_clock_that_is_off_loses_no_alarm() {
+    for behind in [-300.0, -240.0, -1.0, 0.0, 35.0, 60.0, 119.0, 600.0, 900.0] {
+        let mut bench = Setup::new(rules(&[HIGH])).start();
+        send(&mut bench, 1.0, behind, 9.0);
+        assert_eq!(bench.words(), ["High WL-2 firing 1"], "{behind} s behind");
+        // It counts for three periods from its arrival, and each newer one after it.
+        bench.ticks(2, 6);
+        assert_eq!(bench.words(), [""; 0], "{behind} s behind");
+        send(&mut bench, 6.5, behind, 9.0);
+        bench.ticks(7, 12);
+        assert_eq!(bench.words(), [""; 0], "{behind} s behind");
+        bench.ticks(13, 14);
+        assert_eq!(bench.words(), ["High WL-2 firing without data 13"], "{behind} s behind");
+        send(&mut bench, 14.5, behind, 1.0);
+        assert_eq!(bench.words(), ["High WL-2 cleared 14.5"], "{behind} s behind");
+    }
+}
+
+#[test]
+fn a_time_ahead_hides_nothing_that_comes_later() {
+    let mut bench = Setup::new(rules(&[HIGH])).start();
+    send(&mut bench, 1.0, -240.0, 9.0);
+    send(&mut bench, 2.0, 0.0, 1.0);
+    assert_eq!(bench.words(), ["High WL-2 firing 1", "High WL-2 cleared 2"]);
+    send(&mut bench, 3.0, -240.0, 1.0);
+    send(&mut bench, 4.0, 0.0, 9.0);
+    assert_eq!(bench.words(), ["High WL-2 firing 4"]);
+}
+
+#[test]
+fn what_came_late_is_not_the_present() {
+    let mut bench = Setup::new(rules(&[HIGH])).start();
+    send(&mut bench, 1.0, 0.0, 9.0);
+    bench.ticks(2, 8);
+    assert_eq!(bench.words(), ["High WL-2 firing 1", "High WL-2 firing without data 7"]);
+    // Kept back for an hour: nothing is known of now, and the alarm neither goes on nor ends.
+    send_as(&mut bench, 8.5, 3_600.0, 1.0, Quality::LATE);
+    send_as(&mut bench, 8.6, 3.0, 1.0, Quality::LATE);
+    bench.tick(13.0);
+    assert_eq!(bench.words(), ["High WL-2 cleared 8.6"], "three seconds old, and so the present for three more");
+    send_as(&mut bench, 14.0, 3_000.0, 9.0, Quality::LATE);
+    bench.tick(15.0);
+    assert_eq!(bench.words(), [""; 0]);
+}
+
+/// A past that knows when the newest reading came, and counts what is asked of it.
+struct Counted {
+    past: Past,
+    arrived_ms: Option<i64>,
+    longest_ms: Mutex<i64>,
+}
+
+impl PastSamples for Counted {
+    fn samples(&self, device: DeviceIndex, property: PropertyId, from: i64, to: i64) -> Vec<(i64, f64)> {
+        let mut longest = self.longest_ms.lock().unwrap();
+        *longest = (*longest).max(to - from);
+        self.past.samples(device, property, from, to)
+    }
+    fn summaries(
+        &self,
+        device: DeviceIndex,
+        property: PropertyId,
+        (from, to): (i64, i64),
+        step: i64,
+    ) -> Vec<ioc_rules::PastSummary> {
+        ioc_rules::engine::summarized(&self.past.samples(device, property, from, to), step)
+    }
+    fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<(i64, f64)> {
+        self.past.last(device, property)
+    }
+    fn arrived(&self, _: DeviceIndex, _: PropertyId) -> Option<i64> {
+        self.arrived_ms
+    }
+}
+
+fn started(rule: (&str, &str), past: &Arc<Counted>) -> Bench {
+    let past: Arc<dyn PastSamples> = Arc::clone(past) as _;
+    Setup::new(rules(&[rule])).start_with(past)
+}
+
+fn counted(samples: impl Iterator<Item = (i64, f64)>, arrived_ms: Option<i64>) -> Arc<Counted> {
+    let past = Past::default();
+    past.series.lock().unwrap().insert((2, LEVEL.0), samples.collect());
+    Arc::new(Counted { past, arrived_ms, longest_ms: Mutex::new(0) })
+}
+
+#[test]
+fn what_arrived_before_a_start_counts_from_its_arrival_too() {
+    let expected = [(Some(START), true), (None, false), (Some(START - 9_000), false)];
+    for (arrived_ms, is_present) in expected {
+        // A gauge whose clock is a minute behind; its lamp is not, and touches the rule.
+        let past = counted([(START - 60_000, 9.0)].into_iter(), arrived_ms);
+        let mut bench = started(("High", "expr: water_level > 5 and device_silent_seconds < 100000"), &past);
+        bench.presence(1.0, 2, true);
+        bench.ticks(2, 3);
+        let found = bench.words();
+        assert_eq!(!found.is_empty(), is_present, "{arrived_ms:?}: {found:?}");
+    }
+}
+
+#[test]
+fn a_long_window_is_filled_without_reading_each_sample() {
+    let samples = || (1..=43_200).map(|n| (START - n * 2_000, 4.0 + (n % 2) as f64));
+    let past = counted(samples(), Some(START));
+    let mut bench = started(("Mean", "expr: avg_over_time(water_level[8h]) > 4.4 and water_level > 8"), &past);
+    send(&mut bench, 1.0, 0.0, 9.0);
+    let said = bench.said();
+    assert_eq!(said.len(), 1);
+    let mean = said[0].alert.evidence.parts.iter().find(|part| part.expr.starts_with("avg_over")).unwrap();
+    let value = said[0].alert.evidence.parts[1].value.or(mean.value).unwrap();
+    assert!((value - 4.5).abs() < 0.01, "{value}");
+    assert!(*past.longest_ms.lock().unwrap() <= 600_000, "read sample by sample");
+    // A slope needs each.
+    let past = counted(samples(), Some(START));
+    started(("Slope", "expr: deriv(water_level[1h]) > 4"), &past).said();
+    assert!(*past.longest_ms.lock().unwrap() >= 3_600_000);
+}
