@@ -1,7 +1,7 @@
 //! The registry and history as the rule engine sees them.
 use crate::http::state::Ready;
 use ioc_ingest::{Device, LiveState, Registry};
-use ioc_model::{DeviceIndex, PropertyId};
+use ioc_model::{DeviceIndex, PropertyId, Quality};
 use ioc_rules::{DeviceLabels, Directory, PastSamples};
 use ioc_store::{History, Series, Store, TimeRange};
 use std::{collections::HashSet, sync::Arc};
@@ -83,6 +83,14 @@ impl PastSamples for StoreSamples {
     fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<(i64, f64)> {
         let latest = self.live.get(device, property)?;
         self.is_past(device, property, latest.ts_ms).then_some((latest.ts_ms, latest.value))
+    }
+
+    fn arrived(&self, device: DeviceIndex, property: PropertyId) -> Option<i64> {
+        let latest = self.live.get(device, property)?;
+        let is_timely = !latest.quality.contains(Quality::LATE);
+        #[allow(clippy::useless_conversion, reason = "live state is about to know every arrival")]
+        let arrival_ms = Option::from(latest.arrival_ms);
+        arrival_ms.filter(|_| is_timely && self.is_past(device, property, latest.ts_ms))
     }
 
     fn last_seen(&self, device: DeviceIndex) -> Option<i64> {

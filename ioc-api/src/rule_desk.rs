@@ -1,24 +1,18 @@
 //! The rule files in force: reads them, watches them, and hands a good change to the engine. A broken change is
 //! refused as a whole, with file, line and column, and the rules in force go on, over a restart too.
-use crate::kept_rules::KeptRules;
+use crate::{
+    kept_rules::KeptRules,
+    rule_checks::RuleChecks,
+    rule_files::{self, Signature, signature},
+};
 use arc_swap::ArcSwap;
 use ioc_model::Catalogue;
 use ioc_rules::{Engine, RuleError, RuleFile, RuleSet};
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::Arc,
-    thread,
-    time::{Duration, SystemTime},
-};
+use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 /// How often the files are looked at: a change is live within a second. Polling sees every kind of file system
 /// and every editor's way of saving.
 const POLL: Duration = Duration::from_millis(250);
-/// Largest rule file.
-const FILE_BYTES_MAX: u64 = 4 << 20;
-/// Most rule files.
-const FILES_MAX: usize = 1000;
 
 /// Where rules come from.
 #[derive(Debug, Clone)]
@@ -38,8 +32,6 @@ pub struct InForce {
     pub loaded_at_ms: i64,
     /// Problems of the files as they are now.
     pub errors: Vec<RuleError>,
-    /// The text of the files that have problems, for showing where.
-    pub files: Vec<RuleFile>,
 }
 
 /// Rules that cannot be loaded at start.
@@ -66,14 +58,10 @@ impl RuleDeskError {
     pub fn into_rule_errors(self) -> Vec<RuleError> {
         match self {
             Self::Invalid { errors } => errors,
-            Self::Read { path, source } => vec![RuleError {
-                file: path.display().to_string(),
-                line: 1,
-                column: 1,
-                span: (0, 0),
-                message: format!("cannot be read: {source}"),
-                help: None,
-            }],
+            Self::Read { path, source } => {
+                let message = format!("cannot be read: {source}");
+                vec![rule_files::error_at(&path.display().to_string(), (1, 1), (0, 0), message, None)]
+            }
         }
     }
 }
@@ -87,6 +75,7 @@ pub struct RuleDesk {
     source: RuleSource,
     kept: KeptRules,
     catalogue: Arc<Catalogue>,
+    checks: RuleChecks,
     in_force: ArcSwap<InForce>,
     now: fn() -> i64,
 }
@@ -102,7 +91,6 @@ impl RuleDesk {
         now: fn() -> i64,
     ) -> Result<Arc<Self>, RuleDeskError> {
         let read = source.read();
-        // For showing what is wrong; empty where it is already wrong to read them.
         let files = read.as_ref().map(Vec::clone).unwrap_or_default();
         let (rules, errors) = match read.and_then(|files| load(&files, &catalogue)) {
             Ok(rules) => (rules, Vec::new()),
@@ -116,9 +104,10 @@ impl RuleDesk {
             tracing::error!(%error, "rule file refused; the rules that were last in force go on");
         }
         let is_refused = !errors.is_empty();
-        let shown = if is_refused { files.clone() } else { Vec::new() };
-        let in_force = InForce { rules: Arc::new(rules), loaded_at_ms: now(), errors, files: shown };
-        let desk = Self { source, kept, catalogue, in_force: ArcSwap::from_pointee(in_force), now };
+        let in_force = InForce { rules: Arc::new(rules), loaded_at_ms: now(), errors };
+        let checks = RuleChecks::new(Arc::clone(&catalogue));
+        let in_force = ArcSwap::from_pointee(in_force);
+        let desk = Self { source, kept, catalogue, checks, in_force, now };
         if !is_refused {
             desk.keep(&files);
         }
@@ -139,9 +128,9 @@ impl RuleDesk {
         self.in_force.load_full()
     }
 
-    /// Checks the text of one file by itself.
-    pub fn check(&self, file: RuleFile) -> Vec<RuleError> {
-        RuleSet::load(&[file], &*self.catalogue).err().unwrap_or_default()
+    /// Returns the places for checks that people ask for.
+    pub fn checks(&self) -> &RuleChecks {
+        &self.checks
     }
 
     /// Watches the files until `stopped` says so; new rules in force are `told`.
@@ -169,14 +158,14 @@ impl RuleDesk {
     /// Says whether the files could be read.
     fn reload(&self, engine: &Engine, told: &impl Fn(&RuleSet)) -> bool {
         let before = self.in_force.load();
-        let refused = |errors, files| InForce { errors, files, ..InForce::clone(&before) };
+        let refused = |errors| InForce { errors, ..InForce::clone(&before) };
         let after = match self.source.read() {
             Err(error) => {
                 let (text, errors) = (error.to_string(), error.into_rule_errors());
                 // Tried again with each poll, told once.
                 if before.errors != errors {
                     tracing::error!(error = text, "rule files cannot be read; the rules in force go on");
-                    self.in_force.store(Arc::new(refused(errors, Vec::new())));
+                    self.in_force.store(Arc::new(refused(errors)));
                 }
                 return false;
             }
@@ -193,13 +182,13 @@ impl RuleDesk {
                     }
                     told(&rules);
                     self.keep(&files);
-                    InForce { rules, loaded_at_ms: (self.now)(), errors: Vec::new(), files: Vec::new() }
+                    InForce { rules, loaded_at_ms: (self.now)(), errors: Vec::new() }
                 }
                 Err(errors) => {
                     for error in &errors {
                         tracing::error!(%error, "rule file refused; the rules in force go on");
                     }
-                    refused(errors, files)
+                    refused(errors)
                 }
             },
         };
@@ -256,79 +245,9 @@ impl RuleSource {
     pub fn read(&self) -> Result<Vec<RuleFile>, RuleDeskError> {
         match self {
             Self::Embedded(files) => Ok(files.clone()),
-            Self::Directories(paths) => {
-                let mut files = Vec::new();
-                for path in paths {
-                    files.extend(read_directory(path)?);
-                }
-                Ok(files)
-            }
+            Self::Directories(paths) => rule_files::read_all(paths),
         }
     }
-}
-
-fn read_directory(directory: &Path) -> Result<Vec<RuleFile>, RuleDeskError> {
-    let failed = |source| RuleDeskError::Read { path: directory.to_owned(), source };
-    let paths = rule_paths(directory).map_err(failed)?;
-    if paths.len() > FILES_MAX {
-        return Err(failed(too_much(format!("{} rule files; at most {FILES_MAX} are read", paths.len()))));
-    }
-    paths.into_iter().map(|path| read_file(&path)).collect()
-}
-
-fn read_file(path: &Path) -> Result<RuleFile, RuleDeskError> {
-    let failed = |source| RuleDeskError::Read { path: path.to_owned(), source };
-    if fs::metadata(path).map_err(failed)?.len() > FILE_BYTES_MAX {
-        return Err(failed(too_much(format!("it is larger than {FILE_BYTES_MAX} bytes"))));
-    }
-    let bytes = fs::read(path).map_err(failed)?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        RuleDeskError::Invalid {
-            errors: vec![RuleError {
-                file: path.display().to_string(),
-                line: before.matches('\n').count() as u32 + 1,
-                column: before[line_start..].chars().count() as u32 + 1,
-                span: (good, good + 1),
-                message: "not UTF-8".into(),
-                help: Some("save the file as UTF-8".into()),
-            }],
-        }
-    })?;
-    Ok(RuleFile { path: path.display().to_string(), text })
-}
-
-fn too_much(what: String) -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, what)
-}
-
-fn rule_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        let is_rule = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if is_rule && !hidden && path.is_file() {
-            paths.push(path);
-        }
-    }
-    paths.sort();
-    Ok(paths)
-}
-
-/// Path, length and time of change of each file.
-type Signature = Vec<(PathBuf, u64, Option<SystemTime>)>;
-
-/// What changes when a file is written, replaced, added or removed.
-fn signature(directories: &[PathBuf]) -> Signature {
-    let paths = directories.iter().flat_map(|directory| rule_paths(directory).unwrap_or_default());
-    let facts = |path: PathBuf| {
-        let metadata = fs::metadata(&path).ok()?;
-        Some((path, metadata.len(), metadata.modified().ok()))
-    };
-    paths.filter_map(facts).collect()
 }
 
 #[cfg(test)]
@@ -336,32 +255,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_visible_yaml_files_are_rules() {
-        let directory = tempfile::tempdir().unwrap();
-        for name in ["b.yaml", "a.yml", ".hidden.yaml", "notes.txt", "c.yaml~"] {
-            fs::write(directory.path().join(name), "groups: []").unwrap();
-        }
-        let files = RuleSource::Directories(vec![directory.path().to_owned()]).read().unwrap();
-        let names: Vec<_> = files.iter().map(|file| file.path.rsplit('/').next().unwrap()).collect();
-        assert_eq!(names, ["a.yml", "b.yaml"]);
-    }
-
-    #[test]
-    fn a_rewrite_of_the_same_length_is_seen() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("a.yaml");
-        fs::write(&path, "groups: []").unwrap();
-        let directories = [directory.path().to_owned()];
-        let before = signature(&directories);
-        fs::write(&path, "groups: {}").unwrap();
-        let later = SystemTime::now() + Duration::from_secs(5);
-        fs::File::options().write(true).open(&path).unwrap().set_modified(later).unwrap();
-        assert_ne!(signature(&directories), before);
-    }
-
-    #[test]
     fn a_change_counts_when_two_polls_see_the_same() {
-        let found = |len| vec![(PathBuf::from("a.yaml"), len, None)];
+        let found = |len| vec![(PathBuf::from("a.yaml"), Some((1, 1, len, None, (0, 0))))];
         let mut changes = Changes::new(found(10));
         assert!(!changes.settled(found(10)));
         assert!(!changes.settled(Vec::new()), "away for a moment");
@@ -374,14 +269,5 @@ mod tests {
         assert!(changes.settled(found(12)), "once more");
         assert!(!changes.settled(Vec::new()));
         assert!(changes.settled(Vec::new()), "gone for good");
-    }
-
-    #[test]
-    fn a_file_that_is_not_utf8_is_named_with_the_place() {
-        let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join("a.yaml"), b"groups:\n  - n\xe1\xbb\xa9 \xff").unwrap();
-        let error = RuleSource::Directories(vec![directory.path().to_owned()]).read().unwrap_err();
-        let text = error.to_string();
-        assert!(text.contains("a.yaml:2:8: not UTF-8"), "{text}");
     }
 }

@@ -2,6 +2,7 @@
 //! actions, one after the other behind one mutex and each on its own thread: an alert need not wait for another thread to
 //! wake up. Each transition goes to the journal. The book tells nobody: everyone learns of a transition by following the
 //! journal, so nothing is told that is not on disk.
+mod fit;
 mod merge;
 mod written;
 #[cfg(test)]
@@ -31,6 +32,15 @@ const JOURNAL_RETRY: Duration = Duration::from_millis(200);
 /// Cleared alerts that wait for the archive to have them. Beyond it the oldest go, and an action on one of those may find
 /// it as it was before.
 const FINISHED_MAX: usize = 100_000;
+
+/// A transition is not in the journal.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error("it cannot be written as JSON: {0}")]
+    Encode(#[from] serde_json::Error),
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
 
 /// Alerts that the book no longer holds.
 pub struct Archive {
@@ -119,8 +129,8 @@ impl Book {
     }
 
     /// Appends to the journal; waits while it is full, so that no transition is ever dropped.
-    fn write(&self, pages: &mut Pages, transition: Transition) -> Result<Offset, AppendError> {
-        let json = serde_json::to_vec(&transition).unwrap_or_default();
+    fn write(&self, pages: &mut Pages, mut transition: Transition) -> Result<Offset, WriteError> {
+        let json = fit::encode(&mut transition)?;
         let offset = loop {
             match self.journal.append(RecordKind::Transition, |out| out.extend_from_slice(&json)) {
                 Err(AppendError::Full) if !self.is_hopeless() => {

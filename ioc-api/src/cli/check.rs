@@ -5,12 +5,16 @@ use crate::{
     config::{Config, Place, Problem, Problems},
     defaults, kpis, launch,
     rule_desk::RuleSource,
+    text_file,
 };
 use firmware_sim::Scenario;
 use ioc_model::Catalogue;
 use ioc_rules::{RuleFile, RuleSet};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+
+/// Largest file that is checked here, in bytes.
+const FILE_BYTES_MAX: usize = 16 << 20;
 
 /// One problem for `--json`.
 #[derive(Debug, Serialize)]
@@ -135,7 +139,7 @@ impl Checked {
         self.report.files += 1;
         let (name, text) = match path {
             None => ("kpis.toml".to_owned(), Ok(defaults::text("kpis.toml").unwrap_or_default().to_owned())),
-            Some(path) => (path.display().to_string(), std::fs::read_to_string(path)),
+            Some(path) => (path.display().to_string(), text_file::read_text(path, FILE_BYTES_MAX)),
         };
         match text {
             Err(error) => self.file(&name, None, &format!("cannot be read: {error}")),
@@ -152,7 +156,7 @@ impl Checked {
         let name = path.display().to_string();
         let problem = match Scenario::built_in(&name) {
             Some(scenario) => scenario.err().map(|error| error.to_string()),
-            None => match std::fs::read_to_string(path) {
+            None => match text_file::read_text(path, FILE_BYTES_MAX) {
                 Ok(text) => Scenario::from_toml(&name, &text).err().map(|error| error.to_string()),
                 Err(error) => {
                     let known: Vec<&str> = firmware_sim::BUILT_IN.iter().map(|(name, _)| *name).collect();

@@ -2,12 +2,12 @@
 use super::{
     auth::Actor,
     dto::{RuleCheck, RuleDto, RuleErrorDto, RuleList},
-    problem::{Answer, ProblemBody},
+    problem::{Answer, Problem, ProblemBody},
     state::ApiState,
 };
 use crate::identity::{Action, Object};
 use axum::{Json, extract::State};
-use ioc_model::alert::Text;
+use ioc_model::{alert::Text, share::Full};
 use ioc_rules::{Rule, RuleError, RuleFile, RuleHealth, RuleState};
 
 /// Lists the rules in force in the caller's domains and how they stand; also why the files on disk are not in force, if they are not.
@@ -63,11 +63,25 @@ fn error_dto(error: &RuleError) -> RuleErrorDto {
     }
 }
 
-/// Checks the text of one rule file; nothing is stored.
+/// Checks the text of one rule file; nothing is stored. A person has one check at a time.
 #[utoipa::path(post, path = "/api/v1/rules/check", operation_id = "checkRules", tag = "rules", request_body(content = String, content_type = "text/plain"),
-    responses((status = 200, body = RuleCheck), (status = 403, body = ProblemBody)))]
+    responses((status = 200, body = RuleCheck), (status = 403, body = ProblemBody), (status = 429, body = ProblemBody)))]
 pub async fn check(State(state): State<ApiState>, actor: Actor, text: String) -> Answer<Json<RuleCheck>> {
     actor.must(Action::CheckRules, &Object::City)?;
+    let place = state.rules.checks().place(actor.name()).map_err(no_place)?;
     let file = RuleFile { path: "request".to_owned(), text };
-    Ok(Json(RuleCheck { errors: state.rules.check(file).iter().map(error_dto).collect() }))
+    // Aside from the threads that answer everybody.
+    let errors =
+        tokio::task::spawn_blocking(move || place.check(file)).await.map_err(Problem::internal)?;
+    Ok(Json(RuleCheck { errors: errors.iter().map(error_dto).collect() }))
+}
+
+fn no_place(full: Full) -> Problem {
+    Problem::too_many(
+        match full {
+            Full::Caller => "another rule check of yours is under way; send the next one when it is answered",
+            Full::All => "others are checking rules; try again in a second",
+        },
+        1,
+    )
 }

@@ -1,0 +1,212 @@
+//! Rule files on disk: which there are, and their texts. Only regular files inside their directory are read: what a link
+//! leads to elsewhere is none of ours to show, and errors show lines.
+use crate::{
+    rule_desk::RuleDeskError,
+    text_file::{self, Links},
+};
+use ioc_rules::{RuleError, RuleFile, limits::FILE_BYTES_MAX};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
+
+/// Most rule files of one directory.
+const FILES_MAX: usize = 1000;
+
+/// Reads every rule file of these directories, by name.
+///
+/// Errors: a directory cannot be read or has too many of them; or what is wrong with each file that cannot be read.
+pub(crate) fn read_all(directories: &[PathBuf]) -> Result<Vec<RuleFile>, RuleDeskError> {
+    let (mut files, mut errors) = (Vec::new(), Vec::new());
+    for directory in directories {
+        let failed = |source| RuleDeskError::Read { path: directory.clone(), source };
+        let root = fs::canonicalize(directory).map_err(failed)?;
+        for path in rule_paths(directory).map_err(failed)? {
+            match read_one(&path, &root) {
+                Ok(file) => files.push(file),
+                Err(error) => errors.push(error),
+            }
+        }
+    }
+    if errors.is_empty() { Ok(files) } else { Err(RuleDeskError::Invalid { errors }) }
+}
+
+/// Reads a file that must lie within `root`; a link may lead to it, as in directories that Kubernetes mounts.
+fn read_one(path: &Path, root: &Path) -> Result<RuleFile, RuleError> {
+    let shown = path.display().to_string();
+    let problem = |message: String| error_at(&shown, (1, 1), (0, 0), message, None);
+    let unreadable = |error: io::Error| problem(format!("cannot be read: {error}"));
+    if path.to_str().is_none_or(|name| name.chars().any(char::is_control)) {
+        return Err(problem("the name of a rule file must be UTF-8 without control characters".into()));
+    }
+    let target = fs::canonicalize(path).map_err(unreadable)?;
+    if !target.starts_with(root) {
+        let help = Some("copy the file into the directory, or name its directory with --rules".into());
+        let message = "is a link to a file outside of its directory, which is not read".into();
+        return Err(error_at(&shown, (1, 1), (0, 0), message, help));
+    }
+    let bytes = text_file::read(&target, FILE_BYTES_MAX, Links::Refused).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|error| not_utf8(&shown, &error))?;
+    Ok(RuleFile { path: shown, text })
+}
+
+fn not_utf8(path: &str, error: &std::string::FromUtf8Error) -> RuleError {
+    let good = error.utf8_error().valid_up_to();
+    let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let place = (
+        before.matches('\n').count() as u32 + 1,
+        before[line_start..].chars().count() as u32 + 1,
+    );
+    error_at(path, place, (good, good + 1), "not UTF-8".into(), Some("save the file as UTF-8".into()))
+}
+
+pub(crate) fn error_at(
+    path: &str,
+    (line, column): (u32, u32),
+    span: (usize, usize),
+    message: String,
+    help: Option<String>,
+) -> RuleError {
+    RuleError { file: path.to_owned(), line, column, span, message, help }
+}
+
+/// Returns what is named like a rule file, whatever it is: what cannot be read is an error, not nothing.
+fn rule_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let is_rule = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if is_rule && !hidden {
+            paths.push(path);
+        }
+        if paths.len() > FILES_MAX {
+            let message = format!("it holds more than {FILES_MAX} rule files");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// Path of each file, and what changes when it is written or replaced.
+pub(crate) type Signature = Vec<(PathBuf, Option<Facts>)>;
+
+/// Device, number and length of a file, its time of change, and that of its description in nanoseconds.
+type Facts = (u64, u64, u64, Option<SystemTime>, (i64, i64));
+
+/// Returns what changes when a file is written, replaced, added or removed.
+pub(crate) fn signature(directories: &[PathBuf]) -> Signature {
+    let paths = directories.iter().flat_map(|directory| rule_paths(directory).unwrap_or_default());
+    let facts = |path: &Path| {
+        let of = fs::metadata(path).ok()?;
+        Some((of.dev(), of.ino(), of.len(), of.modified().ok(), (of.ctime(), of.ctime_nsec())))
+    };
+    paths.map(|path| (path.clone(), facts(&path))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    const RULES: &str = "groups: []\n";
+
+    fn errors(directory: &Path) -> Vec<String> {
+        let error = read_all(&[directory.to_owned()]).unwrap_err();
+        error.into_rule_errors().iter().map(ToString::to_string).collect()
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let files = read_all(&[directory.to_owned()]).unwrap();
+        files.iter().map(|file| file.path.rsplit('/').next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn only_visible_yaml_files_are_rules() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["b.yaml", "a.yml", ".hidden.yaml", "notes.txt", "c.yaml~"] {
+            fs::write(directory.path().join(name), RULES).unwrap();
+        }
+        assert_eq!(names(directory.path()), ["a.yml", "b.yaml"]);
+    }
+
+    #[test]
+    fn a_rewrite_of_the_same_length_is_seen_and_so_is_another_file_of_the_same_time() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.yaml");
+        fs::write(&path, "groups: []").unwrap();
+        let directories = [directory.path().to_owned()];
+        let before = signature(&directories);
+        let time = fs::metadata(&path).unwrap().modified().unwrap();
+        let other = directory.path().join("other");
+        fs::write(&other, "groups: {}").unwrap();
+        fs::File::options().write(true).open(&other).unwrap().set_modified(time).unwrap();
+        fs::rename(&other, &path).unwrap();
+        assert_ne!(signature(&directories), before);
+    }
+
+    #[test]
+    fn a_file_that_is_not_utf8_is_named_with_the_place() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.yaml"), b"groups:\n  - n\xe1\xbb\xa9 \xff").unwrap();
+        assert!(errors(directory.path())[0].contains("a.yaml:2:8: not UTF-8"));
+    }
+
+    #[test]
+    fn links_are_followed_inside_the_directory_and_nowhere_else() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let at = |name: &str| inside.path().join(name);
+        fs::write(outside.path().join("shadow"), "root:$6$secret:1:\n").unwrap();
+        // As Kubernetes mounts a ConfigMap.
+        fs::create_dir(at("..2026_11_28")).unwrap();
+        fs::write(at("..2026_11_28").join("flood.yaml"), RULES).unwrap();
+        symlink("..2026_11_28", at("..data")).unwrap();
+        symlink("..data/flood.yaml", at("flood.yaml")).unwrap();
+        assert_eq!(names(inside.path()), ["flood.yaml"]);
+
+        let elsewhere = [
+            ("absolute.yaml", outside.path().join("shadow")),
+            ("upwards.yaml", PathBuf::from("../../../../../../../../etc/passwd")),
+            ("twice.yaml", PathBuf::from("..data/over.yaml")),
+            ("process.yaml", PathBuf::from("/proc/self/environ")),
+        ];
+        symlink(outside.path().join("shadow"), at("..2026_11_28").join("over.yaml")).unwrap();
+        for (name, target) in elsewhere {
+            symlink(target, at(name)).unwrap();
+            let said = errors(inside.path());
+            assert_eq!(said.len(), 1, "{said:?}");
+            assert!(said[0].contains("a link to a file outside of its directory"), "{said:?}");
+            assert!(!said[0].contains("root") && !said[0].contains("shadow"), "{said:?}");
+            fs::remove_file(at(name)).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_named_like_a_rule_file_and_is_none_is_told_and_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        fs::create_dir(at("a.yaml")).unwrap();
+        symlink("nowhere", at("b.yaml")).unwrap();
+        symlink("c.yaml", at("c.yaml")).unwrap();
+        let fifo = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, at("d.yaml"), fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        fs::write(at("e.yaml"), "x".repeat(FILE_BYTES_MAX + 1)).unwrap();
+        fs::write(at("f\n.yaml"), RULES).unwrap();
+        let said = errors(directory.path());
+        for (line, expected) in said.iter().zip([
+            "not a regular file",
+            "No such file",
+            "links",
+            "not a regular file",
+            "larger than 1048576 bytes",
+            "without control characters",
+        ]) {
+            assert!(line.contains(expected), "{line} should say {expected}");
+        }
+        assert_eq!(said.len(), 6);
+    }
+}

@@ -1,0 +1,75 @@
+//! Reading files that people write: bounded, and never waiting for what is no file.
+use rustix::fs::OFlags;
+use std::{
+    fs::OpenOptions,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+/// Whether a link may stand in place of the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Links {
+    /// It is followed.
+    Followed,
+    /// It is refused.
+    Refused,
+}
+
+/// Reads a whole regular file of at most `bytes_max`.
+///
+/// Errors: it cannot be opened, it is a directory, a pipe or a device (which is not waited for), or it is larger.
+pub(crate) fn read(path: &Path, bytes_max: usize, links: Links) -> io::Result<Vec<u8>> {
+    let no_follow = if links == Links::Refused { OFlags::NOFOLLOW } else { OFlags::empty() };
+    // A pipe without a writer would keep us waiting for ever.
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | no_follow).bits();
+    let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
+    match bytes.len() > bytes_max {
+        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {bytes_max} bytes"))),
+        false => Ok(bytes),
+    }
+}
+
+/// Reads a whole text file, as [`read`] does; links are followed.
+///
+/// Errors: those of [`read`], and it is not UTF-8.
+pub(crate) fn read_text(path: &Path, bytes_max: usize) -> io::Result<String> {
+    let not_utf8 = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8; save it as UTF-8");
+    String::from_utf8(read(path, bytes_max, Links::Followed)?).map_err(not_utf8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, os::unix::fs::symlink};
+
+    #[test]
+    fn only_small_regular_files_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("a"), "Huế").unwrap();
+        symlink(at("a"), at("link")).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            at("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        assert_eq!(read_text(&at("a"), 5).unwrap(), "Huế");
+        assert_eq!(read_text(&at("link"), 5).unwrap(), "Huế");
+        let refused = |path: &Path, max, links| read(path, max, links).unwrap_err().to_string();
+        assert_eq!(refused(&at("a"), 4, Links::Followed), "it is larger than 4 bytes");
+        assert_eq!(refused(&at("pipe"), 9, Links::Followed), "it is not a regular file");
+        assert_eq!(refused(dir.path(), 9, Links::Followed), "it is not a regular file");
+        assert_eq!(refused(Path::new("/dev/zero"), 9, Links::Followed), "it is not a regular file");
+        assert!(refused(&at("link"), 9, Links::Refused).contains("symbolic link"));
+    }
+}
