@@ -42,7 +42,8 @@ impl KeptRules {
         let file = |file: &RuleFile| KeptFile { path: file.path.clone(), text: file.text.clone() };
         let kept = Kept { directories: directories.to_vec(), files: files.iter().map(file).collect() };
         let temporary = self.path.with_extension("tmp");
-        let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        let mut file =
+            File::options().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
         file.write_all(&serde_json::to_vec(&kept)?)?;
         file.sync_all()?;
         fs::rename(&temporary, &self.path)?;

@@ -56,10 +56,7 @@ fn not_utf8(path: &str, error: &std::string::FromUtf8Error) -> RuleError {
     let good = error.utf8_error().valid_up_to();
     let before = String::from_utf8_lossy(&error.as_bytes()[..good]).into_owned();
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-    let place = (
-        before.matches('\n').count() as u32 + 1,
-        before[line_start..].chars().count() as u32 + 1,
-    );
+    let place = (before.matches('\n').count() as u32 + 1, before[line_start..].chars().count() as u32 + 1);
     error_at(path, place, (good, good + 1), "not UTF-8".into(), Some("save the file as UTF-8".into()))
 }
 

@@ -31,7 +31,9 @@ pub(crate) fn read(path: &Path, bytes_max: usize, links: Links) -> io::Result<Ve
     // It may grow while it is read.
     file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
     match bytes.len() > bytes_max {
-        true => Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {bytes_max} bytes"))),
+        true => {
+            Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {bytes_max} bytes")))
+        }
         false => Ok(bytes),
     }
 }

@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn no_value_is_longer_than_the_longest() {
-        let longest = [f64::MIN, f64::MAX, -f64::from_bits(1), f64::MIN_POSITIVE, f64::NAN, f64::NEG_INFINITY];
+        let longest =
+            [f64::MIN, f64::MAX, -f64::from_bits(1), f64::MIN_POSITIVE, f64::NAN, f64::NEG_INFINITY];
         for format in [Format::Shortest, Format::Fixed(DIGITS_MAX)] {
             for value in longest {
                 let mut out = String::new();

@@ -39,6 +39,24 @@ fn a_clock_that_is_off_loses_no_alarm() {
 }
 
 #[test]
+fn short_windows_of_a_clock_that_is_behind_are_not_empty() {
+    for behind in [0.0, 35.0, 119.0, 900.0] {
+        let mut bench =
+            Setup::new(rules(&[("Mean", "expr: avg_over_time(water_level[5s]) > 5\nfor: 3s")])).start();
+        for step in 0..20 {
+            send(&mut bench, 1.0 + 2.0 * f64::from(step), behind, 9.0);
+            bench.tick(2.0 + 2.0 * f64::from(step));
+        }
+        let words = bench.words();
+        assert!(
+            words.last().is_some_and(|word| word.starts_with("Mean WL-2 firing")),
+            "{behind} s: {words:?}"
+        );
+        assert!(words.len() <= 2, "{behind} s behind: {words:?}");
+    }
+}
+
+#[test]
 fn a_time_ahead_hides_nothing_that_comes_later() {
     let mut bench = Setup::new(rules(&[HIGH])).start();
     send(&mut bench, 1.0, -240.0, 9.0);
@@ -59,7 +77,11 @@ fn what_came_late_is_not_the_present() {
     send_as(&mut bench, 8.5, 3_600.0, 1.0, Quality::LATE);
     send_as(&mut bench, 8.6, 3.0, 1.0, Quality::LATE);
     bench.tick(13.0);
-    assert_eq!(bench.words(), ["High WL-2 cleared 8.6"], "three seconds old, and so the present for three more");
+    assert_eq!(
+        bench.words(),
+        ["High WL-2 cleared 8.6"],
+        "three seconds old, and so the present for three more"
+    );
     send_as(&mut bench, 14.0, 3_000.0, 9.0, Quality::LATE);
     bench.tick(15.0);
     assert_eq!(bench.words(), [""; 0]);
@@ -124,7 +146,8 @@ fn what_arrived_before_a_start_counts_from_its_arrival_too() {
 fn a_long_window_is_filled_without_reading_each_sample() {
     let samples = || (1..=43_200).map(|n| (START - n * 2_000, 4.0 + (n % 2) as f64));
     let past = counted(samples(), Some(START));
-    let mut bench = started(("Mean", "expr: avg_over_time(water_level[8h]) > 4.4 and water_level > 8"), &past);
+    let mut bench =
+        started(("Mean", "expr: avg_over_time(water_level[8h]) > 4.4 and water_level > 8"), &past);
     send(&mut bench, 1.0, 0.0, 9.0);
     let said = bench.said();
     assert_eq!(said.len(), 1);

@@ -162,7 +162,10 @@ fn table() -> Vec<(&'static str, String, String, String)> {
         case(
             "labels filled in",
             Draft { vi: fill("{{$labels.street}}", SUMMARY_BYTES_MAX / LABEL_VALUE_BYTES_MAX), ..draft() },
-            Draft { vi: fill("{{$labels.street}}", SUMMARY_BYTES_MAX / LABEL_VALUE_BYTES_MAX + 1), ..draft() },
+            Draft {
+                vi: fill("{{$labels.street}}", SUMMARY_BYTES_MAX / LABEL_VALUE_BYTES_MAX + 1),
+                ..draft()
+            },
             bytes(SUMMARY_BYTES_MAX),
         ),
         case(
@@ -232,15 +235,14 @@ fn table() -> Vec<(&'static str, String, String, String)> {
             rules(102, |n| Draft { expr: with_regexes(10), ..named(n) }),
             format!("more than {REGEXES_MAX} regexes"),
         ),
-        (
-            "groups",
-            groups(GROUPS_MAX),
-            groups(GROUPS_MAX + 1),
-            bytes(GROUPS_MAX),
-        ),
+        ("groups", groups(GROUPS_MAX), groups(GROUPS_MAX + 1), bytes(GROUPS_MAX)),
         (
             "file",
-            format!("{}#{}\n", Draft::default().file(), "x".repeat(FILE_BYTES_MAX - Draft::default().file().len() - 2)),
+            format!(
+                "{}#{}\n",
+                Draft::default().file(),
+                "x".repeat(FILE_BYTES_MAX - Draft::default().file().len() - 2)
+            ),
             format!("{}#{}\n", Draft::default().file(), "x".repeat(FILE_BYTES_MAX)),
             bytes(FILE_BYTES_MAX),
         ),
@@ -295,7 +297,10 @@ fn largest(set: RuleSet) -> (usize, usize) {
         let read = serde_json::from_slice::<Transition>(&json).unwrap().alert;
         // Numbers lose a last digit in JSON, texts nothing.
         let Transition { alert, .. } = kept;
-        assert_eq!((read.labels, read.summary, read.fingerprint), (alert.labels, alert.summary, alert.fingerprint));
+        assert_eq!(
+            (read.labels, read.summary, read.fingerprint),
+            (alert.labels, alert.summary, alert.fingerprint)
+        );
         json.len()
     });
     (said.len(), json.max().unwrap_or(0))
@@ -304,7 +309,8 @@ fn largest(set: RuleSet) -> (usize, usize) {
 #[test]
 fn within_each_limit_a_rule_is_carried_out_and_above_it_is_refused() {
     for (what, within, above, limit) in table() {
-        let set = load(within).unwrap_or_else(|errors| panic!("{what}: {:?}", &errors[..errors.len().min(3)]));
+        let set =
+            load(within).unwrap_or_else(|errors| panic!("{what}: {:?}", &errors[..errors.len().min(3)]));
         let rules = set.rules().len();
         let (said, bytes) = largest(set);
         assert_eq!(said, rules, "{what}: an alert is missing");

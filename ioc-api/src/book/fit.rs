@@ -111,7 +111,11 @@ mod tests {
             assert!(json.len() <= RECORD_LEN_MAX, "{what}: {}", json.len());
             let read: Transition = serde_json::from_slice(&json).unwrap();
             assert_eq!(read, large, "{what}");
-            assert_eq!((read.alert.id, read.alert.fingerprint), (firing().id, firing().fingerprint), "{what}");
+            assert_eq!(
+                (read.alert.id, read.alert.fingerprint),
+                (firing().id, firing().fingerprint),
+                "{what}"
+            );
         }
     }
 

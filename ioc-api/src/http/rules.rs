@@ -71,8 +71,7 @@ pub async fn check(State(state): State<ApiState>, actor: Actor, text: String) ->
     let place = state.rules.checks().place(actor.name()).map_err(no_place)?;
     let file = RuleFile { path: "request".to_owned(), text };
     // Aside from the threads that answer everybody.
-    let errors =
-        tokio::task::spawn_blocking(move || place.check(file)).await.map_err(Problem::internal)?;
+    let errors = tokio::task::spawn_blocking(move || place.check(file)).await.map_err(Problem::internal)?;
     Ok(Json(RuleCheck { errors: errors.iter().map(error_dto).collect() }))
 }
 

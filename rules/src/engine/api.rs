@@ -1,6 +1,8 @@
 //! What goes into the engine and what comes out of it.
 use crate::labels::DeviceLabels;
-use ioc_model::{Alert, AlertId, DeviceIndex, Observation, Presence, PropertyId, TransitionKind};
+use ioc_model::{
+    Alert, AlertId, DeviceIndex, Observation, Presence, PropertyId, TransitionKind, time::ClockOffset,
+};
 use std::{fmt, sync::Arc};
 
 /// The devices that rules see: a view of the registry.
@@ -60,6 +62,12 @@ pub trait PastSamples: Send + Sync {
     /// from one that never was; without it, only what stands in the windows is known.
     fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<(i64, f64)> {
         let _ = (device, property);
+        None
+    }
+
+    /// Returns what its messages up to now say of a device's clock, if that is known.
+    fn clock(&self, device: DeviceIndex) -> Option<ClockOffset> {
+        let _ = device;
         None
     }
 

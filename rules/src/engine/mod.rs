@@ -40,8 +40,8 @@ mod shard;
 mod time;
 
 pub use api::{
-    Directory, EngineConfig, Input, Outlet, PastSamples, PastSummary, Place, QUEUE_BATCHES, Restored, RuleTransition,
-    SHARDS_MAX, summarized,
+    Directory, EngineConfig, Input, Outlet, PastSamples, PastSummary, Place, QUEUE_BATCHES, Restored,
+    RuleTransition, SHARDS_MAX, summarized,
 };
 pub use dispatch::Feed;
 pub use meters::{EngineMeters, RuleHealth, RuleState};

@@ -191,8 +191,7 @@ fn asks_for_silence(rule: &Rule) -> bool {
 /// The longest period among the kinds that report what the rule reads; among all when that is none.
 fn longest_period_ms(rule: &Rule, catalogue: &Catalogue) -> i64 {
     let selectors = selectors_of(rule);
-    let reads =
-        |kind: &&ioc_model::DeviceKind| selectors.iter().any(|selector| selector.may_read(kind));
+    let reads = |kind: &&ioc_model::DeviceKind| selectors.iter().any(|selector| selector.may_read(kind));
     let longest = |kinds: &mut dyn Iterator<Item = &ioc_model::DeviceKind>| {
         kinds.map(|kind| i64::from(kind.reporting_period_s) * 1000).max()
     };

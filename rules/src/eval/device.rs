@@ -5,7 +5,7 @@ use super::{
     functions, operators,
     outcome::Outcome,
     plan::{DeviceBinary, DeviceNode, Selectors},
-    window::Window,
+    window::{Range, Window},
 };
 use crate::{
     lang::ast::{BinaryOp, ClockFunction},
@@ -52,6 +52,8 @@ pub(crate) struct View<'v> {
     pub(crate) period_ms: i64,
     /// When the device was last heard of.
     pub(crate) last_heard_ms: i64,
+    /// How far the device's clock is behind: its windows end where it stands.
+    pub(crate) behind_ms: i64,
     /// The city's clock.
     pub(crate) clock: &'v Clock,
     /// The instant, milliseconds since the epoch.
@@ -84,16 +86,14 @@ impl View<'_> {
             DeviceNode::Latest(slot) => self.latest(*slot),
             DeviceNode::Over(function, slot, window_ms) => {
                 let Some(series) = self.series_of(*slot) else { return Outcome::Nothing };
-                let range = series.window.range(self.at, *window_ms);
-                if functions::moves_with_time(*function)
-                    && range.has(functions::samples_needed(*function))
-                {
+                let (range, end) = (self.range(series, *window_ms), self.window_end());
+                if functions::moves_with_time(*function) && range.has(functions::samples_needed(*function)) {
                     self.until(self.at + 1);
                 } else if let Some(oldest) = range.first() {
-                    self.until(oldest.ts + window_ms);
+                    self.until((oldest.ts + self.behind_ms).saturating_add(*window_ms));
                 }
-                self.until_next_of(series);
-                functions::apply(*function, range, self.at, *window_ms)
+                self.until_next_of(series, end);
+                functions::apply(*function, range, end, *window_ms)
                     .map_or_else(|| series.without_sample(), Outcome::Value)
             }
             DeviceNode::Negate(operand) => self.eval(operand).map(|value| -value),
@@ -149,7 +149,7 @@ impl View<'_> {
         }
         let Some(series) = self.series_of(slot) else { return Outcome::Nothing };
         let look_back = look_back_ms(series.property, self.period_ms);
-        self.until_next_of(series);
+        self.until_next_of(series, self.at);
         match series.window.latest(self.at, look_back) {
             Some(sample) => {
                 self.until(series.window.fresh_since(sample).saturating_add(look_back));
@@ -178,13 +178,24 @@ impl View<'_> {
         self.series.iter().find(|series| series.property == property)
     }
 
+    /// Returns the samples of a window that ends now, by the device's clock.
+    pub(crate) fn range<'s>(&self, series: &'s Series, window_ms: i64) -> Range<'s> {
+        series.window.range(self.window_end(), window_ms)
+    }
+
+    /// Returns what the device's clock shows, if it is known to be behind.
+    fn window_end(&self) -> i64 {
+        self.at.saturating_sub(self.behind_ms)
+    }
+
     fn until(&self, instant: i64) {
         self.wake.set(self.wake.get().min(instant));
     }
 
-    fn until_next_of(&self, series: &Series) {
-        if let Some(instant) = series.window.next_after(self.at) {
-            self.until(instant);
+    /// Notes when the first sample after `end` comes into view.
+    fn until_next_of(&self, series: &Series, end: i64) {
+        if let Some(ts) = series.window.next_after(end) {
+            self.until(ts + (self.at - end));
         }
     }
 }

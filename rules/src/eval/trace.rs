@@ -46,8 +46,7 @@ fn samples<'v>(view: &'v View<'_>, slot: u8) -> impl Iterator<Item = Sample> + u
     let latest = series
         .filter(|_| window_ms == 0)
         .and_then(|series| series.window.latest(at, look_back_ms(series.property, view.period_ms)));
-    let range =
-        series.filter(|_| window_ms > 0).map(|series| series.window.range(at, window_ms).iter().rev());
+    let range = series.filter(|_| window_ms > 0).map(|series| view.range(series, window_ms).iter().rev());
     silence.into_iter().chain(latest).chain(range.into_iter().flatten())
 }
 
@@ -186,10 +185,7 @@ fn city_parts(
     }
     let vector = city.eval(node).unwrap_or_default();
     let only = || vector.values().next().filter(|_| vector.len() == 1);
-    let value = vector
-        .get(labels)
-        .or_else(only)
-        .and_then(|outcome| outcome.value());
+    let value = vector.get(labels).or_else(only).and_then(|outcome| outcome.value());
     add_part(parts, text_at(query, node.span), value);
     node.children().into_iter().for_each(|child| city_parts(city, child, query, labels, parts));
 }

@@ -454,7 +454,11 @@ mod tests {
         let expected: Summary = all.iter().map(|(_, value)| *value).chain([3.0]).collect();
         assert_eq!(range.summary(), expected);
         assert_eq!((window.range(6_000, 5_411).len(), window.range(6_000, 5_410).len()), (601, 541));
-        assert_eq!(window.insert(sample(605, 9.0)), Inserted::Crowded, "it is counted there already, or it is not");
+        assert_eq!(
+            window.insert(sample(605, 9.0)),
+            Inserted::Crowded,
+            "it is counted there already, or it is not"
+        );
         assert_eq!(window.insert(sample(5_995, 9.0)), Inserted::Changed, "behind all intervals");
         assert_eq!(window.insert(sample(-5, 9.0)), Inserted::Unchanged);
         window.drop_folded();

@@ -83,9 +83,7 @@ impl<'n> Fields<'n> {
     pub(crate) fn duration(&self, name: &str, longest_ms: i64, report: &mut Report<'_>) -> Option<i64> {
         let found = self.text(name, report)?;
         let parsed = parse_duration(found.text).and_then(|ms| match ms > longest_ms {
-            true => {
-                Err(format!("{} is too long; at most {}", found.text, format_duration(longest_ms)))
-            }
+            true => Err(format!("{} is too long; at most {}", found.text, format_duration(longest_ms))),
             false => Ok(ms),
         });
         parsed.map_err(|message| report.error(found.place, format!("{name}: {message}"), None)).ok()

@@ -92,7 +92,8 @@ impl Totals {
         }
         self.bytes += len;
         if self.bytes > ALL_FILES_BYTES_MAX {
-            let message = format!("the rule files up to this one are too large; at most {ALL_FILES_BYTES_MAX} bytes");
+            let message =
+                format!("the rule files up to this one are too large; at most {ALL_FILES_BYTES_MAX} bytes");
             self.exceed(Place::default(), message, report);
         }
         !self.are_exceeded

@@ -18,12 +18,12 @@ use crate::{
         same_shape,
         suggest::{did_you_mean, misspelt},
     },
-    ruleset::{NoData, Rule, Summary},
-    template::Template,
     limits::{
         ANNOTATION_BYTES_MAX, ANNOTATIONS_MAX, DURATION_MS_MAX, LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX,
         LABELS_MAX, NAME_CHARS_MAX, SUMMARY_BYTES_MAX,
     },
+    ruleset::{NoData, Rule, Summary},
+    template::Template,
     vocabulary::Vocabulary,
 };
 use ioc_model::{Domain, Severity};
@@ -113,7 +113,8 @@ fn check_tells_apart(rule: &Rule, labelled: Place, report: &mut Report<'_>) {
     let telling = TellingLabels::of(&rule.query.expr);
     let hidden = rule.labels.keys().find(|name| telling.have(name));
     if let Some(name) = hidden {
-        let message = format!("the label {name:?} would hide that of the series, and alerts could not be told apart");
+        let message =
+            format!("the label {name:?} would hide that of the series, and alerts could not be told apart");
         report.error(labelled, message, Some("choose another name for it".into()));
     }
 }
@@ -310,10 +311,8 @@ fn read_annotations(
     for (name, name_place, value) in entries.iter().flat_map(Fields::iter).take(ANNOTATIONS_MAX) {
         let Some(value) = text(value, name, report) else { continue };
         if value.text.len() > ANNOTATION_BYTES_MAX {
-            let message = format!(
-                "annotation {name:?} has {} bytes; at most {ANNOTATION_BYTES_MAX}",
-                value.text.len()
-            );
+            let message =
+                format!("annotation {name:?} has {} bytes; at most {ANNOTATION_BYTES_MAX}", value.text.len());
             report.error(value.place, message, Some("keep long texts elsewhere and link to them".into()));
         }
         notes.all.insert(name.into(), value.text.into());

@@ -79,7 +79,9 @@ impl Matcher {
 
 fn compile(pattern: &str) -> Result<Regex, regex::Error> {
     // Alone first: text such as `a)|(b` must not become valid by our parentheses.
-    let limited = |text: &str| regex::RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build();
+    let limited = |text: &str| {
+        regex::RegexBuilder::new(text).size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).build()
+    };
     limited(pattern)?;
     limited(&format!("^(?s:{pattern})$"))
 }

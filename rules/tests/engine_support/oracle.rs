@@ -4,7 +4,7 @@ use super::{
     START,
     oracle_math::{absent, clock, filter, fold, map, number, over, pair},
 };
-use ioc_model::{Observation, PropertyId, Quality, TransitionKind};
+use ioc_model::{Observation, PropertyId, Quality, TransitionKind, time::ClockOffset};
 use ioc_rules::{
     DeviceLabels, Input, NoData, Rule, RuleSet,
     lang::{
@@ -39,6 +39,7 @@ pub(crate) struct Oracle<'a> {
     /// By placed time: the value, and from when on it counts as the present one.
     samples: BTreeMap<(u32, PropertyId), BTreeMap<i64, (f64, i64)>>,
     heard: BTreeMap<u32, i64>,
+    clocks: BTreeMap<u32, ClockOffset>,
     lives: BTreeMap<(usize, Labels), Life>,
     late: BTreeMap<(usize, Option<u32>), bool>,
     round_ms: BTreeMap<usize, i64>,
@@ -106,6 +107,7 @@ impl<'a> Oracle<'a> {
             labels,
             samples: BTreeMap::new(),
             heard,
+            clocks: BTreeMap::new(),
             lives: BTreeMap::new(),
             late: BTreeMap::new(),
             round_ms: BTreeMap::new(),
@@ -120,6 +122,9 @@ impl<'a> Oracle<'a> {
             Input::Message { device, arrival_ms, observations, .. } => {
                 let heard = self.heard.entry(device.0).or_insert(*arrival_ms);
                 *heard = (*heard).max(*arrival_ms);
+                if let Some(newest) = observations.iter().map(|observation| observation.ts_ms).max() {
+                    self.clocks.entry(device.0).or_default().observe(newest, *arrival_ms);
+                }
                 self.observed(device.0, *arrival_ms, observations, true);
             }
             Input::Presence { presence, .. } => {
@@ -254,7 +259,9 @@ impl<'a> Oracle<'a> {
             ),
             Node::OverRange(function, range) => self.each_picked(
                 &range.selector,
-                |samples, _| {
+                |samples, device| {
+                    let clock = self.clocks.get(&device.index.0).and_then(ClockOffset::usable_ms);
+                    let at = at - clock.map_or(0, |behind| behind.max(0) / 1_000 * 1_000);
                     let window: Vec<_> = samples
                         .range(at - range.window_ms + 1..=at)
                         .map(|(ts, (value, _))| (*ts, *value))

@@ -48,7 +48,11 @@ impl Shard {
         let taken_in = if self.seeding { self.shared.config.startup_ms } else { at_ms };
         // A clock that was put back in between must not keep the device from being silent.
         let heard = heard.map_or(taken_in, |heard| heard.min(taken_in));
-        self.devices[slot] = Some(Box::new(Device::new(Arc::clone(&labels), heard)));
+        let mut device = Box::new(Device::new(Arc::clone(&labels), heard));
+        if let Some(clock) = self.shared.past.clock(labels.index) {
+            device.recall_clock(clock);
+        }
+        self.devices[slot] = Some(device);
         self.read_device(slot, at_ms);
         self.await_news(slot);
     }
@@ -114,7 +118,8 @@ impl Shard {
             last.into_iter().for_each(|(ts, value)| _ = window.insert(Sample { ts, value }));
         }
         samples.into_iter().for_each(|(ts, value)| _ = window.insert(Sample { ts, value }));
-        if let (Some((ts, _)), Some(arrived_ms)) = (past.last(index, *property), past.arrived(index, *property))
+        if let (Some((ts, _)), Some(arrived_ms)) =
+            (past.last(index, *property), past.arrived(index, *property))
         {
             window.refresh(placed_ms(ts, arrived_ms), arrived_ms.min(to_ms));
         }

@@ -9,7 +9,7 @@ use crate::{
     lifecycle::record::{Active, Heard},
     vocabulary::DEVICE_SILENT_SECONDS,
 };
-use ioc_model::PropertyId;
+use ioc_model::{PropertyId, time::ClockOffset};
 use std::sync::Arc;
 
 /// No instant at all.
@@ -21,6 +21,9 @@ pub(crate) struct Device {
     pub(crate) labels: Arc<DeviceLabels>,
     /// When it was last heard of, or taken in.
     pub(crate) last_heard_ms: i64,
+    clock: ClockOffset,
+    /// How far its clock is known to be behind, in whole seconds: windows end where it stands.
+    pub(crate) behind_ms: i64,
     /// Properties that arrived and that some rule might read, in the order of first arrival.
     pub(crate) series: Vec<Series>,
     /// The property of each of `series`, close together: they are looked through for each observation.
@@ -85,12 +88,28 @@ impl Device {
         Self {
             labels,
             last_heard_ms,
+            clock: ClockOffset::default(),
+            behind_ms: 0,
             series: Vec::new(),
             properties: Vec::new(),
             targets: Vec::new(),
             silence: Vec::new(),
             instances: Vec::new(),
         }
+    }
+
+    /// Takes up what was known of its clock.
+    pub(crate) fn recall_clock(&mut self, clock: ClockOffset) {
+        self.clock = clock;
+        self.behind_ms = behind_ms(&self.clock);
+    }
+
+    /// Takes the newest event time of a message that arrived; returns whether the clock is now known to be behind by
+    /// something else than before.
+    pub(crate) fn measure_clock(&mut self, event_ms: i64, arrival_ms: i64) -> bool {
+        self.clock.observe(event_ms, arrival_ms);
+        let behind_ms = behind_ms(&self.clock);
+        std::mem::replace(&mut self.behind_ms, behind_ms) != behind_ms
     }
 
     /// Moves everything that is remembered back in time, but not ahead of `now_ms`.
@@ -136,6 +155,12 @@ impl Device {
             targets.push(target);
         }
     }
+}
+
+/// Returns how far a clock is behind, in whole seconds: a change has every window looked at again.
+fn behind_ms(clock: &ClockOffset) -> i64 {
+    const SECOND_MS: i64 = 1_000;
+    clock.usable_ms().map_or(0, |offset_ms| offset_ms.max(0) / SECOND_MS * SECOND_MS)
 }
 
 /// Who reads a property of a device, and what of it.

@@ -48,6 +48,7 @@ pub(super) fn view<'v>(
         picked,
         period_ms: device.labels.period_ms,
         last_heard_ms: device.last_heard_ms,
+        behind_ms: device.behind_ms,
         clock,
         at,
         wake: Cell::new(NEVER),

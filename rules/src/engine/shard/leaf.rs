@@ -189,12 +189,17 @@ impl Leaf {
         self.dirty = true;
     }
 
-    /// Notes that something arrived that a member reads.
-    pub(crate) fn touch(&mut self, member: u32, timely: bool, heard: Option<Heard>) {
+    /// Has a member evaluated again, although nothing arrived that it reads.
+    pub(crate) fn look_again_at(&mut self, member: u32) {
         if let Some(member) = self.members.get_mut(member as usize) {
             member.dirty = true;
         }
         self.dirty = true;
+    }
+
+    /// Notes that something arrived that a member reads.
+    pub(crate) fn touch(&mut self, member: u32, timely: bool, heard: Option<Heard>) {
+        self.look_again_at(member);
         self.touch = self.touch.merge(Touch { timely, late: !timely, heard });
     }
 

@@ -173,6 +173,7 @@ impl Shard {
         if let Some(device) = &mut self.devices[slot] {
             device.last_heard_ms = device.last_heard_ms.max(moment.arrival_ms);
         }
+        self.measure_clock(slot, observations, moment);
         for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
             let sample = Sample { ts: placed_ms(observation.ts_ms, moment.at_ms), value: observation.value };
             let timely = !observation.quality.contains(Quality::LATE);
@@ -188,6 +189,27 @@ impl Shard {
             }
         }
         self.judge_touched(slot, moment)
+    }
+
+    /// Measures the device's clock by a message. Where it turns out to be elsewhere, windows have other ends: everything
+    /// that the device decides is looked at again with the next tick.
+    fn measure_clock(&mut self, slot: usize, observations: &[Observation], moment: Moment) {
+        let of_its_clock =
+            observations.iter().filter(|observation| !observation.quality.contains(Quality::ARRIVAL_TIMED));
+        let Some(event_ms) = of_its_clock.map(|observation| observation.ts_ms).max() else { return };
+        let Some(device) = &mut self.devices[slot] else { return };
+        if !device.measure_clock(event_ms, moment.arrival_ms) {
+            return;
+        }
+        for (place, instance) in device.instances.iter_mut().enumerate() {
+            instance.due_ms = moment.at_ms;
+            self.timetable.push(Reverse((moment.at_ms, (slot as u32, place as u32))));
+        }
+        for target in device.targets.iter().flatten() {
+            if let Target::Member { leaf, member } = *target {
+                self.leaves[leaf as usize].look_again_at(member);
+            }
+        }
     }
 
     fn presence(&mut self, presence: &Presence, moment: Moment) -> Result<(), Deaf> {
