@@ -88,9 +88,7 @@ impl PastSamples for StoreSamples {
     fn arrived(&self, device: DeviceIndex, property: PropertyId) -> Option<i64> {
         let latest = self.live.get(device, property)?;
         let is_timely = !latest.quality.contains(Quality::LATE);
-        #[allow(clippy::useless_conversion, reason = "live state is about to know every arrival")]
-        let arrival_ms = Option::from(latest.arrival_ms);
-        arrival_ms.filter(|_| is_timely && self.is_past(device, property, latest.ts_ms))
+        (is_timely && self.is_past(device, property, latest.ts_ms)).then_some(latest.arrival_ms)
     }
 
     fn last_seen(&self, device: DeviceIndex) -> Option<i64> {

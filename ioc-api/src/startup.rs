@@ -150,9 +150,9 @@ pub enum StartupError {
 
 /// Fills the last values from history. Derived values are no sign of life.
 pub fn fill_live(live: &LiveState, store: &Store, clocks: Clocks) {
-    for (Series { device, property }, Point { ts_ms, value, quality }) in store.last() {
-        // Whatever its event time says, it arrived before now.
-        let arrival_ms = placed_ms(ts_ms, clocks.wall_ms);
+    for (Series { device, property }, Point { ts_ms, value, quality, delay_ms }) in store.last() {
+        // Whatever its times say, it arrived before now.
+        let arrival_ms = placed_ms(ts_ms.saturating_add(delay_ms), clocks.wall_ms);
         live.apply(device, [Observation { property, ts_ms, value, quality }], arrival_ms);
         if !quality.contains(Quality::DERIVED) {
             live.heard(device, clocks.arrival(arrival_ms));
