@@ -30,7 +30,7 @@ impl Ingress {
     }
 
     fn decode(&self, incoming: &Incoming<'_>, arrival_ms: i64) -> Message {
-        let Incoming { principal, topic, payload, verdict, .. } = *incoming;
+        let Incoming { principal, topic, payload, verdict, dup: is_dup, .. } = *incoming;
         let refused = Refused { credential: &principal.credential, topic, payload, arrival_ms };
         let (Verdict::Ok, Some(parsed)) = (verdict, DeviceTopic::parse(topic)) else {
             return refused.topic_not_allowed();
@@ -43,7 +43,7 @@ impl Ingress {
             return refused.wrong_domain(device.domain);
         }
         let credential = &principal.credential;
-        self.decoder.decode(&Context { device, credential, topic, payload, arrival_ms })
+        self.decoder.decode(&Context { device, credential, topic, payload, arrival_ms, is_dup })
     }
 
     fn append(&self, message: &Message) -> Result<u64, AppendError> {

@@ -68,15 +68,18 @@ impl Quality {
         Self(self.0 & (Self::CLOCK_AHEAD.0 | Self::LATE.0 | Self::CLOCK_OFFSET.0))
     }
 
-    /// Returns the flag that a device may set about its own value: `good`, `calibrating`, `fault`, `uncertain`.
+    /// Returns the flag that a device may set about its own value: `good`, `calibrating`, `fault`, `uncertain`, in
+    /// any case.
     pub fn from_device_word(word: &str) -> Option<Self> {
-        match word {
-            "good" | "measuring" => Some(Self::GOOD),
-            "calibrating" => Some(Self::CALIBRATING),
-            "fault" => Some(Self::FAULT),
-            "uncertain" => Some(Self::UNCERTAIN),
-            _ => None,
-        }
+        const WORDS: [(&str, Quality); 5] = [
+            ("good", Quality::GOOD),
+            ("measuring", Quality::GOOD),
+            ("calibrating", Quality::CALIBRATING),
+            ("fault", Quality::FAULT),
+            ("uncertain", Quality::UNCERTAIN),
+        ];
+        let word = word.trim();
+        WORDS.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, quality)| quality)
     }
 
     /// Returns the names of the flags that are set.

@@ -1,58 +1,25 @@
 //! One `{"ts", "values", "quality", "seq"}` of a message, read in one pass: values are taken as they come,
 //! and get their time and quality when the closing brace is reached, because JSON has no order.
+//!
+//! The smallest thing that is wrong is refused by itself. Nothing that qualifies a value is guessed at: where the
+//! time is in doubt the values are refused, where the quality is in doubt they are flagged uncertain.
 use super::{
     Context, DecodeLimits,
     json::{Fault, Raw, Reader},
+    mend::Wound,
+    nearest::{distance, letters},
+    number::whole,
     property::{Properties, describe, hash},
-    sequence::{Repeatable, SequenceMemory},
+    sequence::{Delivery, Repeatable, SequenceMemory},
     time::rfc3339,
+    yielded::{DETAILED_MAX, Yield},
 };
 use crate::quarantine::excerpt;
-use ioc_model::{Observation, PropertyId, Quality, RejectReason, Rejection, time::delay_ms};
-
-/// Rejections of one message that get a text of their own; the rest refers to them.
-pub const DETAILED_MAX: usize = 32;
-
-/// Why a whole message cannot be used.
-#[derive(Debug)]
-pub(super) enum Unusable {
-    Syntax(Fault),
-    Shape(String),
-    TooMany(String),
-}
-
-impl From<Fault> for Unusable {
-    fn from(fault: Fault) -> Self {
-        Self::Syntax(fault)
-    }
-}
-
-/// What a message became so far.
-#[derive(Debug, Default)]
-pub(super) struct Yield {
-    pub(super) observations: Vec<Observation>,
-    pub(super) rejections: Vec<Rejection>,
-    /// The newest time that was refused: even so it says something about the device's clock.
-    pub(super) refused_ms: Option<i64>,
-    /// Qualities of the current element; a property stands once.
-    qualities: Vec<(PropertyId, Result<Quality, String>)>,
-}
-
-impl Yield {
-    fn reject(&mut self, reason: RejectReason, detail: impl FnOnce() -> String) {
-        let detail = match self.rejections.len() {
-            0..DETAILED_MAX => detail(),
-            _ => format!("as the first {DETAILED_MAX} of this message; mend those first"),
-        };
-        self.rejections.push(Rejection { reason, detail });
-    }
-
-    fn count(&self) -> usize {
-        self.observations.len() + self.rejections.len()
-    }
-}
+use ioc_model::{Observation, Quality, RejectReason, time::delay_ms};
+use std::{borrow::Cow, cell::Cell};
 
 /// What the `ts` of an element says.
+#[derive(Debug, Clone, PartialEq)]
 enum Time {
     Absent,
     At(i64),
@@ -65,114 +32,253 @@ pub(super) struct Scope<'a> {
     pub(super) sequences: &'a SequenceMemory,
     pub(super) limits: &'a DecodeLimits,
     pub(super) context: &'a Context<'a>,
+    pub(super) delivery: Delivery<'a>,
+    /// The syntax of the whole message is known to be right.
+    pub(super) is_checked: Cell<bool>,
+    /// The message is an array.
+    pub(super) in_array: Cell<bool>,
 }
 
-/// Reads one element; its opening brace comes next.
-pub(super) fn read(scope: &Scope<'_>, reader: &mut Reader<'_>, out: &mut Yield) -> Result<(), Unusable> {
+/// What an element said about its values so far.
+#[derive(Default)]
+struct Parts {
+    time: Option<Time>,
+    seq: Option<u64>,
+    has_values: bool,
+    /// What stands where a time was meant, under another name.
+    misnamed_time: Option<String>,
+    /// A quality that nobody understands was meant for all values.
+    in_doubt: bool,
+}
+
+/// Reads one element of a message. `wound` says what syntax faults in it were passed over.
+///
+/// Errors: a fault of the syntax.
+pub(super) fn read(
+    scope: &Scope<'_>,
+    reader: &mut Reader<'_>,
+    wound: Wound,
+    out: &mut Yield,
+) -> Result<(), Fault> {
+    let start = reader.at();
+    if !reader.take(b'{') {
+        let raw = reader.scalar("an object: arrays do not nest")?;
+        out.reject(RejectReason::Malformed, || {
+            format!("{} stands in the place of an object; expected {EXAMPLE}", describe(&raw))
+        });
+        return Ok(());
+    }
     let (first_observation, count_before) = (out.observations.len(), out.count());
-    out.qualities.clear();
-    let (mut time, mut seq, mut values, mut quality) = (None, None, false, false);
-    reader.require(b'{', "'{' or '['")?;
-    let begin = reader.at();
+    out.begin_element();
+    let mut parts = Parts { in_doubt: wound.is_in_doubt, ..Parts::default() };
     let mut more = !reader.take(b'}');
     while more {
         let key = reader.key()?;
-        let twice = match &*key {
-            "ts" => time.replace(read_time(reader)?).is_some(),
-            "seq" => seq.replace(read_seq(reader)?).is_some(),
-            "values" => {
-                read_values(scope, reader, out)?;
-                std::mem::replace(&mut values, true)
-            }
-            "quality" => {
-                read_qualities(scope, reader, out)?;
-                std::mem::replace(&mut quality, true)
-            }
-            other => return Err(unknown_key(other)),
-        };
-        if twice {
-            return Err(Unusable::Shape(format!("{key:?} stands twice in one object; once is right")));
-        }
+        read_member(scope, reader, &key, &mut parts, out)?;
         more = reader.another(b'}', "',' or '}'")?;
     }
-    if !values {
-        let text = "\"values\" is missing; expected an object as in {\"ts\": 1761523200000, \"values\": {\"pm25\": 38.1}}";
-        return Err(Unusable::Shape(text.to_owned()));
+    // Whatever was refused in this element may have been meant to be its values.
+    let was_empty = out.count() == count_before && !wound.is_wounded;
+    if !parts.has_values && was_empty {
+        out.reject(RejectReason::Malformed, || format!("\"values\" is missing; expected {EXAMPLE}"));
+        return Ok(());
     }
-    apply_qualities(first_observation, out);
-    let bytes = &scope.context.payload[begin..reader.at()];
-    let identity = || seq.map(|seq| Repeatable { seq, digest: hash(bytes) });
-    let was_empty = out.count() == count_before;
-    let time = time.unwrap_or(Time::Absent);
+    if let Some(detail) = parts.misnamed_time.take_if(|_| parts.time.is_some()) {
+        out.reject(RejectReason::Malformed, || detail);
+    }
+    apply_qualities(&parts, first_observation, out);
+    let time = time_of(&parts, wound);
+    if *time == Time::Absent && !scope.is_checked.replace(true) {
+        // A time is assigned once: not before it is sure that the message will not be read again.
+        reader.check_rest(scope.in_array.get())?;
+    }
+    let digest = || hash(reader.since(start).as_bytes());
+    let identity = || parts.seq.map(|seq| Repeatable { seq, digest: digest() });
     let judged = judge(scope, &time, identity);
-    if let (Time::At(ts_ms), Err(_)) = (&time, &judged) {
+    if let (Time::At(ts_ms), Err(_)) = (&*time, &judged) {
         out.refused_ms = out.refused_ms.max(Some(*ts_ms));
     }
     apply_time(judged, was_empty, first_observation, out);
     Ok(())
 }
 
-fn unknown_key(key: &str) -> Unusable {
-    let hint = match key {
-        "value" => "; measured values stand in \"values\"",
-        "timestamp" | "time" | "t" => "; the time is \"ts\"",
-        _ => "; measured values stand inside \"values\"",
-    };
-    Unusable::Shape(format!(
-        "unknown key {:?}; expected \"ts\", \"values\", \"quality\" and \"seq\"{hint}",
-        excerpt(key)
-    ))
+const EXAMPLE: &str = "an object as in {\"ts\": 1761523200000, \"values\": {\"pm25\": 38.1}}";
+
+fn read_member(
+    scope: &Scope<'_>,
+    reader: &mut Reader<'_>,
+    key: &str,
+    parts: &mut Parts,
+    out: &mut Yield,
+) -> Result<(), Fault> {
+    match key {
+        "ts" => {
+            let time = read_time(&reader.value()?);
+            parts.time = Some(match parts.time.take() {
+                Some(before) if before != time => {
+                    Time::Bad("ts stands twice and differs; once is right".to_owned())
+                }
+                _ => time,
+            });
+        }
+        "seq" => read_seq(&reader.value()?, parts, out),
+        "values" => {
+            parts.has_values = true;
+            read_values(scope, reader, parts, out)?;
+        }
+        "quality" => read_qualities(scope, reader, parts, out)?,
+        other => unknown_key(scope, other, &reader.value()?, parts, out),
+    }
+    Ok(())
 }
 
-fn read_time(reader: &mut Reader<'_>) -> Result<Time, Fault> {
-    const EXPECTED: &str = "expected whole milliseconds since 1970 as in 1761523200000, or RFC 3339 as in \"2025-10-27T07:00:00+07:00\"";
-    let raw = reader.value()?;
-    let read = match &raw {
-        Raw::Number(text) => text.parse().ok(),
+/// A key of no meaning here says nothing, unless it is likely to be a time or a quality under another name.
+fn unknown_key(scope: &Scope<'_>, key: &str, raw: &Raw<'_>, parts: &mut Parts, out: &mut Yield) {
+    let name = letters(key);
+    let known = "\"ts\", \"values\", \"quality\" and \"seq\"";
+    let detail = |hint: &str| format!("unknown key {:?}; expected {known}; {hint}", excerpt(key));
+    let is_time = distance(&name, b"ts") <= 1 || TIME_NAMES.iter().any(|known| known.as_bytes() == name);
+    if is_time && parts.misnamed_time.is_none() {
+        parts.misnamed_time = Some(detail("the time is \"ts\""));
+        return;
+    }
+    parts.in_doubt |= distance(&name, b"quality") <= 3 && *raw != Raw::Null;
+    // A word beside the name of a property is likely to be its quality.
+    if let (Raw::Text(_), Some(entry)) = (raw, scope.properties.find(key)) {
+        out.doubt(entry.id);
+    }
+    let hint = match &*name {
+        b"value" | b"values" => "measured values stand in \"values\"",
+        _ => "measured values stand inside \"values\"",
+    };
+    out.reject(RejectReason::Malformed, || detail(hint));
+}
+
+/// Names that a time goes by elsewhere, without case and underscores; those an edit away from `ts` count too.
+const TIME_NAMES: [&str; 11] = [
+    "tsms",
+    "time",
+    "timestamp",
+    "timestampms",
+    "datetime",
+    "date",
+    "at",
+    "when",
+    "measuredat",
+    "observedat",
+    "dateobserved",
+];
+
+fn time_of(parts: &Parts, wound: Wound) -> Cow<'_, Time> {
+    match (&parts.time, &parts.misnamed_time) {
+        (Some(time), _) => Cow::Borrowed(time),
+        (None, Some(detail)) => Cow::Owned(Time::Bad(detail.clone())),
+        (None, None) if wound.is_in_doubt => {
+            Cow::Owned(Time::Bad("the message is damaged here and may have lost its \"ts\"".to_owned()))
+        }
+        (None, None) => Cow::Owned(Time::Absent),
+    }
+}
+
+/// Reads milliseconds since 1970, in any form of a JSON number and rounded down, or RFC 3339.
+fn read_time(raw: &Raw<'_>) -> Time {
+    const EXPECTED: &str = "expected milliseconds since 1970 as in 1761523200000, or RFC 3339 as in \"2025-10-27T07:00:00+07:00\"";
+    let read = match raw {
+        Raw::Number(text) => text.parse().ok().or_else(|| milliseconds(text)),
         Raw::Text(text) => rfc3339(text),
         _ => None,
     };
-    Ok(read.map_or_else(|| Time::Bad(format!("ts is {}; {EXPECTED}", describe(&raw))), Time::At))
+    let hint = match raw {
+        Raw::Text(text) if text.trim().parse::<f64>().is_ok() => "; send it without quotes",
+        Raw::Text(text) if rfc3339(&format!("{}Z", text.trim())).is_some() => {
+            "; add the offset, as in Z or +07:00"
+        }
+        Raw::Null => "; leave ts out while the device does not know the time",
+        _ => "",
+    };
+    read.map_or_else(|| Time::Bad(format!("ts is {}; {EXPECTED}{hint}", describe(raw))), Time::At)
 }
 
-fn read_seq(reader: &mut Reader<'_>) -> Result<u64, Unusable> {
-    let raw = reader.value()?;
-    let seq = if let Raw::Number(text) = raw { text.parse().ok() } else { None };
-    seq.ok_or_else(|| {
-        Unusable::Shape(format!("\"seq\" is {}; expected a whole number from 0 up", describe(&raw)))
+fn milliseconds(text: &str) -> Option<i64> {
+    let whole = whole(text)?;
+    let magnitude = i64::try_from(whole.digits).ok()?;
+    if whole.is_negative { (-magnitude).checked_sub(i64::from(whole.has_fraction)) } else { Some(magnitude) }
+}
+
+/// A number that cannot be read is refused, and the element is as one without.
+fn read_seq(raw: &Raw<'_>, parts: &mut Parts, out: &mut Yield) {
+    let seq = if let Raw::Number(text) = raw { sequence_number(text) } else { None };
+    let expected = "expected a whole number from 0 to 18446744073709551615";
+    match (seq, parts.seq) {
+        (Some(seq), None) => parts.seq = Some(seq),
+        (Some(seq), Some(before)) if seq == before => {}
+        (Some(_), Some(_)) => {
+            out.reject(RejectReason::Malformed, || {
+                "\"seq\" stands twice and differs; once is right".to_owned()
+            });
+        }
+        (None, _) => out.reject(RejectReason::Malformed, || {
+            format!("\"seq\" is {}; {expected}; its values are kept", describe(raw))
+        }),
+    }
+}
+
+fn sequence_number(text: &str) -> Option<u64> {
+    text.parse().ok().or_else(|| {
+        let whole = whole(text).filter(|whole| !whole.is_negative && !whole.has_fraction)?;
+        u64::try_from(whole.digits).ok()
     })
 }
 
-fn read_values(scope: &Scope<'_>, reader: &mut Reader<'_>, out: &mut Yield) -> Result<(), Unusable> {
-    reader.require(b'{', "'{': \"values\" is an object of property and value")?;
+fn read_values(
+    scope: &Scope<'_>,
+    reader: &mut Reader<'_>,
+    parts: &mut Parts,
+    out: &mut Yield,
+) -> Result<(), Fault> {
+    if !reader.take(b'{') {
+        let raw = reader.value()?;
+        out.reject(RejectReason::Malformed, || {
+            format!("\"values\" is {}; expected an object as in {{\"pm25\": 38.1}}", describe(&raw))
+        });
+        return Ok(());
+    }
     let mut more = !reader.take(b'}');
     while more {
         let name = reader.key()?;
         let raw = reader.value()?;
-        if out.count() >= scope.limits.values_max {
-            return Err(Unusable::TooMany(format!(
-                "more than {} values in one message; send several smaller ones",
-                scope.limits.values_max
-            )));
-        }
-        match scope.properties.find(&name) {
-            Some(entry) if !entry.made_here => match entry.value(&raw) {
-                Ok(value) => out.observations.push(Observation {
-                    property: entry.id,
-                    ts_ms: 0,
-                    value,
-                    quality: Quality::GOOD,
-                }),
-                Err(reason) => out.reject(reason, || entry.detail(&raw)),
-            },
-            Some(entry) => out.reject(RejectReason::UnknownProperty, || {
-                format!("{} is computed by the operations center; a device cannot send it", entry.name)
-            }),
-            None => out.reject(RejectReason::UnknownProperty, || unknown_property(scope.properties, &name)),
-        }
+        take_value(scope, &name, &raw, parts, out);
         more = reader.another(b'}', "',' or '}' behind a value")?;
     }
     Ok(())
+}
+
+fn take_value(scope: &Scope<'_>, name: &str, raw: &Raw<'_>, parts: &mut Parts, out: &mut Yield) {
+    match scope.properties.find(name) {
+        Some(entry) if !entry.made_here => match entry.value(raw) {
+            Ok(value) => {
+                out.accept(Observation { property: entry.id, ts_ms: 0, value, quality: Quality::GOOD });
+            }
+            Err(reason) => out.reject(reason, || entry.detail(raw)),
+        },
+        Some(entry) => out.reject(RejectReason::UnknownProperty, || {
+            format!("{} is computed by the operations center; a device cannot send it", entry.name)
+        }),
+        None => unknown_value(scope, name, parts, out),
+    }
+}
+
+/// A name that is no property says nothing, unless it was to stand beside the values and is about all of them.
+fn unknown_value(scope: &Scope<'_>, name: &str, parts: &mut Parts, out: &mut Yield) {
+    let misplaced = || format!("{:?} stands in \"values\"; expected it beside \"values\"", excerpt(name));
+    match name {
+        "ts" | "timestamp" if parts.misnamed_time.is_none() => parts.misnamed_time = Some(misplaced()),
+        "quality" => {
+            parts.in_doubt = true;
+            out.reject(RejectReason::Malformed, misplaced);
+        }
+        _ => out.reject(RejectReason::UnknownProperty, || unknown_property(scope.properties, name)),
+    }
 }
 
 fn unknown_property(properties: &Properties, name: &str) -> String {
@@ -183,23 +289,51 @@ fn unknown_property(properties: &Properties, name: &str) -> String {
     format!("property {:?} is not in the catalogue; {hint}", excerpt(name))
 }
 
-/// A quality of a property that is unknown, or that has no value here, says nothing and is passed over.
-fn read_qualities(scope: &Scope<'_>, reader: &mut Reader<'_>, out: &mut Yield) -> Result<(), Unusable> {
-    reader.require(b'{', "'{': \"quality\" is an object of property and word")?;
+/// A quality of a property that has no value here says nothing and is passed over. A value whose quality nobody
+/// understands is kept as uncertain: the device said something about it, and not that it was good.
+fn read_qualities(
+    scope: &Scope<'_>,
+    reader: &mut Reader<'_>,
+    parts: &mut Parts,
+    out: &mut Yield,
+) -> Result<(), Fault> {
+    const EXPECTED: &str = "expected \"good\", \"measuring\", \"calibrating\", \"fault\" or \"uncertain\"";
+    if !reader.take(b'{') {
+        let raw = reader.value()?;
+        parts.in_doubt |= raw != Raw::Null;
+        out.reject(RejectReason::Malformed, || {
+            format!(
+                "\"quality\" is {}; expected an object as in {{\"pm25\": \"calibrating\"}}",
+                describe(&raw)
+            )
+        });
+        return Ok(());
+    }
     let mut more = !reader.take(b'}');
     while more {
         let name = reader.key()?;
         let raw = reader.value()?;
-        if let Some(entry) = scope.properties.find(&name) {
-            let word = if let Raw::Text(word) = &raw { Quality::from_device_word(word) } else { None };
-            let quality = word.ok_or_else(|| {
-                let expected =
-                    "expected \"good\", \"measuring\", \"calibrating\", \"fault\" or \"uncertain\"";
-                format!("the quality of {} is {}; {expected}", entry.name, describe(&raw))
-            });
-            match out.qualities.iter_mut().find(|(id, _)| *id == entry.id) {
-                Some(slot) => slot.1 = quality,
-                None => out.qualities.push((entry.id, quality)),
+        let word = if let Raw::Text(word) = &raw { Quality::from_device_word(word) } else { None };
+        match scope.properties.find(&name) {
+            Some(entry) => {
+                out.set_quality(entry.id, word.unwrap_or(Quality::UNCERTAIN));
+                if word.is_none() {
+                    out.reject(RejectReason::WrongType, || {
+                        let found = describe(&raw);
+                        format!(
+                            "the quality of {} is {found}; {EXPECTED}; its value is kept as uncertain",
+                            entry.name
+                        )
+                    });
+                }
+            }
+            None => {
+                if word != Some(Quality::GOOD) {
+                    doubt_nearest(scope, &name, parts, out);
+                }
+                out.reject(RejectReason::UnknownProperty, || {
+                    format!("quality: {}", unknown_property(scope.properties, &name))
+                });
             }
         }
         more = reader.another(b'}', "',' or '}' behind a quality")?;
@@ -207,31 +341,30 @@ fn read_qualities(scope: &Scope<'_>, reader: &mut Reader<'_>, out: &mut Yield) -
     Ok(())
 }
 
-/// Marks the values of this element; a value whose quality nobody understands is not taken for good.
-fn apply_qualities(first: usize, out: &mut Yield) {
-    let mut qualities = std::mem::take(&mut out.qualities);
-    for (id, quality) in &qualities {
-        match quality {
-            Ok(quality) => {
-                for observation in out.observations[first..].iter_mut().filter(|o| o.property == *id) {
-                    observation.quality |= *quality;
-                }
-            }
-            Err(detail) => {
-                let before = out.observations.len();
-                let mut position = 0;
-                out.observations.retain(|observation| {
-                    position += 1;
-                    position <= first || observation.property != *id
-                });
-                for _ in out.observations.len()..before {
-                    out.reject(RejectReason::WrongType, || detail.clone());
-                }
-            }
+/// A quality under a name that is no property is likely to be about the one that was meant. Looking for it takes
+/// time: after many other faults all values are in doubt.
+fn doubt_nearest(scope: &Scope<'_>, name: &str, parts: &mut Parts, out: &mut Yield) {
+    if out.rejections.len() >= DETAILED_MAX {
+        parts.in_doubt = true;
+        return;
+    }
+    let nearest = scope.properties.nearest(name).and_then(|nearest| scope.properties.find(nearest));
+    if let Some(entry) = nearest {
+        out.doubt(entry.id);
+    }
+}
+
+/// Marks the values of this element.
+fn apply_qualities(parts: &Parts, first: usize, out: &mut Yield) {
+    let Yield { observations, qualities, .. } = out;
+    for observation in &mut observations[first..] {
+        if parts.in_doubt {
+            observation.quality |= Quality::UNCERTAIN;
+        }
+        for (_, quality) in qualities.iter().filter(|(id, _)| *id == observation.property) {
+            observation.quality |= *quality;
         }
     }
-    qualities.clear();
-    out.qualities = qualities;
 }
 
 /// Decides what the time of an element means: its milliseconds and flags, or why it cannot be.
@@ -245,7 +378,8 @@ fn judge(
         Time::Bad(detail) => return Err((RejectReason::BadTime, detail.clone())),
         Time::At(ts_ms) => (*ts_ms, Quality::GOOD),
         Time::Absent => {
-            let assigned = scope.sequences.assign(scope.context.device.index, arrival_ms, identity());
+            let device = scope.context.device.index;
+            let assigned = scope.sequences.assign(device, arrival_ms, &scope.delivery, identity());
             let ts_ms = assigned.map_err(|_| {
                 let text =
                     "so many values without \"ts\" that their times ran ahead of the clock; send \"ts\"";

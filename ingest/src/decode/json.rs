@@ -1,9 +1,12 @@
 //! A reader of JSON text that borrows, allocates only for escapes and errors, and knows no tree.
 //!
 //! It accepts exactly what RFC 8259 does, with two differences: nesting deeper than [`DEPTH_MAX`] is
-//! refused, and in the place of a value the words `NaN`, `Infinity` and `-Infinity` are read as
-//! [`Raw::NotFinite`]. Many firmwares write them; refusing that one value keeps the good ones beside it.
+//! refused, and in the place of a value anything without quotes is read as [`Raw::Bare`]. C's `printf` writes
+//! `nan`, JavaScript `NaN`, careless code `01`: the value is refused by itself, the good ones beside it are kept.
 use std::borrow::Cow;
+
+/// What is expected where a member of an object begins.
+pub(super) const NAME: &str = "a name in double quotes";
 
 /// Deepest nesting of a value; ours needs none.
 pub(super) const DEPTH_MAX: usize = 16;
@@ -24,14 +27,19 @@ pub(super) enum Raw<'a> {
     Bool(bool),
     /// As written; of the grammar of JSON numbers.
     Number(&'a str),
-    /// `NaN`, `Infinity` or `-Infinity`.
-    NotFinite(&'a str),
+    /// Anything else without quotes, as in `nan`, `-inf` or `01`; not JSON.
+    Bare(&'a str),
     Text(Cow<'a, str>),
     Array,
     Object,
 }
 
-#[derive(Debug)]
+/// Reports whether a value without quotes ends before this byte. A slash begins a comment, which JSON has not.
+pub(super) const fn ends_unquoted(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' | b'"' | b'{' | b'}' | b'[' | b']' | b'/')
+}
+
+#[derive(Debug, Clone)]
 pub(super) struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -39,7 +47,8 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        // A byte order mark says nothing in UTF-8 (RFC 8259 §8.1).
+        Self { text: text.strip_prefix('\u{feff}').unwrap_or(text), at: 0 }
     }
 
     /// Position of the next byte.
@@ -47,7 +56,21 @@ impl<'a> Reader<'a> {
         self.at
     }
 
-    pub(super) fn fault<T>(&self, expected: &'static str) -> Result<T, Fault> {
+    /// Returns the text from `start` up to here.
+    pub(super) fn since(&self, start: usize) -> &'a str {
+        &self.text[start..self.at]
+    }
+
+    /// Checks what follows an element, up to the end of the message, and takes nothing.
+    pub(super) fn check_rest(&self, in_array: bool) -> Result<(), Fault> {
+        let mut reader = self.clone();
+        while in_array && reader.another(b']', "',' or ']' behind an object")? {
+            reader.value()?;
+        }
+        reader.end()
+    }
+
+    fn fault<T>(&self, expected: &'static str) -> Result<T, Fault> {
         Err(Fault { at: self.at, expected })
     }
 
@@ -73,7 +96,7 @@ impl<'a> Reader<'a> {
     /// Reads the name of a member and the colon behind it.
     pub(super) fn key(&mut self) -> Result<Cow<'a, str>, Fault> {
         if self.peek() != Some(b'"') {
-            return self.fault("a name in double quotes");
+            return self.fault(NAME);
         }
         let key = self.string()?;
         self.require(b':', "':' after the name")?;
@@ -101,19 +124,35 @@ impl<'a> Reader<'a> {
         self.value_within(DEPTH_MAX)
     }
 
+    /// Reads a value that is no array.
+    pub(super) fn scalar(&mut self, expected: &'static str) -> Result<Raw<'a>, Fault> {
+        if self.peek() == Some(b'[') { self.fault(expected) } else { self.value() }
+    }
+
     fn value_within(&mut self, depth: usize) -> Result<Raw<'a>, Fault> {
         match self.peek() {
             Some(b'"') => self.string().map(Raw::Text),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(b't') => self.word("true", Raw::Bool(true)),
-            Some(b'f') => self.word("false", Raw::Bool(false)),
-            Some(b'n') => self.word("null", Raw::Null),
-            Some(b'N') => self.not_finite("NaN"),
-            Some(b'I') => self.not_finite("Infinity"),
             Some(b'[' | b'{') if depth == 0 => self.fault("less nesting"),
             Some(b'[') => self.array(depth - 1).map(|()| Raw::Array),
             Some(b'{') => self.object(depth - 1).map(|()| Raw::Object),
-            _ => self.fault("a value"),
+            _ => self.unquoted(),
+        }
+    }
+
+    /// Reads a value that stands without quotes and brackets: a number, a word, or something that is not JSON.
+    fn unquoted(&mut self) -> Result<Raw<'a>, Fault> {
+        let start = self.at;
+        let is_number = self.number();
+        let rest = &self.text.as_bytes()[self.at..];
+        self.at += rest.iter().position(|byte| ends_unquoted(*byte)).unwrap_or(rest.len());
+        let has_more = rest.first().is_some_and(|byte| !ends_unquoted(*byte));
+        match &self.text[start..self.at] {
+            "" => self.fault("a value"),
+            number if is_number && !has_more => Ok(Raw::Number(number)),
+            "null" => Ok(Raw::Null),
+            "true" => Ok(Raw::Bool(true)),
+            "false" => Ok(Raw::Bool(false)),
+            other => Ok(Raw::Bare(other)),
         }
     }
 
@@ -144,48 +183,36 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn word(&mut self, word: &'static str, raw: Raw<'a>) -> Result<Raw<'a>, Fault> {
-        match self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
-            true => {
-                self.at += word.len();
-                Ok(raw)
-            }
-            false => self.fault("a value"),
-        }
-    }
-
-    fn not_finite(&mut self, word: &'static str) -> Result<Raw<'a>, Fault> {
-        self.word(word, Raw::NotFinite(word))
-    }
-
-    fn number(&mut self) -> Result<Raw<'a>, Fault> {
-        let start = self.at;
+    /// Passes a number of JSON's grammar; reports whether there was one.
+    fn number(&mut self) -> bool {
         let bytes = self.text.as_bytes();
-        if bytes[self.at..].starts_with(b"-Infinity") {
-            return self.word("-Infinity", Raw::NotFinite("-Infinity"));
-        }
-        self.at += usize::from(bytes[self.at] == b'-');
-        match bytes.get(self.at) {
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
+        self.at += usize::from(bytes.get(self.at) == Some(&b'-'));
+        let has_whole = match bytes.get(self.at) {
+            Some(b'0') => {
+                self.at += 1;
+                true
+            }
+            _ => self.digits(),
+        };
+        let mut is_number = has_whole;
         if bytes.get(self.at) == Some(&b'.') {
             self.at += 1;
-            self.digits()?;
+            is_number &= self.digits();
         }
         if let Some(b'e' | b'E') = bytes.get(self.at) {
             self.at += 1;
             self.at += usize::from(matches!(bytes.get(self.at), Some(b'+' | b'-')));
-            self.digits()?;
+            is_number &= self.digits();
         }
-        Ok(Raw::Number(&self.text[start..self.at]))
+        is_number
     }
 
-    fn digits(&mut self) -> Result<(), Fault> {
+    /// Passes digits; reports whether there was one.
+    fn digits(&mut self) -> bool {
         let rest = &self.text.as_bytes()[self.at..];
         let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
-        if count == 0 { self.fault("a digit") } else { Ok(()) }
+        count > 0
     }
 
     /// Reads a string whose opening quote comes next.

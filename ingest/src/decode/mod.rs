@@ -4,34 +4,56 @@
 //! | Part | Rule |
 //! |---|---|
 //! | `values` | required; number, bool (also 0 and 1) or enum (name or code); no numbers as text. A name that stands twice is a correction of itself: the last one wins |
-//! | `ts` | whole milliseconds since 1970, or RFC 3339; absent: time of arrival, see [`SEQUENCE_MEMORY`] |
-//! | `quality` | optional word per property: good, measuring, calibrating, fault, uncertain |
+//! | `ts` | milliseconds since 1970, or RFC 3339; absent: time of arrival, see [`SEQUENCE_MEMORY`] |
+//! | `quality` | optional word per property, in any case: good, measuring, calibrating, fault, uncertain |
 //! | `seq` | optional whole number; tells repeats of messages without `ts` |
 //!
-//! A value that cannot be used is refused by itself and the others are kept; a message that cannot be read,
-//! or has any other key, is refused as a whole and counts as one.
+//! Numbers come in every form of JSON: `42.0` is a whole number, `1.7e12` a time. Names compare as JSON, MQTT and
+//! PromQL do, so case counts; both Unicode forms of a letter are one.
 //!
-//! One pass over the bytes, no tree, one allocation for a message without fault.
+//! # The smallest thing that is wrong
+//!
+//! It is refused by itself, with its reason; everything else of the message is kept.
+//!
+//! | Wrong | Refused | Kept |
+//! |---|---|---|
+//! | a value: null, text, out of range, `nan` | the value | all others |
+//! | an unknown key | the key | all values; none when the key stands for the time (`"timestamp"`) |
+//! | `seq` | `seq` | all values, as of a message without |
+//! | a quality | the quality | the value, flagged uncertain |
+//! | `ts` | the values of its object | other objects of the array |
+//! | an object of an array: null, a number | that one | all others |
+//! | syntax: a comma, a quote or a bracket too many or too few, a comment, bytes that are not UTF-8 | the member it is in, see [`mend`] | all others; those of the same object are flagged uncertain, or refused when their time was not read, if their quality or time may have been in the part that was lost |
+//! | the end is missing | what is incomplete | values that are complete, as before |
+//! | more objects or values than one message may have | those beyond, as one | those before |
+//!
+//! A payload that is too long, or holds no object at all, is refused as a whole and counts as one.
+//!
+//! One pass over the bytes, no tree, one allocation for a message without fault. A fault of the syntax costs a
+//! second pass.
 mod element;
 mod json;
+mod mend;
+mod nearest;
+mod number;
 mod property;
 mod sequence;
 mod time;
+mod yielded;
 
-pub use element::DETAILED_MAX;
 pub use property::MADE_HERE;
 pub use sequence::SEQUENCE_MEMORY;
+pub use yielded::DETAILED_MAX;
 
 use crate::{Device, DeviceClocks};
-use element::{Scope, Unusable, Yield};
+use element::Scope;
 use ioc_model::{Catalogue, Message, Origin, RejectReason, Rejected, Rejection, time as time_policy};
-use json::Reader;
+use json::{Fault, Reader};
+use mend::{Mended, Wound};
 use property::Properties;
-use sequence::SequenceMemory;
-use std::sync::Arc;
-
-/// Values that most messages have at most; room for them is made at once.
-const USUAL_VALUES: usize = 8;
+use sequence::{Delivery, SequenceMemory};
+use std::{cell::Cell, sync::Arc};
+use yielded::Yield;
 
 /// Bounds of what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +100,8 @@ pub struct Context<'a> {
     pub payload: &'a [u8],
     /// When it reached us, milliseconds since the epoch.
     pub arrival_ms: i64,
+    /// The sender says that it may have sent this before (the DUP flag of MQTT).
+    pub is_dup: bool,
 }
 
 /// Turns payloads into messages. Shared by all connections.
@@ -94,7 +118,7 @@ impl Decoder {
     pub fn new(catalogue: Arc<Catalogue>, limits: DecodeLimits) -> Self {
         Self {
             properties: Properties::new(&catalogue),
-            sequences: SequenceMemory::new(limits.future_max_ms),
+            sequences: SequenceMemory::new(limits.future_max_ms, limits.late_after_ms),
             clocks: Arc::new(DeviceClocks::new(limits.late_after_ms)),
             limits,
         }
@@ -107,8 +131,7 @@ impl Decoder {
 
     /// Reads and checks one payload.
     ///
-    /// Shape: observations in the order of the payload; `rejected` holds one entry per refused value, or
-    /// exactly one when the payload cannot be used as a whole.
+    /// Shape: observations in the order of the payload; `rejected` holds one entry per thing that was refused.
     /// Errors: none; whatever is wrong is in the message, for quarantine.
     pub fn decode(&self, context: &Context<'_>) -> Message {
         let (observations, rejections) = match self.read(context) {
@@ -131,71 +154,93 @@ impl Decoder {
     }
 
     fn read(&self, context: &Context<'_>) -> Result<Yield, Rejection> {
-        let Context { payload, .. } = context;
+        let Context { payload, topic, is_dup, .. } = *context;
         if payload.len() > self.limits.payload_len_max {
             let (len, max) = (payload.len(), self.limits.payload_len_max);
             let detail =
                 format!("the payload has {len} bytes; at most {max} are accepted; send several smaller ones");
             return Err(Rejection { reason: RejectReason::TooLarge, detail });
         }
-        let text = std::str::from_utf8(payload).map_err(|error| Rejection {
-            reason: RejectReason::NotUtf8,
-            detail: format!(
-                "byte {} ({:#04x}) is not UTF-8; payloads are JSON text in UTF-8",
-                error.valid_up_to(),
-                payload.get(error.valid_up_to()).copied().unwrap_or_default()
-            ),
-        })?;
-        let scope =
-            Scope { properties: &self.properties, sequences: &self.sequences, limits: &self.limits, context };
-        let mut reader = Reader::new(text);
-        read_message(&scope, &mut reader).map_err(|unusable| rejection(text, unusable))
+        let scope = Scope {
+            properties: &self.properties,
+            sequences: &self.sequences,
+            limits: &self.limits,
+            context,
+            delivery: Delivery::new(topic, payload, is_dup),
+            is_checked: Cell::new(false),
+            in_array: Cell::new(false),
+        };
+        let out = read_payload(&scope);
+        if !out.observations.is_empty() && !scope.delivery.was_timed() {
+            self.sequences.supersede(context.device.index);
+        }
+        Ok(out)
     }
 }
 
-fn read_message(scope: &Scope<'_>, reader: &mut Reader<'_>) -> Result<Yield, Unusable> {
-    let mut out = Yield::default();
-    out.observations.reserve(USUAL_VALUES);
-    if !reader.take(b'[') {
-        element::read(scope, reader, &mut out)?;
+/// Reads a payload as it is or, when it is not JSON, what is left of it without its faults.
+fn read_payload(scope: &Scope<'_>) -> Yield {
+    let text = std::str::from_utf8(scope.context.payload);
+    if let Ok(text) = text {
+        let mut out = Yield::new(scope.limits.values_max);
+        if let Ok(excess) = read_message(scope, text, None, &mut out) {
+            out.end(excess);
+            return out;
+        }
+    }
+    let mended = match text {
+        Ok(text) => mend::mend(text, None),
+        Err(error) => mend::mend(&String::from_utf8_lossy(scope.context.payload), Some(error.valid_up_to())),
+    };
+    let mut out = Yield::new(scope.limits.values_max);
+    let read = read_message(scope, &mended.text, Some(&mended), &mut out);
+    debug_assert!(read.is_ok(), "mended text is JSON: {:?}", mended.text);
+    for damage in mended.damages {
+        out.reject(damage.reason, || damage.detail);
+    }
+    out.end(read.unwrap_or(0));
+    out
+}
+
+/// Reads a message; `mended` says what was left out of `text`.
+///
+/// Returns how many elements were beyond the most there may be.
+///
+/// Errors: a fault of the syntax. No time has been assigned then.
+fn read_message(
+    scope: &Scope<'_>,
+    text: &str,
+    mended: Option<&Mended>,
+    out: &mut Yield,
+) -> Result<usize, Fault> {
+    let mut reader = Reader::new(text);
+    let is_array = reader.take(b'[');
+    scope.in_array.set(is_array);
+    let wound = |position| mended.map_or(Wound::default(), |mended| mended.wound(position));
+    if !is_array {
+        element::read(scope, &mut reader, wound(0), out)?;
         reader.end()?;
-        return Ok(out);
+        return Ok(0);
     }
-    if reader.take(b']') {
-        return Err(Unusable::Shape(
-            "an empty array; expected at least one object with \"values\"".to_owned(),
-        ));
+    let (mut count, mut more) = (0, !reader.take(b']'));
+    if !more && mended.is_none() {
+        out.reject(RejectReason::Malformed, || {
+            "an empty array; expected at least one object in it".to_owned()
+        });
     }
-    let mut count = 0;
-    loop {
+    while more {
+        if count < scope.limits.elements_max {
+            out.position = mended.is_none_or(|mended| mended.is_array).then_some(count);
+            element::read(scope, &mut reader, wound(count), out)?;
+        } else {
+            reader.value()?;
+        }
         count += 1;
-        if count > scope.limits.elements_max {
-            return Err(Unusable::TooMany(format!(
-                "more than {} objects in one array; send several smaller ones",
-                scope.limits.elements_max
-            )));
-        }
-        element::read(scope, reader, &mut out)?;
-        if !reader.another(b']', "',' or ']' behind an object")? {
-            reader.end()?;
-            return Ok(out);
-        }
+        more = reader.another(b']', "',' or ']' behind an object")?;
     }
-}
-
-fn rejection(text: &str, unusable: Unusable) -> Rejection {
-    match unusable {
-        Unusable::Shape(detail) => Rejection { reason: RejectReason::Malformed, detail },
-        Unusable::TooMany(detail) => Rejection { reason: RejectReason::TooLarge, detail },
-        Unusable::Syntax(fault) => {
-            let found = match text.get(fault.at..).and_then(|rest| rest.chars().next()) {
-                Some(found) => format!("{found:?}"),
-                None => "the end".to_owned(),
-            };
-            let detail = format!("not JSON at byte {}: expected {}, found {found}", fault.at, fault.expected);
-            Rejection { reason: RejectReason::Malformed, detail }
-        }
-    }
+    reader.end()?;
+    out.position = None;
+    Ok(count.saturating_sub(scope.limits.elements_max))
 }
 
 #[cfg(test)]

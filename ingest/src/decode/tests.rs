@@ -14,7 +14,7 @@ const CATALOGUE: &str = r#"
 const NOW: i64 = 1_761_523_200_000;
 
 fn limits() -> DecodeLimits {
-    DecodeLimits { elements_max: 3, values_max: 100, payload_len_max: 4000, ..DecodeLimits::default() }
+    DecodeLimits { elements_max: 6, values_max: 100, payload_len_max: 4000, ..DecodeLimits::default() }
 }
 
 fn decoder() -> Decoder {
@@ -39,8 +39,12 @@ fn device() -> Device {
 }
 
 fn decode_at(decoder: &Decoder, payload: &[u8], arrival_ms: i64) -> Message {
+    deliver(decoder, payload, arrival_ms, false)
+}
+
+fn deliver(decoder: &Decoder, payload: &[u8], arrival_ms: i64, is_dup: bool) -> Message {
     let topic = "ioc/v1/environment/AIR-01/telemetry";
-    decoder.decode(&Context { device: &device(), credential: "AIR-01", topic, payload, arrival_ms })
+    decoder.decode(&Context { device: &device(), credential: "AIR-01", topic, payload, arrival_ms, is_dup })
 }
 
 fn decode(payload: &str) -> Message {
@@ -56,16 +60,6 @@ fn accepted(payload: &str) -> Vec<(u16, i64, f64, Quality)> {
 fn refused(message: &Message) -> Vec<(RejectReason, &str)> {
     let items = message.rejected.iter().flat_map(|rejected| &rejected.items);
     items.map(|item| (item.reason, item.detail.as_str())).collect()
-}
-
-/// Checks that a payload is refused as a whole, once, with this reason and a text that has this part.
-fn check_undecodable(payload: &[u8], reason: RejectReason, part: &str) {
-    let message = decode_at(&decoder(), payload, NOW);
-    let found = refused(&message);
-    let shown = String::from_utf8_lossy(&payload[..payload.len().min(80)]);
-    assert_eq!((found.len(), message.observations.len()), (1, 0), "{shown}: {found:?}");
-    assert_eq!(found[0].0, reason, "{shown}: {found:?}");
-    assert!(found[0].1.contains(part), "{shown}: {:?} should say {part:?}", found[0].1);
 }
 
 /// Checks that one value is refused with this reason and part of a text, and the good one beside it is kept.
@@ -88,7 +82,7 @@ fn the_example_of_the_contract() {
 
 #[test]
 fn the_order_of_keys_means_nothing() {
-    let payload = r#"{"quality":{"pm25":"fault","unheard_of":"good"},"seq":0,"values":{"pm25":1},"ts":"2025-10-27T00:00:00Z"}"#;
+    let payload = r#"{"quality":{"pm25":"fault","door_open":"good"},"seq":0,"values":{"pm25":1},"ts":"2025-10-27T00:00:00Z"}"#;
     assert_eq!(accepted(payload), [(10, 0, 1.0, Quality::FAULT)]);
 }
 
@@ -131,7 +125,7 @@ fn bools_and_enums_come_in_every_allowed_spelling() {
 
 #[test]
 fn each_bad_value_is_refused_by_itself_with_a_useful_text() {
-    use RejectReason::{OutOfRange, UnknownProperty, WrongType};
+    use RejectReason::{Malformed, OutOfRange, UnknownProperty, WrongType};
     check_value(
         r#""pm2_5":3"#,
         UnknownProperty,
@@ -152,6 +146,20 @@ fn each_bad_value_is_refused_by_itself_with_a_useful_text() {
     check_value(r#""pm25":1000.5"#, OutOfRange, "pm25 is 1000.5; expected a number from 0 to 1000 µg/m³");
     check_value(r#""pm25":-1"#, OutOfRange, "pm25 is -1");
     check_value(r#""pm25":1e999"#, OutOfRange, "pm25 is 1e999");
+    for word in ["nan", "-nan", "NaN", "inf", "-inf", "+inf", "Infinity", "-Infinity", "-nan(ind)", "1.#QNAN"]
+    {
+        let hint = "leave the property out while the sensor has no reading";
+        check_value(&format!(r#""pm25":{word}"#), OutOfRange, hint);
+        check_value(&format!(r#""pm25":"{word}""#), WrongType, hint);
+        check_value(&format!(r#""door_open":{word}"#), OutOfRange, hint);
+    }
+    for word in ["01", "+1", ".5", "1.", "-.5e1"] {
+        check_value(&format!(r#""pm25":{word}"#), Malformed, "which is not JSON; expected a number");
+        check_value(&format!(r#""pm25":{word}"#), Malformed, "JSON numbers begin with a digit");
+    }
+    for word in ["0x1F", "1_000", "undefined", "None", "True", "-", "1e", "\u{663}"] {
+        check_value(&format!(r#""pm25":{word}"#), Malformed, &format!("pm25 is {word}, which is not JSON"));
+    }
     check_value(r#""pm25":NaN"#, OutOfRange, "leave the property out while the sensor has no reading");
     check_value(r#""pm25":-Infinity"#, OutOfRange, "pm25 is -Infinity");
     check_value(r#""door_open":2"#, OutOfRange, "expected true, false, 1 or 0");
@@ -162,59 +170,326 @@ fn each_bad_value_is_refused_by_itself_with_a_useful_text() {
 }
 
 #[test]
-fn a_value_whose_quality_nobody_understands_is_refused() {
-    for (quality, part) in [(r#""broken""#, "the text \"broken\""), ("3", "is 3; expected \"good\"")] {
-        let payload =
-            format!(r#"{{"ts":{NOW},"values":{{"temperature":1,"pm25":2}},"quality":{{"pm25":{quality}}}}}"#);
+fn a_quality_that_nobody_understands_is_refused_and_its_value_uncertain() {
+    use RejectReason::{Malformed, UnknownProperty, WrongType};
+    let cases = [
+        (r#"{"wind":"fault"}"#, [Quality::GOOD; 2], UnknownProperty, "quality: property \"wind\""),
+        (r#"{"pm25":"broken"}"#, [Quality::GOOD, Quality::UNCERTAIN], WrongType, "the text \"broken\""),
+        (r#"{"pm25":3}"#, [Quality::GOOD, Quality::UNCERTAIN], WrongType, "is 3; expected \"good\""),
+        (r#"{"pm25":fault}"#, [Quality::GOOD, Quality::UNCERTAIN], WrongType, "fault, which is not JSON"),
+        (r#"{"pm2_5":"good"}"#, [Quality::GOOD; 2], UnknownProperty, "did you mean \"pm25\"?"),
+        (
+            r#"{"pm2_5":"fault"}"#,
+            [Quality::GOOD, Quality::UNCERTAIN],
+            UnknownProperty,
+            "did you mean \"pm25\"?",
+        ),
+        (
+            r#""fault""#,
+            [Quality::UNCERTAIN; 2],
+            Malformed,
+            "\"quality\" is the text \"fault\"; expected an object",
+        ),
+        ("null", [Quality::GOOD; 2], Malformed, "\"quality\" is null"),
+    ];
+    for (quality, expected, reason, part) in cases {
+        let payload = format!(r#"{{"ts":{NOW},"values":{{"temperature":1,"pm25":2}},"quality":{quality}}}"#);
         let message = decode(&payload);
-        assert_eq!(message.observations.len(), 1);
+        assert_eq!(message.observations.iter().map(|o| o.quality).collect::<Vec<_>>(), expected, "{quality}");
         let found = refused(&message);
-        assert!(found[0].0 == RejectReason::WrongType && found[0].1.contains(part), "{found:?}");
+        assert!(
+            found.len() == 1 && found[0].0 == reason && found[0].1.contains(part),
+            "{quality}: {found:?}"
+        );
+    }
+    let payload = format!(r#"{{"ts":{NOW},"values":{{"pm25":2}},"quality":{{"pm25":" FAULT"}}}}"#);
+    assert_eq!(accepted(&payload)[0].3, Quality::FAULT);
+}
+
+#[test]
+fn names_compare_in_either_unicode_form() {
+    let catalogue = CATALOGUE.replace("property.door_open", "property.\"độ_ẩm\"");
+    let decoder = Decoder::new(Arc::new(Catalogue::from_toml(&catalogue).unwrap()), limits());
+    for name in ["độ_ẩm", "đô\u{323}_â\u{309}m", "\\u0111\\u1ed9_\\u1ea9m"] {
+        let message = decode_at(&decoder, format!(r#"{{"values":{{"{name}":1}}}}"#).as_bytes(), NOW);
+        assert_eq!((message.observations.len(), message.rejected), (1, None), "{name}");
+    }
+    check_value(r#""PM25":1"#, RejectReason::UnknownProperty, "did you mean \"pm25\"?");
+}
+
+/// Checks what a payload becomes: the values that are kept, whether they are uncertain, and what is refused.
+fn check_message(payload: &[u8], kept: &[f64], uncertain: bool, expected: &[(RejectReason, &str)]) {
+    let message = decode_at(&decoder(), payload, NOW);
+    let (found, shown) = (refused(&message), String::from_utf8_lossy(payload));
+    let values: Vec<f64> = message.observations.iter().map(|o| o.value).collect();
+    assert_eq!(values, kept, "{shown}: {found:?}");
+    let doubted = message.observations.iter().filter(|o| o.quality.contains(Quality::UNCERTAIN)).count();
+    assert_eq!(doubted, if uncertain { kept.len() } else { 0 }, "{shown}: {found:?}");
+    assert_eq!(found.len(), expected.len(), "{shown}: {found:?}");
+    for ((reason, detail), (wanted, part)) in found.iter().zip(expected) {
+        assert!(
+            reason == wanted && detail.contains(part),
+            "{shown}: {reason}: {detail:?} should say {part:?}"
+        );
     }
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_once() {
+fn what_holds_no_object_is_refused_once() {
     use RejectReason::{Malformed, NotUtf8, TooLarge};
-    let cases: [(&[u8], RejectReason, &str); 24] = [
+    let cases: [(&[u8], RejectReason, &str); 12] = [
         (b"", Malformed, "not JSON at byte 0: expected '{' or '[', found the end"),
-        (b"38.1", Malformed, "expected '{' or '[', found '3'"),
-        (b"\xff{}", NotUtf8, "byte 0 (0xff) is not UTF-8"),
-        ("\u{feff}{}".as_bytes(), Malformed, "expected '{' or '['"),
+        (b"\xef\xbb\xbf", Malformed, "expected '{' or '[', found the end"),
+        (b"38.1", Malformed, "38.1 stands in the place of an object; expected an object as in"),
+        (b"nan", Malformed, "stands in the place of an object"),
+        (b"null", Malformed, "null stands in the place of an object"),
+        (b"hello world", Malformed, "expected '{' or '[', found 'h'"),
+        (b"\xff\xfe\x7f", NotUtf8, "not UTF-8 at byte 0"),
         (b"{}", Malformed, "\"values\" is missing"),
+        (b"{\"ts\":1,\"seq\":3}", Malformed, "\"values\" is missing"),
         (b"[]", Malformed, "an empty array"),
-        (b"[{\"values\":{}},]", Malformed, "expected '{' or '['"),
-        (b"[[{\"values\":{}}]]", Malformed, "expected '{' or '['"),
-        (b"{\"values\":[]}", Malformed, "\"values\" is an object"),
-        (b"{\"values\":{\"pm25\":1}", Malformed, "expected ',' or '}', found the end"),
-        (b"{\"values\":{\"pm25\":1,}}", Malformed, "a name in double quotes"),
-        (b"{\"values\":{\"pm25\":01}}", Malformed, "expected ',' or '}' behind a value, found '1'"),
-        (b"{\"values\":{\"pm25\":+1}}", Malformed, "expected a value, found '+'"),
-        (b"{\"values\":{\"pm25\":.5}}", Malformed, "expected a value"),
-        (b"{\"values\":{\"pm25\":1.}}", Malformed, "expected a digit"),
-        (b"{\"values\":{pm25:1}}", Malformed, "a name in double quotes, found 'p'"),
-        (b"{\"values\":{\"pm\n25\":1}}", Malformed, "no control character"),
-        (b"{\"values\":{\"\\ud800\":1}}", Malformed, "surrogate"),
-        (b"{\"values\":{}} x", Malformed, "nothing more"),
-        (
-            b"{\"value\":{\"pm25\":1}}",
-            Malformed,
-            "unknown key \"value\"; expected \"ts\", \"values\", \"quality\" and \"seq\"",
-        ),
-        (b"{\"values\":{},\"values\":{}}", Malformed, "\"values\" stands twice"),
-        (b"{\"ts\":1,\"ts\":1,\"values\":{}}", Malformed, "\"ts\" stands twice"),
-        (b"{\"values\":{},\"seq\":-1}", Malformed, "\"seq\" is -1; expected a whole number"),
+        (b"{\"values\":[]}", Malformed, "\"values\" is an array; expected an object"),
         (&[b' '; 4001], TooLarge, "the payload has 4001 bytes; at most 4000"),
     ];
     for (payload, reason, part) in cases {
-        check_undecodable(payload, reason, part);
+        check_message(payload, &[], false, &[(reason, part)]);
     }
-    let deep = format!(r#"{{"values":{{"pm25":{}1{}}}}}"#, "[".repeat(40), "]".repeat(40));
-    check_undecodable(deep.as_bytes(), Malformed, "less nesting");
-    let element = r#"{"values":{}}"#;
-    check_undecodable(format!("[{}]", [element; 4].join(",")).as_bytes(), TooLarge, "more than 3 objects");
-    let many = vec![r#""pm25":1"#; 101].join(",");
-    check_undecodable(format!(r#"{{"values":{{{many}}}}}"#).as_bytes(), TooLarge, "more than 100 values");
+}
+
+#[test]
+fn the_smallest_thing_that_is_wrong_is_refused() {
+    use RejectReason::{BadTime, Malformed, NotUtf8, UnknownProperty, WrongType};
+    let cases: Vec<(String, &[f64], &[(RejectReason, &str)])> = vec![
+        // Elements.
+        (
+            format!("[{A},null,{B}]"),
+            &[1.0, 2.0],
+            &[(Malformed, "[1]: null stands in the place of an object")],
+        ),
+        (
+            format!("[{A},[{B}],{B}]"),
+            &[1.0, 2.0, 2.0],
+            &[(Malformed, "expected an object: arrays do not nest")],
+        ),
+        (format!("[[{A}],[{B}]]"), &[1.0, 2.0], &[(Malformed, "arrays do not nest"); 2]),
+        (format!("[[{A},{B}]"), &[1.0, 2.0], &[(Malformed, "arrays do not nest")]),
+        (
+            format!("[{A},\"x\",7,{B}]"),
+            &[1.0, 2.0],
+            &[(Malformed, "[1]: the text"), (Malformed, "[2]: 7 stands")],
+        ),
+        (format!("[{A},{{}},{B}]"), &[1.0, 2.0], &[(Malformed, "[1]: \"values\" is missing")]),
+        (format!("[{A},,{B}]"), &[1.0, 2.0], &[(Malformed, "expected an object, found ','")]),
+        (format!("[{A},{B},]"), &[1.0, 2.0], &[(Malformed, "an object behind the comma, found ']'")]),
+        (format!("[{A}{B}]"), &[1.0, 2.0], &[(Malformed, "expected ',', found '{'")]),
+        (format!("[{A};{B}]"), &[1.0, 2.0], &[(Malformed, "found ';'")]),
+        (format!("[{A},{B}"), &[1.0, 2.0], &[(Malformed, "expected ']', found the end")]),
+        (format!("[{A}}},{B}]"), &[1.0, 2.0], &[(Malformed, "found '}'")]),
+        (format!("{A}\n{B}\n"), &[1.0, 2.0], &[(Malformed, "several objects stand in an array")]),
+        (format!("{A},{B}"), &[1.0, 2.0], &[(Malformed, "nothing more")]),
+        (format!("{A} x"), &[1.0], &[(Malformed, "nothing more: the message was complete, found 'x'")]),
+        (format!("{A}\0"), &[1.0], &[(Malformed, "nothing more: the message was complete, found '\\0'")]),
+        (format!("{A}}}"), &[1.0], &[(Malformed, "nothing more")]),
+        (format!("data: {A}"), &[1.0], &[(Malformed, "byte 0: expected '{' or '[', found 'd'")]),
+        (format!("\u{feff}{A}"), &[1.0], &[]),
+        // Keys.
+        (with(r#""unit":"m""#), &[1.0], &[(Malformed, "unknown key \"unit\"; expected \"ts\", \"values\"")]),
+        (with(r#""timestamp":5"#), &[1.0], &[(Malformed, "unknown key \"timestamp\"")]),
+        (with(r#""seq":-1"#), &[1.0], &[(Malformed, "\"seq\" is -1; expected a whole number")]),
+        (with(r#""seq":1.5"#), &[1.0], &[(Malformed, "\"seq\" is 1.5")]),
+        (with(r#""seq":"7""#), &[1.0], &[(Malformed, "\"seq\" is the text \"7\"")]),
+        (with(r#""seq":18446744073709551616"#), &[1.0], &[(Malformed, "to 18446744073709551615")]),
+        (with(r#""seq":7,"seq":7"#), &[1.0], &[]),
+        (with(r#""seq":7,"seq":8"#), &[1.0], &[(Malformed, "\"seq\" stands twice and differs")]),
+        (with(r#""values":{"temperature":2}"#), &[1.0, 2.0], &[]),
+        (with(r#""values":null"#), &[1.0], &[(Malformed, "\"values\" is null")]),
+        (with(&format!(r#""ts":{NOW}"#)), &[1.0], &[]),
+        (with(r#""ts":5"#), &[], &[(BadTime, "ts stands twice and differs")]),
+        (r#"{"timestamp":5,"values":{"pm25":1}}"#.into(), &[], &[(BadTime, "the time is \"ts\"")]),
+        (r#"{"TS":5,"values":{"pm25":1}}"#.into(), &[], &[(BadTime, "the time is \"ts\"")]),
+        (r#"{"Values":{"pm25":1}}"#.into(), &[], &[(Malformed, "measured values stand in \"values\"")]),
+        // Values.
+        (values(r#""pm25":1,"ts":5"#), &[1.0], &[(Malformed, "\"ts\" stands in \"values\"")]),
+        (values(r#""pm25":1,"x":2,"temperature":3"#), &[1.0, 3.0], &[(UnknownProperty, "\"x\"")]),
+        (values(r#""pm25":1,,"temperature":3"#), &[1.0, 3.0], &[(Malformed, "in values: expected a name")]),
+        (values(r#","pm25":1"#), &[1.0], &[(Malformed, "in values: expected a name")]),
+        (values(r#""pm25":1,"#), &[1.0], &[(Malformed, "in values: expected a name")]),
+        (values(r#""pm25":1 "temperature":3"#), &[1.0, 3.0], &[(Malformed, "in values.pm25: expected ','")]),
+        (values(r#""pm25":1"temperature":3"#), &[1.0, 3.0], &[(Malformed, "in values.pm25: expected ','")]),
+        (values(r#""pm25":1,"temperature" 3"#), &[1.0], &[(Malformed, "values.temperature: expected ':'")]),
+        (values(r#""pm25":1,"temperature"=3"#), &[1.0], &[(Malformed, "values.temperature: expected ':'")]),
+        (
+            values(r#""pm25":1,"temperature":"#),
+            &[1.0],
+            &[(Malformed, "values.temperature: expected a value")],
+        ),
+        (
+            values(r#""temperature":,"pm25":1"#),
+            &[1.0],
+            &[(Malformed, "values.temperature: expected a value")],
+        ),
+        (values(r#""temperature":3 4,"pm25":1"#), &[1.0], &[(Malformed, "behind the value, found '4'")]),
+        (values(r#""temperature":3,14,"pm25":1"#), &[1.0], &[(Malformed, "has a decimal point, as in 38.1")]),
+        (values(r#""pm25":1,"temperature":3,14"#), &[1.0], &[(Malformed, "has a decimal point, as in 38.1")]),
+        (values(r#"temperature:3,"pm25":1"#), &[1.0], &[(Malformed, "a name in double quotes, found 't'")]),
+        (
+            values(r#"'temperature':3,"pm25":1"#),
+            &[1.0],
+            &[(Malformed, "a name in double quotes, found '\\''")],
+        ),
+        (values(r#""temperature":'a,b}',"pm25":1"#), &[1.0], &[(Malformed, "double quotes around a text")]),
+        (values(r#""temperature":3:4,"pm25":1"#), &[1.0], &[(Malformed, "found ':'")]),
+        (values(r#""temp\x":3,"pm25":1"#), &[1.0], &[(Malformed, "after the backslash")]),
+        (values(r#""temperature":"\ud800","pm25":1"#), &[1.0], &[(Malformed, "surrogate")]),
+        (values(r#""temperature":[1,2],"pm25":1"#), &[1.0], &[(WrongType, "an array")]),
+        (
+            values(&format!(r#""temperature":{}1{},"pm25":1"#, "[".repeat(40), "]".repeat(40))),
+            &[1.0],
+            &[(Malformed, "less nesting")],
+        ),
+        (
+            values(r#""pm25":1 /* one */,"temperature":3"#),
+            &[1.0, 3.0],
+            &[(Malformed, "a comment; JSON has none")],
+        ),
+        (values("\"pm25\":1, // one\n\"temperature\":3"), &[1.0, 3.0], &[(Malformed, "a comment")]),
+    ];
+    for (payload, kept, expected) in cases {
+        check_message(payload.as_bytes(), kept, false, expected);
+    }
+    for (bytes, kept) in
+        [(&b"\"pm25\":1,\"door_open\":\"\xff\""[..], &[1.0][..]), (b"\"\xc4\":2,\"pm25\":1", &[1.0])]
+    {
+        let payload = [format!("{{\"ts\":{NOW},\"values\":{{").as_bytes(), bytes, b"}}"].concat();
+        check_message(&payload, kept, false, &[(NotUtf8, "not UTF-8")]);
+    }
+}
+
+/// Two good objects, and one with other members or values.
+const A: &str = r#"{"ts":1761523200000,"values":{"pm25":1}}"#;
+const B: &str = r#"{"ts":1761523200000,"values":{"temperature":2}}"#;
+
+fn with(member: &str) -> String {
+    format!(r#"{{"ts":{NOW},"values":{{"pm25":1}},{member}}}"#)
+}
+
+fn values(members: &str) -> String {
+    format!(r#"{{"ts":{NOW},"values":{{{members}}}}}"#)
+}
+
+#[test]
+fn where_time_or_quality_may_be_lost_values_are_uncertain_or_refused() {
+    use RejectReason::{BadTime, Malformed};
+    let lost = (BadTime, "may have lost its \"ts\"");
+    let cut = |part| (Malformed, part);
+    let ts = format!(r#""ts":{NOW}"#);
+    let cases: Vec<(String, &[f64], Vec<(RejectReason, &str)>)> = vec![
+        (
+            format!(r#"{{{ts},"values":{{"pm25":1,"temperature":2"#),
+            &[1.0],
+            vec![cut("the rest of a value, found the end")],
+        ),
+        (
+            format!(r#"{{{ts},"values":{{"pm25":1,"temperature":2 "#),
+            &[1.0, 2.0],
+            vec![cut("in values: expected '}'")],
+        ),
+        (format!(r#"{{{ts},"values":{{"pm25":1,"temp"#), &[1.0], vec![cut("the closing double quote")]),
+        (format!(r#"{{{ts},"values":{{"pm25":1}}"#), &[1.0], vec![cut("expected '}', found the end")]),
+        (
+            format!(r#"{{{ts},"values":{{"pm25":1}},"quality":{{"pm25":"fau"#),
+            &[1.0],
+            vec![cut("quality.pm25")],
+        ),
+        (r#"{"values":{"pm25":1},"t"#.into(), &[], vec![lost, cut("the closing double quote")]),
+        (r#"{"values":{"pm25":1}"#.into(), &[], vec![lost, cut("'}'")]),
+        (r#"{'ts':5,"values":{"pm25":1}}"#.into(), &[], vec![lost, cut("a name in double quotes")]),
+        (
+            format!(r#"{{{ts},"values":{{"pm25":1}},'quality':{{"pm25":"fault"}}}}"#),
+            &[1.0],
+            vec![cut("a name in double")],
+        ),
+        (format!(r#"{{{ts},"values":{{"pm25":1}},"quality":{{"pm25" "fault"}}}}"#), &[1.0], vec![cut("':'")]),
+        (format!(r#"{{"values":{{"pm25":1}},"ts":5 6}}"#), &[], vec![lost, cut("in ts: expected ','")]),
+        (
+            format!(r#"{{{ts},"values":{{"signal_mode":"5" pipe","pm25":1}}}}"#),
+            &[1.0],
+            vec![cut("values.signal_mode")],
+        ),
+        (
+            format!(r#"{{{ts},"values":{{"signal_mode:4,"pm25":1}}}}"#),
+            &[1.0],
+            vec![cut("':' after the name")],
+        ),
+        (
+            format!(r#"{{{ts},"values":{{"signal_mode:"dark","pm25":1}}}}"#),
+            &[1.0],
+            vec![cut("':' after the name")],
+        ),
+        (format!(r#"{{"values":{{"pm25":1,"x":"y"z",{ts}}}"#), &[1.0], vec![cut("values.x")]),
+        (
+            format!(r#"{{{ts},"values":{{"pm25":1,"quality":{{"pm25":"fault"}}}}}}"#),
+            &[1.0],
+            vec![cut("\"quality\" stands in")],
+        ),
+        (r#"{"values":{"pm25":1,"ts":5}}"#.into(), &[], vec![(BadTime, "\"ts\" stands in \"values\"")]),
+    ];
+    for (payload, kept, expected) in cases {
+        check_message(payload.as_bytes(), kept, true, &expected);
+    }
+}
+
+#[test]
+fn damage_in_one_object_leaves_the_others_alone() {
+    let ts = format!(r#""ts":{NOW}"#);
+    let broken = [
+        r#"{"ts":5,"values":{"pm25":"#,
+        r#"{"ts":5,"values":{"pm25":9"#,
+        r#"{"ts":5,"values":{"pm25":9}"#,
+        r#"{"ts":5,"values":{"signal_mode":"dark}}"#,
+        r#"{"ts":5,"values":{"signal_mode":dark"}}"#,
+        r#"{"ts":5,"values":{"signal_mode":"5" pipe"}}"#,
+        r#"{"ts":5,"values":{"pm25":[9}}"#,
+        r#"{"ts":5,"values":{"pm25":9]}"#,
+        r#"{"ts":5,"values:{"pm25":9}}"#,
+        r#"{"ts:5,"values":{"pm25":9}}"#,
+        r#"{ts":5,"values":{"pm25":9}}"#,
+        r#"{"ts":5;"values":{"pm25":9}}"#,
+        "{\"ts\":5,\"values\":{\"pm\n25\":9}}",
+        "{",
+        "{{",
+        "}",
+        "]x",
+        ":",
+        "\"",
+        "\\",
+        "'",
+    ];
+    for broken in broken {
+        let broken = broken.replace("\"ts\":5", &ts);
+        let payload = format!("[{A},{broken},{B}]");
+        let message = decode(&payload);
+        let found: Vec<f64> =
+            message.observations.iter().map(|o| o.value).filter(|value| *value != 9.0).collect();
+        assert_eq!(found, [1.0, 2.0], "{payload}: {:?}", refused(&message));
+        assert!(!refused(&message).is_empty(), "{payload}");
+        let whole = |o: &&Observation| o.value != 9.0;
+        assert!(message.observations.iter().filter(whole).all(|o| o.quality == Quality::GOOD), "{payload}");
+    }
+}
+
+#[test]
+fn what_is_beyond_the_limits_is_refused_as_one() {
+    use RejectReason::TooLarge;
+    let element = format!(r#"{{"ts":{NOW},"values":{{"pm25":1}}}}"#);
+    let five = format!("[{}]", vec![&*element; 8].join(","));
+    check_message(five.as_bytes(), &[1.0; 6], false, &[(TooLarge, "2 more objects than one array may have")]);
+    let many = values(&vec![r#""pm25":1"#; 103].join(","));
+    check_message(many.as_bytes(), &[1.0; 100], false, &[(TooLarge, "3 more values than the 100")]);
+    let unknown = format!(r#"{{"ts":{NOW},{}}}"#, vec![r#""x":1"#; 300].join(","));
+    assert_eq!(refused(&decode(&unknown)).len(), 101);
+    assert_eq!(refused(&decode(&",".repeat(4000))).len(), 1);
+    assert_eq!(refused(&decode(&format!("[{}", ",".repeat(3000)))).len(), 101);
 }
 
 #[test]
@@ -235,8 +510,11 @@ fn time_decides_over_every_value() {
         ((NOW / 1000).to_string(), TooOld, "it looks like seconds; ts is in milliseconds"),
         (i64::MIN.to_string(), TooOld, "set the device's clock"),
         (i64::MAX.to_string(), FutureTime, "nanoseconds"),
-        ("1761523200000.5".to_owned(), BadTime, "ts is 1761523200000.5; expected whole milliseconds"),
-        ("99999999999999999999".to_owned(), BadTime, "expected whole milliseconds"),
+        ("99999999999999999999".to_owned(), BadTime, "expected milliseconds since 1970"),
+        ("1e400".to_owned(), BadTime, "expected milliseconds since 1970"),
+        ("nan".to_owned(), BadTime, "ts is nan, which is not a number"),
+        (format!(r#""{NOW}""#), BadTime, "send it without quotes"),
+        (r#""2025-10-27T07:00:00""#.to_owned(), BadTime, "add the offset, as in Z or +07:00"),
         (r#""27/10/2025 07:00""#.to_owned(), BadTime, "ts is the text \"27/10/2025 07:00\""),
         ("null".to_owned(), BadTime, "ts is null"),
         (r#"{"$date":1}"#.to_owned(), BadTime, "ts is an object"),
@@ -248,7 +526,50 @@ fn time_decides_over_every_value() {
         assert_eq!(found[0].0, RejectReason::UnknownProperty, "{ts}");
         assert!(found[1].0 == reason && found[2].0 == reason && found[1].1.contains(part), "{ts}: {found:?}");
     }
-    check_undecodable(br#"{"ts":"now","values":{}}"#, BadTime, "ts is the text \"now\"");
+    check_message(br#"{"ts":"now","values":{}}"#, &[], false, &[(BadTime, "ts is the text \"now\"")]);
+}
+
+#[test]
+fn a_time_comes_in_every_form() {
+    let (seconds, ms) = (NOW / 1000, NOW % 1000);
+    let forms = [
+        format!("{NOW}.0"),
+        format!("{NOW}.999"),
+        format!("{}e3", seconds),
+        format!("{}.{:06}E+12", NOW / 1_000_000_000_000, NOW % 1_000_000_000_000 / 1_000_000),
+        format!("{NOW}000e-3"),
+        r#""2025-10-27T07:00:00+07:00""#.to_owned(),
+        r#""2025-10-27 07:00:00.000999+0700""#.to_owned(),
+        r#""2025-10-26t23:59:60z""#.to_owned(),
+    ];
+    assert_eq!(ms, 0);
+    for form in forms {
+        let found = accepted(&format!(r#"{{"ts":{form},"values":{{"pm25":1}}}}"#));
+        let expected = if form.contains(":60") { -1 } else { 0 };
+        assert!(found.len() == 1 && (found[0].1 == expected || form.contains("E+12")), "{form}: {found:?}");
+    }
+}
+
+#[test]
+fn a_number_comes_in_every_form() {
+    for (form, expected) in
+        [("1e2", 100.0), ("1E+2", 100.0), ("0.10", 0.1), ("-0", 0.0), ("-0.0", 0.0), ("12.50e-1", 1.25)]
+    {
+        let found = accepted(&format!(r#"{{"ts":{NOW},"values":{{"pm25":{form}}}}}"#));
+        assert_eq!(found[0].2.to_bits(), f64::to_bits(expected), "{form}");
+    }
+    assert_eq!(
+        accepted(&format!(r#"{{"ts":{NOW},"values":{{"signal_mode":4.0,"door_open":1e0}}}}"#)).len(),
+        2
+    );
+    let decoder = decoder();
+    let send = |seq: &str| {
+        let payload = format!(r#"{{"values":{{"pm25":1}},"seq":{seq}}}"#);
+        decode_at(&decoder, payload.as_bytes(), NOW).rejected
+    };
+    for seq in ["42.0", "4.2e1", "-0", "18446744073709551615", "18446744073709551615.0"] {
+        assert_eq!(send(seq), None, "{seq}");
+    }
 }
 
 #[test]
@@ -312,7 +633,69 @@ fn without_a_time_arrival_stands_in() {
         "restarted, not a repeat"
     );
     let late = (10, Quality::ARRIVAL_TIMED | Quality::LATE);
-    assert_eq!(times(r#"{"values":{"pm25":1},"seq":5}"#, NOW + 200_000), [late]);
+    let context = |dup| (r#"{"values":{"pm25":1},"seq":5}"#, NOW + 200_000, dup);
+    let (payload, arrival_ms, is_dup) = context(true);
+    let message = deliver(&decoder, payload.as_bytes(), arrival_ms, is_dup);
+    assert_eq!(
+        (message.observations[0].ts_ms - NOW, message.observations[0].quality),
+        late,
+        "a repeat with DUP"
+    );
+    assert_eq!(times(payload, arrival_ms), [flagged(200_000)], "another reading since, and no DUP");
+}
+
+/// A bay is occupied, free, restarts and is occupied again.
+#[test]
+fn a_device_that_restarts_counts_anew() {
+    let decoder = decoder();
+    let send = |open: bool, seq: u64, at: i64, is_dup: bool| {
+        let payload = format!(r#"{{"values":{{"door_open":{open}}},"seq":{seq}}}"#);
+        deliver(&decoder, payload.as_bytes(), NOW + at, is_dup).observations[0].ts_ms - NOW
+    };
+    assert_eq!(send(true, 0, 0, false), 0);
+    assert_eq!(send(false, 1, 1000, false), 1000);
+    assert_eq!(send(true, 0, 2000, false), 2000, "restarted: a new reading");
+    assert_eq!(send(true, 0, 2500, false), 2000, "nothing newer since: a repeat");
+    assert_eq!(send(false, 1, 3000, true), 1000, "DUP: a repeat");
+    assert_eq!(send(false, 1, 4000, false), 4000);
+}
+
+/// The memory is of one process: what was acknowledged before a restart of ours is stored once more rather than lost.
+#[test]
+fn after_a_restart_of_ours_a_repeat_is_new() {
+    let payload = br#"{"values":{"door_open":true},"seq":7}"#;
+    let before = deliver(&decoder(), payload, NOW, false);
+    let after = deliver(&decoder(), payload, NOW + 5000, true);
+    assert_eq!((before.observations[0].ts_ms, after.observations[0].ts_ms), (NOW, NOW + 5000));
+}
+
+#[test]
+fn an_array_without_times_is_repeated_as_a_whole() {
+    let decoder = decoder();
+    let payload =
+        br#"[{"values":{"pm25":1},"seq":0},{"values":{"pm25":1},"seq":0},{"values":{"pm25":2},"seq":1}]"#;
+    let times = |at, is_dup| -> Vec<i64> {
+        deliver(&decoder, payload, NOW + at, is_dup).observations.iter().map(|o| o.ts_ms - NOW).collect()
+    };
+    assert_eq!(times(0, false), [0, 1, 2]);
+    assert_eq!(times(500, false), [1, 1, 2]);
+    assert_eq!(times(600, true), [1, 1, 2]);
+    assert_eq!(
+        decode_at(&decoder, format!(r#"{{"ts":{NOW},"values":{{"pm25":5}}}}"#).as_bytes(), NOW)
+            .observations
+            .len(),
+        1
+    );
+    assert_eq!(times(700, false), [700, 701, 702], "something newer since");
+}
+
+/// Whatever is wrong with the syntax behind it, a time is assigned once.
+#[test]
+fn a_broken_array_gets_its_times_once() {
+    let decoder = decoder();
+    let payload = br#"[{"values":{"pm25":1},"seq":0},{"values":{"pm25":2},"seq":1},]"#;
+    let message = deliver(&decoder, payload, NOW, false);
+    assert_eq!(message.observations.iter().map(|o| o.ts_ms - NOW).collect::<Vec<_>>(), [0, 1]);
 }
 
 #[test]

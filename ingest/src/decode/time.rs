@@ -3,7 +3,8 @@
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 
-/// Reads an RFC 3339 date and time, as in `2025-10-27T07:00:00+07:00`.
+/// Reads an RFC 3339 date and time, as in `2025-10-27T07:00:00+07:00`. Date and time may be apart by a space (§5.6),
+/// and the offset may be written as `+0700` or `+07` (ISO 8601; C's `strftime` does).
 ///
 /// Returns milliseconds since the epoch, rounded down; `None` when `text` is anything else. A leap second
 /// counts as the last millisecond of its minute.
@@ -12,7 +13,8 @@ pub(super) fn rfc3339(text: &str) -> Option<i64> {
     let (date_time, rest) = bytes.split_at_checked(19)?;
     let number = |from: usize, to: usize| digits(date_time.get(from..to)?);
     let separators = [(4, b"-"), (7, b"-"), (13, b":"), (16, b":")];
-    if !separators.iter().all(|(at, mark)| date_time[*at] == mark[0]) || !matches!(date_time[10], b'T' | b't')
+    if !separators.iter().all(|(at, mark)| date_time[*at] == mark[0])
+        || !matches!(date_time[10], b'T' | b't' | b' ')
     {
         return None;
     }
@@ -41,8 +43,13 @@ fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
 fn offset_minutes(zone: &[u8]) -> Option<i64> {
     match zone {
         b"Z" | b"z" => Some(0),
-        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
-            let (hours, minutes) = (digits(&[*h1, *h2])?, digits(&[*m1, *m2])?);
+        [sign @ (b'+' | b'-'), h1, h2, rest @ ..] => {
+            let [m1, m2] = match rest {
+                [] => [b'0'; 2],
+                [b':', m1, m2] | [m1, m2] => [*m1, *m2],
+                _ => return None,
+            };
+            let (hours, minutes) = (digits(&[*h1, *h2])?, digits(&[m1, m2])?);
             let offset = hours * 60 + minutes;
             (hours < 24 && minutes < 60).then_some(if *sign == b'-' { -offset } else { offset })
         }
@@ -90,6 +97,11 @@ mod tests {
             ("1969-12-31T23:59:59.999Z", -1),
             ("2000-02-29T00:00:00Z", 951_782_400_000),
             ("2016-12-31T23:59:60Z", 1_483_228_799_999),
+            ("2017-01-01T06:59:60.5+07:00", 1_483_228_799_999),
+            ("2025-10-27 07:00:00+07:00", 1_761_523_200_000),
+            ("2025-10-27T07:00:00.123456789+0700", 1_761_523_200_123),
+            ("2025-10-26t17:00:00-07", 1_761_523_200_000),
+            ("2025-10-27T00:00:00-00:00", 1_761_523_200_000),
         ];
         for (text, expected) in cases {
             assert_eq!(rfc3339(text), Some(expected), "{text}");
@@ -102,9 +114,13 @@ mod tests {
             "",
             "2025-10-27",
             "2025-10-27T07:00:00",
-            "2025-10-27 07:00:00Z",
+            "2025-10-27  07:00:00Z",
             "2025-10-27T07:00Z",
-            "2025-10-27T07:00:00+0700",
+            "2025-10-27T07:00:00+7",
+            "2025-10-27T07:00:00+070",
+            "2025-10-27T07:00:00+07:0",
+            "2025-10-27T07:00:00+07:000",
+            "2025-10-27T07:00:00−07:00",
             "2025-10-27T24:00:00Z",
             "2025-02-29T00:00:00Z",
             "2100-02-29T00:00:00Z",

@@ -37,6 +37,16 @@ fn stored(count: u64) -> Books {
     Books { stored: count, ..Books::default() }
 }
 
+/// Fills in an object with one value for each `{GOOD}`, and a time for each `TS`; each has its own.
+fn raw(ts: i64, template: &str) -> Vec<u8> {
+    let text = template.replace("{GOOD}", r#"{"ts":TS,"values":{"co":1}}"#);
+    let parts: Vec<&str> = text.split("TS").collect();
+    let times = (0..).map(|n| (ts + n).to_string());
+    let filled = parts.iter().zip(times).map(|(part, ts)| format!("{part}{ts}"));
+    let filled: String = filled.collect();
+    filled[..filled.len() - ts.to_string().len()].to_owned().into_bytes()
+}
+
 fn cases() -> Vec<Case> {
     let now = now_ms();
     let none = Books::default();
@@ -56,6 +66,7 @@ fn cases() -> Vec<Case> {
         case(one(now + HOUR_MS, "pm25", 9), none, &["future_time"]),
         case(one(1_000_000_000_000, "pm25", 9), none, &["too_old"]),
         case(b"{\"ts\": 5, \"values\": {".to_vec(), none, &["malformed"]),
+        case(b"not JSON at all".to_vec(), none, &["malformed"]),
         case(b"[{\"values\":{\"pm25\":\"\xff\"}}]".to_vec(), none, &["not_utf8"]),
         case(
             many(now - 5000, json!({ "pm25": 7, "pm3": 1, "wind": 2 })),
@@ -74,6 +85,25 @@ fn cases() -> Vec<Case> {
             none,
             &["bad_time", "bad_time"],
         ),
+        case(raw(now - 20_000, "[{GOOD},null,{GOOD}]"), stored(2), &["malformed"]),
+        case(raw(now - 21_000, "[{GOOD},7,[{GOOD}],{GOOD},]"), stored(3), &["malformed"; 3]),
+        case(raw(now - 22_000, r#"{"ts":TS,"values":{"o3":-nan,"so2":1}}"#), stored(1), &["out_of_range"]),
+        case(raw(now - 23_000, r#"{"ts":TS,"values":{"o3":.5,"so2":1}}"#), stored(1), &["malformed"]),
+        case(raw(now - 24_000, r#"{"ts":TS,"values":{"so2":1},"unit":"m"}"#), stored(1), &["malformed"]),
+        case(raw(now - 25_000, r#"{"ts":TS,"values":{"so2":1},"seq":"x"}"#), stored(1), &["malformed"]),
+        case(
+            raw(now - 26_000, r#"{"ts":TS,"values":{"so2":1},"quality":{"so2":"?"}}"#),
+            stored(1),
+            &["wrong_type"],
+        ),
+        case(raw(now - 27_000, r#"{"ts":TS,"values":{"so2":1,"o3" 2,"no2":3}}"#), stored(2), &["malformed"]),
+        case(raw(now - 28_000, r#"{"ts":TS,"values":{"so2":1,"o3":2"#), stored(1), &["malformed"]),
+        case(
+            raw(now - 29_000, r#"{"values":{"so2":1,"o3":2},"ts"#),
+            none,
+            &["bad_time", "bad_time", "malformed"],
+        ),
+        case(raw(now - 30_000, "{GOOD}\n{GOOD}"), stored(2), &["malformed"]),
         case(one(now - 9000, "vn_aqi", 50), none, &["unknown_property"]),
         case(array.to_string().into_bytes(), stored(3), &["unknown_property"]),
         case(b"{\"values\":{\"so2\":1},\"seq\":7}".to_vec(), stored(1), &[]),

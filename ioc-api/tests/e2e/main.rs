@@ -24,6 +24,7 @@ mod issue;
 mod ledger;
 mod refusals;
 mod reload;
+mod repeats;
 mod sealing;
 mod session;
 mod silence;

@@ -171,6 +171,16 @@ impl Mqtt {
         }
     }
 
+    /// Publishes with QoS 1 and more flags of the first byte, and waits for the PUBACK.
+    #[track_caller]
+    pub(crate) fn publish_flagged(&mut self, flags: u8, topic: &str, payload: &[u8]) {
+        self.next_id = if self.next_id == u16::MAX { 1 } else { self.next_id + 1 };
+        let mut bytes = publish(topic.as_bytes(), payload, 1, self.next_id);
+        bytes[0] |= flags;
+        self.send(&bytes);
+        assert_eq!(self.puback(TIMEOUT), Ok(Some(self.next_id)));
+    }
+
     /// Publishes with QoS 0.
     pub(crate) fn publish0(&mut self, topic: &str, payload: &[u8]) {
         self.send(&publish(topic.as_bytes(), payload, 0, 0));

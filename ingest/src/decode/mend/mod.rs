@@ -1,0 +1,259 @@
+//! What is left of a message whose syntax is broken: JSON with the good parts, and what was left out.
+//!
+//! The reader that decodes takes JSON alone; this one runs when it gave up. It knows the shape of a message, passes
+//! over what is wrong up to the next comma or brace, and copies the rest:
+//!
+//! - a fault inside a member costs that member;
+//! - a bracket, comma or quote too few costs no more than what cannot be told apart for it. Where quotes no longer
+//!   pair up, reading goes on at the next text that looks like a member or an object of the array;
+//! - a value is copied only when it is complete: a number at the very end may have lost digits.
+//!
+//! What was lost may have held the time or the quality of an object; [`Wound::is_in_doubt`] says so. Work is
+//! bounded by a small multiple of the message's length.
+mod lex;
+mod object;
+
+use ioc_model::RejectReason;
+use lex::Cursor;
+
+/// Faults of one message that are kept apart; further ones go without saying.
+const DAMAGES_MAX: usize = 2000;
+
+/// A message without its faults.
+#[derive(Debug)]
+pub(super) struct Mended {
+    /// A JSON array of what the message held.
+    pub(super) text: String,
+    /// Whether the message was an array.
+    pub(super) is_array: bool,
+    /// What was left out.
+    pub(super) damages: Vec<Damage>,
+    /// One per element of the array.
+    wounds: Vec<Wound>,
+}
+
+/// What comes next in an array.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Object,
+    Comma,
+    /// Either: something was passed over.
+    Any,
+}
+
+/// One fault of the syntax.
+#[derive(Debug)]
+pub(super) struct Damage {
+    pub(super) reason: RejectReason,
+    pub(super) detail: String,
+}
+
+/// What happened to one object of a message.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wound {
+    /// Something of it was left out.
+    pub(super) is_wounded: bool,
+    /// It may have been its time or a quality.
+    pub(super) is_in_doubt: bool,
+}
+
+impl Mended {
+    pub(super) fn wound(&self, position: usize) -> Wound {
+        self.wounds.get(position).copied().unwrap_or_default()
+    }
+}
+
+/// Mends a message. `not_utf8` is the position of the first byte that is not UTF-8; such bytes stand as U+FFFD in
+/// `text`.
+pub(super) fn mend(text: &str, not_utf8: Option<usize>) -> Mended {
+    let mut mender = Mender::new(text, not_utf8);
+    mender.document();
+    let Mender { cursor, out, mut damages, wounds, is_array, .. } = mender;
+    if let Some(at) = cursor.comment {
+        let detail = format!("byte {at}: a comment; JSON has none");
+        damages.push(Damage { reason: RejectReason::Malformed, detail });
+    }
+    Mended { text: out, is_array, damages, wounds }
+}
+
+struct Mender<'a> {
+    cursor: Cursor<'a>,
+    out: String,
+    damages: Vec<Damage>,
+    wounds: Vec<Wound>,
+    /// Of the current element.
+    wound: Wound,
+    not_utf8: Option<usize>,
+    is_array: bool,
+    /// The end was reached within something, which has been said.
+    is_cut: bool,
+}
+
+impl<'a> Mender<'a> {
+    fn new(text: &'a str, not_utf8: Option<usize>) -> Self {
+        Self {
+            cursor: Cursor::new(text),
+            out: String::with_capacity(text.len() + 2),
+            damages: Vec::new(),
+            wounds: Vec::new(),
+            wound: Wound::default(),
+            not_utf8,
+            is_array: false,
+            is_cut: false,
+        }
+    }
+
+    fn document(&mut self) {
+        self.out.push('[');
+        if !matches!(self.cursor.peek(), Some(b'{' | b'[')) {
+            self.damage("", "'{' or '['");
+            self.cursor.go_to_bracket();
+        }
+        let mut is_open = self.cursor.take(b'[');
+        self.is_array = is_open;
+        let (mut next, mut has_inner, mut inner) = (Next::Object, false, 0usize);
+        while let Some(byte) = self.cursor.peek() {
+            next = match byte {
+                b'{' => {
+                    if next == Next::Comma {
+                        self.damage(
+                            "",
+                            if is_open { "','" } else { "nothing more: several objects stand in an array" },
+                        );
+                        self.is_array = true;
+                    }
+                    self.cursor.at += 1;
+                    self.element()
+                }
+                b',' if is_open => {
+                    if next == Next::Object {
+                        self.damage("", "an object");
+                    }
+                    self.cursor.at += 1;
+                    Next::Object
+                }
+                b']' if inner > 0 => {
+                    self.cursor.at += 1;
+                    inner -= 1;
+                    Next::Comma
+                }
+                b']' if is_open => {
+                    if next == Next::Object && !self.wounds.is_empty() {
+                        self.damage("", "an object behind the comma");
+                    }
+                    self.cursor.at += 1;
+                    is_open = false;
+                    Next::Comma
+                }
+                b'[' if !is_open => {
+                    self.damage("", "nothing more: the message was complete");
+                    self.cursor.at += 1;
+                    (is_open, self.is_array) = (true, true);
+                    Next::Object
+                }
+                b'[' => {
+                    self.damage("", "an object: arrays do not nest");
+                    self.cursor.at += 1;
+                    (has_inner, inner) = (true, inner + 1);
+                    Next::Any
+                }
+                _ if is_open => self.stray(next),
+                _ => {
+                    self.damage("", "nothing more: the message was complete");
+                    self.cursor.at += usize::from(byte == b',');
+                    self.doubt_closed();
+                    self.cursor.go_to_bracket();
+                    Next::Any
+                }
+            }
+        }
+        if is_open && !self.is_cut && !has_inner {
+            self.damage("", "']'");
+        }
+        self.out.push(']');
+    }
+
+    /// Mends an object of the message, whose brace was passed.
+    fn element(&mut self) -> Next {
+        self.begin_slot();
+        self.out.push('{');
+        let end = self.members(object::Level::Element);
+        self.out.push('}');
+        self.end_slot();
+        if end == object::End::Lost { Next::Any } else { Next::Comma }
+    }
+
+    /// Passes something in an array that is no object. A value in the place of one stays, to be refused as such.
+    fn stray(&mut self, next: Next) -> Next {
+        if self.doubt_closed() {
+            self.damage("", "'{'");
+            return self.element();
+        }
+        let start = self.cursor.at;
+        let value = self.cursor.value().and_then(|value| match self.cursor.peek() {
+            Some(b',' | b']' | b'{') | None => Ok(value),
+            _ => Err(lex::UNTERMINATED),
+        });
+        let behind = std::mem::replace(&mut self.cursor.at, start);
+        match value {
+            Ok(value) if next != Next::Comma => {
+                self.begin_slot();
+                self.out.push_str(value.copy());
+                self.end_slot();
+            }
+            Ok(_) => self.damage("", "','"),
+            Err(expected) => self.damage("", expected),
+        }
+        match value {
+            Err(lex::UNTERMINATED | lex::UNBALANCED) => self.cursor.step(),
+            _ if behind == start => self.cursor.step(),
+            _ => self.cursor.at = behind,
+        }
+        if value.is_ok() && next != Next::Comma { Next::Comma } else { Next::Any }
+    }
+
+    /// Reports whether a member stands here, outside of an object. The object before may have been closed too early,
+    /// and this is its time or quality.
+    fn doubt_closed(&mut self) -> bool {
+        let is_member = self.cursor.peek() == Some(b'"') && self.cursor.is_at_member();
+        if let Some(wound) = self.wounds.last_mut().filter(|_| is_member) {
+            *wound = Wound { is_wounded: true, is_in_doubt: true };
+        }
+        is_member
+    }
+
+    fn begin_slot(&mut self) {
+        self.wound = Wound::default();
+        if !self.wounds.is_empty() {
+            self.out.push(',');
+        }
+    }
+
+    fn end_slot(&mut self) {
+        self.wounds.push(std::mem::take(&mut self.wound));
+    }
+
+    /// Notes that something else was expected here.
+    fn damage(&mut self, place: &str, expected: &str) {
+        let at = self.cursor.at;
+        let found = self.cursor.text[at..].chars().next();
+        let shown = found.map_or_else(|| "the end".to_owned(), |found| format!("{found:?}"));
+        let within = if place.is_empty() { String::new() } else { format!(", in {}", &place[1..]) };
+        let (reason, what) = match self.not_utf8 {
+            Some(_) if found == Some(char::REPLACEMENT_CHARACTER) => (RejectReason::NotUtf8, "not UTF-8"),
+            _ => (RejectReason::Malformed, "not JSON"),
+        };
+        self.note(reason, || format!("{what} at byte {at}{within}: expected {expected}, found {shown}"));
+    }
+
+    fn note(&mut self, reason: RejectReason, detail: impl FnOnce() -> String) {
+        self.wound.is_wounded = true;
+        if self.damages.len() < DAMAGES_MAX {
+            let index = if self.is_array { format!("[{}]: ", self.wounds.len()) } else { String::new() };
+            self.damages.push(Damage { reason, detail: index + &detail() });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

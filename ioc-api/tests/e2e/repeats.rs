@@ -1,0 +1,47 @@
+//! What is a repeat and what is a new reading, of messages without a time.
+use crate::support::{City, Mqtt, now_ms, until};
+use serde_json::{Value, json};
+
+const TOPIC: &str = "ioc/v1/parking/BAY-1/telemetry";
+const DUP: u8 = 8;
+
+fn bay(occupied: bool, seq: u64) -> Vec<u8> {
+    json!({ "values": { "occupied": occupied }, "seq": seq }).to_string().into_bytes()
+}
+
+/// Publishes with DUP set and waits for the PUBACK.
+fn publish_again(client: &mut Mqtt, payload: &[u8]) {
+    client.publish_flagged(DUP, TOPIC, payload);
+}
+
+#[test]
+fn a_bay_that_restarts_is_occupied_again() {
+    let mut city = City::prepare("");
+    city.start();
+    let token = city.device_in("parking", "BAY-1", "parking-bay");
+    let viewer = city.user("vy", "viewer");
+    let begin = now_ms() - 60_000;
+    let books = |expected: [f64; 4]| {
+        until("the books", || (city.metrics().ledger()[0] >= expected[0]).then_some(()));
+        assert_eq!(city.metrics().ledger(), expected, "received, stored, duplicate, rejected");
+    };
+
+    let mut client = city.mqtt("BAY-1", &token);
+    client.publish(TOPIC, &bay(true, 0));
+    client.publish(TOPIC, &bay(false, 1));
+    publish_again(&mut client, &bay(true, 0));
+    books([3.0, 2.0, 1.0, 0.0]);
+    drop(client);
+    let mut client = city.mqtt("BAY-1", &token);
+    client.publish(TOPIC, &bay(true, 0));
+    books([4.0, 3.0, 1.0, 0.0]);
+    client.publish(TOPIC, &bay(true, 0));
+    books([5.0, 3.0, 2.0, 0.0]);
+
+    let values: Vec<f64> =
+        city.points(&viewer, "BAY-1", "occupied", begin, now_ms() + 60_000).iter().map(|(_, v)| *v).collect();
+    assert_eq!(values, [1.0, 0.0, 1.0], "the third is a reading of its own");
+    let latest = viewer.get("/api/v1/devices/BAY-1/latest").expect(200);
+    let shown: Vec<&Value> = latest["items"].as_array().unwrap().iter().map(|item| &item["value"]).collect();
+    assert_eq!(shown, [&json!(1.0)], "the bay shows occupied");
+}
