@@ -104,6 +104,10 @@ impl City {
         city.check_place()?;
         city.check_trend(catalogue)?;
         for (position, station) in city.stations.iter().enumerate() {
+            if city.stations[..position].iter().any(|other| other.id == station.id) {
+                let problem = format!("{:?} stands twice; each station has its own", station.id);
+                return Err(wrong(&format!("stations[{position}].id"), problem));
+            }
             let levels = station.alarm_levels_m.iter().chain([&station.record_m]);
             ascending(&format!("stations[{position}].alarm_levels_m"), levels.copied())?;
         }
@@ -166,9 +170,9 @@ impl City {
 
 fn ascending(key: &str, values: impl Iterator<Item = f64>) -> Result<(), CityError> {
     let values: Vec<f64> = values.collect();
-    match values.is_sorted_by(|low, high| low < high) {
+    match values.iter().all(|value| value.is_finite()) && values.is_sorted_by(|low, high| low < high) {
         true => Ok(()),
-        false => Err(wrong(key, format!("{values:?} must rise from each value to the next"))),
+        false => Err(wrong(key, format!("{values:?} must be numbers that rise from each to the next"))),
     }
 }
 

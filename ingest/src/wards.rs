@@ -4,6 +4,7 @@
 //! A point on a shared boundary belongs to the ward with the lowest code, so that every reader agrees.
 use geo::{Intersects, LineString, MultiPolygon, Point, Polygon, Validation};
 use geojson::{Feature, GeoJson, GeometryValue, JsonObject};
+use ioc_model::text::{self, nfc};
 use rstar::{AABB, RTree, RTreeObject};
 use std::sync::Arc;
 
@@ -37,6 +38,16 @@ pub enum WardsError {
         ward: String,
         /// The property.
         property: &'static str,
+    },
+    /// A text that cannot be shown.
+    #[error("ward {ward:?}: property {property:?} {problem}")]
+    BadText {
+        /// Its code, or its position in the file.
+        ward: String,
+        /// The property.
+        property: &'static str,
+        /// What is wrong and what would be right.
+        problem: String,
     },
     /// A ward that is not an area.
     #[error("ward {ward}: {problem}; expected a valid Polygon or MultiPolygon in WGS 84, longitude first")]
@@ -132,11 +143,14 @@ fn area(feature: &Feature, position: usize) -> Result<Area, WardsError> {
     let properties = feature.properties.as_ref();
     let name =
         text_property(properties, "code").map_or_else(|| format!("at position {position}"), str::to_owned);
-    let text = |property: &'static str| -> Result<Arc<str>, WardsError> {
+    let read = |property: &'static str| -> Result<Arc<str>, WardsError> {
         let missing = || WardsError::MissingProperty { ward: name.clone(), property };
-        text_property(properties, property).filter(|text| !text.is_empty()).map(Arc::from).ok_or_else(missing)
+        let text = text_property(properties, property).filter(|text| !text.is_empty()).ok_or_else(missing)?;
+        let bad = |problem| WardsError::BadText { ward: name.chars().take(80).collect(), property, problem };
+        text::check(text).map_err(bad)?;
+        Ok(nfc(text).into())
     };
-    let ward = Ward { code: text("code")?, name: text("name")?, name_en: text("name_en")? };
+    let ward = Ward { code: read("code")?, name: read("name")?, name_en: read("name_en")? };
     let bad = |problem: String| WardsError::BadShape { ward: name.clone(), problem };
     let shape = match feature.geometry.as_ref().map(|geometry| &geometry.value) {
         Some(GeometryValue::Polygon { coordinates }) => MultiPolygon(vec![polygon(coordinates)]),
@@ -227,6 +241,8 @@ mod tests {
         let cases = [
             (collection(&[no_code]), "ward at position 0: property \"code\" is missing"),
             (collection(&[bow_tie]), "ward 7: "),
+            (collection(&[square("a\\n", 107.0, 16.0, 1.0)]), "ward \"a\\n\": property \"code\" has 2 bytes"),
+            (collection(&[square(&"7".repeat(257), 107.0, 16.0, 1.0)]), "ward \"77"),
             (collection(&[swapped]), "ward 7: (16, 107) is not a longitude and a latitude"),
             (collection(&[ROAD.to_owned()]), "areas have no feature"),
             (collection(&vec![square("5", 107.0, 16.0, 1.0); 2]), "ward code 5 stands twice"),

@@ -90,7 +90,15 @@ fn a_typo_in_the_city_file_is_named() {
         (good.replace("Asia/Ho_Chi_Minh", "Asia/Hue"), "time_zone: \"Asia/Hue\" is not a time zone"),
         (good.replace("property = \"water_level\"", "property = \"level\""), "trend.property: \"level\""),
         (good.replace("unit = \"m\"", "unit = \"cm\""), "trend.unit: \"cm\" is not the unit of water_level"),
-        (good.replace("value = 2.0", "value = 0.2"), "trend.limits: [1.0, 0.2, 3.5] must rise"),
+        (
+            good.replace("value = 2.0", "value = 0.2"),
+            "trend.limits: [1.0, 0.2, 3.5] must be numbers that rise",
+        ),
+        (good.replace("value = 2.0", "value = nan"), "trend.limits: [1.0, NaN, 3.5] must be numbers"),
+        (good.replace("value = 3.5", "value = inf"), "trend.limits: [1.0, 2.0, inf] must be numbers"),
+        (good.replace("zoom = ", "zoom = nan # "), "zoom: NaN"),
+        (good.replace("bounds = [", "bounds = [nan, "), "bounds"),
+        (good.replace("id = \"phu-oc\"", "id = \"kim-long\""), "stands twice"),
         (good.replace("record_m = 5.24", "record_m = 4.0"), "stations[1].alarm_levels_m"),
         (
             good.replace("center = [107.585, 16.466]", "center = [16.466, 107.585]"),

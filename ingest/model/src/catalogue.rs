@@ -1,5 +1,5 @@
 //! Properties with their unit and physical range, and device kinds with what is expected of them.
-use crate::{Domain, PropertyId, alert::Text};
+use crate::{Domain, PropertyId, alert::Text, text::nfc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 
@@ -111,7 +111,7 @@ pub enum CatalogueError {
         id: u16,
     },
     /// A number property needs a range that holds something.
-    #[error("property {name}: min {min} must be less than max {max}")]
+    #[error("property {name}: min {min} must be less than max {max}, and both must be finite")]
     EmptyRange {
         /// The property.
         name: String,
@@ -206,10 +206,11 @@ impl Catalogue {
     }
 
     fn add_property(&mut self, name: String, entry: PropertyEntry) -> Result<(), CatalogueError> {
+        let name = nfc(&name).into_owned();
         let kind = match entry.value_type {
             ValueType::Number => {
                 let (min, max) = (entry.min.unwrap_or(-1e12), entry.max.unwrap_or(1e12));
-                if min.partial_cmp(&max) != Some(std::cmp::Ordering::Less) {
+                if !min.is_finite() || !max.is_finite() || min >= max {
                     return Err(CatalogueError::EmptyRange { name, min, max });
                 }
                 ValueKind::Number { min, max }
@@ -305,11 +306,33 @@ mod tests {
     }
 
     #[test]
+    fn numbers_stay_when_properties_are_added() {
+        let more = |name: &str, id: u16| {
+            format!("[property.{name}]\nid = {id}\ntitle = {{ vi = \"a\", en = \"b\" }}\n{GOOD}")
+        };
+        for (name, id) in [("a_first", 7), ("z_last", 0)] {
+            let catalogue = Catalogue::from_toml(&more(name, id)).unwrap();
+            assert_eq!(catalogue.property("water_level").map(|property| property.id), Some(PropertyId(1)));
+            assert_eq!(catalogue.property_by_id(PropertyId(id)).map(|property| &*property.name), Some(name));
+        }
+        let reused = Catalogue::from_toml(&more("other", 1)).unwrap_err().to_string();
+        assert!(reused.contains("both must be unique and never reused"), "{reused}");
+    }
+
+    #[test]
     fn says_what_is_wrong() {
         let cases = [
             (
                 GOOD.replace("max = 15.0", "max = -15.0"),
-                "property water_level: min -5 must be less than max -15",
+                "property water_level: min -5 must be less than max -15, and both must be finite",
+            ),
+            (
+                GOOD.replace("max = 15.0", "max = inf"),
+                "property water_level: min -5 must be less than max inf, and both must be finite",
+            ),
+            (
+                GOOD.replace("min = -5.0", "min = nan"),
+                "property water_level: min NaN must be less than max 15, and both must be finite",
             ),
             (
                 GOOD.replace("[\"water_level\"]", "[\"level\"]"),

@@ -24,6 +24,19 @@ pub fn fold(text: &str) -> String {
     lower.nfkd().filter(|c| !is_combining_mark(*c)).map(plain_d).collect()
 }
 
+/// Longest text that a label, a name or a code may have, in bytes.
+pub const TEXT_LEN_MAX: usize = 256;
+
+/// Checks a text that is shown, logged and compared: not longer than [`TEXT_LEN_MAX`], no control characters.
+///
+/// Errors: what is wrong and what would be right, as the rest of a sentence.
+pub fn check(text: &str) -> Result<(), String> {
+    if text.len() <= TEXT_LEN_MAX && !text.contains(char::is_control) {
+        return Ok(());
+    }
+    Err(format!("has {} bytes; expected at most {TEXT_LEN_MAX} without control characters", text.len()))
+}
+
 /// The Vietnamese letter has no decomposition; Eth and the African D look like its capital and are mistaken for it.
 fn plain_d(c: char) -> char {
     match c {
@@ -63,6 +76,13 @@ mod tests {
             assert_eq!(fold(text), expected, "{text}");
             assert_eq!(fold(&text.nfd().collect::<String>()), expected, "{text} decomposed");
         }
+    }
+
+    #[test]
+    fn texts_are_bounded_and_without_control_characters() {
+        let bad = ["\n", "a\u{0}", "\u{85}", "\u{9b}31m", &"x".repeat(TEXT_LEN_MAX + 1)];
+        assert!(bad.iter().all(|text| check(text).is_err()));
+        assert!(["", "Lê Lợi", &"x".repeat(TEXT_LEN_MAX)].iter().all(|text| check(text).is_ok()));
     }
 
     proptest! {

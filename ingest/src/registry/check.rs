@@ -1,12 +1,12 @@
 //! What must hold for one device, whatever the others are.
 use super::RegistryError;
-use ioc_model::{Catalogue, DeviceId, DeviceKind, Domain};
+use ioc_model::{Catalogue, DeviceId, DeviceKind, Domain, text};
 use std::collections::BTreeMap;
 
 /// Most labels of one device.
 pub const LABELS_MAX: usize = 32;
 /// Longest value of a label, in bytes.
-pub const LABEL_VALUE_LEN_MAX: usize = 256;
+pub const LABEL_VALUE_LEN_MAX: usize = text::TEXT_LEN_MAX;
 /// Longest name of a label, in bytes.
 const LABEL_NAME_LEN_MAX: usize = 64;
 
@@ -45,11 +45,15 @@ pub(super) fn position(id: &DeviceId, lat: f64, lon: f64) -> Result<(), Registry
     Err(RegistryError::BadPosition { id: id.clone(), lat, lon, hint })
 }
 
-pub(super) fn labels(id: &DeviceId, labels: &BTreeMap<String, String>) -> Result<(), RegistryError> {
+/// Checks labels; returns them with values of one Unicode form, so that rules find them however they were typed.
+pub(super) fn labels(
+    id: &DeviceId,
+    mut labels: BTreeMap<String, String>,
+) -> Result<BTreeMap<String, String>, RegistryError> {
     if labels.len() > LABELS_MAX {
         return Err(RegistryError::TooManyLabels { id: id.clone(), count: labels.len(), max: LABELS_MAX });
     }
-    for (name, value) in labels {
+    for (name, value) in &mut labels {
         let bad = |problem: String| RegistryError::BadLabel {
             id: id.clone(),
             label: name.chars().take(80).collect(),
@@ -63,14 +67,10 @@ pub(super) fn labels(id: &DeviceId, labels: &BTreeMap<String, String>) -> Result
         if RESERVED.contains(&name.as_str()) {
             return Err(bad("is set by the system; choose another name".to_owned()));
         }
-        if value.len() > LABEL_VALUE_LEN_MAX || value.contains(char::is_control) {
-            return Err(bad(format!(
-                "has a value of {} bytes; expected at most {LABEL_VALUE_LEN_MAX} without control characters",
-                value.len()
-            )));
-        }
+        text::check(value).map_err(|problem| bad(format!("has a value that {problem}")))?;
+        *value = text::nfc(value).into_owned();
     }
-    Ok(())
+    Ok(labels)
 }
 
 /// As in Prometheus, so that rules can name it.

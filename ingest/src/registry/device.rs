@@ -70,8 +70,10 @@ pub struct NewDevice {
     /// A kind of the catalogue.
     pub kind: String,
     /// Latitude, degrees WGS 84.
+    #[serde(with = "any_number")]
     pub lat: f64,
     /// Longitude, degrees WGS 84.
+    #[serde(with = "any_number")]
     pub lon: f64,
     /// What it hangs on, if anything.
     #[serde(default)]
@@ -81,8 +83,39 @@ pub struct NewDevice {
     pub labels: BTreeMap<String, String>,
 }
 
+/// Numbers that JSON has no form for, as text: they reach the registry through every door and are refused there.
+mod any_number {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Number(f64),
+        Text(String),
+    }
+
+    pub(super) fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        match value.is_finite() {
+            true => serializer.serialize_f64(*value),
+            false => serializer.collect_str(value),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        let expected = "expected degrees as a number, as in 16.46";
+        match Written::deserialize(deserializer) {
+            Ok(Written::Number(value)) => Ok(value),
+            Ok(Written::Text(text)) => {
+                let value = text.parse::<f64>().ok().filter(|value| !value.is_finite());
+                value.ok_or_else(|| D::Error::custom(format!("{text:?} is text; {expected}")))
+            }
+            Err(_) => Err(D::Error::custom(expected)),
+        }
+    }
+}
+
 /// Label of a device that names the gateway which speaks for it, when its parent is something else.
-const GATEWAY_LABEL: &str = "gateway";
+pub(super) const GATEWAY_LABEL: &str = "gateway";
 
 impl Device {
     /// Says whether this gateway speaks for it: as its parent, or by the label `gateway`.

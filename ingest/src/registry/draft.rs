@@ -1,5 +1,8 @@
 //! Changes in preparation: a copy of the devices that nobody sees yet.
-use super::{Device, Devices, NewDevice, Parent, ParentKind, RegistryError, check, device::ward_code};
+use super::{
+    Device, Devices, NewDevice, Parent, ParentKind, RegistryError, check,
+    device::{GATEWAY_LABEL, ward_code},
+};
 use crate::Wards;
 use ioc_model::{Catalogue, DeviceId, DeviceIndex};
 use std::{
@@ -39,7 +42,7 @@ impl<'a> Draft<'a> {
     pub fn insert(&mut self, new: NewDevice, now_ms: i64) -> Result<Arc<Device>, RegistryError> {
         let kind = check::kind(self.catalogue, &new.id, &new.kind, new.domain)?;
         check::position(&new.id, new.lat, new.lon)?;
-        check::labels(&new.id, &new.labels)?;
+        let labels = check::labels(&new.id, new.labels)?;
         let device = Device {
             index: self.devices.next_index()?,
             id: new.id,
@@ -49,7 +52,7 @@ impl<'a> Draft<'a> {
             lon: new.lon,
             ward: ward_code(self.wards, new.lat, new.lon),
             parent: new.parent,
-            labels: new.labels,
+            labels,
             reporting_period_s: kind.reporting_period_s,
             retired: false,
             created_ms: now_ms,
@@ -78,7 +81,7 @@ impl<'a> Draft<'a> {
         labels: BTreeMap<String, String>,
     ) -> Result<Arc<Device>, RegistryError> {
         let device = self.find(id)?;
-        check::labels(&device.id, &labels)?;
+        let labels = check::labels(&device.id, labels)?;
         Ok(self.put(Device { labels, ..Device::clone(&device) }))
     }
 
@@ -133,12 +136,24 @@ impl<'a> Draft<'a> {
         };
         let new = self.insert(new, now_ms)?;
         self.retire(id)?;
-        let children: Vec<Arc<Device>> = self.devices.children(id).cloned().collect();
-        for child in children {
-            let parent = child.parent.as_ref().map(|parent| Parent { kind: parent.kind, id: new.id.clone() });
-            self.put(Device { parent, ..Device::clone(&child) });
+        for child in self.devices.list.clone() {
+            self.rehang(&child, id, &new.id);
         }
         Ok(new)
+    }
+
+    /// Hangs a device on `new` if it hung on `old`, as its parent or by the label of its gateway.
+    fn rehang(&mut self, child: &Device, old: &str, new: &DeviceId) {
+        let mut moved = child.clone();
+        if let Some(parent) = moved.parent.as_mut().filter(|parent| parent.id.as_str() == old) {
+            parent.id = new.clone();
+        }
+        if let Some(gateway) = moved.labels.get_mut(GATEWAY_LABEL).filter(|gateway| *gateway == old) {
+            *gateway = new.to_string();
+        }
+        if moved != *child {
+            self.put(moved);
+        }
     }
 
     /// Finds the ward of every device anew; returns how many changed.

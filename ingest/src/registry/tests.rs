@@ -108,7 +108,7 @@ fn what_is_wrong_is_refused_and_changes_nothing() {
         ),
         (
             NewDevice { labels: labels("street", &"x".repeat(257)), ..new("X", "luminaire") },
-            "device X: label \"street\" has a value of 257 bytes",
+            "device X: label \"street\" has a value that has 257 bytes",
         ),
         (lamp("X", Some((ParentKind::Cabinet, "CAB-9"))), "device X: its cabinet CAB-9 is not registered"),
         (
@@ -126,6 +126,15 @@ fn what_is_wrong_is_refused_and_changes_nothing() {
     assert_eq!(error.to_string(), "device L-1: 33 labels; at most 32 are allowed");
     assert_eq!(registry.relabel("L-9", BTreeMap::new()), Err(RegistryError::Unknown("L-9".to_owned())));
     assert_eq!(registry.devices().len(), 2);
+}
+
+#[test]
+fn a_label_is_found_however_it_was_typed() {
+    let registry = registry();
+    let typed = BTreeMap::from([("street".to_owned(), "Le\u{302} Lo\u{31b}\u{323}i".to_owned())]);
+    let device = registry.insert(NewDevice { labels: typed.clone(), ..new("L-1", "luminaire") }, 0).unwrap();
+    assert_eq!(device.labels["street"], "Lê Lợi");
+    assert_eq!(registry.relabel("L-1", typed).unwrap().labels["street"], "Lê Lợi");
 }
 
 #[test]
@@ -212,6 +221,8 @@ fn a_replacement_takes_place_labels_and_children() {
     let labels = BTreeMap::from([("street".to_owned(), "Lê Lợi".to_owned())]);
     registry.insert(NewDevice { labels, ..new("CAB-1", "lighting-cabinet") }, 0).unwrap();
     registry.insert(lamp("L-1", Some((ParentKind::Cabinet, "CAB-1"))), 0).unwrap();
+    let labels = BTreeMap::from([("gateway".to_owned(), "CAB-1".to_owned())]);
+    registry.insert(NewDevice { labels, ..lamp("L-2", None) }, 0).unwrap();
     let mut kept = Vec::new();
     let replaced: Result<_, RegistryError> = registry.edit(
         |draft| draft.replace("CAB-1", "CAB-2".parse().unwrap(), 9),
@@ -221,11 +232,12 @@ fn a_replacement_takes_place_labels_and_children() {
         },
     );
     let new = replaced.unwrap();
-    assert_eq!(kept, ["CAB-1", "L-1", "CAB-2"]);
-    assert_eq!((new.index, &*new.kind, new.created_ms), (DeviceIndex(2), "lighting-cabinet", 9));
+    assert_eq!(kept, ["CAB-1", "L-1", "L-2", "CAB-2"]);
+    assert_eq!((new.index, &*new.kind, new.created_ms), (DeviceIndex(3), "lighting-cabinet", 9));
     assert_eq!((&*new.labels["street"], &*new.labels["replaces"]), ("Lê Lợi", "CAB-1"));
     let devices = registry.devices();
     assert!(devices.by_id("CAB-1").unwrap().retired);
+    assert!(devices.by_id("L-2").unwrap().is_under("CAB-2"));
     let parent = devices.by_id("L-1").unwrap().parent.clone().unwrap();
     assert_eq!((parent.kind, parent.id.as_str()), (ParentKind::Cabinet, "CAB-2"));
 }

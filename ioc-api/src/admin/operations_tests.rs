@@ -219,3 +219,64 @@ async fn commands_reach_a_running_server_and_count_at_once() {
     let _ = server.await;
     assert!(!data.admin_socket().exists());
 }
+
+/// Every rule about a device that its type does not hold by itself, and what is said about it.
+fn bad_devices() -> Vec<(NewDevice, &'static str)> {
+    let labels = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
+    let parent = |kind, id: &str| Some(Parent { kind, id: id.parse().unwrap() });
+    vec![
+        (NewDevice { lat: f64::NAN, ..device("X") }, "latitude NaN, longitude 107.559 is not a place"),
+        (NewDevice { lon: f64::INFINITY, ..device("X") }, "longitude inf is not a place"),
+        (NewDevice { lat: f64::NEG_INFINITY, ..device("X") }, "latitude -inf"),
+        (NewDevice { lat: 90.5, ..device("X") }, "latitude 90.5"),
+        (NewDevice { lat: 107.5, lon: 16.4, ..device("X") }, "they seem to be exchanged"),
+        (NewDevice { kind: "barometer".into(), ..device("X") }, "kind \"barometer\" is not in the catalogue"),
+        (
+            NewDevice { kind: "Water-Level".into(), ..device("X") },
+            "kind \"Water-Level\" is not in the catalogue",
+        ),
+        (NewDevice { domain: Domain::Parking, ..device("X") }, "belongs to domain environment"),
+        (NewDevice { labels: labels("a-b", ""), ..device("X") }, "\"a-b\" is not a label name"),
+        (NewDevice { labels: labels("__x", ""), ..device("X") }, "is not a label name"),
+        (NewDevice { labels: labels("ward", "1"), ..device("X") }, "is set by the system"),
+        (NewDevice { labels: labels("a", "b\n"), ..device("X") }, "without control characters"),
+        (NewDevice { labels: labels("a", &"x".repeat(257)), ..device("X") }, "257 bytes"),
+        (
+            NewDevice { labels: (0..33).map(|n| (format!("l{n}"), String::new())).collect(), ..device("X") },
+            "33 labels",
+        ),
+        (
+            NewDevice { parent: parent(ParentKind::Cabinet, "C"), ..device("X") },
+            "its cabinet C is not registered",
+        ),
+        (NewDevice { parent: parent(ParentKind::Gateway, "X"), ..device("X") }, "form a loop"),
+        (device("WL-0"), "device id WL-0 is taken"),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_device_is_refused_alike_at_every_door() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(&dir);
+    let ask = |device: NewDevice| {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || execute(&config, &Request::DeviceAdd(device)))
+    };
+    assert!(ask(device("WL-0")).await.unwrap().is_ok());
+    let mut without = Vec::new();
+    for (device, expected) in bad_devices() {
+        let said = ask(device).await.unwrap().unwrap_err().to_string();
+        assert!(said.contains(expected), "{said:?} should say {expected:?}");
+        without.push(said);
+    }
+    let data = DataDir::open(&config.data_dir).unwrap();
+    let operations = Arc::new(operations(&data));
+    let server = tokio::spawn(bind(&data.admin_socket()).unwrap().serve(Arc::clone(&operations)));
+    for ((device, _), without) in bad_devices().into_iter().zip(without) {
+        let direct = operations.add_device(device.clone(), "x", 0).unwrap_err().to_string();
+        let said = ask(device).await.unwrap().unwrap_err().to_string();
+        assert_eq!((&said, &direct), (&without, &without), "by the server, and without one");
+    }
+    assert_eq!(operations.foundation.registry.devices().len(), 1);
+    server.abort();
+}

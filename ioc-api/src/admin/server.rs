@@ -114,13 +114,72 @@ async fn answer(stream: UnixStream, operations: Arc<Operations>) -> io::Result<(
             let work = move || Answer::from(operations.run(request, &actor, now_ms()));
             tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
         }
-        Err(error) => Answer::Refused(format!(
-            "the running server does not know this command ({}); it is another version than this program",
-            chain(&error)
-        )),
+        Err(error) => Answer::Refused(refusal(&line, &error)),
     };
     let mut text = serde_json::to_vec(&answer)?;
     text.push(b'\n');
     timeout(CLIENT_TIMEOUT, writer.write_all(&text)).await??;
     writer.shutdown().await
+}
+
+/// Says why a request cannot be read: what is wrong in it, or that it is of another version.
+fn refusal(line: &str, error: &serde_json::Error) -> String {
+    if !line.ends_with('\n') {
+        return format!("the request was cut off; one is a line of JSON of at most {REQUEST_LEN_MAX} bytes");
+    }
+    match serde_json::from_str::<Command>(line) {
+        Ok(command) if command.is_known() => format!("{}: {}", command.op, chain(error)),
+        _ => format!(
+            "the running server does not know this command ({}); it is another version than this program",
+            chain(error)
+        ),
+    }
+}
+
+/// A request of which only the name is read.
+#[derive(serde::Deserialize)]
+struct Command {
+    op: String,
+}
+
+impl Command {
+    /// Reports whether there is such a request, whatever its fields.
+    fn is_known(&self) -> bool {
+        let alone = serde_json::from_value::<Request>(serde_json::json!({ "op": self.op }));
+        alone.err().is_none_or(|error| !error.to_string().starts_with("unknown variant"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_is_wrong_in_the_request() {
+        let device = r#""id":"WL-1","domain":"environment","kind":"water-level""#;
+        let cases = [
+            (r#"{"op":"device-add"}"#.to_owned(), "device-add: missing field"),
+            (format!(r#"{{"op":"device-add",{device},"lat":null,"lon":1}}"#), "expected degrees as a number"),
+            (
+                format!(r#"{{"op":"device-add",{device},"lat":"16","lon":1}}"#),
+                "\"16\" is text; expected degrees",
+            ),
+            (
+                format!(r#"{{"op":"device-add",{device},"lat":1,"lon":1,"x":1}}"#),
+                "device-add: unknown field `x`",
+            ),
+            (r#"{"op":"device-rotate","id":"a b"}"#.to_owned(), "must be 1 to 64 characters"),
+            (r#"{"op":"device-list","domain":"light"}"#.to_owned(), "device-list: unknown variant `light`"),
+            (r#"{"op":"device-list","domain":7}"#.to_owned(), "device-list: "),
+            (r#"{"op":"device-explode"}"#.to_owned(), "it is another version than this program"),
+            ("{}".to_owned(), "it is another version than this program"),
+            ("GET / HTTP/1.1".to_owned(), "it is another version than this program"),
+        ];
+        for (line, expected) in cases {
+            let error = serde_json::from_str::<Request>(&line).unwrap_err();
+            let said = refusal(&format!("{line}\n"), &error);
+            assert!(said.contains(expected), "{line}: {said}");
+            assert!(refusal(&line, &error).contains("cut off"));
+        }
+    }
 }

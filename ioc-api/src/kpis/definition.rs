@@ -167,8 +167,16 @@ fn define(
     let bands = [Some(&entry.normal), Some(&entry.scale), entry.critical.as_ref()];
     for band in bands.into_iter().flatten() {
         let [low, high] = *band.get_ref();
-        if low.partial_cmp(&high) != Some(std::cmp::Ordering::Less) {
-            problem(band.span().start, format!("[{low}, {high}] is empty; expected [low, high]"));
+        if !low.is_finite() || !high.is_finite() || low >= high {
+            problem(
+                band.span().start,
+                format!("[{low}, {high}] is empty; expected [low, high], both finite"),
+            );
+        }
+    }
+    for (name, number) in [("operand", entry.operand.unwrap_or(0.0)), ("factor", entry.factor)] {
+        if !number.is_finite() {
+            problem(entry.id.span().start, format!("{name} is {number}; expected a finite number"));
         }
     }
     if entry.aggregate.get_ref().needs_operand() && entry.operand.is_none() {
@@ -232,6 +240,8 @@ mod tests {
                 "unknown kind \"river\"; expected one of air-station",
             ),
             ("decimals = 2", "decimal = 2", "unknown field `decimal`"),
+            ("normal = [", "normal = [nan, 1.0] # [", "[NaN, 1] is empty; expected [low, high], both finite"),
+            ("scale = [", "scale = [0.0, inf] # [", "[0, inf] is empty"),
         ];
         for (right, wrong, expected) in cases {
             let text = KPIS.replacen(right, wrong, 1);
