@@ -22,14 +22,12 @@ use crate::{
         settle::Settle,
         tell::Tell,
     },
-    http::{
-        self, server,
-        state::{ApiState, CookiePolicy},
-    },
+    http::state::ApiState,
     ingress::Ingress,
     launch::{self, StartError},
     metrics,
     stream::{Feeds, KpiFrame, Meters},
+    web::Web,
 };
 use ioc_broker::Broker;
 use ioc_journal::{Journal, Offset};
@@ -41,9 +39,6 @@ use tokio::{sync::watch, task::spawn_blocking};
 
 /// How long devices may take to get their last PUBACKs after a stop.
 const BROKER_GRACE: Duration = Duration::from_secs(2);
-
-/// Web connections besides those of the live stream.
-const REQUESTS_MAX: usize = 1024;
 
 /// What to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +53,8 @@ pub enum Mode {
 pub struct Addresses {
     /// Web.
     pub http: SocketAddr,
+    /// Web over TLS.
+    pub https: Option<SocketAddr>,
     /// Plain MQTT.
     pub mqtt: Vec<SocketAddr>,
     /// MQTT over TLS.
@@ -70,25 +67,23 @@ pub struct Addresses {
 pub async fn run(config: Config, mode: Mode) -> Result<(), StartError> {
     let data = DataDir::open(&config.data_dir)?;
     // Ports are taken before anything else happens, so that a taken one is told at once.
-    let http = launch::bind_http(&config.http)?;
+    let web = Web::bind(&config.http)?;
     let recorder = metrics::install().map_err(StartError::Metrics)?;
     let (stop, (stopping, stopped)) = (Stop::default(), watch::channel(false));
 
     let center = Center::open(config, mode, &data)?;
     let mut threads = center.follow(&stop)?;
-    let feeds = center.watch(&stop, stopped.clone(), &mut threads.others)?;
+    let feeds = center.watch(&stop, &web, stopped.clone(), &mut threads.others)?;
     let operations = Arc::new(center.operations());
     let simulated = launch::simulate(mode, &center.config, &operations, center.last)?;
     let hub = Arc::clone(&center.memory.hub);
-    let telling = tokio::spawn(async move { hub.tell().await });
-    let state = center.api(recorder, &threads, feeds);
+    let telling = web.seats.threads.spawn(async move { hub.tell().await });
+    let state = center.api(recorder, &threads, feeds, &web);
 
     let admin = tokio::spawn(admin::bind(&data.admin_socket())?.serve(operations));
-    let addresses = center.addresses(http.local_addr()?);
+    let addresses = center.addresses(&web)?;
     launch::announce(mode, &data, &center.foundation, &addresses)?;
-    let router = http::router(state, center.config.http.body_max.as_len());
-    let connections_max = center.config.http.stream_clients_max as usize + REQUESTS_MAX;
-    let serving = tokio::spawn(server::serve(http, router, connections_max, stopped.clone()));
+    let serving = tokio::spawn(web.serve(state, stopped.clone()));
     let devices = simulated.map(|demo| tokio::spawn(demo.run(addresses.mqtt[0].port(), stopped)));
     let memory = &center.memory;
     let ready = launch::become_ready(memory.ready.clone(), Arc::clone(&memory.engine), center.last);
@@ -196,6 +191,7 @@ impl Center {
     fn watch(
         &self,
         stop: &Stop,
+        web: &Web,
         stopping: watch::Receiver<bool>,
         threads: &mut Vec<JoinHandle<()>>,
     ) -> Result<Arc<Feeds>, StartError> {
@@ -211,6 +207,7 @@ impl Center {
             now: now_ms,
             build: env!("CARGO_PKG_VERSION"),
             meters: Meters::default(),
+            turns: web.fair.streams.clone(),
         });
         let live = || Arc::clone(&memory.live);
         let (hub, board) = (Arc::clone(&memory.hub), Arc::clone(&memory.board));
@@ -245,7 +242,7 @@ impl Center {
     }
 
     /// What requests are answered from.
-    fn api(&self, recorder: PrometheusHandle, threads: &Threads, feeds: Arc<Feeds>) -> ApiState {
+    fn api(&self, recorder: PrometheusHandle, threads: &Threads, feeds: Arc<Feeds>, web: &Web) -> ApiState {
         let Self { foundation, memory, config, .. } = self;
         let followers: Arc<[_]> =
             threads.followers.iter().map(|running| (running.name, running.progress.clone())).collect();
@@ -259,6 +256,8 @@ impl Center {
             registry: foundation.registry.clone(),
             followers: Arc::clone(&followers),
             own_clock: Arc::clone(&memory.own_clock),
+            listener: web.listener.clone(),
+            tls: web.tls.clone(),
         };
         ApiState {
             records: Arc::clone(&foundation.records),
@@ -280,14 +279,18 @@ impl Center {
             ready: memory.ready.clone(),
             followers,
             metrics: metrics::page(recorder, sources),
-            stream_clients_max: u64::from(config.http.stream_clients_max),
-            cookie: CookiePolicy { secure: config.http.behind_tls },
+            seats: web.seats.clone(),
+            trust: web.trust.clone(),
+            fair: web.fair.clone(),
+            metrics_open: config.http.metrics.open,
+            door: web.door.clone(),
         }
     }
 
-    fn addresses(&self, http: SocketAddr) -> Addresses {
+    fn addresses(&self, web: &Web) -> std::io::Result<Addresses> {
         let mqtt = self.broker.addrs();
-        Addresses { http, mqtt: mqtt.tcp.clone(), mqtts: mqtt.tls.clone() }
+        let (http, https) = (web.addr()?, web.https_addr());
+        Ok(Addresses { http, https, mqtt: mqtt.tcp.clone(), mqtts: mqtt.tls.clone() })
     }
 
     /// Devices first: what they were promised is on disk; then those who read, then those who write.

@@ -4,12 +4,12 @@ use crate::{
     app::{Addresses, Mode},
     book::Archive,
     clock::{Clocks, now_ms},
-    config::{Config, Http, Records as RecordsConfig},
+    config::{Config, Records as RecordsConfig},
     data_dir::{DataDir, DataDirError},
     defaults,
     demo::{self, Demo, DemoError},
     followers::Stop,
-    http::{server, state::Ready},
+    http::{listener::TlsError, state::Ready},
     identity::random_bytes,
     kpis::{self, Definition, KpiDesk},
     records::{Audit, Records},
@@ -24,7 +24,7 @@ use ioc_journal::{JournalConfig, JournalError, Offset};
 use ioc_model::{AlertId, Catalogue};
 use ioc_rules::{Engine, EngineConfig, Place, RuleSet};
 use ioc_store::{StoreConfig, StoreError};
-use std::{io, net::TcpListener, sync::Arc, thread, time::Duration};
+use std::{io, sync::Arc, thread, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -48,6 +48,9 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// The certificate of HTTPS.
+    #[error("https: {0}")]
+    Https(#[from] TlsError),
     /// Catalogue, city, records, identities.
     #[error(transparent)]
     Foundation(#[from] FoundationError),
@@ -108,14 +111,6 @@ fn mqtt_flag(error: &ioc_broker::StartError) -> &'static str {
         ioc_broker::StartError::Bind { .. } => " with --mqtt or --mqtts",
         _ => "",
     }
-}
-
-/// Binds the web server's address.
-///
-/// Errors: it is taken or not ours.
-pub fn bind_http(config: &Http) -> Result<TcpListener, StartError> {
-    let addr = config.listen.0;
-    server::bind(addr).map_err(|source| StartError::Http { addr, source })
 }
 
 /// Returns what the journal wants.
@@ -356,7 +351,7 @@ pub fn announce(
     addresses: &Addresses,
 ) -> Result<(), StartError> {
     let web = browse(addresses.http);
-    tracing::info!(http = %addresses.http, mqtt = ?addresses.mqtt, mqtts = ?addresses.mqtts, "listening");
+    tracing::info!(http = %addresses.http, https = ?addresses.https, mqtt = ?addresses.mqtt, mqtts = ?addresses.mqtts, "listening");
     if mode == Mode::Serve {
         return Ok(());
     }

@@ -26,3 +26,4 @@ pub mod startup;
 pub mod stream;
 mod text_file;
 pub mod tls;
+pub mod web;

@@ -2,6 +2,7 @@
 use crate::{
     clock_watch::{OwnClock, OwnClockState},
     followers::Progress,
+    http::listener::{Listener, Tls},
     rule_desk::RuleDesk,
     stream::Feeds,
 };
@@ -38,6 +39,10 @@ pub struct Sources {
     pub followers: Arc<[(&'static str, Progress)]>,
     /// Our own clock.
     pub own_clock: Arc<OwnClock>,
+    /// The web server.
+    pub listener: Listener,
+    /// Its certificate.
+    pub tls: Option<Arc<Tls>>,
 }
 
 /// Installs the recorder of the process.
@@ -62,6 +67,7 @@ pub fn page(handle: PrometheusHandle, sources: Sources) -> Arc<dyn Fn() -> Strin
         journal(&sources.journal, &sources.followers);
         rules(&sources.engine, &sources.rules, &sources.feeds);
         clocks(sources.own_clock.state());
+        web(&sources.listener, sources.tls.as_deref());
         gauge!("ioc_devices").set(sources.registry.devices().len() as f64);
         handle.render()
     })
@@ -133,6 +139,20 @@ fn clocks(own: OwnClockState) {
     gauge!("ioc_device_clocks_wrong").set(own.wrong as f64);
 }
 
+fn web(listener: &Listener, tls: Option<&Tls>) {
+    let meters = listener.meters();
+    gauge!("ioc_http_connections", "caller" => "known").set(meters.known as f64);
+    gauge!("ioc_http_connections", "caller" => "unknown").set((meters.open - meters.known) as f64);
+    counter!("ioc_http_accepted_total").absolute(meters.accepted);
+    for (reason, count) in meters.closed {
+        counter!("ioc_http_closed_total", "reason" => reason).absolute(count);
+    }
+    counter!("ioc_http_accept_errors_total").absolute(meters.errors);
+    if let Some(expires_s) = tls.and_then(Tls::expires_s) {
+        gauge!("ioc_https_certificate_expires_seconds").set(expires_s as f64);
+    }
+}
+
 fn rules(engine: &Engine, desk: &RuleDesk, feeds: &Feeds) {
     let meters = engine.meters();
     counter!("ioc_rule_observations_total").absolute(meters.observations);
@@ -188,6 +208,9 @@ fn describe() {
         ("ioc_journal_records_total", "Records on disk since the start"),
         ("ioc_journal_commits_total", "Batches written, each with one fdatasync"),
         ("ioc_journal_sync_microseconds_total", "Time spent in fdatasync"),
+        ("ioc_http_accepted_total", "Web connections accepted"),
+        ("ioc_http_closed_total", "Web connections ended because of us, by reason"),
+        ("ioc_http_accept_errors_total", "Failures to accept a web connection"),
         ("ioc_stream_resyncs_total", "Times a client was told to start over"),
         ("ioc_stream_slow_clients_total", "Clients closed because they read too slowly"),
     ];
@@ -217,6 +240,11 @@ fn describe() {
         ("ioc_rules_failing", "Rules whose last evaluation failed"),
         ("ioc_alerts_pending", "Pending alerts"),
         ("ioc_alerts_open", "Firing alerts that nobody resolved, by severity"),
+        (
+            "ioc_https_certificate_expires_seconds",
+            "When the certificate of HTTPS ends, seconds since the epoch",
+        ),
+        ("ioc_http_connections", "Open web connections, by whether their caller is known"),
         ("ioc_stream_clients", "Clients of the live stream"),
     ];
     for (name, help) in gauges {

@@ -5,12 +5,14 @@
 //! |---|---|
 //! | [`Network`] | what counts as one address: an IPv4 address, or an IPv6 network |
 //! | [`Rate`] | a flow (messages, readings, bytes, tries) by a generic cell rate algorithm over one number |
+//! | [`Rates`] | the same flow of many callers, in bounded memory |
 //! | [`Shares`] | places (connections, queries, checks): in all, for each caller, and some kept for reserved callers |
 use std::{
     collections::HashMap,
     fmt,
     hash::Hash,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    str::FromStr,
     time::Duration,
 };
 
@@ -42,10 +44,64 @@ impl Network {
     }
 }
 
+impl Network {
+    /// Reports whether `address` lies in it; an IPv4 address written as IPv6 is the IPv4 address.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.first, address.to_canonical()) {
+            (IpAddr::V4(first), IpAddr::V4(address)) => {
+                first.to_bits() == address.to_bits() & ipv4_mask(self.prefix)
+            }
+            (IpAddr::V6(_), IpAddr::V6(_)) => *self == Self::of(address, self.prefix),
+            _ => false,
+        }
+    }
+}
+
+fn ipv4_mask(prefix: u8) -> u32 {
+    u32::MAX.checked_shl(u32::from(32 - prefix.min(32))).unwrap_or(0)
+}
+
+/// A text that is not a network.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{text:?} is not a network; write an address or a network such as 127.0.0.1, 10.0.0.0/8 or 2001:db8::/32"
+)]
+pub struct InvalidNetwork {
+    text: String,
+}
+
+impl FromStr for Network {
+    type Err = InvalidNetwork;
+
+    /// Reads an address, or an address and the length of its prefix after a slash.
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
+        let invalid = || InvalidNetwork { text: text.chars().take(60).collect() };
+        let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
+        let address: IpAddr = address.parse().map_err(|_| invalid())?;
+        let longest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Ok(longest), str::parse::<u8>).map_err(|_| invalid())?;
+        if prefix > longest {
+            return Err(invalid());
+        }
+        match address {
+            IpAddr::V4(first) => {
+                let first = Ipv4Addr::from_bits(first.to_bits() & ipv4_mask(prefix));
+                Ok(Self { first: first.into(), prefix })
+            }
+            // IPv4 written as IPv6: the first 96 bits say only that.
+            IpAddr::V6(first) if first.to_ipv4_mapped().is_some() && prefix >= 96 => {
+                format!("{}/{}", address.to_canonical(), prefix - 96).parse()
+            }
+            IpAddr::V6(_) => Ok(Self::of(address, prefix)),
+        }
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.first {
-            IpAddr::V4(address) => address.fmt(f),
+            IpAddr::V4(address) if self.prefix == 32 => address.fmt(f),
+            IpAddr::V4(address) => write!(f, "{address}/{}", self.prefix),
             IpAddr::V6(address) => write!(f, "{address}/{}", self.prefix),
         }
     }
@@ -113,6 +169,54 @@ impl Rate {
 
     fn cost(self, units: u64) -> u64 {
         self.interval_ns.saturating_mul(units)
+    }
+}
+
+/// Most callers whose state is remembered at once.
+const CALLERS_MAX: usize = 65_536;
+
+/// What is left of one [`Rate`] for each of many callers.
+///
+/// Bounded: when there are too many, those whose allowance is full again are forgotten, which changes nothing for
+/// them; if all have taken something, all are, so that one flood of addresses cannot take memory without end.
+#[derive(Debug)]
+pub struct Rates<K> {
+    rate: Rate,
+    states: HashMap<K, u64>,
+}
+
+impl<K: Eq + Hash> Rates<K> {
+    /// Returns full allowances for everybody.
+    pub fn new(rate: Rate) -> Self {
+        Self { rate, states: HashMap::new() }
+    }
+
+    /// Takes `units` of `caller`'s allowance at `now_ns`, on a clock that does not go back.
+    ///
+    /// Errors: [`Exceeded`]; nothing is taken.
+    pub fn take(&mut self, caller: K, units: u64, now_ns: u64) -> Result<(), Exceeded> {
+        if self.rate.is_unlimited() {
+            return Ok(());
+        }
+        if self.states.len() >= CALLERS_MAX && !self.states.contains_key(&caller) {
+            self.states.retain(|_, state| *state > now_ns);
+            if self.states.len() >= CALLERS_MAX {
+                self.states.clear();
+            }
+        }
+        let state = self.states.entry(caller).or_insert(0);
+        *state = self.rate.take(*state, units, now_ns)?;
+        Ok(())
+    }
+
+    /// Returns how many callers are remembered.
+    pub fn len(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Reports whether no caller is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.states.is_empty()
     }
 }
 
@@ -280,7 +384,48 @@ mod tests {
         shares.take("d", Standing::Reserved).unwrap();
     }
 
+    #[test]
+    fn networks_are_read_as_they_are_written() {
+        let network = |text: &str| text.parse::<Network>().unwrap();
+        for text in ["10.0.0.0/8", "127.0.0.1", "2001:db8::/32", "::/0", "0.0.0.0/0"] {
+            assert_eq!(network(text).to_string(), text);
+        }
+        assert_eq!(network("10.1.2.3/8"), network("10.0.0.0/8"));
+        assert_eq!(network("::ffff:10.0.0.0/104"), network("10.0.0.0/8"));
+        assert_eq!(network("::1"), Network::of("::1".parse().unwrap(), 128));
+        let within = |text: &str, address: &str| network(text).contains(address.parse().unwrap());
+        assert!(within("10.0.0.0/8", "10.9.9.9") && within("10.0.0.0/8", "::ffff:10.9.9.9"));
+        assert!(
+            !within("10.0.0.0/8", "11.0.0.1") && !within("10.0.0.0/8", "::1") && !within("::/0", "10.0.0.1")
+        );
+        assert!(within("2001:db8::/32", "2001:db8:1::1") && within("0.0.0.0/0", "9.9.9.9"));
+        for wrong in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "a/8", "10.0.0.0/", "10.0.0.0/-1", "[::1]"] {
+            assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn callers_are_forgotten_before_memory_is_full() {
+        let mut rates = Rates::new(Rate::new(1, 1));
+        for caller in 0..3 * CALLERS_MAX {
+            rates.take(caller, 1, SECOND + caller as u64 * SECOND).unwrap();
+            assert!(rates.len() <= CALLERS_MAX);
+        }
+        assert!(rates.take(3 * CALLERS_MAX - 1, 1, SECOND * 3 * CALLERS_MAX as u64).is_err());
+    }
+
     proptest! {
+        /// An address lies in each of its networks, and in no other of the same length.
+        #[test]
+        fn networks_have_their_addresses(bits: u128, other: u128, prefix in 0_u8..=128) {
+            let address = |bits: u128| IpAddr::from(Ipv6Addr::from_bits(bits));
+            let network = Network::of(address(bits), prefix);
+            prop_assert!(network.contains(address(bits)));
+            let is_same = Network::of(address(other), prefix) == network;
+            prop_assert_eq!(network.contains(address(other)), is_same);
+            prop_assert_eq!(network.to_string().parse::<Network>(), Ok(network));
+        }
+
         /// Whatever is asked for and when, no interval gives more than the burst, the rate's worth of it, and one
         /// request that may exceed the burst.
         #[test]

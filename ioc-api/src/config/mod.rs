@@ -6,16 +6,16 @@
 mod draft;
 mod environment;
 mod file;
+mod http;
 mod problem;
 mod sections;
 mod units;
 mod validate;
 
+pub use http::{Http, HttpLimits, HttpMetrics, HttpTls};
 pub use problem::{Place, Problem, Problems, nearest};
-pub use sections::{
-    Config, Demo, Display, Http, Ingest, Journal, Limits, Mqtt, Records, Rules, Store, Tcp, Tls,
-};
-pub use units::{InvalidUnit, Listen, Size, Span};
+pub use sections::{Config, Demo, Display, Ingest, Journal, Limits, Mqtt, Records, Rules, Store, Tcp, Tls};
+pub use units::{Cidr, InvalidUnit, Listen, Size, Span};
 
 use draft::Draft;
 use serde_json::Value;

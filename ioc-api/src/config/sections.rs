@@ -1,5 +1,8 @@
 //! The sections of the configuration, their defaults and their meaning. `configs/ioc.toml` is the same in TOML.
-use super::units::{Listen, Size, Span};
+use super::{
+    http::Http,
+    units::{Listen, Size, Span},
+};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -28,21 +31,6 @@ pub struct Config {
     pub records: Records,
     /// The simulated city of `ioc demo`.
     pub demo: Demo,
-}
-
-/// The web server.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Http {
-    /// Where console, wall and API are served.
-    pub listen: Listen,
-    /// How long a sign-in lasts.
-    pub session_ttl: Span,
-    /// Largest request body.
-    pub body_max: Size,
-    /// Most live-stream clients at once.
-    pub stream_clients_max: u32,
-    /// Marks the session cookie `Secure` although we speak plain HTTP ourselves: behind a TLS proxy.
-    pub behind_tls: bool,
 }
 
 /// The device edge.
@@ -205,18 +193,6 @@ impl Default for Config {
                 audit_keep: Span::from_secs(730 * DAY_S),
             },
             demo: Demo { devices: 2000, seed: 1, scenario: "normal-day".into() },
-        }
-    }
-}
-
-impl Default for Http {
-    fn default() -> Self {
-        Self {
-            listen: Listen::every(8080),
-            session_ttl: Span::from_secs(12 * 3600),
-            body_max: Size(MIB),
-            stream_clients_max: 1000,
-            behind_tls: false,
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Values with a unit as people write them in a configuration: spans of time, sizes, listening addresses.
+use ioc_model::share::{InvalidNetwork, Network};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{
     fmt,
@@ -26,6 +27,10 @@ pub struct Size(pub u64);
 /// Where to listen: a port (all addresses, IPv4 and IPv6), `ADDRESS:PORT` or `[ADDRESS]:PORT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Listen(pub SocketAddr);
+
+/// An address or a network: `127.0.0.1`, `10.0.0.0/8`, `2001:db8::/32`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cidr(pub Network);
 
 const SPAN_UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
@@ -101,6 +106,19 @@ impl FromStr for Listen {
     }
 }
 
+impl FromStr for Cidr {
+    type Err = InvalidNetwork;
+    fn from_str(text: &str) -> Result<Self, InvalidNetwork> {
+        text.parse().map(Self)
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
 fn invalid(text: &str, expected: &'static str) -> InvalidUnit {
     InvalidUnit { text: text.chars().take(60).collect(), expected }
 }
@@ -140,7 +158,7 @@ macro_rules! as_text {
         }
     )*};
 }
-as_text!(Span, Size, Listen);
+as_text!(Span, Size, Listen, Cidr);
 
 #[cfg(test)]
 mod tests {

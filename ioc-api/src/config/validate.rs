@@ -1,5 +1,5 @@
 //! What types cannot say about a configuration.
-use super::sections::Config;
+use super::{http, sections::Config};
 
 /// A value that cannot work.
 pub(super) struct Invalid {
@@ -11,22 +11,49 @@ pub(super) struct Invalid {
 /// Checks `config` and returns everything that is wrong with it.
 pub(super) fn validate(config: &Config) -> Vec<Invalid> {
     let mut wrong = Wrong(Vec::new());
+    check_listeners(config, &mut wrong);
+    http::check(config, &mut wrong);
     check_edge(config, &mut wrong);
     check_disk(config, &mut wrong);
     check_rest(config, &mut wrong);
     wrong.0
 }
 
-struct Wrong(Vec<Invalid>);
+/// Collects what is wrong.
+pub(super) struct Wrong(Vec<Invalid>);
 
 impl Wrong {
-    fn add(&mut self, key: &'static str, message: impl Into<String>, help: impl Into<String>) {
+    pub(super) fn add(&mut self, key: &'static str, message: impl Into<String>, help: impl Into<String>) {
         self.0.push(Invalid { key, message: message.into(), help: help.into() });
     }
 
-    fn at_least(&mut self, key: &'static str, value: u64, min: u64) {
+    pub(super) fn at_least(&mut self, key: &'static str, value: u64, min: u64) {
         if value < min {
             self.add(key, format!("{key} is {value}"), format!("it must be at least {min}"));
+        }
+    }
+}
+
+/// No two of them may have the same address.
+fn check_listeners(config: &Config, wrong: &mut Wrong) {
+    let (http, mqtt) = (&config.http, &config.mqtt);
+    let metrics = http.metrics.listen.map(|listen| ("http.metrics.listen", listen));
+    let https = http.tls.certificate.as_ref().map(|_| ("http.tls.listen", http.tls.listen));
+    let listeners: Vec<_> = [
+        Some(("http.listen", http.listen)),
+        Some(("mqtt.tcp.listen", mqtt.tcp.listen)),
+        Some(("mqtt.tls.listen", mqtt.tls.listen)),
+        https,
+        metrics,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    for (at, (key, listen)) in listeners.iter().enumerate() {
+        let taken = listeners[..at].iter().find(|(_, other)| other == listen && listen.0.port() != 0);
+        if let Some((other_key, _)) = taken {
+            let message = format!("{key} and {other_key} are both {}", listen.0);
+            wrong.add(key, message, "give each its own port");
         }
     }
 }
@@ -45,16 +72,6 @@ fn check_edge(config: &Config, wrong: &mut Wrong) {
             "set mqtt.tls.certificate to the PEM file of its certificate chain",
         ),
         _ => {}
-    }
-    let listeners = [
-        ("mqtt.tcp.listen", config.mqtt.tcp.listen.0, config.http.listen.0, "http.listen"),
-        ("mqtt.tls.listen", tls.listen.0, config.http.listen.0, "http.listen"),
-        ("mqtt.tls.listen", tls.listen.0, config.mqtt.tcp.listen.0, "mqtt.tcp.listen"),
-    ];
-    for (key, address, other, other_key) in listeners {
-        if address == other && address.port() != 0 {
-            wrong.add(key, format!("{key} and {other_key} are both {address}"), "give each its own port");
-        }
     }
     const PACKET_MIN: u64 = 1024;
     const PACKET_MAX: u64 = 16 << 20;
@@ -95,11 +112,6 @@ fn check_disk(config: &Config, wrong: &mut Wrong) {
 }
 
 fn check_rest(config: &Config, wrong: &mut Wrong) {
-    if config.http.session_ttl.as_ms() < 60_000 {
-        let message = format!("http.session_ttl is {}", config.http.session_ttl);
-        wrong.add("http.session_ttl", message, "it must be at least 1m");
-    }
-    wrong.at_least("http.body_max", config.http.body_max.0, 1024);
     wrong.at_least("ingest.values_max", config.ingest.values_max.into(), 1);
     wrong.at_least("rules.queue_batches", config.rules.queue_batches.into(), 1);
     wrong.at_least("records.quarantine_rows_max", config.records.quarantine_rows_max.into(), 1);

@@ -31,11 +31,8 @@ fn is_compressed(path: &str) -> bool {
 }
 
 fn file(path: &str, headers: &HeaderMap) -> Response {
-    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let accepts =
-        |coding: &str| accepted.split(',').any(|part| part.trim().split(';').next() == Some(coding));
     let variants = [("br", ".br"), ("gzip", ".gz"), ("", "")];
-    let found = variants.iter().filter(|(coding, _)| coding.is_empty() || accepts(coding)).find_map(
+    let found = variants.iter().filter(|(coding, _)| coding.is_empty() || accepts(headers, coding)).find_map(
         |(coding, suffix)| FILES.get(format!("{path}{suffix}").as_str()).map(|bytes| (*coding, *bytes)),
     );
     let Some((coding, bytes)) = found else {
@@ -52,6 +49,26 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
         set.insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
     }
     response
+}
+
+/// Reports whether the client takes a coding: names have no case, `q=0` is a no, `*` is all that is not named
+/// (RFC 9110 §12.5.3).
+fn accepts(headers: &HeaderMap, coding: &str) -> bool {
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut all = false;
+    for part in lines.flat_map(|line| line.split(',')) {
+        let mut pieces = part.split(';').map(str::trim);
+        let name = pieces.next().unwrap_or("");
+        let weight = pieces
+            .filter_map(|piece| piece.split_once('='))
+            .find(|(key, _)| key.trim().eq_ignore_ascii_case("q"));
+        let wanted = weight.is_none_or(|(_, q)| q.trim().parse::<f32>().is_ok_and(|q| q > 0.0));
+        if name.eq_ignore_ascii_case(coding) {
+            return wanted;
+        }
+        all |= name == "*" && wanted;
+    }
+    all
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -74,6 +91,29 @@ fn content_type(path: &str) -> &'static str {
 mod tests {
     use super::*;
     use axum::http::StatusCode;
+
+    #[test]
+    fn codings_are_taken_as_the_client_says() {
+        let cases: [(&[&str], bool); 10] = [
+            (&[], false),
+            (&["gzip, br"], true),
+            (&["gzip", "br"], true),
+            (&["BR"], true),
+            (&["br;q=1.0"], true),
+            (&["br; Q=0.5 , gzip"], true),
+            (&["br;q=0"], false),
+            (&["br ; q=0.000, *"], false),
+            (&["*"], true),
+            (&["brotli, *;q=0"], false),
+        ];
+        for (lines, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::ACCEPT_ENCODING, line.parse().unwrap());
+            }
+            assert_eq!(accepts(&headers, "br"), expected, "{lines:?}");
+        }
+    }
 
     async fn get(path: &str, encoding: &str) -> Response {
         let mut headers = HeaderMap::new();

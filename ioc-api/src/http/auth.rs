@@ -1,29 +1,40 @@
-//! Who is asking: a session cookie, a bearer token, or `?token=` where a browser cannot set headers (WebSocket).
+//! Who is asking: a session cookie, a bearer token, or the display token of a wall in `?token=`, where a browser cannot
+//! set headers (WebSocket).
 //! Every decision is [`crate::identity::may`]'s.
 use super::{
+    client::Client,
     problem::{Answer, Problem},
     state::ApiState,
 };
 use crate::{
     clock::now_ms,
-    identity::{Action, Caller, Identity, Object, may},
+    identity::{Action, Caller, Identity, Object, Via, may},
     records::AlertQuery,
 };
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
 };
 use ioc_ingest::Device;
 use ioc_model::{Alert, Domain};
 
-/// Name of the session cookie.
-pub const COOKIE: &str = "ioc_session";
+/// Name of the session cookie over plain HTTP.
+const COOKIE: &str = "ioc_session";
+/// Its name over HTTPS: browsers take it only from this host, and only over HTTPS.
+const COOKIE_HTTPS: &str = "__Host-ioc_session";
+
+/// Returns the name of the session cookie.
+pub fn cookie_name(https: bool) -> &'static str {
+    if https { COOKIE_HTTPS } else { COOKIE }
+}
 
 /// Whoever sent the request; signed in, or the request is answered 401.
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// Name, role, domains, wards.
     pub caller: Caller,
+    /// The connection is not one of those that make room for others; so it is unless the caller has too many.
+    pub keeps_place: bool,
     secret: String,
 }
 
@@ -31,31 +42,62 @@ impl FromRequestParts<ApiState> for Actor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        if let Some(known) = parts.extensions.get::<Self>() {
+            return Ok(known.clone());
+        }
+        let client = parts.extensions.get::<Client>();
         let missing = || {
             Problem::unauthorized("sign in with POST /api/v1/session, or send Authorization: Bearer <token>")
         };
-        let secret = secret(&parts.headers, parts.uri.query()).ok_or_else(missing)?;
+        let https = client.is_some_and(|client| client.https);
+        let (secret, place) = secret(&parts.headers, parts.uri.query(), https).ok_or_else(missing)?;
         let ended =
             || Problem::unauthorized("this sign-in has ended or the token is not valid; sign in again");
         let caller = state.identity.caller(&secret, now_ms()).ok_or_else(ended)?;
-        Ok(Self { caller, secret })
+        if place == Place::Query && caller.via != Via::Display {
+            // Addresses stand in logs, histories and referrers.
+            return Err(Problem::unauthorized(
+                "only display tokens are accepted in ?token=; send Authorization: Bearer <token> or the cookie",
+            ));
+        }
+        let keeps_place = client.is_none_or(|client| client.peer.identified(&caller.name));
+        let actor = Self { caller, keeps_place, secret };
+        parts.extensions.insert(actor.clone());
+        Ok(actor)
     }
 }
 
+/// Where a secret stood in a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Header,
+    Query,
+    Cookie,
+}
+
 /// Finds the secret in a request.
-fn secret(headers: &HeaderMap, query: Option<&str>) -> Option<String> {
-    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let bearer = header(header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-    let in_query = || query?.split('&').find_map(|pair| pair.strip_prefix("token="));
-    let token = bearer.or_else(in_query).map(|token| token.trim().to_owned());
-    token.or_else(|| cookie(headers))
+fn secret(headers: &HeaderMap, query: Option<&str>, https: bool) -> Option<(String, Place)> {
+    let bearer = headers.get_all(header::AUTHORIZATION).iter().find_map(bearer);
+    let in_query = || {
+        let mut pairs = form_urlencoded::parse(query?.as_bytes());
+        pairs.find(|(name, _)| name == "token").map(|(_, token)| token.trim().to_owned())
+    };
+    let header = bearer.map(|token| (token, Place::Header));
+    let found = header.or_else(|| in_query().map(|token| (token, Place::Query)));
+    found.or_else(|| cookie(headers, https).map(|cookie| (cookie, Place::Cookie)))
+}
+
+/// Reads `Bearer <token>`; schemes have no case (RFC 9110 §11.1). Others are not ours, such as the `Basic` of a proxy.
+fn bearer(value: &HeaderValue) -> Option<String> {
+    let (scheme, token) = value.to_str().ok()?.trim().split_once([' ', '\t'])?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
 }
 
 /// Finds the session cookie.
-pub fn cookie(headers: &HeaderMap) -> Option<String> {
+pub fn cookie(headers: &HeaderMap, https: bool) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_owned())
+    pairs.find(|(name, _)| *name == cookie_name(https)).map(|(_, value)| value.trim_matches('"').to_owned())
 }
 
 impl Actor {
@@ -145,14 +187,51 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_secret_is_found_wherever_it_may_stand() {
-        let mut headers = HeaderMap::new();
-        assert!(secret(&headers, None).is_none());
-        assert_eq!(secret(&headers, Some("a=1&token=t")).as_deref(), Some("t"));
-        headers.insert(header::COOKIE, "a=b; ioc_session=s; c=d".parse().unwrap());
-        assert_eq!(secret(&headers, None).as_deref(), Some("s"));
-        headers.insert(header::AUTHORIZATION, "Bearer x".parse().unwrap());
-        assert_eq!(secret(&headers, None).as_deref(), Some("x"));
+    fn the_secret_is_found_wherever_it_may_stand_and_however_it_is_spelled() {
+        use Place::{Cookie, Header, Query};
+        type Case<'a> = (&'a [(&'static str, &'a str)], Option<&'a str>, bool, Option<(&'a str, Place)>);
+        let cases: [Case<'_>; 21] = [
+            (&[], None, false, None),
+            (&[], Some("a=1&token=t"), false, Some(("t", Query))),
+            (&[], Some("token=a%2Db%5Fc"), false, Some(("a-b_c", Query))),
+            (&[], Some("%74oken=t"), false, Some(("t", Query))),
+            (&[], Some("tokens=t"), false, None),
+            (&[("cookie", "a=b; ioc_session=s; c=d")], None, false, Some(("s", Cookie))),
+            (&[("cookie", "a=b;ioc_session=s")], None, false, Some(("s", Cookie))),
+            (&[("cookie", "a=b"), ("cookie", "ioc_session=s")], None, false, Some(("s", Cookie))),
+            (&[("cookie", "ioc_session=\"s\"")], None, false, Some(("s", Cookie))),
+            (&[("cookie", "IOC_SESSION=s")], None, false, None),
+            (&[("cookie", "__Host-ioc_session=s")], None, true, Some(("s", Cookie))),
+            (&[("cookie", "ioc_session=tossed; __Host-ioc_session=s")], None, true, Some(("s", Cookie))),
+            (&[("cookie", "ioc_session=s")], None, true, None),
+            (&[("authorization", "Bearer x"), ("cookie", "ioc_session=s")], None, false, Some(("x", Header))),
+            (&[("authorization", "bearer x")], Some("token=t"), false, Some(("x", Header))),
+            (&[("authorization", "BEARER   x ")], None, false, Some(("x", Header))),
+            (&[("authorization", "bEaReR\tx")], None, false, Some(("x", Header))),
+            (
+                &[("authorization", "Basic dTpw"), ("cookie", "ioc_session=s")],
+                None,
+                false,
+                Some(("s", Cookie)),
+            ),
+            (
+                &[("authorization", "Basic dTpw"), ("authorization", "bearer x")],
+                None,
+                false,
+                Some(("x", Header)),
+            ),
+            (&[("authorization", "Bearer")], None, false, None),
+            (&[("authorization", "Bearerx y")], None, false, None),
+        ];
+        for (lines, query, https, expected) in cases {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(*name, value.parse().unwrap());
+            }
+            let found = secret(&headers, query, https);
+            let found = found.as_ref().map(|(secret, place)| (secret.as_str(), *place));
+            assert_eq!(found, expected, "{lines:?} {query:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Is it alive, is it ready, what does it count.
-use super::state::ApiState;
+use super::{
+    problem::{Answer, Problem},
+    state::ApiState,
+};
 use crate::clock_watch::OwnClockState;
 use axum::{
     extract::State,
@@ -58,6 +61,7 @@ fn clock_notice(own: OwnClockState) -> String {
 
 /// Everything we count, in the Prometheus text format.
 #[utoipa::path(get, path = "/metrics", operation_id = "getMetrics", tag = "health", responses((status = 200, description = "Prometheus text format", body = String, content_type = "text/plain")))]
-pub async fn metrics(State(state): State<ApiState>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (state.metrics)()).into_response()
+pub async fn metrics(State(state): State<ApiState>) -> Answer<Response> {
+    let page = state.blocking(|state| Ok::<_, Problem>((state.metrics)())).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response())
 }

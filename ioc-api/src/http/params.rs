@@ -55,8 +55,8 @@ impl Bbox {
     ///
     /// Errors: 400 says what would be right.
     pub fn parse(text: &str) -> Answer<Self> {
-        let numbers: Vec<f64> = text.split(',').filter_map(|part| part.trim().parse().ok()).collect();
-        match <[f64; 4]>::try_from(numbers) {
+        let numbers: Option<Vec<f64>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
+        match <[f64; 4]>::try_from(numbers.unwrap_or_default()) {
             Ok(bbox @ [west, south, east, north]) if west <= east && south <= north => Ok(Self(bbox)),
             _ => Err(Problem::bad_request(format!("bbox={text}; expected west,south,east,north in degrees"))),
         }
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn boxes_have_four_numbers_in_order() {
         assert!(Bbox::parse("107.5,16.4,107.6,16.5").is_ok_and(|bbox| bbox.contains(107.55, 16.45)));
-        for bad in ["107.5,16.4,107.6", "107.6,16.4,107.5,16.5", "a,b,c,d"] {
+        for bad in ["107.5,16.4,107.6", "107.6,16.4,107.5,16.5", "a,b,c,d", "1,2,3,4,x", "nan,1,2,3", ""] {
             assert!(Bbox::parse(bad).is_err(), "{bad}");
         }
     }

@@ -1,7 +1,11 @@
 //! Errors as RFC 9457 problem documents with a request id. The inner crates know nothing of HTTP; this is the one
 //! place where their errors become status codes.
 use super::problem_log;
-use crate::{book::ActionError, identity::IdentityError, records::RecordsError};
+use crate::{
+    book::ActionError,
+    identity::{IdentityError, PasswordError},
+    records::RecordsError,
+};
 use axum::{
     Json,
     extract::Request,
@@ -183,6 +187,8 @@ impl From<IdentityError> for Problem {
     fn from(error: IdentityError) -> Self {
         match error {
             IdentityError::Records(source) => source.into(),
+            IdentityError::Password(PasswordError::Busy) => Self::unavailable(error),
+            IdentityError::Password(PasswordError::Hash | PasswordError::Random(_)) => Self::internal(error),
             IdentityError::LastAdmin(_) | IdentityError::TooMany { .. } => Self::conflict(error),
             IdentityError::Password(_) | IdentityError::Name(_) => Self::bad_request(error),
             IdentityError::Random(_) => Self::internal(error),

@@ -1,6 +1,8 @@
 //! Which path leads where.
 use super::{
-    alerts, assets, city, devices, health, history, openapi, origin,
+    alerts, assets, city, client, devices,
+    fair::{self, Work},
+    headers, health, history, openapi, origin,
     problem::{self, Problem},
     records, request_id, rules, session,
     state::ApiState,
@@ -9,75 +11,94 @@ use super::{
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue, Method, Uri, header},
-    middleware::from_fn,
+    http::{HeaderValue, Method, Uri, header},
+    middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{delete, get, patch, post},
+    routing::{MethodRouter, delete, get, patch, post},
 };
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
-
-/// What pages may load: everything from this host alone, no script and no style within a page.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; \
-     style-src 'self'; font-src 'self'; img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; \
-     form-action 'self'; frame-ancestors 'none'";
 
 /// Builds the router without any socket, so that tests can call it.
 ///
 /// Units: `body_bytes_max` bounds request bodies, in bytes.
 pub fn router(state: ApiState, body_bytes_max: usize) -> Router {
-    let api = Router::new()
-        .route("/session", post(session::sign_in).get(session::current).delete(session::sign_out))
-        .route("/city", get(city::city))
-        .route("/clock", get(city::clock))
-        .route("/areas", get(city::areas))
-        .route("/kpis", get(city::kpis))
-        .route("/catalogue", get(devices::catalogue))
-        .route("/devices", get(devices::list))
-        .route("/devices/{id}", get(devices::get))
-        .route("/devices/{id}/latest", get(devices::latest))
-        .route("/history", get(history::series))
-        .route("/history/groups", get(history::groups))
-        .route("/history/top", get(history::top))
-        .route("/alerts", get(alerts::list))
-        .route("/alerts/{id}", get(alerts::get))
-        .route("/alerts/{id}/ack", post(alerts::acknowledge))
-        .route("/alerts/{id}/resolve", post(alerts::resolve))
-        .route("/alerts/{id}/note", post(alerts::note))
-        .route("/rules", get(rules::list))
-        .route("/rules/check", post(rules::check))
-        .route("/quarantine", get(records::quarantine))
-        .route("/audit", get(records::audit))
-        .route("/users", get(records::users).post(records::add_user))
-        .route("/users/{name}", patch(records::patch_user))
-        .route("/display-tokens", get(records::display_tokens).post(records::add_display_token))
-        .route("/display-tokens/{name}", delete(records::remove_display_token))
-        .route("/stream", get(stream::upgrade))
-        .route("/openapi.json", get(openapi::document))
-        .fallback(unknown)
-        .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn(problem::complete))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        ));
+    let (trust, door) = (state.trust.clone(), state.door.clone());
+    let metrics = if state.metrics_open { metrics(&state) } else { Router::new() };
     Router::new()
-        .nest("/api/v1", api)
-        .route("/metrics", get(health::metrics))
+        .nest("/api/v1", api(&state))
+        .merge(metrics)
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(assets::serve)
         .with_state(state)
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .layer(from_fn(origin::guard))
-        .layer(fixed(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
-        .layer(fixed(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        .layer(fixed(header::REFERRER_POLICY, "no-referrer"))
+        .layer(from_fn_with_state(door, headers::add))
         .layer(CatchPanicLayer::custom(|_| Problem::internal("a handler panicked").into_response()))
+        .layer(from_fn_with_state(trust, client::find))
         .layer(from_fn(request_id::assign))
 }
 
-fn fixed(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
-    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+/// Builds the router of a port that serves metrics and nothing else.
+pub fn metrics_only(state: ApiState) -> Router {
+    metrics(&state)
+        .fallback(unknown)
+        .layer(from_fn_with_state(state.trust.clone(), client::find))
+        .layer(from_fn(request_id::assign))
+        .with_state(state)
+}
+
+fn metrics(state: &ApiState) -> Router<ApiState> {
+    let turn = from_fn_with_state((state.clone(), Work::Metrics), fair::turn);
+    Router::new().route("/metrics", get(health::metrics).route_layer(turn))
+}
+
+fn api(state: &ApiState) -> Router<ApiState> {
+    let at = |work: Work, route: MethodRouter<ApiState>| {
+        route.route_layer(from_fn_with_state((state.clone(), work), fair::turn))
+    };
+    let lists = |route| at(Work::Lists, route);
+    let history = |route| at(Work::History, route);
+    let actions = |route| at(Work::Actions, route);
+    Router::new()
+        .route("/session", post(session::sign_in).get(session::current).delete(session::sign_out))
+        .route("/city", get(city::city))
+        .route("/clock", get(city::clock))
+        .route("/areas", lists(get(city::areas)))
+        .route("/kpis", lists(get(city::kpis)))
+        .route("/catalogue", lists(get(devices::catalogue)))
+        .route("/devices", lists(get(devices::list)))
+        .route("/devices/{id}", get(devices::get))
+        .route("/devices/{id}/latest", get(devices::latest))
+        .route("/history", history(get(history::series)))
+        .route("/history/groups", history(get(history::groups)))
+        .route("/history/top", history(get(history::top)))
+        .route("/alerts", lists(get(alerts::list)))
+        .route("/alerts/{id}", lists(get(alerts::get)))
+        .route("/alerts/{id}/ack", actions(post(alerts::acknowledge)))
+        .route("/alerts/{id}/resolve", actions(post(alerts::resolve)))
+        .route("/alerts/{id}/note", actions(post(alerts::note)))
+        .route("/rules", lists(get(rules::list)))
+        .route("/rules/check", at(Work::Checks, post(rules::check)))
+        .route("/quarantine", lists(get(records::quarantine)))
+        .route("/audit", lists(get(records::audit)))
+        .route("/users", lists(get(records::users)).merge(actions(post(records::add_user))))
+        .route("/users/{name}", actions(patch(records::patch_user)))
+        .route(
+            "/display-tokens",
+            lists(get(records::display_tokens)).merge(actions(post(records::add_display_token))),
+        )
+        .route("/display-tokens/{name}", actions(delete(records::remove_display_token)))
+        .route("/stream", get(stream::upgrade))
+        .route("/openapi.json", get(openapi::document))
+        .fallback(unknown)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(state.clone(), fair::count))
+        .layer(from_fn(problem::complete))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
 }
 
 async fn unknown(uri: Uri) -> Response {

@@ -76,11 +76,11 @@ pub async fn check(State(state): State<ApiState>, actor: Actor, text: String) ->
 }
 
 fn no_place(full: Full) -> Problem {
-    Problem::too_many(
-        match full {
-            Full::Caller => "another rule check of yours is under way; send the next one when it is answered",
-            Full::All => "others are checking rules; try again in a second",
-        },
-        1,
-    )
+    match full {
+        Full::Caller => Problem::too_many(
+            "another rule check of yours is under way; send the next one when it is answered",
+            1,
+        ),
+        Full::All => Problem::unavailable("others are checking rules; try again in a second"),
+    }
 }

@@ -1,7 +1,7 @@
 //! Signing in and out.
 use super::{
-    auth::{self, Actor, COOKIE},
-    connections::Peer,
+    auth::{self, Actor},
+    client::Client,
     dto::{SessionInfo, SessionUser, SignIn},
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
@@ -12,7 +12,7 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{ConnectInfo, State},
+    extract::{Extension, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -22,22 +22,25 @@ use axum::{
     responses((status = 200, body = SessionInfo), (status = 401, body = ProblemBody), (status = 429, body = ProblemBody)))]
 pub async fn sign_in(
     State(state): State<ApiState>,
-    ConnectInfo(Peer(peer)): ConnectInfo<Peer>,
+    Extension(client): Extension<Client>,
     Json(body): Json<SignIn>,
 ) -> Answer<Response> {
     let opened = state
-        .blocking(move |state| state.identity.sign_in(&body.username, &body.password, peer.ip(), now_ms()))
+        .blocking(move |state| {
+            state.identity.sign_in(&body.username, &body.password, client.address, now_ms())
+        })
         .await?;
+    client.peer.identified(&opened.caller.name);
     let user = user(&opened.caller);
     let expires_at = Some(opened.expires_ms);
     let max_age_s = (opened.expires_ms - now_ms()).max(0) / 1000;
-    let cookie = cookie(&opened.secret, max_age_s, state.cookie.secure);
+    let cookie = cookie(&opened.secret, max_age_s, client.https);
     Ok(([(header::SET_COOKIE, cookie)], Json(SessionInfo { user, expires_at })).into_response())
 }
 
-fn cookie(value: &str, max_age_s: i64, secure: bool) -> String {
-    let secure = if secure { "; Secure" } else { "" };
-    format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}")
+fn cookie(value: &str, max_age_s: i64, https: bool) -> String {
+    let (name, secure) = (auth::cookie_name(https), if https { "; Secure" } else { "" });
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={max_age_s}{secure}")
 }
 
 impl From<SignInError> for Problem {
@@ -63,10 +66,14 @@ fn user(caller: &Caller) -> SessionUser {
 
 /// Signs out; nothing happens when nobody is signed in.
 #[utoipa::path(delete, path = "/api/v1/session", operation_id = "signOut", tag = "session", responses((status = 204, description = "signed out")))]
-pub async fn sign_out(State(state): State<ApiState>, headers: HeaderMap) -> Answer<Response> {
-    if let Some(secret) = auth::cookie(&headers) {
+pub async fn sign_out(
+    State(state): State<ApiState>,
+    Extension(client): Extension<Client>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    if let Some(secret) = auth::cookie(&headers, client.https) {
         state.blocking(move |state| state.identity.sign_out(&secret, now_ms())).await?;
     }
-    let gone = cookie("", 0, state.cookie.secure);
+    let gone = cookie("", 0, client.https);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response())
 }

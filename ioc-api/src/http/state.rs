@@ -7,7 +7,7 @@ use crate::{
     identity::Identity,
     records::Records,
     rule_desk::RuleDesk,
-    stream::{Feeds, RECORDS_PATIENCE},
+    stream::{Feeds, RECORDS_PATIENCE, seats::Seats},
 };
 use axum::body::Bytes;
 use ioc_ingest::{Device, DeviceClocks, LiveState, Registry};
@@ -20,7 +20,13 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use super::problem::{Answer, Problem};
+use super::{
+    client::Trust,
+    fair::Fair,
+    headers::Door,
+    problem::{Answer, Problem},
+    turns,
+};
 
 /// Everything behind the API; cheap to clone.
 #[derive(Clone)]
@@ -63,17 +69,16 @@ pub struct ApiState {
     pub followers: Arc<[(&'static str, Progress)]>,
     /// Writes the metrics page.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Most clients of the live stream.
-    pub stream_clients_max: u64,
-    /// The session cookie is `Secure`.
-    pub cookie: CookiePolicy,
-}
-
-/// How the session cookie is set.
-#[derive(Debug, Clone, Copy)]
-pub struct CookiePolicy {
-    /// Only over https.
-    pub secure: bool,
+    /// Who may follow the live stream.
+    pub seats: Seats,
+    /// What is believed of a request's way here.
+    pub trust: Trust,
+    /// What callers share.
+    pub fair: Fair,
+    /// The metrics page is served without a sign-in.
+    pub metrics_open: bool,
+    /// What is asked of browsers.
+    pub door: Door,
 }
 
 /// Says whether the start is complete.
@@ -126,7 +131,14 @@ impl ApiState {
         E: Into<Problem> + Send + 'static,
     {
         let state = self.clone();
-        match tokio::task::spawn_blocking(move || work(&state)).await {
+        // Work goes on when its request is gone, and counts until it ends.
+        let turn = turns::current();
+        match tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            work(&state)
+        })
+        .await
+        {
             Ok(result) => result.map_err(Into::into),
             Err(panic) => Err(Problem::internal(panic)),
         }

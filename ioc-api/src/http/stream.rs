@@ -1,16 +1,18 @@
 //! The door of the live stream.
 use super::{
     auth::Actor,
+    client::Client,
     origin,
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
 };
 use crate::stream::{Meters, session};
 use axum::{
-    extract::{State, ws::WebSocketUpgrade},
+    extract::{Extension, State, ws::WebSocketUpgrade},
     http::HeaderMap,
     response::Response,
 };
+use ioc_model::share::Full;
 
 /// Largest message a client may send.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
@@ -22,22 +24,37 @@ const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 pub async fn upgrade(
     State(state): State<ApiState>,
     actor: Actor,
+    Extension(client): Extension<Client>,
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Answer<Response> {
-    if !origin::is_own(&headers) {
+    if !origin::is_own(&headers, client.host.as_deref()) {
         return Err(Problem::forbidden("the live stream is not for pages of other sites"));
     }
-    let clients = state.feeds.meters.snapshot()[0];
-    if clients >= state.stream_clients_max {
-        return Err(Problem::unavailable(format!("{clients} clients listen already; that is the limit")));
+    let seat = state.seats.take(&actor.caller.name)?;
+    if !actor.keeps_place {
+        return Err(Problem::too_many("you have too many connections; close some", 10));
     }
     let scope = actor.caller.clone();
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     Ok(upgrade.on_upgrade(move |socket| async move {
-        let feeds = state.feeds.clone();
-        let _counted = Meters::session(&feeds);
-        let end = session::serve(socket, feeds.clone(), scope, || actor.still_valid(&state.identity)).await;
-        feeds.meters.ended(end);
+        let threads = state.seats.threads.clone();
+        let serving = async move {
+            let (feeds, _seat) = (state.feeds.clone(), seat);
+            let _counted = Meters::session(&feeds);
+            let end =
+                session::serve(socket, feeds.clone(), scope, || actor.still_valid(&state.identity)).await;
+            feeds.meters.ended(end);
+        };
+        threads.spawn(serving);
     }))
+}
+
+impl From<Full> for Problem {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Caller => Self::too_many("you have too many live streams open; close some", 10),
+            Full::All => Self::unavailable("too many clients are on the live stream"),
+        }
+    }
 }

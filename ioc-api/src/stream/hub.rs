@@ -8,7 +8,7 @@ use ioc_journal::Offset;
 use ioc_model::{Alert, AlertId};
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{RwLock, RwLockReadGuard},
+    sync::{Arc, RwLock, RwLockReadGuard},
     time::Duration,
 };
 use tokio::sync::watch;
@@ -41,14 +41,15 @@ struct Ring {
     /// The newest offset that `items` and `open` reflect.
     last: Offset,
     items: VecDeque<Telling>,
-    open: BTreeMap<AlertId, Alert>,
+    /// Shared, so that a snapshot of many holds up nobody who publishes.
+    open: BTreeMap<AlertId, Arc<Alert>>,
 }
 
 impl Ring {
     fn push(&mut self, item: Telling) {
         let alert = &item.transition.alert;
         if alert.is_open() {
-            self.open.insert(alert.id, alert.clone());
+            self.open.insert(alert.id, Arc::new(alert.clone()));
         } else {
             self.open.remove(&alert.id);
         }
@@ -64,7 +65,7 @@ impl Hub {
     /// Makes a hub whose last transition is `last` and whose open alerts are `open`: older ones are in the records.
     /// Who waits for the records urges `wanted`.
     pub fn new(last: Offset, open: impl IntoIterator<Item = Alert>, wanted: Nudge) -> Self {
-        let open = open.into_iter().map(|alert| (alert.id, alert)).collect();
+        let open = open.into_iter().map(|alert| (alert.id, Arc::new(alert))).collect();
         let ring = Ring { complete_after: last, last, items: VecDeque::new(), open };
         Self {
             ring: RwLock::new(ring),
@@ -172,19 +173,19 @@ impl Hub {
     }
 
     /// Returns the open alerts and the offset of the newest transition that they reflect.
-    pub fn snapshot(&self) -> (Offset, Vec<Alert>) {
+    pub fn snapshot(&self) -> (Offset, Vec<Arc<Alert>>) {
         let ring = self.read();
         (ring.last, ring.open.values().cloned().collect())
     }
 
     /// Finds an open alert.
     pub fn open_alert(&self, id: AlertId) -> Option<Alert> {
-        self.read().open.get(&id).cloned()
+        self.read().open.get(&id).map(|alert| Alert::clone(alert))
     }
 
     /// Calls `visit` with each open alert; keep it short, publication waits.
-    pub fn for_each_open(&self, visit: impl FnMut(&Alert)) {
-        self.read().open.values().for_each(visit);
+    pub fn for_each_open(&self, mut visit: impl FnMut(&Alert)) {
+        self.read().open.values().for_each(|alert| visit(alert));
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Ring> {
@@ -197,7 +198,6 @@ mod tests {
     use super::*;
     use crate::book::tests_support::firing;
     use ioc_model::{Transition, TransitionKind};
-    use std::sync::Arc;
 
     fn transition(seq: Offset) -> Sequenced {
         let transition =

@@ -7,10 +7,11 @@ pub mod filter;
 pub mod hub;
 pub mod protocol;
 mod recorded;
+pub mod seats;
 pub mod session;
 mod telling;
 
-use crate::records::Sequenced;
+use crate::{http::turns::Turns, records::Sequenced};
 use hub::Hub;
 use ioc_ingest::Registry;
 use ioc_model::Alert;
@@ -61,6 +62,8 @@ pub struct Feeds {
     pub build: &'static str,
     /// Counters of the stream.
     pub meters: Meters,
+    /// Turns at what takes long: pages from the records, snapshots, device tables.
+    pub turns: Turns,
 }
 
 impl Feeds {
@@ -69,10 +72,23 @@ impl Feeds {
         filter.admits_alert(alert, place)
     }
 
-    async fn older(&self, seq: u64, limit: usize) -> Option<Vec<Telling>> {
-        let older = Arc::clone(&self.older);
-        let read = move || Some(older(seq, limit)?.into_iter().map(Telling::from).collect());
-        tokio::task::spawn_blocking(read).await.ok().flatten()
+    /// Reads transitions that the hub no longer has. Blocks.
+    fn older_page(&self, seq: u64, limit: usize) -> Option<Vec<Telling>> {
+        Some((self.older)(seq, limit)?.into_iter().map(Telling::from).collect())
+    }
+
+    /// Runs work that blocks or takes long, when it is `caller`'s turn; `None` when there is none.
+    async fn aside<T: Send + 'static>(
+        &self,
+        caller: &Arc<str>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let turn = self.turns.take(caller).await.ok()?;
+        let work = move || {
+            let _turn = turn;
+            work()
+        };
+        tokio::task::spawn_blocking(work).await.ok()
     }
 }
 

@@ -2,6 +2,7 @@
 use super::filter::Filter;
 use ioc_model::{Alert, Domain, Severity, TransitionKind};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Version of this protocol.
@@ -97,7 +98,8 @@ pub enum ServerMessage<'a> {
         /// Resume from here.
         seq: u64,
         /// Firing and not resolved.
-        alerts: Vec<Alert>,
+        #[schema(value_type = Vec<Alert>)]
+        alerts: Vec<Arc<Alert>>,
     },
     /// Something happened to an alert.
     Alert {

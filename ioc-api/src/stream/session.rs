@@ -10,12 +10,18 @@ use super::{
 };
 use crate::identity::{Action, Caller, Object, may};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
-use ioc_model::Alert;
+use ioc_model::{Alert, share::Rate};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 /// A client that takes longer for one message is disconnected.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the last message, which says why, may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Messages of a client per second, pings included, and how many may come at once.
+const MESSAGES: (u32, u32) = (20, 200);
+/// Subscriptions per second, and how many may come at once: each may cost a snapshot and a device table.
+const SUBSCRIPTIONS: (u32, u32) = (1, 10);
 /// A client that does not subscribe in time is disconnected.
 const SUBSCRIBE_TIMEOUT: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -24,9 +30,14 @@ const STATE_PERIOD: Duration = Duration::from_millis(250);
 const PAGE: usize = 256;
 /// Most transitions a session catches up with at once; further behind, a snapshot serves it better.
 const CATCH_UP_MAX: usize = 200_000;
-/// WebSocket close codes (RFC 6455 §7.4.1): going away, policy violation.
+/// Bytes of the reason in a close frame (RFC 6455 §5.5).
+const REASON_MAX: usize = 123;
+/// WebSocket close codes (RFC 6455 §7.4.1, and 1013 of its registry): going away, protocol error, policy violation,
+/// try again later.
 const CLOSE_AWAY: u16 = 1001;
+const CLOSE_PROTOCOL: u16 = 1002;
 const CLOSE_POLICY: u16 = 1008;
+const CLOSE_BUSY: u16 = 1013;
 
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +50,8 @@ pub enum End {
     Protocol,
     /// Its sign-in ended.
     SignedOut,
+    /// There was no turn for its work.
+    Busy,
     /// We stop.
     Shutdown,
 }
@@ -46,7 +59,7 @@ pub enum End {
 /// What a session wakes up for.
 enum Event {
     /// `None` when the client is gone.
-    Received(Option<Message>),
+    Received(Option<Result<Message, axum::Error>>),
     Transitions,
     States,
     Kpis(super::KpiFrame),
@@ -59,6 +72,37 @@ struct Session {
     feeds: Arc<Feeds>,
     caller: Caller,
     subscription: Option<Subscription>,
+    /// There are more transitions than the last page had.
+    behind: bool,
+    /// Transitions read from the records since the session was last up to date.
+    caught_up: usize,
+    quota: Quota,
+}
+
+/// What a client may still ask for.
+struct Quota {
+    begin: Instant,
+    messages: u64,
+    subscriptions: u64,
+}
+
+impl Quota {
+    fn new() -> Self {
+        Self { begin: Instant::now(), messages: 0, subscriptions: 0 }
+    }
+
+    /// Counts one on `state`; says whether it was one too many.
+    fn is_exceeded(state: &mut u64, begin: Instant, (per_second, burst): (u32, u32)) -> bool {
+        // Rates take 0 for a state that was never used.
+        let now_ns = begin.elapsed().as_nanos() as u64 + 1;
+        match Rate::new(per_second, burst).take(*state, 1, now_ns) {
+            Ok(next) => {
+                *state = next;
+                false
+            }
+            Err(_) => true,
+        }
+    }
 }
 
 struct Subscription {
@@ -82,10 +126,20 @@ pub async fn serve(
     caller: Caller,
     valid: impl Fn() -> bool + Send,
 ) -> End {
-    let mut session = Session { socket, feeds, caller, subscription: None };
-    match session.run(valid).await {
-        Ok(end) | Err(end) => end,
+    let mut session = Session {
+        socket,
+        feeds,
+        caller,
+        subscription: None,
+        behind: false,
+        caught_up: 0,
+        quota: Quota::new(),
+    };
+    let (Ok(end) | Err(end)) = session.run(valid).await;
+    if end == End::Slow {
+        session.close(CLOSE_POLICY, "reads too slowly; what it missed is kept, resume with after").await;
     }
+    end
 }
 
 impl Session {
@@ -101,15 +155,21 @@ impl Session {
         self.hello().await?;
         loop {
             let event = tokio::select! {
-                message = self.socket.recv() => Event::Received(message.and_then(Result::ok)),
+                message = self.socket.recv() => Event::Received(message),
                 _ = transitions.changed() => Event::Transitions,
+                // One page at a time: heartbeats and what the client says come in between.
+                () = std::future::ready(()), if self.behind => Event::Transitions,
                 _ = states.tick() => Event::States,
                 _ = kpis.changed() => Event::Kpis(kpis.borrow_and_update().clone()),
                 _ = heartbeat.tick() => Event::Second,
                 _ = stopping.changed() => Event::Stop,
             };
             match event {
-                Event::Received(Some(message)) => self.receive(message).await?,
+                Event::Received(Some(Ok(message))) => self.receive(message).await?,
+                Event::Received(Some(Err(error))) => {
+                    self.close(CLOSE_PROTOCOL, &error.to_string()).await;
+                    return Ok(End::Protocol);
+                }
                 Event::Received(None) => return Ok(End::Client),
                 Event::Transitions => self.send_transitions().await?,
                 Event::States => self.send_states().await?,
@@ -130,11 +190,6 @@ impl Session {
         }
     }
 
-    fn admits(&self, filter: &Filter, alert: &Alert) -> bool {
-        let place = Object::Place { domain: alert.domain, ward: alert.ward.as_deref() };
-        may(&self.caller, Action::Look, &place) && self.feeds.admits(filter, alert)
-    }
-
     async fn hello(&mut self) -> Result<(), End> {
         let last_seq = self.feeds.hub.last();
         let hello = ServerMessage::Hello {
@@ -152,6 +207,9 @@ impl Session {
     }
 
     async fn receive(&mut self, message: Message) -> Result<(), End> {
+        if Quota::is_exceeded(&mut self.quota.messages, self.quota.begin, MESSAGES) {
+            return self.refuse(format!("more than {} messages a second", MESSAGES.0)).await;
+        }
         let text = match &message {
             Message::Text(text) => text.as_str(),
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
@@ -178,6 +236,9 @@ impl Session {
         filter: Filter,
         after: Option<u64>,
     ) -> Result<(), End> {
+        if Quota::is_exceeded(&mut self.quota.subscriptions, self.quota.begin, SUBSCRIPTIONS) {
+            return self.refuse("too many subscribe messages; one says all that is wanted".into()).await;
+        }
         let wants = |channel| channels.contains(&channel);
         if wants(Channel::Alerts) && after.is_some_and(|after| after > self.feeds.hub.told()) {
             // As after a backup was restored: waiting for the number to come would miss everything before it.
@@ -194,40 +255,69 @@ impl Session {
             admitted: None,
         };
         if subscription.alerts && after.is_none() {
-            let (seq, mut alerts) = self.feeds.hub.snapshot();
-            alerts.retain(|alert| self.admits(&subscription.filter, alert));
+            let (seq, text) = self.snapshot(&subscription.filter).await?;
             subscription.seq = seq;
-            self.send(Message::text(ServerMessage::Snapshot { seq, alerts }.to_json())).await?;
+            self.send(Message::text(text)).await?;
         }
+        (self.behind, self.caught_up) = (subscription.alerts, 0);
         self.subscription = Some(subscription);
-        self.send_transitions().await?;
         self.send_states().await?;
         let kpis = self.feeds.kpis.borrow().clone();
         self.send_kpis(&kpis).await
     }
 
-    /// Sends every transition after the session's own place, from the ring or, further back, from the records.
+    /// Makes the list of open alerts, aside: in a bad night it is long.
+    async fn snapshot(&mut self, filter: &Filter) -> Result<(u64, String), End> {
+        let (feeds, caller, filter) = (Arc::clone(&self.feeds), self.caller.clone(), filter.clone());
+        let make = move || {
+            let (seq, mut alerts) = feeds.hub.snapshot();
+            alerts.retain(|alert| admits(&feeds, &caller, &filter, alert));
+            (seq, ServerMessage::Snapshot { seq, alerts }.to_json())
+        };
+        self.aside(make).await
+    }
+
+    /// Runs work that takes long where it holds up no session, when it is this caller's turn.
+    async fn aside<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, End> {
+        match self.feeds.aside(&self.caller.name, work).await {
+            Some(made) => Ok(made),
+            None => {
+                self.close(CLOSE_BUSY, "the server is busy; connect again in a few seconds").await;
+                Err(End::Busy)
+            }
+        }
+    }
+
+    /// Sends a page of transitions after the session's own place, from the ring or, further back, from the records.
     async fn send_transitions(&mut self) -> Result<(), End> {
-        let mut read = 0;
-        while let Some(subscription) = self.subscription.as_ref().filter(|subscription| subscription.alerts) {
-            let seq = subscription.seq;
-            let page = match self.feeds.hub.since(seq, PAGE) {
-                Since::Ring(page) => page,
-                Since::Behind if read >= CATCH_UP_MAX => return self.resync("too far behind").await,
-                Since::Behind => match self.feeds.older(seq, PAGE).await {
+        self.behind = false;
+        let Some(seq) = self.subscription.as_ref().filter(|wanted| wanted.alerts).map(|wanted| wanted.seq)
+        else {
+            return Ok(());
+        };
+        let page = match self.feeds.hub.since(seq, PAGE) {
+            Since::Ring(page) => {
+                self.caught_up = 0;
+                page
+            }
+            Since::Behind if self.caught_up >= CATCH_UP_MAX => return self.resync("too far behind").await,
+            Since::Behind => {
+                let older = Arc::clone(&self.feeds);
+                match self.aside(move || older.older_page(seq, PAGE)).await? {
                     // Nothing older is kept: what the ring has is all there is.
                     Some(page) if page.is_empty() => self.feeds.hub.oldest_page(seq, PAGE),
                     Some(page) => page,
                     None => return self.resync("the records cannot be read at the moment").await,
-                },
-            };
-            if page.is_empty() {
-                return Ok(());
+                }
             }
-            read += page.len();
-            for item in page {
-                self.send_transition(item).await?;
-            }
+        };
+        self.caught_up += page.len();
+        self.behind = !page.is_empty();
+        for item in page {
+            self.send_transition(item).await?;
         }
         Ok(())
     }
@@ -235,9 +325,8 @@ impl Session {
     async fn send_transition(&mut self, item: Telling) -> Result<(), End> {
         let Some(subscription) = &mut self.subscription else { return Ok(()) };
         subscription.seq = item.seq;
-        let alert = &item.transition.alert;
-        match self.subscription.as_ref().is_some_and(|subscription| self.admits(&subscription.filter, alert))
-        {
+        let admitted = admits(&self.feeds, &self.caller, &subscription.filter, &item.transition.alert);
+        match admitted {
             true => self.send(Message::Text(item.message)).await,
             false => Ok(()),
         }
@@ -271,25 +360,18 @@ impl Session {
 
     /// Sends the device table and then the state of every device in it.
     async fn send_table(&mut self) -> Result<(), End> {
-        let Some(subscription) = &mut self.subscription else { return Ok(()) };
-        let everything = self.feeds.board.since(0);
-        let devices = self.feeds.registry.devices();
-        let caller = &self.caller;
-        let visible = |device: &ioc_ingest::Device| {
-            let place = Object::Place { domain: Some(device.domain), ward: device.ward.as_deref() };
-            !device.retired && subscription.filter.admits_device(device) && may(caller, Action::Look, &place)
+        let Some(filter) = self.subscription.as_ref().map(|subscription| subscription.filter.clone()) else {
+            return Ok(());
         };
-        let admitted = || devices.iter().filter(|device| visible(device));
-        let items: Vec<TableDevice> = admitted().map(|device| table_device(device)).collect();
-        let set: HashSet<u32> = admitted().map(|device| device.index.0).collect();
-        let looks = everything.looks.iter().copied().filter(|(index, _)| set.contains(index));
-        let bytes = board::frame(true, everything.epoch, looks);
-        subscription.version = everything.version;
-        subscription.epoch = everything.epoch;
-        subscription.admitted = Some(set);
-        let table = ServerMessage::Devices { epoch: everything.epoch, items };
-        self.send(Message::text(table.to_json())).await?;
-        self.send(Message::binary(bytes)).await
+        let (feeds, caller) = (Arc::clone(&self.feeds), self.caller.clone());
+        let table = self.aside(move || Table::make(&feeds, &caller, &filter)).await?;
+        if let Some(subscription) = &mut self.subscription {
+            subscription.version = table.version;
+            subscription.epoch = table.epoch;
+            subscription.admitted = Some(table.admitted);
+        }
+        self.send(Message::text(table.devices)).await?;
+        self.send(Message::binary(table.states)).await
     }
 
     async fn send_kpis(&mut self, frame: &super::KpiFrame) -> Result<(), End> {
@@ -314,8 +396,8 @@ impl Session {
     }
 
     async fn refuse<T>(&mut self, detail: String) -> Result<T, End> {
-        self.send(Message::text(ServerMessage::Error { detail }.to_json())).await?;
-        self.close(CLOSE_POLICY, "protocol error").await;
+        self.send(Message::text(ServerMessage::Error { detail: detail.clone() }.to_json())).await?;
+        self.close(CLOSE_POLICY, &detail).await;
         Err(End::Protocol)
     }
 
@@ -327,10 +409,45 @@ impl Session {
         }
     }
 
-    async fn close(&mut self, code: u16, reason: &'static str) {
+    async fn close(&mut self, code: u16, reason: &str) {
+        let reason = &reason[..reason.floor_char_boundary(REASON_MAX)];
         let frame = CloseFrame { code, reason: reason.into() };
         // The connection ends either way.
-        let _ = timeout(WRITE_TIMEOUT, self.socket.send(Message::Close(Some(frame)))).await;
+        let _ = timeout(CLOSE_TIMEOUT, self.socket.send(Message::Close(Some(frame)))).await;
+    }
+}
+
+fn admits(feeds: &Feeds, caller: &Caller, filter: &Filter, alert: &Alert) -> bool {
+    let place = Object::Place { domain: alert.domain, ward: alert.ward.as_deref() };
+    may(caller, Action::Look, &place) && feeds.admits(filter, alert)
+}
+
+/// The devices that a session may see, and how they look.
+struct Table {
+    version: u64,
+    epoch: u32,
+    admitted: HashSet<u32>,
+    /// The message with the devices.
+    devices: String,
+    /// The frame with their states.
+    states: Vec<u8>,
+}
+
+impl Table {
+    fn make(feeds: &Feeds, caller: &Caller, filter: &Filter) -> Self {
+        let everything = feeds.board.since(0);
+        let devices = feeds.registry.devices();
+        let visible = |device: &ioc_ingest::Device| {
+            let place = Object::Place { domain: Some(device.domain), ward: device.ward.as_deref() };
+            !device.retired && filter.admits_device(device) && may(caller, Action::Look, &place)
+        };
+        let visible = || devices.iter().filter(|device| visible(device));
+        let items: Vec<TableDevice> = visible().map(|device| table_device(device)).collect();
+        let admitted: HashSet<u32> = visible().map(|device| device.index.0).collect();
+        let looks = everything.looks.iter().copied().filter(|(index, _)| admitted.contains(index));
+        let states = board::frame(true, everything.epoch, looks);
+        let (version, epoch) = (everything.version, everything.epoch);
+        Self { version, epoch, admitted, devices: ServerMessage::Devices { epoch, items }.to_json(), states }
     }
 }
 

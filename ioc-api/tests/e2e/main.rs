@@ -10,6 +10,7 @@ mod support;
 
 mod actions;
 mod aggregates;
+mod attacks_http;
 mod audit;
 mod city_app;
 mod clocks;

@@ -83,6 +83,34 @@ impl Ws {
         self.runtime.block_on(self.socket.send(Message::text(message))).unwrap();
     }
 
+    /// Sends text; says whether that was possible.
+    pub(crate) fn try_send_text(&mut self, message: &str) -> bool {
+        self.runtime.block_on(self.socket.send(Message::text(message))).is_ok()
+    }
+
+    /// Sends a ping; says whether that was possible.
+    pub(crate) fn try_ping(&mut self) -> bool {
+        self.runtime.block_on(self.socket.send(Message::Ping(Vec::new().into()))).is_ok()
+    }
+
+    /// Waits for the end; returns the code and the reason that the server gave.
+    #[track_caller]
+    pub(crate) fn close_reason(&mut self) -> (u16, String) {
+        let deadline = Instant::now() + TIMEOUT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let socket = &mut self.socket;
+            let message = self.runtime.block_on(async { timeout(left, socket.next()).await });
+            match message {
+                Ok(Some(Ok(Message::Close(Some(frame))))) => {
+                    return (frame.code.into(), frame.reason.to_string());
+                }
+                Ok(Some(Ok(_))) => {}
+                other => panic!("the stream ended without a reason: {other:?}"),
+            }
+        }
+    }
+
     /// Subscribes to alerts after a sequence number.
     pub(crate) fn follow_alerts(&mut self, after: u64) {
         self.send(&json!({ "type": "subscribe", "channels": ["alerts"], "after": after }));

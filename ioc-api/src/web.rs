@@ -1,0 +1,188 @@
+//! From the configuration to the web server: its ports, its certificate, its shares, and what they lead to.
+use crate::{
+    config::{Http, HttpLimits},
+    http::{
+        self,
+        client::Trust,
+        fair::Fair,
+        headers::Door,
+        listener::{self, Deadlines, HeadLimits, Limits, Listener, Tls},
+        state::ApiState,
+    },
+    launch::StartError,
+    stream::seats::{Seats, Threads},
+};
+use axum::Router;
+use ioc_model::share::{Network, Rate};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::watch, task::JoinSet, time::interval};
+
+/// How long requests may take to end after a stop.
+const GRACE: Duration = Duration::from_secs(5);
+/// How often the certificate's files are looked at.
+const RELOAD_PERIOD: Duration = Duration::from_secs(2);
+/// A certificate that ends within this time is warned of at each start and each change.
+const EXPIRES_SOON_S: i64 = 14 * 86_400;
+
+/// The web server with its ports taken; nothing is served yet.
+pub struct Web {
+    /// Its connections.
+    pub listener: Listener,
+    /// What callers share.
+    pub fair: Fair,
+    /// Who may follow the live stream.
+    pub seats: Seats,
+    /// What is believed of a request's way here.
+    pub trust: Trust,
+    /// What is asked of browsers.
+    pub door: Door,
+    /// The certificate, if any.
+    pub tls: Option<Arc<Tls>>,
+    plain: TcpListener,
+    encrypted: Option<TcpListener>,
+    metrics: Option<TcpListener>,
+    body_bytes_max: usize,
+    threads: Threads,
+}
+
+impl Web {
+    /// Takes all ports and reads the certificate.
+    ///
+    /// Errors: a port is taken or not ours, or the certificate cannot be used.
+    pub fn bind(config: &Http) -> Result<Self, StartError> {
+        let limits = &config.limits;
+        let head = HeadLimits { bytes: limits.head_max.as_len(), headers: limits.headers_max as usize };
+        let proxies: Arc<[Network]> = config.trusted_proxies.iter().map(|proxy| proxy.0).collect();
+        let plain = bind(config.listen.0)?;
+        let metrics = config.metrics.listen.map(|listen| bind(listen.0)).transpose()?;
+        let tls = certificate(config)?;
+        let encrypted = tls.as_ref().map(|_| bind(config.tls.listen.0)).transpose()?;
+        let https_port = encrypted.as_ref().filter(|_| config.tls.redirect);
+        let https_port = https_port.map(|socket| socket.local_addr().map(|addr| addr.port())).transpose()?;
+        let threads = Threads::start()?;
+        let streams = config.stream_clients_max as usize;
+        let rate = Rate::new(limits.request_rate, limits.request_burst);
+        Ok(Self {
+            listener: Listener::new(connection_limits(limits, &proxies), deadlines(limits), head),
+            fair: Fair::new(limits.queries_max as usize, limits.queries_per_caller_max as usize, rate),
+            seats: Seats::new(streams, limits.streams_per_caller_max as usize, threads.handle()?),
+            trust: Trust { proxies, behind_tls: config.behind_tls, ipv6_prefix: limits.ipv6_prefix },
+            door: Door::new(config.hsts.0.as_secs(), https_port),
+            tls,
+            plain,
+            encrypted,
+            metrics,
+            body_bytes_max: config.body_max.as_len(),
+            threads,
+        })
+    }
+
+    /// Returns where plain HTTP is served.
+    ///
+    /// Errors: the system does not say.
+    pub fn addr(&self) -> std::io::Result<SocketAddr> {
+        self.plain.local_addr()
+    }
+
+    /// Returns where HTTPS is served, if it is.
+    pub fn https_addr(&self) -> Option<SocketAddr> {
+        self.encrypted.as_ref().and_then(|socket| socket.local_addr().ok())
+    }
+
+    /// Serves until `stopping` becomes true, then lets requests end.
+    pub async fn serve(self, state: ApiState, stopping: watch::Receiver<bool>) {
+        let scrapes = http::metrics_only(state.clone());
+        let router = http::router(state, self.body_bytes_max);
+        let mut serving = JoinSet::new();
+        let mut serve = |socket: TcpListener, tls: Option<Arc<Tls>>, router: Router| {
+            serving.spawn(listener::serve(self.listener.clone(), socket, tls, router, stopping.clone()));
+        };
+        serve(self.plain, None, router.clone());
+        if let Some(socket) = self.metrics {
+            serve(socket, None, scrapes);
+        }
+        if let (Some(socket), Some(tls)) = (self.encrypted, self.tls.clone()) {
+            serve(socket, Some(tls), router);
+        }
+        let renewing = self.tls.map(|tls| tokio::spawn(renew(tls)));
+        while let Some(ended) = serving.join_next().await {
+            if let Ok(Err(error)) = ended {
+                tracing::error!(%error, "a port of the web server cannot be served");
+            }
+        }
+        if let Some(renewing) = renewing {
+            renewing.abort();
+        }
+        drop(self.threads);
+    }
+}
+
+fn bind(addr: SocketAddr) -> Result<TcpListener, StartError> {
+    listener::bind(addr).map_err(|source| StartError::Http { addr, source })
+}
+
+fn certificate(config: &Http) -> Result<Option<Arc<Tls>>, StartError> {
+    let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) else { return Ok(None) };
+    let tls = Tls::load(certificate, key)?;
+    tell_expiry(&tls);
+    Ok(Some(Arc::new(tls)))
+}
+
+fn tell_expiry(tls: &Tls) {
+    let Some(expires_s) = tls.expires_s() else { return };
+    let expires =
+        jiff::Timestamp::from_second(expires_s).map_or_else(|_| "?".to_owned(), |at| at.to_string());
+    let left_s = expires_s - jiff::Timestamp::now().as_second();
+    match left_s < EXPIRES_SOON_S {
+        true => tracing::warn!(
+            expires,
+            days = left_s.div_euclid(86_400),
+            "the certificate of HTTPS ends soon; renew it"
+        ),
+        false => tracing::info!(expires, "the certificate of HTTPS is in use"),
+    }
+}
+
+/// Reads the certificate again when its files change, for ever.
+async fn renew(tls: Arc<Tls>) {
+    let mut ticks = interval(RELOAD_PERIOD);
+    loop {
+        ticks.tick().await;
+        let tls = Arc::clone(&tls);
+        let reload = move || match tls.reload() {
+            Ok(true) => tell_expiry(&tls),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(%error, "the new certificate cannot be used; the one before stays in use")
+            }
+        };
+        let _ = tokio::task::spawn_blocking(reload).await;
+    }
+}
+
+fn connection_limits(limits: &HttpLimits, proxies: &Arc<[Network]>) -> Limits {
+    Limits {
+        connections: limits.connections_max as usize,
+        reserved: limits.connections_reserved as usize,
+        per_network: limits.connections_per_address_max as usize,
+        per_caller: limits.connections_per_caller_max as usize,
+        rate: Rate::new(limits.connection_rate, limits.connection_burst),
+        ipv6_prefix: limits.ipv6_prefix,
+        proxies: Arc::clone(proxies),
+    }
+}
+
+fn deadlines(limits: &HttpLimits) -> Deadlines {
+    Deadlines {
+        head: limits.head_timeout.0,
+        body: limits.body_timeout.0,
+        body_rate: u32::try_from(limits.body_rate_min.0).unwrap_or(u32::MAX),
+        answer: limits.answer_timeout.0,
+        idle: limits.idle_timeout.0,
+        grace: GRACE,
+    }
+}
