@@ -113,8 +113,15 @@ impl Ioc {
     ///
     /// Errors: it is refused.
     pub fn sign_in(&self) -> Outcome<String> {
-        let password = self.admin.add_viewer("bench")?;
-        let json = serde_json::json!({ "username": "bench", "password": password }).to_string();
+        self.sign_in_as("bench")
+    }
+
+    /// Adds a viewer of this name and signs in. Returns the session cookie.
+    ///
+    /// Errors: it is refused.
+    pub fn sign_in_as(&self, name: &str) -> Outcome<String> {
+        let password = self.admin.add_viewer(name)?;
+        let json = serde_json::json!({ "username": name, "password": password }).to_string();
         let answer = http::request(self.http, "POST", "/api/v1/session", &json)?;
         let cookie = answer.head.lines().find_map(|line| {
             let (name, value) = line.split_once(": ")?;

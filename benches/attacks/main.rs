@@ -4,6 +4,7 @@
 //!
 //! Options: `--attacks NAME,NAME --seconds 20 --probes 20 --directory DIR` (probes per second). An attack that is
 //! measured is one line in a group's table.
+mod http;
 mod mqtt;
 mod payload;
 mod target;
@@ -51,7 +52,10 @@ fn main() -> Outcome<()> {
     let times = Times { rate: 0, seconds: args.get("seconds", 20)?, probes: args.get("probes", 20)? };
     let wanted: Vec<String> = args.list("attacks", &[])?;
     process::prepare();
-    let all = [Attack { name: "none", run: |_, _| Ok("nothing".into()) }].into_iter().chain(mqtt::attacks());
+    let all = [Attack { name: "none", run: |_, _| Ok("nothing".into()) }]
+        .into_iter()
+        .chain(mqtt::attacks())
+        .chain(http::attacks());
     let mut rows = Vec::new();
     for attack in all.filter(|attack| wanted.is_empty() || wanted.iter().any(|name| name == attack.name)) {
         let row = measure(&attack, times, &directory)

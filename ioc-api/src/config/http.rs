@@ -92,7 +92,7 @@ pub struct HttpLimits {
     pub request_rate: u32,
     /// Requests that may come at once.
     pub request_burst: u32,
-    /// Most expensive requests of one kind (history, records, rule checks) that are worked on at once.
+    /// Most expensive requests of one kind (history, lists, actions) that are worked on at once.
     pub queries_max: u32,
     /// Of these, most of one person or display token; further ones wait for their turn.
     pub queries_per_caller_max: u32,

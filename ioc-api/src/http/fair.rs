@@ -26,13 +26,11 @@ pub enum Work {
     Lists,
     /// What people do: it never waits behind what people look at.
     Actions,
-    /// Checks of rule files.
-    Checks,
     /// Scrapes.
     Metrics,
 }
 
-const KINDS: usize = 5;
+const KINDS: usize = 4;
 
 /// What callers share; a clone is the same.
 #[derive(Debug, Clone)]

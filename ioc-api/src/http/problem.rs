@@ -1,6 +1,6 @@
 //! Errors as RFC 9457 problem documents with a request id. The inner crates know nothing of HTTP; this is the one
 //! place where their errors become status codes.
-use super::problem_log;
+use super::{listener::BodyPace, problem_log};
 use crate::{
     book::ActionError,
     identity::{IdentityError, PasswordError},
@@ -108,8 +108,13 @@ const FOREIGN_TEXT_MAX: usize = 4096;
 /// Makes a problem document of error answers that are not ours: what the framework says of a query, a body or a
 /// header that it cannot read. What it calls unprocessable is a wrong request like any other.
 pub async fn complete(request: Request, next: Next) -> Response {
+    let pace = request.extensions().get::<BodyPace>().cloned().unwrap_or_default();
     let response = next.run(request).await;
     let status = response.status();
+    if pace.is_too_slow() {
+        let detail = "the body of the request came too slowly; send it at once";
+        return Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail).into_response();
+    }
     let is_ours = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == PROBLEM_TYPE);
     if is_ours || !(status.is_client_error() || status.is_server_error()) {
         return response;

@@ -23,7 +23,8 @@ use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLaye
 /// Units: `body_bytes_max` bounds request bodies, in bytes.
 pub fn router(state: ApiState, body_bytes_max: usize) -> Router {
     let (trust, door) = (state.trust.clone(), state.door.clone());
-    let metrics = if state.metrics_open { metrics(&state) } else { Router::new() };
+    let closed = || Router::new().route("/metrics", get(no_metrics));
+    let metrics = if state.metrics_open { metrics(&state) } else { closed() };
     Router::new()
         .nest("/api/v1", api(&state))
         .merge(metrics)
@@ -79,7 +80,7 @@ fn api(state: &ApiState) -> Router<ApiState> {
         .route("/alerts/{id}/resolve", actions(post(alerts::resolve)))
         .route("/alerts/{id}/note", actions(post(alerts::note)))
         .route("/rules", lists(get(rules::list)))
-        .route("/rules/check", at(Work::Checks, post(rules::check)))
+        .route("/rules/check", post(rules::check))
         .route("/quarantine", lists(get(records::quarantine)))
         .route("/audit", lists(get(records::audit)))
         .route("/users", lists(get(records::users)).merge(actions(post(records::add_user))))
@@ -99,6 +100,10 @@ fn api(state: &ApiState) -> Router<ApiState> {
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ))
+}
+
+async fn no_metrics() -> Problem {
+    Problem::not_found("metrics are not served here; [http.metrics] of the configuration says where")
 }
 
 async fn unknown(uri: Uri) -> Response {

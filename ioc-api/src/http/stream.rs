@@ -14,10 +14,10 @@ use axum::{
 };
 use ioc_model::share::Full;
 
-/// Largest message a client may send.
-const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// Largest message that is read at all. What the session calls too large is less, so that it can say so.
+const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 
-/// Opens the live stream (WebSocket). Cookie, bearer token or `?token=`.
+/// Opens the live stream (WebSocket). Cookie, bearer token, or a display token in `?token=`.
 #[utoipa::path(get, path = "/api/v1/stream", operation_id = "openStream", tag = "stream",
     responses((status = 101, description = "WebSocket; the messages are the schemas ClientMessage and ServerMessage"),
         (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]

@@ -30,12 +30,15 @@ const STATE_PERIOD: Duration = Duration::from_millis(250);
 const PAGE: usize = 256;
 /// Most transitions a session catches up with at once; further behind, a snapshot serves it better.
 const CATCH_UP_MAX: usize = 200_000;
+/// Longest message of a client.
+const MESSAGE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of the reason in a close frame (RFC 6455 §5.5).
 const REASON_MAX: usize = 123;
 /// WebSocket close codes (RFC 6455 §7.4.1, and 1013 of its registry): going away, protocol error, policy violation,
-/// try again later.
+/// message too big, try again later.
 const CLOSE_AWAY: u16 = 1001;
 const CLOSE_PROTOCOL: u16 = 1002;
+const CLOSE_TOO_BIG: u16 = 1009;
 const CLOSE_POLICY: u16 = 1008;
 const CLOSE_BUSY: u16 = 1013;
 
@@ -211,6 +214,10 @@ impl Session {
             return self.refuse(format!("more than {} messages a second", MESSAGES.0)).await;
         }
         let text = match &message {
+            Message::Text(text) if text.len() > MESSAGE_BYTES_MAX => {
+                self.close(CLOSE_TOO_BIG, "a message has at most 64 KiB").await;
+                return Err(End::Protocol);
+            }
             Message::Text(text) => text.as_str(),
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
             Message::Close(_) => return Err(End::Client),
@@ -410,10 +417,17 @@ impl Session {
     }
 
     async fn close(&mut self, code: u16, reason: &str) {
-        let reason = &reason[..reason.floor_char_boundary(REASON_MAX)];
+        let end = (0..=reason.len().min(REASON_MAX)).rev().find(|end| reason.is_char_boundary(*end));
+        let reason = &reason[..end.unwrap_or(0)];
         let frame = CloseFrame { code, reason: reason.into() };
-        // The connection ends either way.
-        let _ = timeout(CLOSE_TIMEOUT, self.socket.send(Message::Close(Some(frame)))).await;
+        // The connection ends either way. What the client has sent meanwhile is read, else its system throws the reason
+        // away.
+        let _ = timeout(CLOSE_TIMEOUT, async {
+            if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
+                while let Some(Ok(_)) = self.socket.recv().await {}
+            }
+        })
+        .await;
     }
 }
 

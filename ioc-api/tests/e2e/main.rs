@@ -33,3 +33,4 @@ mod slow;
 mod start;
 mod stream;
 mod time;
+mod web_door;

@@ -1381,7 +1381,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Opens the live stream (WebSocket). Cookie, bearer token or `?token=`. */
+        /** Opens the live stream (WebSocket). Cookie, bearer token, or a display token in `?token=`. */
         get: {
             parameters: {
                 query?: never;

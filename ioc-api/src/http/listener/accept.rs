@@ -97,7 +97,7 @@ where
         + Sync
         + 'static,
     S::Future: Send,
-    B: Body<Data = Bytes> + From<Bytes> + Send + Unpin + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let socket = TcpListener::from_std(socket)?;

@@ -2,19 +2,30 @@
 use http_body::{Body, Frame, SizeHint};
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::{
-    sync::Notify,
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A body came too slowly.
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error("the body came too slowly")]
 pub struct TooSlow;
+
+/// Whether the body of a request came too slowly; an extension of the request.
+#[derive(Debug, Clone, Default)]
+pub struct BodyPace(Arc<AtomicBool>);
+
+impl BodyPace {
+    /// Reports whether it did.
+    pub fn is_too_slow(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
 
 /// A body that fails when it comes more slowly than it must.
 ///
@@ -26,15 +37,15 @@ pub struct Paced<B> {
     grace: Duration,
     rate: u32,
     end: Pin<Box<Sleep>>,
-    too_slow: Arc<Notify>,
+    pace: BodyPace,
 }
 
 impl<B> Paced<B> {
-    /// Gives `inner` the time `grace`, and a second more for every `rate` bytes that have come. `too_slow` is notified
+    /// Gives `inner` the time `grace`, and a second more for every `rate` bytes that have come. `pace` knows
     /// when that was not enough.
-    pub fn new(inner: B, grace: Duration, rate: u32, too_slow: Arc<Notify>) -> Self {
+    pub fn new(inner: B, grace: Duration, rate: u32, pace: BodyPace) -> Self {
         let began = Instant::now();
-        Self { inner, began, received: 0, grace, rate, end: Box::pin(sleep_until(began + grace)), too_slow }
+        Self { inner, began, received: 0, grace, rate, end: Box::pin(sleep_until(began + grace)), pace }
     }
 
     fn deadline(&self) -> Instant {
@@ -67,7 +78,7 @@ where
             self.end.as_mut().reset(deadline);
         }
         ready!(self.end.as_mut().poll(cx));
-        self.too_slow.notify_one();
+        self.pace.0.store(true, Ordering::Release);
         Poll::Ready(Some(Err(Box::new(TooSlow))))
     }
 
@@ -113,10 +124,11 @@ mod tests {
                 }
             }
         });
-        let too_slow = Arc::new(Notify::new());
-        let body = Paced::new(Sent(receiver), Duration::from_secs(10), 1000, Arc::clone(&too_slow));
+        let pace = BodyPace::default();
+        let body = Paced::new(Sent(receiver), Duration::from_secs(10), 1000, pace.clone());
         let collected = body.collect().await;
         sending.await.unwrap();
+        assert_eq!(collected.is_err(), pace.is_too_slow());
         collected.is_ok()
     }
 

@@ -2,13 +2,13 @@
 use super::{
     Deadlines, HeadLimits,
     accept::stop,
-    body::Paced,
+    body::{BodyPace, Paced},
     io::Timed,
     meters::{Meters, count},
     place::{Peer, Phase, Place},
 };
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -21,7 +21,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    sync::{Notify, watch},
+    sync::watch,
 };
 use tower::{Service, ServiceExt};
 
@@ -47,7 +47,7 @@ pub(super) async fn serve<S, B, I>(
         + Sync
         + 'static,
     S::Future: Send,
-    B: Body<Data = Bytes> + From<Bytes> + Send + Unpin + 'static,
+    B: Body<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -84,36 +84,19 @@ async fn answer<S, B>(
 ) -> Response<Counted<B>>
 where
     S: Service<Request<Paced<Incoming>>, Response = Response<B>, Error = Infallible> + Clone,
-    B: From<Bytes>,
 {
-    let too_slow = Arc::new(Notify::new());
+    let pace = BodyPace::default();
     let Deadlines { body, body_rate, .. } = shared.deadlines;
-    let request = request.map(|inner| Paced::new(inner, body, body_rate, Arc::clone(&too_slow)));
-    let answered = shared.service.clone().oneshot(request);
-    let response = tokio::select! {
-        // The body's failure comes to the service in the same moment; it would call it a wrong request.
-        biased;
-        () = too_slow.notified() => {
-            count(&shared.meters.slow_body);
-            slow_body()
-        }
-        Ok(response) = answered => response,
-    };
+    let mut request = request.map(|inner| Paced::new(inner, body, body_rate, pace.clone()));
+    request.extensions_mut().insert(pace.clone());
+    let Ok(response) = shared.service.clone().oneshot(request).await;
+    if pace.is_too_slow() {
+        count(&shared.meters.slow_body);
+    }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         place.set_phase(Phase::Upgraded);
     }
     response.map(|inner| Counted { inner, place })
-}
-
-fn slow_body<B: From<Bytes>>() -> Response<B> {
-    let text = "{\"type\":\"urn:ioc:problem:timeout\",\"title\":\"Request Timeout\",\"status\":408,\
-         \"detail\":\"the body of the request came too slowly; send it again\"}";
-    let mut response = Response::new(B::from(Bytes::from_static(text.as_bytes())));
-    *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    response
 }
 
 /// The body of an answer; when it is gone, the connection waits for the next request.

@@ -8,7 +8,8 @@ use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -24,6 +25,10 @@ const TOO_SLOW: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\
 Content-Type: application/problem+json\r\n\r\n{\"type\":\"urn:ioc:problem:timeout\",\
 \"title\":\"Request Timeout\",\"status\":408,\"detail\":\"the head of the request came too slowly; send it at once\"}";
 
+/// How long, and how much of, what a client still sends is read after the last answer.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES: usize = 4 << 20;
+
 /// The socket of a connection, its deadlines and its place.
 pub(super) struct Timed<S> {
     stream: S,
@@ -36,6 +41,8 @@ pub(super) struct Timed<S> {
     head: Option<Instant>,
     /// Since when the client takes nothing.
     blocked: Option<Instant>,
+    /// What was read and thrown away since the last answer, and until when more is.
+    linger: Option<(usize, Instant)>,
     read_end: Pin<Box<Sleep>>,
     write_end: Pin<Box<Sleep>>,
 }
@@ -51,6 +58,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Timed<S> {
             waiting: Some(Instant::now()),
             head: None,
             blocked: None,
+            linger: None,
             read_end,
             write_end,
         }
@@ -92,6 +100,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Timed<S> {
                     self.last_words(cx, TOO_SLOW);
                 }
                 Poll::Ready(io::ErrorKind::TimedOut.into())
+            }
+        }
+    }
+
+    /// Reads what the client was still sending when it was answered: closing before would make its system throw the
+    /// answer away. Ready when it has stopped, or has had its time.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut bytes = [0; 8 * 1024];
+        loop {
+            let (thrown, until) = *self.linger.get_or_insert_with(|| (0, Instant::now() + LINGER));
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() && thrown < LINGER_BYTES => {
+                    self.linger = Some((thrown + buffer.filled().len(), until));
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => {
+                    self.read_end.as_mut().reset(until);
+                    return self.read_end.as_mut().poll(cx);
+                }
             }
         }
     }
@@ -160,8 +188,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.progress(cx, polled)
+        if self.linger.is_none() {
+            let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
+            ready!(self.progress(cx, polled))?;
+        }
+        self.poll_linger(cx).map(Ok)
     }
 
     fn poll_write_vectored(

@@ -17,7 +17,7 @@ pub mod table;
 mod tls;
 
 pub use accept::{Listener, serve};
-pub use body::{Paced, TooSlow};
+pub use body::{BodyPace, Paced, TooSlow};
 pub use meters::Snapshot;
 pub use place::Peer;
 pub use socket::bind;
