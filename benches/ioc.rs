@@ -71,6 +71,8 @@ impl Ioc {
         match mode {
             Mode::Serve => command
                 .env("IOC_MQTT__LIMITS__DEVICE_RATE", "0")
+                .env("IOC_MQTT__LIMITS__DEVICE_BYTES_RATE", "0B")
+                .env("IOC_MQTT__LIMITS__DEVICE_READINGS_RATE", "0")
                 .env("IOC_MQTT__LIMITS__CONNECTIONS_PER_ADDRESS_MAX", "100000"),
             Mode::Limited => &mut command,
             Mode::Demo => command.args(["--mqtts", &address(process::free_port()?).to_string()]),

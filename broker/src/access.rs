@@ -38,6 +38,10 @@ pub trait Access: Send + Sync + 'static {
     /// for each connection.
     fn still_valid(&self, principal: &Principal) -> bool;
 
+    /// Returns for how many devices a gateway speaks; 1 for the other kinds. Its share of what all need is so many times
+    /// a device's. Asked about at sign-in and twice a minute.
+    fn devices(&self, principal: &Principal) -> u32;
+
     /// Says whether `principal` may publish as `device` and receive its commands: the device itself, or a
     /// gateway that lists it.
     fn speaks_for(&self, principal: &Principal, device: &str) -> bool;

@@ -74,6 +74,9 @@ mod tests {
         fn still_valid(&self, _: &Principal) -> bool {
             true
         }
+        fn devices(&self, _: &Principal) -> u32 {
+            1
+        }
         fn speaks_for(&self, principal: &Principal, device: &str) -> bool {
             *principal.credential == *device
                 || principal.kind == CredentialKind::Gateway && device.starts_with("LUM-")

@@ -164,6 +164,13 @@ fn check(limits: &Limits) -> Result<(), StartError> {
         ("subscriber_queue_max", limits.subscriber_queue_max),
         ("inflight_max", limits.inflight_max),
         ("publish_burst", limits.publish_burst as usize),
+        ("bytes_burst", limits.bytes_burst as usize),
+        ("readings_burst", limits.readings_burst as usize),
+        ("gateway_devices_max", limits.gateway_devices_max as usize),
+        ("read_ahead_bytes", limits.read_ahead_bytes),
+        ("read_ahead_total_bytes", limits.read_ahead_total_bytes),
+        ("sign_in_burst", limits.sign_in_burst as usize),
+        ("connections_per_credential_max", limits.connections_per_credential_max),
     ];
     let times = [
         ("connect_timeout", limits.connect_timeout),

@@ -27,6 +27,11 @@ impl Bucket {
         }
     }
 
+    /// Charges `units` at `now_ns` that were used already.
+    pub(crate) fn charge(&self, rate: Rate, units: u64, now_ns: u64) {
+        self.update(rate, |state| rate.charge(state, units, now_ns));
+    }
+
     /// Gives `units` back that were taken and not used.
     pub(crate) fn give_back(&self, rate: Rate, units: u64) {
         self.update(rate, |state| rate.give_back(state, units));

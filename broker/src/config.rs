@@ -73,6 +73,26 @@ pub struct Limits {
     pub publishes_per_second: u32,
     /// Publishes that a credential may send at once before it is slowed.
     pub publish_burst: u32,
+    /// Bytes of publishes per second of one credential; 0 means no limit.
+    pub bytes_per_second: u32,
+    /// Bytes that a credential may send at once before it is slowed.
+    pub bytes_burst: u32,
+    /// Readings per second of one credential, rejected ones included; 0 means no limit.
+    pub readings_per_second: u32,
+    /// Readings that a credential may send at once before it is slowed.
+    pub readings_burst: u32,
+    /// A gateway may send what all devices together may that it speaks for: at most so many of them count.
+    pub gateway_devices_max: u32,
+    /// Sign-ins per second of one credential beyond which a further one waits; 0 means no limit.
+    pub sign_ins_per_second: u32,
+    /// Sign-ins of a credential at once before they wait.
+    pub sign_in_burst: u32,
+    /// Bytes of one credential that are received and wait for their turn; then its sockets are not read.
+    pub read_ahead_bytes: usize,
+    /// The same of all credentials together; each connection has 4 KiB beside it.
+    pub read_ahead_total_bytes: usize,
+    /// Connections of one credential, those included whose last messages are still handled.
+    pub connections_per_credential_max: usize,
     /// Topics not its own that a connection may publish to (acknowledged, quarantined) before it is closed.
     pub foreign_topics_max: u32,
 }
@@ -95,6 +115,16 @@ impl Default for Limits {
             packet_timeout: Duration::from_secs(120),
             publishes_per_second: 100,
             publish_burst: 1_000,
+            bytes_per_second: 256 * 1024,
+            bytes_burst: 4 * 1024 * 1024,
+            readings_per_second: 2_000,
+            readings_burst: 20_000,
+            gateway_devices_max: 1_000,
+            sign_ins_per_second: 5,
+            sign_in_burst: 300,
+            read_ahead_bytes: 1024 * 1024,
+            read_ahead_total_bytes: 64 * 1024 * 1024,
+            connections_per_credential_max: 256,
             foreign_topics_max: 10,
         }
     }

@@ -1,6 +1,6 @@
 //! What the packets of a connected client mean.
 use crate::{
-    Incoming, Verdict, acl,
+    Incoming, Taken, Verdict, acl,
     connection::{Blocked, Connection, OUT_BYTES_MAX, Stop},
     meters::{CloseReason, add},
     packet::{self, Frame, Malformed, Publish},
@@ -10,11 +10,17 @@ use crate::{
 use ioc_model::topic;
 use std::borrow::Cow;
 
+/// Bytes handled in one turn, and what a reading counts for among them: decoding takes longer than reading. Then the other
+/// connections of the reactor have theirs.
+const TURN_COST: usize = 96 * 1024;
+const COST_OF_READING: usize = 64;
+
 /// Counted locally while one buffer is handled, then added in one go.
 #[derive(Default)]
 struct Tally {
     publishes: [u64; 2],
     bytes: u64,
+    readings: usize,
 }
 
 impl From<Malformed> for Stop {
@@ -45,10 +51,24 @@ impl Topic<'_> {
     }
 }
 
+/// Reports whether a packet that was scanned needs nothing more.
+fn is_answered_early(frame: &Frame<'_>) -> bool {
+    match frame.kind() {
+        packet::PINGREQ => packet::bare(frame).is_ok(),
+        packet::PUBACK => packet::puback(frame).is_ok(),
+        _ => false,
+    }
+}
+
 impl Connection {
-    /// Handles the complete packets at the start of `bytes`; returns how many bytes they had and what stopped
-    /// it, if not the end of the bytes.
-    pub(crate) fn handle_packets(&mut self, reactor: &Reactor, bytes: &[u8]) -> (usize, Option<Stop>) {
+    /// Handles the complete packets at the start of `bytes`, of which `scanned` were looked through before; returns how
+    /// many bytes they had and what stopped it, if not the end of the bytes.
+    pub(crate) fn handle_packets(
+        &mut self,
+        reactor: &Reactor,
+        bytes: &[u8],
+        scanned: usize,
+    ) -> (usize, Option<Stop>) {
         let limits = &reactor.shared.limits;
         let now_ns = reactor.shared.now_ns();
         let mut tally = Tally::default();
@@ -62,10 +82,14 @@ impl Connection {
                 Ok(None) => break None,
                 Err(malformed) => break Some(malformed.into()),
             };
-            if let Err(stop) = self.handle_packet(reactor, &frame, now_ns, &mut tally) {
+            let is_open = used >= scanned || !is_answered_early(&frame);
+            if is_open && let Err(stop) = self.handle_packet(reactor, &frame, now_ns, &mut tally) {
                 break Some(stop);
             }
             used += frame.whole.len();
+            if used + tally.readings * COST_OF_READING >= TURN_COST {
+                break Some(Stop::Block(Blocked::Turn));
+            }
         };
         let meters = &reactor.shared.meters;
         add(&meters.publishes[0], tally.publishes[0]);
@@ -96,16 +120,16 @@ impl Connection {
                 Ok(())
             }
             packet::SUBSCRIBE => {
-                self.take_token(reactor, now_ns)?;
+                self.take_share(frame.whole.len(), now_ns)?;
                 self.subscribe(reactor, frame)
             }
             packet::UNSUBSCRIBE => {
-                self.take_token(reactor, now_ns)?;
+                self.take_share(frame.whole.len(), now_ns)?;
                 self.unsubscribe(reactor, frame)
             }
             packet::PINGREQ => {
                 packet::bare(frame)?;
-                self.take_token(reactor, now_ns)?;
+                self.take_share(frame.whole.len(), now_ns)?;
                 packet::put_pingresp(&mut self.out);
                 Ok(())
             }
@@ -118,8 +142,8 @@ impl Connection {
     }
 
     /// Slows down a credential that asks for more than its rate.
-    fn take_token(&self, reactor: &Reactor, now_ns: u64) -> Result<(), Stop> {
-        let taken = self.bucket.take(reactor.shared.rate, 1, now_ns);
+    fn take_share(&self, bytes: usize, now_ns: u64) -> Result<(), Stop> {
+        let taken = self.session.allowance.take(&self.session.rates, bytes, now_ns);
         taken.map_err(|wait| Stop::Block(Blocked::Throttled(Box::pin(tokio::time::sleep(wait)))))
     }
 
@@ -135,7 +159,8 @@ impl Connection {
             return Err(Stop::Block(Blocked::InFlight));
         }
         let topic = self.classify(reactor, publish.topic);
-        self.take_token(reactor, now_ns)?;
+        let bytes = publish.topic.len() + publish.payload.len();
+        self.take_share(bytes, now_ns)?;
         let offered = shared.intake.offer(Incoming {
             principal: &self.session.principal,
             topic: topic.name(),
@@ -144,12 +169,14 @@ impl Connection {
             retain: publish.retain,
             dup: publish.dup,
         });
-        let Ok(offset) = offered else {
-            self.bucket.give_back(shared.rate, 1);
+        let Ok(Taken { offset, readings }) = offered else {
+            self.session.allowance.give_back(&self.session.rates, bytes);
             return Err(Stop::Block(Blocked::Busy));
         };
+        self.session.allowance.charge_readings(&self.session.rates, readings, now_ns);
         tally.publishes[usize::from(publish.packet_id.is_some())] += 1;
         tally.bytes += publish.payload.len() as u64;
+        tally.readings += readings as usize;
         if let Some(packet_id) = publish.packet_id {
             self.unacked += 1;
             reactor.await_ack(offset, self.key, packet_id);

@@ -14,7 +14,7 @@ const OPEN: u8 = u8::MAX;
 /// Shared by the connection's task, the session table, the subscription table and the caps.
 #[derive(Debug)]
 pub(crate) struct Handle {
-    /// [`OPEN`] or the position of a [`CloseReason`]; the first one wins.
+    /// [`OPEN`] or the position of a [`CloseReason`].
     closing: AtomicU8,
     waker: Mutex<Option<Waker>>,
     gone: AtomicBool,
@@ -31,11 +31,16 @@ impl Handle {
         }
     }
 
-    /// Tells the connection to end; it does so as soon as its reactor gets to it.
+    /// Tells the connection to end; it does so as soon as its reactor gets to it. A reason that hears the client out gives
+    /// way to one that does not.
     pub(crate) fn close(&self, reason: CloseReason) {
+        let replace = |closing| match CloseReason::at(closing) {
+            None => Some(reason as u8),
+            Some(current) => (current.hears_out() && !reason.hears_out()).then_some(reason as u8),
+        };
         // Sequentially consistent, with the registration in `poll_closing`: either that sees the reason or
         // this sees the waker.
-        if self.closing.compare_exchange(OPEN, reason as u8, SeqCst, SeqCst).is_ok() {
+        if self.closing.fetch_update(SeqCst, SeqCst, replace).is_ok() {
             self.wake();
         }
     }
@@ -91,14 +96,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_reason_wins() {
+    fn the_first_reason_wins_but_for_one_that_hears_the_client_out() {
         let handle = Handle::new();
         assert_eq!(handle.closing(), None);
         handle.close(CloseReason::TakenOver);
-        handle.close(CloseReason::Shutdown);
+        handle.close(CloseReason::WriteTimeout);
         assert_eq!(handle.closing(), Some(CloseReason::TakenOver));
+        handle.close(CloseReason::Revoked);
+        handle.close(CloseReason::Shutdown);
+        assert_eq!(handle.closing(), Some(CloseReason::Revoked));
         let cx = Context::from_waker(Waker::noop());
-        assert_eq!(handle.poll_closing(&cx), Poll::Ready(CloseReason::TakenOver));
+        assert_eq!(handle.poll_closing(&cx), Poll::Ready(CloseReason::Revoked));
     }
 
     #[tokio::test]

@@ -2,13 +2,15 @@
 use crate::{
     Principal, Refusal, acl,
     admission::Place,
-    bucket::Bucket,
+    allowance::{Allowance, Rates},
     connect::{self, Connect, ConnectError, Will},
     handle::Handle,
     listener::Accepted,
     meters::{CloseReason, add},
     packet::{self, Malformed},
+    penalty,
     refused::{Refused, Stranger},
+    session::Crowded,
     shared::Shared,
     stream::Stream,
 };
@@ -40,6 +42,9 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 pub(crate) struct Session {
     pub(crate) principal: Principal,
     pub(crate) handle: Arc<Handle>,
+    /// What its credential has sent, and how fast it may.
+    pub(crate) allowance: Arc<Allowance>,
+    pub(crate) rates: Rates,
     /// Why it goes offline, should it.
     pub(crate) cause: PresenceCause,
     client_id: Box<str>,
@@ -57,7 +62,8 @@ impl Drop for Session {
 pub(crate) struct Established {
     pub(crate) stream: Stream,
     pub(crate) session: Session,
-    pub(crate) bucket: Arc<Bucket>,
+    /// The client's connection before this one: what it sent there comes first, and its will.
+    pub(crate) previous: Option<Arc<Handle>>,
     pub(crate) keep_alive_s: u16,
     pub(crate) will: Option<Will>,
     /// What the client sent right behind CONNECT.
@@ -111,9 +117,9 @@ pub(crate) async fn establish(
         Err(refused) => Err(Failure::Refuse(refused)),
     };
     match admitted {
-        Ok(((session, bucket), connect)) => {
+        Ok(((session, previous), connect)) => {
             let Connect { keep_alive_s, will, .. } = connect;
-            Ok((Established { stream, session, bucket, keep_alive_s, will, rest }, place))
+            Ok((Established { stream, session, previous, keep_alive_s, will, rest }, place))
         }
         Err(Failure::Close(reason)) => Err(reason),
         Err(Failure::Refuse(refused)) => {
@@ -183,8 +189,9 @@ async fn admit(
     connect: &Connect,
     place: &Place,
     handle: &Arc<Handle>,
-) -> Result<(Session, Arc<Bucket>), Failure> {
+) -> Result<(Session, Option<Arc<Handle>>), Failure> {
     let principal = authenticate(shared, connect, place, handle).await?;
+    place.authenticated();
     let unique = place.arrival();
     let client_id = acl::client_id(&principal, &connect.client_id, connect.clean_session, unique)
         .ok_or_else(|| Refused::client_id(&principal, &connect.client_id))?;
@@ -193,22 +200,22 @@ async fn admit(
     {
         return Err(Refused::will(&principal, &will.topic).into());
     }
-    place.authenticated();
-    let joined = shared.sessions.join(&principal, &client_id, handle);
+    pace(shared, &principal, handle).await?;
+    let joined = shared
+        .sessions
+        .join(&principal, &client_id, handle)
+        .map_err(|Crowded| Refused::crowded(&principal, shared.limits.connections_per_credential_max))?;
     let session = Session {
+        rates: Rates::of(&shared.limits, shared.access.devices(&principal)),
+        allowance: joined.allowance,
         principal,
         handle: Arc::clone(handle),
         cause: PresenceCause::Lost,
         client_id,
         shared: Arc::clone(shared),
     };
-    if let Some(previous) = joined.previous {
-        // Its will must come before anything of the new connection. Should it hang, the new one goes on.
-        let gone = timeout(shared.limits.connect_timeout, previous.gone());
-        let _ = unless_closed(handle, gone).await?;
-    }
     add(&shared.meters.connected, 1);
-    Ok((session, joined.bucket))
+    Ok((session, joined.previous))
 }
 
 async fn authenticate(
@@ -220,26 +227,35 @@ async fn authenticate(
     let Some(user_name) = &connect.user_name else {
         return Err(Refused::no_user_name().into());
     };
-    let wait = shared
-        .penalties
-        .wait(place.address(), user_name, Instant::now())
-        .map_err(|_| Refused::slowed_down(user_name))?;
+    let refusal = match shared.access.authenticate(user_name, &connect.password) {
+        Ok(principal) => return Ok(principal),
+        Err(refusal) => refusal,
+    };
+    if refusal != Refusal::BadCredentials {
+        return Err(Refused::sign_in(refusal, user_name, &connect.password).into());
+    }
+    let wait = shared.penalties.failed(place.address(), user_name, shared.now_ns());
     if !wait.is_zero() {
         // Not within the connect timeout: it is we who make it wait. The wait has its own bound.
+        unless_closed(handle, tokio::time::sleep(wait.min(penalty::WAIT_MAX))).await?;
+    }
+    match wait > penalty::WAIT_MAX {
+        true => Err(Refused::slowed_down(user_name).into()),
+        false => Err(Refused::sign_in(refusal, user_name, &connect.password).into()),
+    }
+}
+
+/// Waits until the credential may sign in once more.
+async fn pace(shared: &Arc<Shared>, principal: &Principal, handle: &Arc<Handle>) -> Result<(), Failure> {
+    let allowance = shared.sessions.allowance(&principal.credential);
+    let begin = Instant::now();
+    while let Err(wait) = allowance.take_sign_in(shared.sign_ins, shared.now_ns()) {
+        if begin.elapsed() + wait > penalty::WAIT_MAX {
+            return Err(Refused::too_often(principal).into());
+        }
         unless_closed(handle, tokio::time::sleep(wait)).await?;
     }
-    match shared.access.authenticate(user_name, &connect.password) {
-        Ok(principal) => {
-            shared.penalties.succeeded(place.address(), user_name);
-            Ok(principal)
-        }
-        Err(refusal) => {
-            if refusal == Refusal::BadCredentials {
-                shared.penalties.failed(place.address(), user_name, Instant::now());
-            }
-            Err(Refused::sign_in(refusal, user_name, &connect.password).into())
-        }
-    }
+    Ok(())
 }
 
 /// Says why, and gives the client time to read it.

@@ -28,6 +28,15 @@ pub struct Incoming<'a> {
     pub dup: bool,
 }
 
+/// A message that was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Its place in the journal.
+    pub offset: u64,
+    /// Readings in it, rejected ones included: what its sender is charged.
+    pub readings: u32,
+}
+
 /// There is no room now; progress will be signalled when there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the journal is full; the publish stays with its connection until there is progress")]
@@ -46,10 +55,10 @@ pub struct PresenceChange {
 
 /// Takes publishes and says when they are on disk. Called on the reactor threads, so nothing here may wait.
 pub trait Intake: Send + Sync + 'static {
-    /// Takes one message and returns its offset. Within one calling thread offsets never decrease.
+    /// Takes one message. Within one calling thread offsets never decrease.
     ///
     /// Errors: [`Busy`] when there is no room; the broker offers the same message again after progress.
-    fn offer(&self, message: Incoming<'_>) -> Result<u64, Busy>;
+    fn offer(&self, message: Incoming<'_>) -> Result<Taken, Busy>;
 
     /// Returns the highest offset that is on disk; everything up to it is.
     fn durable(&self) -> u64;

@@ -35,8 +35,10 @@ closed_set! {
         IdentifierRejected = "identifier_rejected",
         /// It could not be decided (return code 3).
         Unavailable = "unavailable",
-        /// Too many wrong tokens for this credential from this address lately (return code 3).
+        /// Too many wrong tokens lately, or sign-ins (return code 3).
         SlowedDown = "slowed_down",
+        /// The credential has too many connections (return code 3).
+        ConnectionCap = "connection_cap",
         /// Unknown credential or wrong token (return code 4).
         BadCredentials = "bad_credentials",
         /// Known, and may not connect or may not have this will (return code 5).
@@ -91,6 +93,13 @@ closed_set! {
         SlowSubscriber = "slow_subscriber",
         /// The broker stopped.
         Shutdown = "shutdown",
+    }
+}
+
+impl CloseReason {
+    /// Reports whether what the client had sent before is handled to the end.
+    pub(crate) fn hears_out(self) -> bool {
+        matches!(self, Self::PeerClosed | Self::TakenOver | Self::WriteTimeout | Self::SlowSubscriber)
     }
 }
 

@@ -1,123 +1,90 @@
-//! Repeated wrong tokens slow an address down, for that credential and for no other.
-use ioc_model::share::Network;
+//! Guessing at tokens is slowed: the answer to a wrong one waits, longer with each. A right one is never kept waiting, so
+//! that nobody is locked out by others who guess at its name or from its address.
+//!
+//! Failures are counted for an account at an address, for an account wherever they come from, and for an address whatever
+//! names it tries; the longest of the three waits counts.
+use ioc_model::share::{Network, Rate};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-/// Wrong tokens that cost nothing: a typing error, a token just rotated.
-const FREE_FAILURES: u32 = 3;
-/// Delay after the first failure that costs; doubles with each.
-const DELAY_FIRST: Duration = Duration::from_millis(250);
-/// An attempt that would have to wait longer is refused unseen.
+/// An answer waits no longer.
 pub(crate) const WAIT_MAX: Duration = Duration::from_secs(5);
-/// Without a failure for this long all is forgotten.
-const FORGET_AFTER: Duration = Duration::from_secs(600);
-/// (address, credential) pairs remembered; then the first one goes.
-const ENTRIES_MAX: usize = 8_192;
+/// Callers remembered; then those go that have failed least.
+const ENTRIES_MAX: usize = 16_384;
 /// Characters of a user name that are kept as a key; names that differ only after them share one entry.
 const NAME_CHARS_MAX: usize = 128;
 
-type Key = (Network, Box<str>);
-
-#[derive(Debug)]
-struct Entry {
-    failures: u32,
-    last: Instant,
-    not_before: Instant,
+/// Whose failures are counted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Caller {
+    /// One account at one address: four failures cost nothing (a typing error, a token just rotated), then one a second.
+    Pair(Network, Box<str>),
+    /// One account at all addresses.
+    Account(Box<str>),
+    /// One address: more, since many devices may be behind it.
+    Address(Network),
 }
 
-/// The attempt would have to wait longer than [`WAIT_MAX`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct SlowedDown;
+impl Caller {
+    fn rate(&self) -> Rate {
+        match self {
+            Self::Pair(..) => Rate::new(1, 4),
+            Self::Account(_) => Rate::new(2, 20),
+            Self::Address(_) => Rate::new(20, 200),
+        }
+    }
+}
 
-/// Who failed how often. The lock is taken once per CONNECT, for a few lines.
+/// Who failed how often: by caller the state of its [`Rate`]. The lock is taken once per wrong token, for a few lines.
 #[derive(Debug, Default)]
 pub(crate) struct Penalties {
-    table: Mutex<Table>,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    entries: HashMap<Key, Entry>,
-    /// The keys of `entries`, oldest first.
-    order: VecDeque<Key>,
-}
-
-fn key(address: Network, credential: &str) -> Key {
-    (address, credential.chars().take(NAME_CHARS_MAX).collect::<String>().into())
-}
-
-fn delay(failures: u32) -> Duration {
-    match failures.checked_sub(FREE_FAILURES) {
-        None | Some(0) => Duration::ZERO,
-        Some(costly) => DELAY_FIRST.saturating_mul(1 << (costly - 1).min(16)).min(WAIT_MAX),
-    }
+    states: Mutex<HashMap<Caller, u64>>,
 }
 
 impl Penalties {
-    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Notes a wrong token at `now_ns`. Returns how long its answer has to wait, which may be more than [`WAIT_MAX`].
+    pub(crate) fn failed(&self, address: Network, account: &str, now_ns: u64) -> Duration {
+        let account: Box<str> = account.chars().take(NAME_CHARS_MAX).collect::<String>().into();
+        let callers =
+            [Caller::Pair(address, account.clone()), Caller::Account(account), Caller::Address(address)];
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if states.len() + callers.len() > ENTRIES_MAX {
+            forget_some(&mut states, now_ns);
+        }
+        callers.into_iter().map(|caller| charge(&mut states, caller, now_ns)).max().unwrap_or_default()
     }
+}
 
-    /// Says how long an attempt at `now` has to wait before its token is looked at. Attempts made at the
-    /// same time queue up one behind the other.
-    ///
-    /// Errors: [`SlowedDown`] when that is too long.
-    pub(crate) fn wait(
-        &self,
-        address: Network,
-        credential: &str,
-        now: Instant,
-    ) -> Result<Duration, SlowedDown> {
-        let mut table = self.table();
-        let Some(entry) = table.entries.get_mut(&key(address, credential)) else {
-            return Ok(Duration::ZERO);
-        };
-        let wait = entry.not_before.saturating_duration_since(now);
-        if wait > WAIT_MAX {
-            return Err(SlowedDown);
-        }
-        entry.not_before = entry.not_before.max(now) + delay(entry.failures);
-        Ok(wait)
+fn charge(states: &mut HashMap<Caller, u64>, caller: Caller, now_ns: u64) -> Duration {
+    let rate = caller.rate();
+    let state = states.entry(caller).or_default();
+    let wait = rate.take(*state, 1, now_ns).err().map_or(Duration::ZERO, |exceeded| exceeded.wait);
+    // Beyond the longest wait the debt grows no further: who stops guessing is soon forgiven.
+    if wait <= WAIT_MAX {
+        *state = rate.charge(*state, 1, now_ns);
     }
+    wait
+}
 
-    /// Notes a wrong token.
-    pub(crate) fn failed(&self, address: Network, credential: &str, now: Instant) {
-        let mut table = self.table();
-        let key = key(address, credential);
-        if let Some(entry) = table.entries.get_mut(&key) {
-            let forgotten = now.saturating_duration_since(entry.last) > FORGET_AFTER;
-            entry.failures = if forgotten { 1 } else { entry.failures.saturating_add(1) };
-            entry.last = now;
-            entry.not_before = entry.not_before.max(now + delay(entry.failures));
-            return;
-        }
-        if table.entries.len() >= ENTRIES_MAX
-            && let Some(oldest) = table.order.pop_front()
-        {
-            table.entries.remove(&oldest);
-        }
-        table.order.push_back(key.clone());
-        table.entries.insert(key, Entry { failures: 1, last: now, not_before: now });
-    }
-
-    /// Forgets the failures after a right token.
-    pub(crate) fn succeeded(&self, address: Network, credential: &str) {
-        let mut table = self.table();
-        let key = key(address, credential);
-        if table.entries.remove(&key).is_some() {
-            table.order.retain(|other| *other != key);
-        }
-    }
+/// Forgets the half that owes least, at least all who owe nothing.
+fn forget_some(states: &mut HashMap<Caller, u64>, now_ns: u64) {
+    let mut owed: Vec<u64> = states.values().copied().collect();
+    let middle = owed.len() / 2;
+    let median = *owed.select_nth_unstable(middle).1;
+    states.retain(|_, state| *state > median.max(now_ns));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use ioc_model::share::IPV6_PREFIX_DEFAULT;
+    use proptest::prelude::*;
     use std::net::Ipv4Addr;
+
+    const SECOND: u64 = 1_000_000_000;
 
     fn address(last: u8) -> Network {
         Network::of(Ipv4Addr::new(10, 0, 0, last).into(), IPV6_PREFIX_DEFAULT)
@@ -125,40 +92,59 @@ mod tests {
 
     #[test]
     fn only_the_failing_pair_is_slowed() {
-        let (penalties, now) = (Penalties::default(), Instant::now());
-        for _ in 0..=FREE_FAILURES {
-            assert_eq!(penalties.wait(address(1), "a", now), Ok(Duration::ZERO));
-            penalties.failed(address(1), "a", now);
-        }
-        assert_eq!(penalties.wait(address(1), "a", now), Ok(DELAY_FIRST));
-        assert_eq!(penalties.wait(address(1), "b", now), Ok(Duration::ZERO));
-        assert_eq!(penalties.wait(address(2), "a", now), Ok(Duration::ZERO));
-        penalties.succeeded(address(1), "a");
-        assert_eq!(penalties.wait(address(1), "a", now), Ok(Duration::ZERO));
+        let penalties = Penalties::default();
+        let fail = |last, account| penalties.failed(address(last), account, SECOND);
+        assert!((0..4).all(|_| fail(1, "a").is_zero()));
+        assert_eq!(fail(1, "a"), Duration::from_secs(1));
+        assert_eq!(fail(1, "a"), Duration::from_secs(2));
+        assert_eq!(fail(1, "b"), Duration::ZERO);
+        assert_eq!(fail(2, "a"), Duration::ZERO);
+        assert_eq!(penalties.failed(address(1), "a", 60 * SECOND), Duration::ZERO);
     }
 
     #[test]
-    fn attempts_at_once_queue_and_then_are_refused() {
-        let (penalties, now) = (Penalties::default(), Instant::now());
-        for _ in 0..10 {
-            penalties.failed(address(1), "a", now);
-        }
-        let waits: Vec<_> = (0..4).map(|_| penalties.wait(address(1), "a", now)).collect();
-        assert_eq!(waits[0], Ok(WAIT_MAX));
-        assert!(waits[1..].iter().all(|wait| *wait == Err(SlowedDown)));
-        let later = now + FORGET_AFTER + WAIT_MAX * 4;
-        penalties.failed(address(1), "a", later);
-        assert_eq!(penalties.wait(address(1), "a", later), Ok(Duration::ZERO));
+    fn an_account_is_guessed_at_no_faster_from_many_addresses_nor_an_address_with_many_names() {
+        let penalties = Penalties::default();
+        let waits: Vec<_> = (0..40).map(|last| penalties.failed(address(last), "a", SECOND)).collect();
+        assert!(waits[..20].iter().all(Duration::is_zero));
+        assert!(waits[20..].iter().all(|wait| !wait.is_zero()));
+        let penalties = Penalties::default();
+        let names = (0..400).map(|name| penalties.failed(address(1), &name.to_string(), SECOND));
+        assert_eq!(names.filter(Duration::is_zero).count(), 200);
     }
 
     #[test]
-    fn the_table_is_bounded() {
-        let (penalties, now) = (Penalties::default(), Instant::now());
-        for name in 0..ENTRIES_MAX + 10 {
-            penalties.failed(address(1), &name.to_string(), now);
+    fn who_guesses_on_cannot_push_the_end_away() {
+        let penalties = Penalties::default();
+        let longest = (0..1_000).map(|_| penalties.failed(address(1), "a", SECOND)).max();
+        assert!(longest.is_some_and(|wait| wait > WAIT_MAX && wait <= WAIT_MAX * 2));
+        assert_eq!(penalties.failed(address(1), "a", 60 * SECOND), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_flood_of_names_is_forgotten_before_who_failed_often() {
+        let penalties = Penalties::default();
+        for _ in 0..8 {
+            penalties.failed(address(1), "a", SECOND);
         }
-        let table = penalties.table();
-        assert_eq!((table.entries.len(), table.order.len()), (ENTRIES_MAX, ENTRIES_MAX));
-        assert!(!table.entries.contains_key(&key(address(1), "0")));
+        for name in 0..4 * ENTRIES_MAX {
+            penalties.failed(address(2), &format!("x{name}"), SECOND);
+        }
+        assert!(penalties.states.lock().unwrap().len() <= ENTRIES_MAX);
+        assert!(!penalties.failed(address(1), "a", SECOND).is_zero());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn the_table_is_bounded(names in prop::collection::vec((0_u8..20, any::<u16>(), 0_u64..SECOND), 0..2_000)) {
+            let (penalties, mut now) = (Penalties::default(), SECOND);
+            for (last, name, pause) in names {
+                now += pause;
+                let wait = penalties.failed(address(last), &name.to_string(), now);
+                prop_assert!(wait <= WAIT_MAX * 2);
+            }
+            prop_assert!(penalties.states.lock().unwrap().len() <= ENTRIES_MAX);
+        }
     }
 }

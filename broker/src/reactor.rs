@@ -4,11 +4,11 @@
 //! keeper, which looks at the clock four times a second. All state is this thread's own and needs no lock.
 //! A panic in a task ends that task: the connection is closed and counted, pump and keeper are restarted.
 use crate::{
-    Incoming, Principal, Verdict,
+    Incoming, Verdict,
     admission::Place,
     connect::Will,
     connection::Connection,
-    handshake,
+    handshake::{self, Session},
     listener::Accepted,
     meters::{CloseReason, add},
     progress::Progress,
@@ -25,7 +25,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 use tokio::{
@@ -43,8 +43,6 @@ const SCRATCH_BYTES: usize = 16 * 1024;
 const TICK: Duration = Duration::from_millis(250);
 /// Each connection's access is looked at once in this many ticks, so once a second.
 const TICKS_PER_ACCESS_CHECK: usize = 4;
-/// Wills that wait for a busy intake; further ones are dropped and counted.
-const WILLS_MAX: usize = 1_024;
 /// How long connections may take to notice that they were closed at the very end.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
 /// An empty queue of acknowledgements larger than this gives its memory back.
@@ -79,12 +77,6 @@ struct Ack {
     packet_id: u16,
 }
 
-/// A will that found the intake busy.
-struct LastWords {
-    principal: Principal,
-    will: Box<Will>,
-}
-
 /// When to stop, once it is said.
 pub(crate) type StopAt = Option<Instant>;
 
@@ -97,7 +89,6 @@ pub(crate) struct Reactor {
     acks: RefCell<VecDeque<Ack>>,
     /// Connections that found the intake busy.
     parked: RefCell<Vec<Key>>,
-    wills: RefCell<VecDeque<LastWords>>,
     scratch: RefCell<Box<[u8]>>,
     draining: Cell<bool>,
     emptied: Notify,
@@ -112,7 +103,6 @@ impl Reactor {
             slots: RefCell::default(),
             acks: RefCell::default(),
             parked: RefCell::default(),
-            wills: RefCell::default(),
             scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
             draining: Cell::new(false),
             emptied: Notify::new(),
@@ -162,7 +152,7 @@ impl Reactor {
     }
 
     async fn empty(&self) {
-        while self.load.load(Relaxed) > 0 || !self.wills.borrow().is_empty() {
+        while self.load.load(Relaxed) > 0 {
             self.emptied.notified().await;
         }
     }
@@ -197,11 +187,10 @@ impl Reactor {
         loop {
             self.progress.next().await;
             self.send_acks();
-            self.retry_wills();
             let parked = std::mem::take(&mut *self.parked.borrow_mut());
             self.slots.borrow().unpark(&parked);
             // Who was parked may have to park again, and must not find out by asking again and again.
-            if parked.is_empty() && self.acks.borrow().is_empty() && self.wills.borrow().is_empty() {
+            if parked.is_empty() && self.acks.borrow().is_empty() {
                 self.progress.rest();
             }
         }
@@ -257,38 +246,19 @@ impl Reactor {
         }
     }
 
-    /// Publishes a will like any other publish of its client; its topic was checked at CONNECT.
-    fn publish_will(&self, principal: Principal, will: Box<Will>) {
-        let mut wills = self.wills.borrow_mut();
-        // Behind those that wait already, so that each client's last words stay in order.
-        if wills.is_empty() && self.offer_will(&principal, &will) {
-            return;
-        }
-        if wills.len() >= WILLS_MAX {
-            return add(&self.shared.meters.wills_dropped, 1);
-        }
-        wills.push_back(LastWords { principal, will });
-        self.progress.want();
-    }
-
-    fn offer_will(&self, principal: &Principal, will: &Will) -> bool {
+    /// Publishes a will like any other publish of its client; its topic was checked at CONNECT. Returns `false` while the
+    /// intake is busy.
+    fn offer_will(&self, session: &Session, will: &Will) -> bool {
         let Will { topic, payload, retain } = will;
+        let principal = &session.principal;
         let message =
             Incoming { principal, topic, payload, verdict: Verdict::Ok, retain: *retain, dup: false };
-        let taken = self.shared.intake.offer(message).is_ok();
-        add(&self.shared.meters.wills, u64::from(taken));
-        taken
-    }
-
-    fn retry_wills(&self) {
-        let mut wills = self.wills.borrow_mut();
-        while let Some(LastWords { principal, will }) = wills.front() {
-            if !self.offer_will(principal, will) {
-                return;
-            }
-            wills.pop_front();
-            self.emptied.notify_one();
-        }
+        let Ok(taken) = self.shared.intake.offer(message) else { return false };
+        let now_ns = self.shared.now_ns();
+        session.allowance.charge_message(&session.rates, topic.len() + payload.len(), now_ns);
+        session.allowance.charge_readings(&session.rates, taken.readings, now_ns);
+        add(&self.shared.meters.wills, 1);
+        true
     }
 }
 
@@ -315,22 +285,57 @@ async fn serve(reactor: Rc<Reactor>, accepted: Accepted) {
     match Box::pin(handshake::establish(&ending.reactor.shared, accepted)).await {
         Err(reason) => ending.reason = reason,
         Ok((established, place)) => {
-            let now_ms = ending.reactor.now_ms();
-            let connection = ending
-                .reactor
-                .slots
-                .borrow_mut()
-                .insert(|key| Rc::new(RefCell::new(Connection::new(key, established, now_ms))));
-            ending.serving = Some((Rc::clone(&connection), place));
             let reactor = Rc::clone(&ending.reactor);
-            ending.reason = poll_fn(|cx| connection.borrow_mut().poll(cx, &reactor)).await;
-            if ending.reason == CloseReason::TakenOver {
-                // A client that says goodbye and comes back at once may be served by two threads: what it sent
-                // before still counts, above all the goodbye. Yielding lets the driver see it in the socket.
-                yield_now().await;
-                ending.reason = poll_fn(|cx| connection.borrow_mut().poll_last(cx, &reactor)).await;
-            }
+            let make = |key| Rc::new(RefCell::new(Connection::new(key, established, &reactor)));
+            let connection = reactor.slots.borrow_mut().insert(make);
+            ending.serving = Some((Rc::clone(&connection), place));
+            let reason = poll_fn(|cx| connection.borrow_mut().poll(cx, &reactor)).await;
+            ending.reason = hear_out(&reactor, &connection, reason).await;
+            publish_will(&reactor, &connection, ending.reason).await;
         }
+    }
+}
+
+/// Handles what the client had sent before its connection was to end for `reason`; returns why it ends.
+async fn hear_out(reactor: &Reactor, connection: &RefCell<Connection>, reason: CloseReason) -> CloseReason {
+    if !reason.hears_out() {
+        return reason;
+    }
+    // A client that says goodbye and comes back at once may be served by two threads: what it sent before still counts,
+    // above all the goodbye. Yielding lets the driver see it in the socket.
+    yield_now().await;
+    poll_fn(|cx| connection.borrow_mut().poll_last(cx, reactor, reason)).await
+}
+
+/// Publishes the will if it is due, once the intake has room: as long as that takes the connection keeps its place, so
+/// that no more wills wait than there are connections.
+async fn publish_will(reactor: &Reactor, connection: &RefCell<Connection>, reason: CloseReason) {
+    let Some(will) = connection.borrow_mut().take_will(reason) else { return };
+    let mut guard = UnpublishedWill { reactor, is_published: false };
+    poll_fn(|_| {
+        let mut serving = connection.borrow_mut();
+        guard.is_published = reactor.offer_will(&serving.session, &will);
+        if guard.is_published {
+            return Poll::Ready(());
+        }
+        if !std::mem::replace(&mut serving.parked, true) {
+            add(&reactor.shared.meters.busy_parks, 1);
+            reactor.park(serving.key);
+        }
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Counts a will that was lost with its task: the broker stopped while the intake had no room.
+struct UnpublishedWill<'a> {
+    reactor: &'a Reactor,
+    is_published: bool,
+}
+
+impl Drop for UnpublishedWill<'_> {
+    fn drop(&mut self) {
+        add(&self.reactor.shared.meters.wills_dropped, u64::from(!self.is_published));
     }
 }
 
@@ -344,20 +349,21 @@ struct Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         if let Some((connection, _place)) = self.serving.take() {
-            let will = {
-                let mut connection = connection.borrow_mut();
-                connection.session.cause = match self.reason {
-                    CloseReason::Disconnect => PresenceCause::Disconnected,
-                    CloseReason::Shutdown => PresenceCause::Ours,
-                    _ => PresenceCause::Lost,
-                };
-                self.reactor.slots.borrow_mut().remove(connection.key);
-                self.log(&connection);
-                connection.end(&self.reactor, self.reason)
+            let mut serving = connection.borrow_mut();
+            serving.session.cause = match self.reason {
+                CloseReason::Disconnect => PresenceCause::Disconnected,
+                CloseReason::Shutdown => PresenceCause::Ours,
+                _ => PresenceCause::Lost,
             };
-            if let Some((principal, will)) = will {
-                self.reactor.publish_will(principal, will);
+            self.reactor.slots.borrow_mut().remove(serving.key);
+            self.log(&serving);
+            // Only one of a task that panicked is still there.
+            if let Some(will) = serving.take_will(self.reason) {
+                let is_published = self.reactor.offer_will(&serving.session, &will);
+                add(&self.reactor.shared.meters.wills_dropped, u64::from(!is_published));
             }
+            serving.end(&self.reactor);
+            drop(serving);
             // The last reference: the session leaves its table here, after the will.
             drop(connection);
         }

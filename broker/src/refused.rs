@@ -57,6 +57,24 @@ impl Refused {
         Self::new(RefuseReason::SlowedDown, ReturnCode::Unavailable, why)
     }
 
+    /// Too many sign-ins.
+    pub(crate) fn too_often(principal: &Principal) -> Self {
+        let why = format!(
+            "{:?} signs in too often (mqtt.limits.sign_in_rate); keep the connection open, or wait longer before the next",
+            excerpt(&principal.credential)
+        );
+        Self::new(RefuseReason::SlowedDown, ReturnCode::Unavailable, why)
+    }
+
+    /// Too many connections of one credential.
+    pub(crate) fn crowded(principal: &Principal, connections_max: usize) -> Self {
+        let why = format!(
+            "{:?} has {connections_max} connections (mqtt.limits.connections_per_credential_max); close some first",
+            excerpt(&principal.credential)
+        );
+        Self::new(RefuseReason::ConnectionCap, ReturnCode::Unavailable, why)
+    }
+
     /// What those decided who know the credentials.
     pub(crate) fn sign_in(refusal: Refusal, user_name: &str, password: &[u8]) -> Self {
         let user_name = excerpt(user_name);

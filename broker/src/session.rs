@@ -1,7 +1,7 @@
-//! Which clients are connected: takeover, presence, and the token bucket of each credential.
+//! Which clients are connected: takeover, presence, and the allowance of each credential.
 use crate::{
-    Intake, PresenceChange, Principal,
-    bucket::Bucket,
+    Intake, Limits, PresenceChange, Principal,
+    allowance::Allowance,
     handle::Handle,
     meters::{CloseReason, Meters, add},
 };
@@ -14,6 +14,7 @@ use std::{
 /// The sessions of all reactors. The lock is taken at CONNECT and at the end of a connection; presence is
 /// told under it, so that it is told in order.
 pub(crate) struct Sessions {
+    limits: Limits,
     intake: Arc<dyn Intake>,
     meters: Arc<Meters>,
     state: Mutex<State>,
@@ -24,36 +25,64 @@ struct State {
     credentials: HashMap<Arc<str>, Credential>,
 }
 
-/// What is known of a credential that is connected, or was and still owes its bucket something.
-#[derive(Default)]
+/// What is known of a credential that is connected, or was and still owes something.
 struct Credential {
-    bucket: Arc<Bucket>,
+    allowance: Arc<Allowance>,
     /// Open connections, those being taken over included.
     connections: usize,
     /// The connection of each client id.
     clients: HashMap<Box<str>, Arc<Handle>>,
 }
 
+/// A credential has all the connections that it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Crowded;
+
 /// What a connection gets when it joins.
+#[derive(Debug)]
 pub(crate) struct Joined {
-    pub(crate) bucket: Arc<Bucket>,
+    pub(crate) allowance: Arc<Allowance>,
     /// The connection that had this client id; it has been told to end.
     pub(crate) previous: Option<Arc<Handle>>,
 }
 
 impl Sessions {
-    pub(crate) fn new(intake: Arc<dyn Intake>, meters: Arc<Meters>) -> Self {
-        Self { intake, meters, state: Mutex::default() }
+    pub(crate) fn new(limits: Limits, intake: Arc<dyn Intake>, meters: Arc<Meters>) -> Self {
+        Self { limits, intake, meters, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Enters a client. Another connection of the same (credential, client id) is told to end.
-    pub(crate) fn join(&self, principal: &Principal, client_id: &str, handle: &Arc<Handle>) -> Joined {
+    fn entry<'a>(&self, state: &'a mut State, credential: &Arc<str>) -> &'a mut Credential {
+        state.credentials.entry(Arc::clone(credential)).or_insert_with(|| Credential {
+            allowance: Arc::new(Allowance::new(&self.limits)),
+            connections: 0,
+            clients: HashMap::new(),
+        })
+    }
+
+    /// Returns what a credential has taken of its rates.
+    pub(crate) fn allowance(&self, credential: &Arc<str>) -> Arc<Allowance> {
         let mut state = self.state();
-        let credential = state.credentials.entry(Arc::clone(&principal.credential)).or_default();
+        Arc::clone(&self.entry(&mut state, credential).allowance)
+    }
+
+    /// Enters a client. Another connection of the same (credential, client id) is told to end.
+    ///
+    /// Errors: the credential has all connections that it may have.
+    pub(crate) fn join(
+        &self,
+        principal: &Principal,
+        client_id: &str,
+        handle: &Arc<Handle>,
+    ) -> Result<Joined, Crowded> {
+        let mut state = self.state();
+        let credential = self.entry(&mut state, &principal.credential);
+        if credential.connections >= self.limits.connections_per_credential_max {
+            return Err(Crowded);
+        }
         let previous = credential.clients.insert(client_id.into(), Arc::clone(handle));
         if let Some(previous) = &previous {
             previous.close(CloseReason::TakenOver);
@@ -62,7 +91,7 @@ impl Sessions {
         if credential.connections == 1 {
             self.tell(principal, true, PresenceCause::Connected);
         }
-        Joined { bucket: Arc::clone(&credential.bucket), previous }
+        Ok(Joined { allowance: Arc::clone(&credential.allowance), previous })
     }
 
     /// Removes a client. With the last connection of its credential it goes offline for `cause`.
@@ -92,9 +121,10 @@ impl Sessions {
         }
     }
 
-    /// Forgets credentials without a connection whose bucket is full again.
+    /// Forgets credentials without a connection whose allowance is full again.
     pub(crate) fn forget(&self, now_ns: u64) {
-        let keep = |credential: &Credential| credential.connections > 0 || !credential.bucket.is_full(now_ns);
+        let keep =
+            |credential: &Credential| credential.connections > 0 || !credential.allowance.is_full(now_ns);
         self.state().credentials.retain(|_, credential| keep(credential));
     }
 }
@@ -102,13 +132,13 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Busy, Incoming};
+    use crate::{Busy, Incoming, Taken};
 
     #[derive(Default)]
     struct Told(Mutex<Vec<(String, bool, PresenceCause)>>);
 
     impl Intake for Told {
-        fn offer(&self, _: Incoming<'_>) -> Result<u64, Busy> {
+        fn offer(&self, _: Incoming<'_>) -> Result<Taken, Busy> {
             Err(Busy)
         }
         fn durable(&self) -> u64 {
@@ -120,15 +150,19 @@ mod tests {
         }
     }
 
+    fn limits() -> Limits {
+        Limits { connections_per_credential_max: 2, ..Limits::default() }
+    }
+
     #[test]
     fn a_takeover_is_no_change_of_presence() {
         let told = Arc::new(Told::default());
         let intake: Arc<dyn Intake> = told.clone();
-        let sessions = Sessions::new(intake, Arc::default());
+        let sessions = Sessions::new(limits(), intake, Arc::default());
         let who = Principal { credential: "D1".into(), kind: CredentialKind::Device, generation: 1 };
         let (first, second) = (Arc::new(Handle::new()), Arc::new(Handle::new()));
-        assert!(sessions.join(&who, "D1", &first).previous.is_none());
-        let previous = sessions.join(&who, "D1", &second).previous.unwrap();
+        assert!(sessions.join(&who, "D1", &first).unwrap().previous.is_none());
+        let previous = sessions.join(&who, "D1", &second).unwrap().previous.unwrap();
         assert!(Arc::ptr_eq(&previous, &first));
         assert_eq!(first.closing(), Some(CloseReason::TakenOver));
         sessions.leave(&who, "D1", &first, PresenceCause::Lost);
@@ -145,12 +179,25 @@ mod tests {
 
     #[test]
     fn client_ids_of_different_credentials_never_meet() {
-        let sessions = Sessions::new(Arc::new(Told::default()), Arc::default());
+        let sessions = Sessions::new(limits(), Arc::new(Told::default()), Arc::default());
         let gateway =
             |name: &str| Principal { credential: name.into(), kind: CredentialKind::Gateway, generation: 1 };
         let handle = Arc::new(Handle::new());
-        sessions.join(&gateway("A"), "same", &handle);
-        assert!(sessions.join(&gateway("B"), "same", &Arc::new(Handle::new())).previous.is_none());
+        sessions.join(&gateway("A"), "same", &handle).unwrap();
+        assert!(sessions.join(&gateway("B"), "same", &Arc::new(Handle::new())).unwrap().previous.is_none());
         assert_eq!(handle.closing(), None);
+    }
+
+    #[test]
+    fn a_credential_that_has_its_share_gets_no_more_and_disturbs_nobody() {
+        let sessions = Sessions::new(limits(), Arc::new(Told::default()), Arc::default());
+        let gateway = Principal { credential: "A".into(), kind: CredentialKind::Gateway, generation: 1 };
+        let first = Arc::new(Handle::new());
+        sessions.join(&gateway, "1", &first).unwrap();
+        sessions.join(&gateway, "2", &Arc::new(Handle::new())).unwrap();
+        assert_eq!(sessions.join(&gateway, "1", &Arc::new(Handle::new())).unwrap_err(), Crowded);
+        assert_eq!(first.closing(), None);
+        let other = Principal { credential: "B".into(), ..gateway };
+        assert!(sessions.join(&other, "1", &Arc::new(Handle::new())).is_ok());
     }
 }

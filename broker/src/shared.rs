@@ -2,6 +2,7 @@
 use crate::{
     Access, CloseReason, Intake, Limits, Meters, RefuseReason,
     admission::Admission,
+    backlog::Budget,
     fanout::{Fanout, Table},
     logs::Gate,
     penalty::Penalties,
@@ -13,7 +14,9 @@ use std::{sync::Arc, time::Instant};
 /// One per broker.
 pub(crate) struct Shared {
     pub(crate) limits: Limits,
-    pub(crate) rate: Rate,
+    pub(crate) sign_ins: Rate,
+    /// Bytes that connections have received and not handled.
+    pub(crate) read_ahead: Arc<Budget>,
     pub(crate) access: Arc<dyn Access>,
     pub(crate) intake: Arc<dyn Intake>,
     pub(crate) meters: Arc<Meters>,
@@ -38,10 +41,11 @@ impl Shared {
     pub(crate) fn new(limits: Limits, access: Arc<dyn Access>, intake: Arc<dyn Intake>) -> Self {
         let meters = Arc::new(Meters::default());
         Self {
-            rate: Rate::new(limits.publishes_per_second, limits.publish_burst),
+            sign_ins: Rate::new(limits.sign_ins_per_second, limits.sign_in_burst),
+            read_ahead: Arc::new(Budget::new(limits.read_ahead_total_bytes)),
             admission: Arc::new(Admission::new(&limits)),
             penalties: Penalties::default(),
-            sessions: Sessions::new(Arc::clone(&intake), Arc::clone(&meters)),
+            sessions: Sessions::new(limits.clone(), Arc::clone(&intake), Arc::clone(&meters)),
             fanout: Arc::new(Table::new(limits.retained_max, Arc::clone(&meters))),
             gates: Gates {
                 accept: Gate::new(),

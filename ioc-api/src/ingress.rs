@@ -1,7 +1,7 @@
 //! Where the device edge, ingest and the journal meet: one publish becomes one journal record. Runs on the edge's
 //! reactor threads and never waits: without room in the journal the edge stops reading that socket.
 use crate::{clock::now_ms, identity::Grants};
-use ioc_broker::{Busy, Incoming, Intake, PresenceChange, Verdict};
+use ioc_broker::{Busy, Incoming, Intake, PresenceChange, Taken, Verdict};
 use ioc_ingest::{Context, Decoder, Registry, quarantine::Refused};
 use ioc_journal::{AppendError, Journal, RECORD_LEN_MAX};
 use ioc_model::{
@@ -63,6 +63,12 @@ impl Ingress {
     }
 }
 
+/// Counts what a message cost: its readings, rejected ones too.
+fn readings(message: &Message) -> u32 {
+    let rejected = message.rejected.as_ref().map_or(0, |rejected| rejected.items.len());
+    u32::try_from(message.observations.len() + rejected).unwrap_or(u32::MAX)
+}
+
 fn too_large(incoming: &Incoming<'_>, message: &Message, len: usize) -> Message {
     let detail = format!(
         "the message makes a record of {len} bytes, at most {RECORD_LEN_MAX} fit; send smaller arrays"
@@ -74,20 +80,19 @@ fn too_large(incoming: &Incoming<'_>, message: &Message, len: usize) -> Message 
 }
 
 impl Intake for Ingress {
-    fn offer(&self, incoming: Incoming<'_>) -> Result<u64, Busy> {
+    fn offer(&self, incoming: Incoming<'_>) -> Result<Taken, Busy> {
         // Decoding remembers sequence numbers, so it must not happen twice: ask for room before it. What is
         // admitted always fits, see `Journal::has_room`.
         if !self.journal.has_room() {
             return Err(Busy);
         }
         let message = self.decode(&incoming, now_ms());
-        match self.append(&message) {
+        let offset = match self.append(&message) {
             // So many rejections that they do not fit one record: the message is rejected as a whole.
-            Err(AppendError::TooLarge { len }) => {
-                self.append(&too_large(&incoming, &message, len)).map_err(|_| Busy)
-            }
-            other => other.map_err(|_| Busy),
-        }
+            Err(AppendError::TooLarge { len }) => self.append(&too_large(&incoming, &message, len)),
+            other => other,
+        };
+        Ok(Taken { offset: offset.map_err(|_| Busy)?, readings: readings(&message) })
     }
 
     fn durable(&self) -> u64 {

@@ -4,7 +4,7 @@ use crate::{
     app::{Addresses, Mode},
     book::Archive,
     clock::{Clocks, now_ms},
-    config::{Config, Records as RecordsConfig},
+    config::{Config, Mqtt, Records as RecordsConfig, Size},
     data_dir::{DataDir, DataDirError},
     defaults,
     demo::{self, Demo, DemoError},
@@ -24,7 +24,13 @@ use ioc_journal::{JournalConfig, JournalError, Offset};
 use ioc_model::{AlertId, Catalogue};
 use ioc_rules::{Engine, EngineConfig, Place, RuleSet};
 use ioc_store::{StoreConfig, StoreError};
-use std::{io, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
@@ -162,23 +168,48 @@ pub fn broker_config(config: &Config, data: &DataDir, mode: Mode) -> Result<Brok
     };
     let limits = &mqtt.limits;
     Ok(BrokerConfig {
-        tcp: vec![mqtt.tcp.listen.0],
+        tcp: plain_addresses(mqtt, mode),
         tls: identity.map(|identity| TlsConfig { addrs: vec![mqtt.tls.listen.0], identity }),
         limits: Limits {
             packet_bytes_max: limits.packet_max.as_len(),
             connections_max: limits.connections_max as usize,
             connections_per_address_max: limits.connections_per_address_max as usize,
+            ipv6_prefix: limits.ipv6_prefix,
+            connections_per_credential_max: limits.connections_per_credential_max as usize,
             unauthenticated_max: limits.unauthenticated_max as usize,
+            unauthenticated_per_address_max: limits.unauthenticated_per_address_max as usize,
+            sign_ins_per_second: limits.sign_in_rate,
+            sign_in_burst: limits.sign_in_burst,
             subscriptions_max: limits.subscriptions_max as usize,
             connect_timeout: limits.connect_timeout.0,
             write_timeout: limits.write_timeout.0,
             publishes_per_second: limits.device_rate,
             publish_burst: limits.device_burst,
+            bytes_per_second: as_rate(limits.device_bytes_rate),
+            bytes_burst: as_rate(limits.device_bytes_burst),
+            readings_per_second: limits.device_readings_rate,
+            readings_burst: limits.device_readings_burst,
+            gateway_devices_max: limits.gateway_devices_max,
+            read_ahead_bytes: limits.read_ahead.as_len(),
+            read_ahead_total_bytes: limits.read_ahead_total.as_len(),
             foreign_topics_max: limits.foreign_topics_max,
             ..Limits::default()
         },
         reactors: mqtt.reactors as usize,
     })
+}
+
+/// Returns where plain MQTT is spoken. The demo's own devices need it; when it is off they have it to themselves.
+fn plain_addresses(mqtt: &Mqtt, mode: Mode) -> Vec<SocketAddr> {
+    match (mqtt.tcp.enabled, mode) {
+        (true, _) => vec![mqtt.tcp.listen.0],
+        (false, Mode::Demo) => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))],
+        (false, _) => Vec::new(),
+    }
+}
+
+fn as_rate(size: Size) -> u32 {
+    u32::try_from(size.0).unwrap_or(u32::MAX)
 }
 
 /// Returns where rules come from: the configured directories, or the built-in rules when the default one is not there.

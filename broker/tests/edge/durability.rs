@@ -136,17 +136,3 @@ fn stopping_does_not_wait_longer_than_it_may() {
     assert_eq!(client.rest(), b"", "no PUBACK for what is not on disk");
     assert_eq!(edge.meters().closed_for(CloseReason::Shutdown), 1);
 }
-
-#[test]
-fn a_will_waits_for_room_too() {
-    let edge = Edge::start();
-    edge.journal.hold(0);
-    let mut client = edge.client();
-    let will = Some(("ioc/v1/environment/D1/state".to_owned(), b"gone".to_vec()));
-    client.send(&Connect { will, ..Connect::of("D1") }.bytes());
-    client.expect(&ACCEPTED);
-    drop(client);
-    edge.wait("the end", |meters| meters.connections == 0);
-    edge.journal.release();
-    assert_eq!(edge.journal.taken(1)[0].payload, b"gone");
-}

@@ -1,6 +1,6 @@
 //! A journal in memory.
 use crate::support::PATIENCE;
-use ioc_broker::{Busy, Incoming, Intake, PresenceChange, Verdict};
+use ioc_broker::{self as edge, Busy, Incoming, Intake, PresenceChange, Verdict};
 use ioc_model::presence::PresenceCause;
 use std::{
     sync::{Condvar, Mutex},
@@ -95,7 +95,7 @@ impl Journal {
 }
 
 impl Intake for Journal {
-    fn offer(&self, message: Incoming<'_>) -> Result<u64, Busy> {
+    fn offer(&self, message: Incoming<'_>) -> Result<edge::Taken, Busy> {
         let mut memory = self.memory.lock().unwrap();
         if memory.taken.len() - memory.durable as usize >= memory.room {
             return Err(Busy);
@@ -116,7 +116,9 @@ impl Intake for Journal {
         if eager {
             self.progress();
         }
-        Ok(offset)
+        // A payload of the tests is text; each line is a reading.
+        let readings = message.payload.split(|byte| *byte == b'\n').count() as u32;
+        Ok(edge::Taken { offset, readings })
     }
 
     fn durable(&self) -> u64 {

@@ -8,3 +8,4 @@ mod journal;
 mod limits;
 mod subscribers;
 mod support;
+mod waiting;

@@ -3,6 +3,7 @@ use super::{
     http::Http,
     units::{Listen, Size, Span},
 };
+use ioc_model::share::IPV6_PREFIX_DEFAULT;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -49,6 +50,8 @@ pub struct Mqtt {
 /// Plain MQTT.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tcp {
+    /// Whether plain MQTT is spoken at all; without it devices need `mqtt.tls`.
+    pub enabled: bool,
     /// Where to listen.
     pub listen: Listen,
 }
@@ -73,8 +76,19 @@ pub struct Limits {
     pub connections_max: u32,
     /// Most connections from one address.
     pub connections_per_address_max: u32,
-    /// Most connections that have not signed in yet; the oldest of them makes room for the newest.
+    /// Leading bits of an IPv6 address that count as one address.
+    pub ipv6_prefix: u8,
+    /// Most connections of one credential.
+    pub connections_per_credential_max: u32,
+    /// Most connections that have not signed in yet; the oldest of the address with most of them makes room for the
+    /// newest.
     pub unauthenticated_max: u32,
+    /// Most of these from one address.
+    pub unauthenticated_per_address_max: u32,
+    /// Sign-ins per second of one credential before a further one waits; 0 = unlimited.
+    pub sign_in_rate: u32,
+    /// Sign-ins that may come at once before that.
+    pub sign_in_burst: u32,
     /// How long a connection may take to send CONNECT.
     pub connect_timeout: Span,
     /// How long a client may refuse to read what is due to it.
@@ -83,6 +97,20 @@ pub struct Limits {
     pub device_rate: u32,
     /// Messages that may come at once before that.
     pub device_burst: u32,
+    /// Bytes per second of one credential; 0B = unlimited.
+    pub device_bytes_rate: Size,
+    /// Bytes that may come at once before that.
+    pub device_bytes_burst: Size,
+    /// Readings per second of one credential, rejected ones too; 0 = unlimited.
+    pub device_readings_rate: u32,
+    /// Readings that may come at once before that.
+    pub device_readings_burst: u32,
+    /// A gateway may send what its devices together may; at most so many of them count.
+    pub gateway_devices_max: u32,
+    /// Bytes of one credential that were received and wait for their turn; then its sockets are not read.
+    pub read_ahead: Size,
+    /// The same of all together.
+    pub read_ahead_total: Size,
     /// Most subscriptions of one session.
     pub subscriptions_max: u32,
     /// Publishes on foreign topics before the connection is closed.
@@ -201,7 +229,7 @@ impl Default for Mqtt {
     fn default() -> Self {
         Self {
             reactors: 0,
-            tcp: Tcp { listen: Listen::every(1883) },
+            tcp: Tcp { enabled: true, listen: Listen::every(1883) },
             tls: Tls { listen: Listen::every(8883), certificate: None, key: None },
             limits: Limits::default(),
         }
@@ -214,11 +242,23 @@ impl Default for Limits {
             packet_max: Size(256 * 1024),
             connections_max: 50_000,
             connections_per_address_max: 4096,
+            ipv6_prefix: IPV6_PREFIX_DEFAULT,
+            connections_per_credential_max: 256,
             unauthenticated_max: 4096,
+            unauthenticated_per_address_max: 2048,
+            sign_in_rate: 5,
+            sign_in_burst: 300,
             connect_timeout: Span::from_secs(10),
             write_timeout: Span::from_secs(20),
             device_rate: 100,
             device_burst: 1000,
+            device_bytes_rate: Size(256 * 1024),
+            device_bytes_burst: Size(4 * MIB),
+            device_readings_rate: 2000,
+            device_readings_burst: 20_000,
+            gateway_devices_max: 1000,
+            read_ahead: Size(MIB),
+            read_ahead_total: Size(64 * MIB),
             subscriptions_max: 64,
             foreign_topics_max: 10,
         }

@@ -1,5 +1,8 @@
 //! What types cannot say about a configuration.
-use super::{http, sections::Config};
+use super::{
+    http,
+    sections::{Config, Limits},
+};
 
 /// A value that cannot work.
 pub(super) struct Invalid {
@@ -41,7 +44,7 @@ fn check_listeners(config: &Config, wrong: &mut Wrong) {
     let https = http.tls.certificate.as_ref().map(|_| ("http.tls.listen", http.tls.listen));
     let listeners: Vec<_> = [
         Some(("http.listen", http.listen)),
-        Some(("mqtt.tcp.listen", mqtt.tcp.listen)),
+        mqtt.tcp.enabled.then_some(("mqtt.tcp.listen", mqtt.tcp.listen)),
         Some(("mqtt.tls.listen", mqtt.tls.listen)),
         https,
         metrics,
@@ -73,6 +76,13 @@ fn check_edge(config: &Config, wrong: &mut Wrong) {
         ),
         _ => {}
     }
+    if !config.mqtt.tcp.enabled && tls.certificate.is_none() && tls.key.is_none() {
+        wrong.add(
+            "mqtt.tcp.enabled",
+            "mqtt.tcp.enabled is false and there is no certificate for MQTT over TLS, so no device could connect",
+            "set mqtt.tls.certificate and mqtt.tls.key, or mqtt.tcp.enabled = true",
+        );
+    }
     const PACKET_MIN: u64 = 1024;
     const PACKET_MAX: u64 = 16 << 20;
     if !(PACKET_MIN..=PACKET_MAX).contains(&limits.packet_max.0) {
@@ -82,11 +92,51 @@ fn check_edge(config: &Config, wrong: &mut Wrong) {
     wrong.at_least("mqtt.limits.connections_max", limits.connections_max.into(), 1);
     wrong.at_least("mqtt.limits.connections_per_address_max", limits.connections_per_address_max.into(), 1);
     wrong.at_least("mqtt.limits.unauthenticated_max", limits.unauthenticated_max.into(), 1);
-    if limits.device_rate > 0 {
-        wrong.at_least("mqtt.limits.device_burst", limits.device_burst.into(), 1);
-    }
+    check_shares(limits, wrong);
     wrong.at_least("mqtt.limits.connect_timeout", limits.connect_timeout.as_ms() as u64, 1);
     wrong.at_least("mqtt.limits.write_timeout", limits.write_timeout.as_ms() as u64, 1);
+}
+
+/// Checks what one sender may take.
+fn check_shares(limits: &Limits, wrong: &mut Wrong) {
+    let counts = [
+        ("mqtt.limits.connections_per_credential_max", limits.connections_per_credential_max),
+        ("mqtt.limits.unauthenticated_per_address_max", limits.unauthenticated_per_address_max),
+        ("mqtt.limits.gateway_devices_max", limits.gateway_devices_max),
+        ("mqtt.limits.device_burst", limits.device_burst),
+        ("mqtt.limits.device_readings_burst", limits.device_readings_burst),
+        ("mqtt.limits.sign_in_burst", limits.sign_in_burst),
+    ];
+    for (key, value) in counts {
+        wrong.at_least(key, value.into(), 1);
+    }
+    const RATE_MAX: u64 = 1 << 30;
+    let (rate, burst) = (limits.device_bytes_rate, limits.device_bytes_burst);
+    if rate.0 > RATE_MAX {
+        let message = format!("mqtt.limits.device_bytes_rate is {rate}");
+        wrong.add("mqtt.limits.device_bytes_rate", message, "it must be at most 1GiB, or 0B for no limit");
+    }
+    if !(1..=RATE_MAX).contains(&burst.0) {
+        let message = format!("mqtt.limits.device_bytes_burst is {burst}");
+        wrong.add("mqtt.limits.device_bytes_burst", message, "it must be between 1B and 1GiB");
+    }
+    let sizes = [
+        ("mqtt.limits.read_ahead", limits.read_ahead, limits.packet_max),
+        ("mqtt.limits.read_ahead_total", limits.read_ahead_total, limits.read_ahead),
+    ];
+    for (key, value, min) in sizes {
+        if value < min {
+            wrong.add(key, format!("{key} is {value}"), format!("it must be at least {min}"));
+        }
+    }
+    if !(16..=128).contains(&limits.ipv6_prefix) {
+        let message = format!("mqtt.limits.ipv6_prefix is {}", limits.ipv6_prefix);
+        wrong.add(
+            "mqtt.limits.ipv6_prefix",
+            message,
+            "it must be between 16 and 128; one subscriber has 64 or 56",
+        );
+    }
 }
 
 fn check_disk(config: &Config, wrong: &mut Wrong) {

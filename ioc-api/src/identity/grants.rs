@@ -17,11 +17,18 @@ use std::{
 pub trait Lineage: Send + Sync + 'static {
     /// Says whether `device` is registered under `gateway`: as its parent, or by the label `gateway`.
     fn is_under(&self, device: &str, gateway: &str) -> bool;
+
+    /// Returns how many devices are registered under `gateway`.
+    fn count_under(&self, gateway: &str) -> usize;
 }
 
 impl Lineage for Registry {
     fn is_under(&self, device: &str, gateway: &str) -> bool {
         self.current().by_id(device).is_some_and(|device| device.is_under(gateway))
+    }
+
+    fn count_under(&self, gateway: &str) -> usize {
+        self.current().iter().filter(|device| device.is_under(gateway)).count()
     }
 }
 
@@ -132,6 +139,15 @@ impl Access for Grants {
         grant.is_some_and(|grant| !grant.disabled && grant.generation == principal.generation)
     }
 
+    fn devices(&self, principal: &Principal) -> u32 {
+        if principal.kind != CredentialKind::Gateway {
+            return 1;
+        }
+        let listed = self.grants.load().get(&principal.credential).map_or(0, |grant| grant.devices.len());
+        // One that is listed and registered under it counts twice: it is a share, not a census.
+        u32::try_from(listed + self.lineage.count_under(&principal.credential)).unwrap_or(u32::MAX)
+    }
+
     fn speaks_for(&self, principal: &Principal, device: &str) -> bool {
         match principal.kind {
             CredentialKind::Device => *principal.credential == *device,
@@ -154,6 +170,9 @@ mod tests {
     impl Lineage for Tree {
         fn is_under(&self, device: &str, gateway: &str) -> bool {
             (device, gateway) == ("LUM-1", "GW-1")
+        }
+        fn count_under(&self, gateway: &str) -> usize {
+            usize::from(gateway == "GW-1")
         }
     }
 

@@ -160,7 +160,9 @@ fn live(
 
 #[test]
 fn twenty_kills_lose_and_repeat_nothing() {
-    let mut city = City::prepare("[mqtt.limits]\ndevice_rate = 0\n");
+    let mut city = City::prepare(
+        "[mqtt.limits]\ndevice_rate = 0\ndevice_bytes_rate = \"0B\"\ndevice_readings_rate = 0\n",
+    );
     city.write_rules("city.yaml", &rules::high_water());
     let mut devices: Vec<Device> = (0..DEVICES)
         .map(|n| {

@@ -32,7 +32,9 @@ fn packets_right_behind_connect_are_kept() {
 
 #[test]
 fn acknowledgements_keep_the_order_of_a_full_pipeline() {
-    let mut city = City::prepare("[mqtt.limits]\ndevice_rate = 0\n");
+    let mut city = City::prepare(
+        "[mqtt.limits]\ndevice_rate = 0\ndevice_bytes_rate = \"0B\"\ndevice_readings_rate = 0\n",
+    );
     city.start();
     let token = city.device("WL-1", "water-level");
     let mut client = city.mqtt("WL-1", &token);

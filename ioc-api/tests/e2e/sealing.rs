@@ -4,7 +4,7 @@ use crate::support::{City, Mqtt, now_ms, telemetry, within};
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 
-const CONFIG: &str = "[journal]\nsegment = \"1MiB\"\nkeep = \"1MiB\"\n[store]\nsegment_span = \"1m\"\n[mqtt.limits]\ndevice_rate = 0\n";
+const CONFIG: &str = "[journal]\nsegment = \"1MiB\"\nkeep = \"1MiB\"\n[store]\nsegment_span = \"1m\"\n[mqtt.limits]\ndevice_rate = 0\ndevice_bytes_rate = \"0B\"\ndevice_readings_rate = 0\n";
 const KILLS: usize = 5;
 /// Messages between two kills, and readings of each.
 const MESSAGES: usize = 90;

@@ -2,7 +2,7 @@
 use crate::support::{City, now_ms, one, rules, telemetry, within};
 use std::time::Duration;
 
-const CONFIG: &str = "[mqtt.limits]\ndevice_rate = 0\n[rules]\nshards = 1\nqueue_batches = 1\n";
+const CONFIG: &str = "[mqtt.limits]\ndevice_rate = 0\ndevice_bytes_rate = \"0B\"\ndevice_readings_rate = 0\n[rules]\nshards = 1\nqueue_batches = 1\n";
 /// Each of them fits a line through all readings so far, at every reading.
 const RULES: usize = 100;
 const READINGS: i64 = 1_500;

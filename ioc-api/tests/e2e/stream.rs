@@ -300,7 +300,9 @@ fn signing_out_ends_the_stream() {
 /// Promise 3: a screen that does not read delays neither devices nor other screens.
 #[test]
 fn a_screen_that_does_not_read_delays_nobody() {
-    let mut city = City::prepare("[mqtt.limits]\ndevice_rate = 0\n");
+    let mut city = City::prepare(
+        "[mqtt.limits]\ndevice_rate = 0\ndevice_bytes_rate = \"0B\"\ndevice_readings_rate = 0\n",
+    );
     city.write_rules("city.yaml", &rules::high_water());
     city.start();
     let token = city.device("WL-1", "water-level");
