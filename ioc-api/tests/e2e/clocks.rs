@@ -162,3 +162,23 @@ fn our_own_wrong_clock_is_noticed() {
     assert!(city.metrics().get("ioc_clock_ahead_of_devices_seconds") >= 600.0);
     assert!(city.log().contains("the clock of this server seems to be wrong"));
 }
+
+/// The alert comes whatever the clock says, from the first reading within two minutes and once the offset is known beyond.
+#[test]
+fn whatever_its_clock_says_a_gauge_raises_its_alert() {
+    let city = City::with_rules(&rules::high_water());
+    let vy = city.user("vy", "viewer");
+    for (n, seconds) in [-299, -240, -5, 0, 35, 60, 90, 119, 300, 890].into_iter().enumerate() {
+        let id = format!("WL-{n}");
+        let mut gauge = Gauge::new(&city, &id, seconds * SECOND_MS);
+        if seconds >= 120 {
+            gauge.measured(&vy, 1.0);
+        }
+        gauge.report(9.0);
+        until(&format!("the alert of a gauge {seconds} s behind"), || alert(&city, &vy, "HighWater", &id));
+        gauge.report(1.0);
+        until(&format!("its end, {seconds} s behind"), || {
+            alert(&city, &vy, "HighWater", &id).filter(|alert| alert["state"] == "cleared")
+        });
+    }
+}
