@@ -37,7 +37,7 @@ static DEVICE: LazyLock<Device> = LazyLock::new(|| Device {
 fn decode(payload: &[u8]) -> Message {
     let context =
         Context { device: &DEVICE, credential: "X", topic: "t", payload, arrival_ms: NOW, is_dup: false };
-    DECODER.decode(&context)
+    DECODER.decode(&context).0
 }
 
 /// Values that serde_json sees in objects of the right shape: property, time, value.

@@ -5,7 +5,7 @@ use ioc_broker::{Busy, Incoming, Intake, PresenceChange, Taken, Verdict};
 use ioc_ingest::{Context, Decoder, Registry, quarantine::Refused};
 use ioc_journal::{AppendError, Journal, RECORD_LEN_MAX};
 use ioc_model::{
-    CredentialKind, DeviceIndex, DeviceTopic, Message, Presence, RecordKind, RejectReason, Rejected,
+    CredentialKind, DeviceIndex, DeviceTopic, Message, Presence, Receipt, RecordKind, RejectReason, Rejected,
     Rejection,
 };
 use std::{
@@ -29,25 +29,25 @@ impl Ingress {
         Self { registry, grants, decoder, journal, unwritten: Mutex::default() }
     }
 
-    fn decode(&self, incoming: &Incoming<'_>, arrival_ms: i64) -> Message {
+    fn decode(&self, incoming: &Incoming<'_>, arrival_ms: i64) -> (Message, Option<Receipt>) {
         let Incoming { principal, topic, payload, verdict, dup: is_dup, .. } = *incoming;
         let refused = Refused { credential: &principal.credential, topic, payload, arrival_ms };
         let (Verdict::Ok, Some(parsed)) = (verdict, DeviceTopic::parse(topic)) else {
-            return refused.topic_not_allowed();
+            return (refused.topic_not_allowed(), None);
         };
         let devices = self.registry.current();
         let Some(device) = devices.in_service(parsed.device) else {
-            return refused.unknown_device();
+            return (refused.unknown_device(), None);
         };
         if device.domain != parsed.domain {
-            return refused.wrong_domain(device.domain);
+            return (refused.wrong_domain(device.domain), None);
         }
         let credential = &principal.credential;
         self.decoder.decode(&Context { device, credential, topic, payload, arrival_ms, is_dup })
     }
 
-    fn append(&self, message: &Message) -> Result<u64, AppendError> {
-        self.journal.append(RecordKind::Message, |out| message.encode(out))
+    fn append(&self, message: &Message, receipt: Option<&Receipt>) -> Result<u64, AppendError> {
+        self.journal.append(RecordKind::Message, |out| message.encode_with(receipt, out))
     }
 
     /// Writes connection states that the journal had no room for.
@@ -86,10 +86,10 @@ impl Intake for Ingress {
         if !self.journal.has_room() {
             return Err(Busy);
         }
-        let message = self.decode(&incoming, now_ms());
-        let offset = match self.append(&message) {
+        let (message, receipt) = self.decode(&incoming, now_ms());
+        let offset = match self.append(&message, receipt.as_ref()) {
             // So many rejections that they do not fit one record: the message is rejected as a whole.
-            Err(AppendError::TooLarge { len }) => self.append(&too_large(&incoming, &message, len)),
+            Err(AppendError::TooLarge { len }) => self.append(&too_large(&incoming, &message, len), None),
             other => other,
         };
         Ok(Taken { offset: offset.map_err(|_| Busy)?, readings: readings(&message) })

@@ -6,10 +6,10 @@ use crate::{
     records::{AlertQuery, Records, RecordsError, Sequenced},
 };
 use ioc_ingest::{
-    AqiDeriver, AqiSettings, Device, LiveState, Registry,
+    AqiDeriver, AqiSettings, Decoder, Device, LiveState, Registry,
     vn_aqi::deriver::{LOOK_BACK_MS, MissingProperty, STEP_MS},
 };
-use ioc_journal::{FollowError, Journal, Offset};
+use ioc_journal::{Batch, FollowError, Journal, Offset};
 use ioc_model::{
     Alert, Catalogue, Condition, Observation, Quality, RecordKind, Transition, message::MessageView,
     time::placed_ms,
@@ -41,6 +41,29 @@ pub fn replay(journal: &Journal, from: Offset, to: Offset, work: &mut impl Work)
         taken = batch.last();
     }
     Ok(())
+}
+
+/// Records behind the journal's end that are looked through for messages whose repeats may still come.
+const RECALLED_RECORDS: u64 = 20_000;
+
+/// Has the decoder remember the newest messages of the journal, up to `last`.
+///
+/// Errors: the journal cannot be read.
+pub fn recall(journal: &Journal, decoder: Arc<Decoder>, last: Offset) -> Result<(), FollowError> {
+    let from = last.saturating_sub(RECALLED_RECORDS).max(journal.first());
+    replay(journal, from, last, &mut Recall(decoder))
+}
+
+struct Recall(Arc<Decoder>);
+
+impl Work for Recall {
+    fn take(&mut self, batch: &Batch) {
+        for record in batch.records().filter(|record| record.kind == RecordKind::Message) {
+            if let Ok(message) = MessageView::parse(record.payload) {
+                self.0.recall(&message);
+            }
+        }
+    }
 }
 
 /// Returns where history can be replayed from when it wants to go on at `wanted`. History that was lost is longer gone

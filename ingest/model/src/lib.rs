@@ -35,7 +35,7 @@ pub use alert::{Alert, Condition, Evidence, Transition, TransitionKind};
 pub use catalogue::{Catalogue, DeviceKind, Property, ValueKind};
 pub use domain::{CredentialKind, Domain, Severity};
 pub use ids::{AlertId, DeviceId, DeviceIndex, Fingerprint, PropertyId};
-pub use message::{Message, Origin, RejectReason, Rejected, Rejection};
+pub use message::{Message, Origin, Receipt, RejectReason, Rejected, Rejection, Repeatable};
 pub use observation::{Observation, Quality};
 pub use presence::Presence;
 pub use record::RecordKind;

@@ -89,13 +89,69 @@ words! {
 }
 
 const NO_DEVICE: u32 = u32::MAX;
+/// Set in the byte of the origin when a [`Receipt`] stands behind the observations.
+const HAS_RECEIPT: u8 = 1 << 7;
+
+/// What a message without times is recognised by when it is delivered again, across restarts too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// A hash of the whole message.
+    pub digest: u64,
+    /// Its newest objects with a `seq`, oldest first, with the time that each was given; none in a repeat.
+    pub objects: Vec<(Repeatable, i64)>,
+}
+
+/// What identifies one object of a message without `ts`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeatable {
+    /// As the device counts.
+    pub seq: u64,
+    /// A hash of the object's bytes.
+    pub digest: u64,
+}
+
+const RECEIPT_OBJECT_LEN: usize = 3 * 8;
+
+impl Receipt {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.digest.to_le_bytes());
+        let count = self.objects.len().min(usize::from(u16::MAX));
+        out.extend_from_slice(&(count as u16).to_le_bytes());
+        for (object, ts_ms) in &self.objects[..count] {
+            out.extend_from_slice(&object.seq.to_le_bytes());
+            out.extend_from_slice(&object.digest.to_le_bytes());
+            out.extend_from_slice(&ts_ms.to_le_bytes());
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, WireError> {
+        let digest = reader.u64()?;
+        let count = reader.u16()?;
+        let mut objects = Vec::with_capacity(usize::from(count).min(64));
+        for _ in 0..count {
+            let object = Repeatable { seq: reader.u64()?, digest: reader.u64()? };
+            objects.push((object, reader.i64()?));
+        }
+        Ok(Self { digest, objects })
+    }
+}
 
 impl Message {
     /// Appends the binary form.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        encode_head(out, self.device, self.arrival_ms, self.origin, self.observations.len());
+        self.encode_with(None, out);
+    }
+
+    /// Appends the binary form, with what the message is recognised by when it is delivered again.
+    pub fn encode_with(&self, receipt: Option<&Receipt>, out: &mut Vec<u8>) {
+        let flags = if receipt.is_some() { HAS_RECEIPT } else { 0 };
+        let origin = self.origin as u8 | flags;
+        encode_head(out, self.device, self.arrival_ms, origin, self.observations.len());
         for observation in &self.observations {
             encode_observation(out, observation);
+        }
+        if let Some(receipt) = receipt {
+            receipt.encode(out);
         }
         if let Some(rejected) = &self.rejected {
             rejected.encode(out);
@@ -118,16 +174,10 @@ impl Message {
     }
 }
 
-fn encode_head(
-    out: &mut Vec<u8>,
-    device: Option<DeviceIndex>,
-    arrival_ms: i64,
-    origin: Origin,
-    count: usize,
-) {
+fn encode_head(out: &mut Vec<u8>, device: Option<DeviceIndex>, arrival_ms: i64, origin: u8, count: usize) {
     out.extend_from_slice(&device.map_or(NO_DEVICE, |index| index.0).to_le_bytes());
     out.extend_from_slice(&arrival_ms.to_le_bytes());
-    out.push(origin as u8);
+    out.push(origin);
     out.extend_from_slice(&(count as u32).to_le_bytes());
 }
 
@@ -192,6 +242,7 @@ pub struct MessageView<'a> {
     /// As in [`Message`].
     pub origin: Origin,
     observations: &'a [u8],
+    receipt: &'a [u8],
     rejected: &'a [u8],
 }
 
@@ -203,15 +254,32 @@ impl<'a> MessageView<'a> {
         let mut reader = Reader::new(bytes);
         let device = Some(reader.u32()?).filter(|index| *index != NO_DEVICE).map(DeviceIndex);
         let arrival_ms = reader.i64()?;
-        let origin = match reader.u8()? {
+        let origin = reader.u8()?;
+        let has_receipt = origin & HAS_RECEIPT != 0;
+        let origin = match origin & !HAS_RECEIPT {
             0 => Origin::Device,
             1 => Origin::Derived,
             _ => return Err(WireError),
         };
         let count = reader.u32()? as usize;
         let observations = reader.bytes(count.checked_mul(OBSERVATION_LEN).ok_or(WireError)?)?;
-        let rejected = &bytes[17 + observations.len()..];
-        Ok(Self { device, arrival_ms, origin, observations, rejected })
+        let rest = reader.rest();
+        let receipt_len = if has_receipt { receipt_len(rest)? } else { 0 };
+        let (receipt, rejected) = rest.split_at_checked(receipt_len).ok_or(WireError)?;
+        Ok(Self { device, arrival_ms, origin, observations, receipt, rejected })
+    }
+
+    /// Reads what the message is recognised by when it is delivered again, if anything.
+    ///
+    /// Errors: [`WireError`] when it is malformed.
+    pub fn receipt(&self) -> Result<Option<Receipt>, WireError> {
+        if self.receipt.is_empty() {
+            return Ok(None);
+        }
+        let mut reader = Reader::new(self.receipt);
+        let receipt = Receipt::decode(&mut reader)?;
+        reader.end()?;
+        Ok(Some(receipt))
     }
 
     /// Returns the accepted observations, in the order of the payload.
@@ -241,6 +309,12 @@ impl<'a> MessageView<'a> {
         reader.end()?;
         Ok(Some(rejected))
     }
+}
+
+fn receipt_len(bytes: &[u8]) -> Result<usize, WireError> {
+    let mut reader = Reader::new(bytes);
+    reader.u64()?;
+    Ok(8 + 2 + usize::from(reader.u16()?) * RECEIPT_OBJECT_LEN)
 }
 
 #[cfg(test)]
@@ -280,6 +354,23 @@ mod tests {
             let mut bytes = Vec::new();
             message.encode(&mut bytes);
             prop_assert_eq!(Message::decode(&bytes), Ok(message));
+        }
+
+        #[test]
+        fn receipts_survive_the_wire_and_disturb_nothing(
+            observations in prop::collection::vec(observation(), 0..9), rejected in prop::option::of(rejected()),
+            digest: u64, objects in prop::collection::vec((any::<u64>(), any::<u64>(), any::<i64>()), 0..9),
+        ) {
+            let message = Message { device: None, arrival_ms: 1, origin: Origin::Device, observations, rejected };
+            let object = |(seq, digest, ts_ms)| (Repeatable { seq, digest }, ts_ms);
+            let receipt = Receipt { digest, objects: objects.into_iter().map(object).collect() };
+            let mut bytes = Vec::new();
+            message.encode_with(Some(&receipt), &mut bytes);
+            prop_assert_eq!(MessageView::parse(&bytes).unwrap().receipt(), Ok(Some(receipt)));
+            prop_assert_eq!(Message::decode(&bytes), Ok(message));
+            for len in 0..bytes.len() {
+                let _ = Message::decode(&bytes[..len]);
+            }
         }
 
         #[test]

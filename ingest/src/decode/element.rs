@@ -10,12 +10,12 @@ use super::{
     nearest::{distance, letters},
     number::whole,
     property::{Properties, describe, hash},
-    sequence::{Delivery, Repeatable, SequenceMemory},
+    sequence::{Delivery, SequenceMemory},
     time::rfc3339,
     yielded::{DETAILED_MAX, Yield},
 };
 use crate::quarantine::excerpt;
-use ioc_model::{Observation, Quality, RejectReason, time::delay_ms};
+use ioc_model::{Observation, Quality, RejectReason, Repeatable, time::delay_ms};
 use std::{borrow::Cow, cell::Cell};
 
 /// What the `ts` of an element says.

@@ -23,7 +23,7 @@
 //! | a quality | the quality | the value, flagged uncertain |
 //! | `ts` | the values of its object | other objects of the array |
 //! | an object of an array: null, a number | that one | all others |
-//! | syntax: a comma, a quote or a bracket too many or too few, a comment, bytes that are not UTF-8 | the member it is in, see [`mend`] | all others; those of the same object are flagged uncertain, or refused when their time was not read, if their quality or time may have been in the part that was lost |
+//! | syntax: a comma, a quote or a bracket too many or too few, a comment, bytes that are not UTF-8 | the member it is in, see [`mend`] | all others; those of the same object are flagged uncertain, or refused when their time was not read, if their quality or time may have been in the part that was lost. Behind a brace too few the next object may be the rest of this one, and is treated so |
 //! | the end is missing | what is incomplete | values that are complete, as before |
 //! | more objects or values than one message may have | those beyond, as one | those before |
 //!
@@ -47,7 +47,9 @@ pub use yielded::DETAILED_MAX;
 
 use crate::{Device, DeviceClocks};
 use element::Scope;
-use ioc_model::{Catalogue, Message, Origin, RejectReason, Rejected, Rejection, time as time_policy};
+use ioc_model::{
+    Catalogue, Message, Origin, Receipt, RejectReason, Rejected, message::MessageView, time as time_policy,
+};
 use json::{Fault, Reader};
 use mend::{Mended, Wound};
 use property::Properties;
@@ -131,35 +133,39 @@ impl Decoder {
 
     /// Reads and checks one payload.
     ///
-    /// Shape: observations in the order of the payload; `rejected` holds one entry per thing that was refused.
+    /// Shape: observations in the order of the payload; `rejected` holds one entry per thing that was refused. The
+    /// receipt is to be kept beside the message, for [`Decoder::recall`].
     /// Errors: none; whatever is wrong is in the message, for quarantine.
-    pub fn decode(&self, context: &Context<'_>) -> Message {
-        let (observations, rejections) = match self.read(context) {
-            Ok(Yield { mut observations, rejections, refused_ms, .. }) => {
-                let (device, arrival_ms) = (context.device.index, context.arrival_ms);
-                self.clocks.judge(device, arrival_ms, refused_ms, &mut observations);
-                (observations, rejections)
-            }
-            Err(rejection) => (Vec::new(), vec![rejection]),
-        };
+    pub fn decode(&self, context: &Context<'_>) -> (Message, Option<Receipt>) {
+        let (Yield { mut observations, rejections, refused_ms, .. }, receipt) = self.read(context);
+        let (device, arrival_ms) = (context.device.index, context.arrival_ms);
+        self.clocks.judge(device, arrival_ms, refused_ms, &mut observations);
         let rejected = (!rejections.is_empty())
             .then(|| Rejected::new(context.credential, context.topic, context.payload, rejections));
-        Message {
-            device: Some(context.device.index),
-            arrival_ms: context.arrival_ms,
-            origin: Origin::Device,
-            observations,
-            rejected,
+        let message =
+            Message { device: Some(device), arrival_ms, origin: Origin::Device, observations, rejected };
+        (message, receipt)
+    }
+
+    /// Remembers a message of an earlier process, so that its repeat is recognised. To be called in their order.
+    pub fn recall(&self, message: &MessageView<'_>) {
+        let Some(device) = message.device.filter(|_| message.origin == Origin::Device) else { return };
+        match message.receipt() {
+            Ok(Some(receipt)) => self.sequences.recall(device, message.arrival_ms, &receipt),
+            _ if message.observations().len() > 0 => self.sequences.supersede(device),
+            _ => {}
         }
     }
 
-    fn read(&self, context: &Context<'_>) -> Result<Yield, Rejection> {
+    fn read(&self, context: &Context<'_>) -> (Yield, Option<Receipt>) {
         let Context { payload, topic, is_dup, .. } = *context;
         if payload.len() > self.limits.payload_len_max {
-            let (len, max) = (payload.len(), self.limits.payload_len_max);
-            let detail =
-                format!("the payload has {len} bytes; at most {max} are accepted; send several smaller ones");
-            return Err(Rejection { reason: RejectReason::TooLarge, detail });
+            let mut out = Yield::new(self.limits.values_max);
+            out.reject(RejectReason::TooLarge, || {
+                let (len, max) = (payload.len(), self.limits.payload_len_max);
+                format!("the payload has {len} bytes; at most {max} are accepted; send several smaller ones")
+            });
+            return (out, None);
         }
         let scope = Scope {
             properties: &self.properties,
@@ -174,7 +180,7 @@ impl Decoder {
         if !out.observations.is_empty() && !scope.delivery.was_timed() {
             self.sequences.supersede(context.device.index);
         }
-        Ok(out)
+        (out, scope.delivery.into_receipt())
     }
 }
 

@@ -11,12 +11,12 @@
 //! again says so with the same `seq` and bytes as yesterday. When in doubt a message is stored twice rather than
 //! thrown away. Nothing compares which `seq` is larger, so a counter may wrap around.
 //!
-//! The memory is of this process: after a restart of ours a repeat is taken as new, so delivery without `ts`
-//! is at least once.
+//! What a message is recognised by stands beside it in the journal ([`Receipt`]), and the newest of the journal is
+//! remembered at a start, so a repeat after a restart of ours is one, too.
 use super::property::hash;
-use ioc_model::DeviceIndex;
+use ioc_model::{DeviceIndex, Receipt, Repeatable};
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell, RefCell},
     collections::{HashMap, VecDeque},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -29,14 +29,6 @@ pub const SEQUENCE_MEMORY: usize = 32;
 /// Locks, so that connections seldom wait for each other. A power of two.
 const SHARDS: usize = 64;
 
-/// What identifies one object of a message without `ts`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Repeatable {
-    pub(super) seq: u64,
-    /// A hash of the object's bytes.
-    pub(super) digest: u64,
-}
-
 /// A message as it was delivered.
 #[derive(Debug)]
 pub(super) struct Delivery<'a> {
@@ -46,11 +38,23 @@ pub(super) struct Delivery<'a> {
     digest: OnceCell<u64>,
     /// Decided before any part of the message is accepted.
     may_repeat: OnceCell<bool>,
+    /// Objects that were given a new time.
+    objects: RefCell<VecDeque<(Repeatable, i64)>>,
+    /// Anything was given a new time.
+    is_new: Cell<bool>,
 }
 
 impl<'a> Delivery<'a> {
     pub(super) fn new(topic: &'a str, payload: &'a [u8], is_dup: bool) -> Self {
-        Self { topic, payload, is_dup, digest: OnceCell::new(), may_repeat: OnceCell::new() }
+        Self {
+            topic,
+            payload,
+            is_dup,
+            digest: OnceCell::new(),
+            may_repeat: OnceCell::new(),
+            objects: RefCell::default(),
+            is_new: Cell::new(false),
+        }
     }
 
     /// A publish on another topic is no repeat, so the topic counts.
@@ -62,6 +66,27 @@ impl<'a> Delivery<'a> {
     pub(super) fn was_timed(&self) -> bool {
         self.may_repeat.get().is_some()
     }
+}
+
+impl Delivery<'_> {
+    fn note(&self, identity: Repeatable, ts_ms: i64) {
+        push_bounded(&mut self.objects.borrow_mut(), (identity, ts_ms));
+    }
+
+    /// Returns what it is recognised by, if it can be recognised; a repeat has a receipt without objects.
+    pub(super) fn into_receipt(self) -> Option<Receipt> {
+        let digest = self.digest.get().copied()?;
+        let objects = Vec::from(self.objects.into_inner());
+        (!objects.is_empty() || !self.is_new.get()).then_some(Receipt { digest, objects })
+    }
+}
+
+/// Appends to what is remembered; beyond [`SEQUENCE_MEMORY`] the oldest goes.
+fn push_bounded(objects: &mut VecDeque<(Repeatable, i64)>, object: (Repeatable, i64)) {
+    if objects.len() == SEQUENCE_MEMORY {
+        objects.pop_front();
+    }
+    objects.push_back(object);
 }
 
 /// A device sends so much without `ts` that its times ran too far ahead.
@@ -121,10 +146,27 @@ impl SequenceMemory {
         }
         let ts_ms = memory.next_ts(arrival_ms, self.ahead_max_ms)?;
         memory.newest = Some((digest, arrival_ms));
+        delivery.is_new.set(true);
         if let Some(identity) = identity {
             memory.remember(identity, ts_ms);
+            delivery.note(identity, ts_ms);
         }
         Ok(ts_ms)
+    }
+
+    /// Remembers a message that was accepted before this process began; to be called in their order.
+    pub(super) fn recall(&self, device: DeviceIndex, arrival_ms: i64, receipt: &Receipt) {
+        if receipt.objects.is_empty() {
+            return;
+        }
+        let mut devices = self.shard(device).lock();
+        let memory = devices.entry(device).or_insert_with(|| Memory::new(arrival_ms));
+        memory.last_arrival_ms = arrival_ms;
+        memory.newest = Some((receipt.digest, arrival_ms));
+        for (identity, ts_ms) in &receipt.objects {
+            memory.last_ts_ms = memory.last_ts_ms.max(*ts_ms);
+            memory.remember(*identity, *ts_ms);
+        }
     }
 
     /// Notes that something with a time of its own was accepted from the device.
@@ -185,10 +227,7 @@ impl Memory {
     /// Keeps the newest time of an identity that came again as a new reading.
     fn remember(&mut self, identity: Repeatable, ts_ms: i64) {
         self.seen.retain(|(seen, _)| *seen != identity);
-        if self.seen.len() == SEQUENCE_MEMORY {
-            self.seen.pop_front();
-        }
-        self.seen.push_back((identity, ts_ms));
+        push_bounded(&mut self.seen, (identity, ts_ms));
     }
 }
 

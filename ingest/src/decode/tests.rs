@@ -44,7 +44,7 @@ fn decode_at(decoder: &Decoder, payload: &[u8], arrival_ms: i64) -> Message {
 
 fn deliver(decoder: &Decoder, payload: &[u8], arrival_ms: i64, is_dup: bool) -> Message {
     let topic = "ioc/v1/environment/AIR-01/telemetry";
-    decoder.decode(&Context { device: &device(), credential: "AIR-01", topic, payload, arrival_ms, is_dup })
+    decoder.decode(&Context { device: &device(), credential: "AIR-01", topic, payload, arrival_ms, is_dup }).0
 }
 
 fn decode(payload: &str) -> Message {
@@ -473,8 +473,11 @@ fn damage_in_one_object_leaves_the_others_alone() {
             message.observations.iter().map(|o| o.value).filter(|value| *value != 9.0).collect();
         assert_eq!(found, [1.0, 2.0], "{payload}: {:?}", refused(&message));
         assert!(!refused(&message).is_empty(), "{payload}");
-        let whole = |o: &&Observation| o.value != 9.0;
-        assert!(message.observations.iter().filter(whole).all(|o| o.quality == Quality::GOOD), "{payload}");
+        // Where a brace is missing, the next object may be the rest of the broken one.
+        let is_open = broken.matches('{').count() > broken.matches('}').count();
+        let doubted =
+            message.observations.iter().filter(|o| o.value == 2.0 && o.quality != Quality::GOOD).count();
+        assert!(doubted == 0 || is_open, "{payload}");
     }
 }
 
@@ -660,13 +663,43 @@ fn a_device_that_restarts_counts_anew() {
     assert_eq!(send(false, 1, 4000, false), 4000);
 }
 
-/// The memory is of one process: what was acknowledged before a restart of ours is stored once more rather than lost.
 #[test]
-fn after_a_restart_of_ours_a_repeat_is_new() {
-    let payload = br#"{"values":{"door_open":true},"seq":7}"#;
-    let before = deliver(&decoder(), payload, NOW, false);
-    let after = deliver(&decoder(), payload, NOW + 5000, true);
-    assert_eq!((before.observations[0].ts_ms, after.observations[0].ts_ms), (NOW, NOW + 5000));
+fn a_repeat_after_a_restart_of_ours_is_one() {
+    let before = decoder();
+    let topic = "ioc/v1/environment/AIR-01/telemetry";
+    let send = |decoder: &Decoder, payload: &str, at: i64, is_dup: bool| {
+        let (device, payload) = (device(), payload.as_bytes());
+        let context =
+            Context { device: &device, credential: "AIR-01", topic, payload, arrival_ms: NOW + at, is_dup };
+        let (message, receipt) = decoder.decode(&context);
+        let mut record = Vec::new();
+        message.encode_with(receipt.as_ref(), &mut record);
+        (message.observations.iter().map(|o| o.ts_ms - NOW).collect::<Vec<_>>(), record)
+    };
+    let payloads = [
+        r#"{"values":{"door_open":true},"seq":0}"#,
+        r#"[{"values":{"door_open":false},"seq":1},{"values":{"pm25":1}},{"values":{"pm25":2},"seq":2}]"#,
+        r#"{"values":{"door_open":true},"seq":3}"#,
+    ];
+    let mut records: Vec<Vec<u8>> =
+        payloads.iter().zip(0..).map(|(payload, n)| send(&before, payload, n * 1000, false).1).collect();
+    records.push(send(&before, payloads[0], 2500, true).1);
+    let restart = || {
+        let after = decoder();
+        records.iter().for_each(|record| after.recall(&MessageView::parse(record).unwrap()));
+        after
+    };
+    let after = restart();
+    assert_eq!(send(&after, payloads[2], 9000, false).0, [2000], "nothing newer since");
+    assert_eq!(send(&after, payloads[0], 9001, true).0, [0], "DUP");
+    assert_eq!(send(&after, payloads[1], 9002, true).0, [1000, 9002, 1002], "DUP; what has no seq is new");
+    assert_eq!(send(&after, payloads[0], 9003, false).0, [9003], "a new reading");
+    let after = restart();
+    assert_eq!(send(&after, payloads[1], 9000, false).0, [9000, 9001, 9002], "newer ones since");
+    let later = send(&before, &format!(r#"{{"ts":{NOW},"values":{{"pm25":9}}}}"#), 3000, false).1;
+    let after = restart();
+    after.recall(&MessageView::parse(&later).unwrap());
+    assert_eq!(send(&after, payloads[2], 9000, false).0, [9000], "something with a time since");
 }
 
 #[test]

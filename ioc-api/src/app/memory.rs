@@ -99,12 +99,13 @@ impl Memory {
             resume_ms,
             Arc::clone(&book) as _,
         )?;
-        let decoder = Decoder::new(Arc::clone(catalogue), launch::decode_limits(config));
+        let decoder = Arc::new(Decoder::new(Arc::clone(catalogue), launch::decode_limits(config)));
         if let Some(offset) = catalogue.property(ioc_ingest::clocks::PROPERTY) {
             clock_watch::resume(decoder.clocks(), &live, registry, offset.id);
         }
+        startup::recall(journal, Arc::clone(&decoder), opened.last).map_err(startup::StartupError::from)?;
         Ok(Self {
-            decoder: Arc::new(decoder),
+            decoder,
             ledger,
             live,
             rules,

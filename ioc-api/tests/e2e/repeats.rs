@@ -14,29 +14,40 @@ fn publish_again(client: &mut Mqtt, payload: &[u8]) {
     client.publish_flagged(DUP, TOPIC, payload);
 }
 
+/// Checks received, stored, duplicate and rejected of this process.
+#[track_caller]
+fn books(city: &City, expected: [f64; 4]) {
+    until("the books", || (city.metrics().ledger()[0] >= expected[0]).then_some(()));
+    assert_eq!(city.metrics().ledger(), expected);
+}
+
 #[test]
 fn a_bay_that_restarts_is_occupied_again() {
     let mut city = City::prepare("");
     city.start();
     let token = city.device_in("parking", "BAY-1", "parking-bay");
-    let viewer = city.user("vy", "viewer");
+    let password = city.add_user("vy", "viewer");
     let begin = now_ms() - 60_000;
-    let books = |expected: [f64; 4]| {
-        until("the books", || (city.metrics().ledger()[0] >= expected[0]).then_some(()));
-        assert_eq!(city.metrics().ledger(), expected, "received, stored, duplicate, rejected");
-    };
-
     let mut client = city.mqtt("BAY-1", &token);
     client.publish(TOPIC, &bay(true, 0));
     client.publish(TOPIC, &bay(false, 1));
     publish_again(&mut client, &bay(true, 0));
-    books([3.0, 2.0, 1.0, 0.0]);
+    books(&city, [3.0, 2.0, 1.0, 0.0]);
     drop(client);
     let mut client = city.mqtt("BAY-1", &token);
     client.publish(TOPIC, &bay(true, 0));
-    books([4.0, 3.0, 1.0, 0.0]);
+    books(&city, [4.0, 3.0, 1.0, 0.0]);
     client.publish(TOPIC, &bay(true, 0));
-    books([5.0, 3.0, 2.0, 0.0]);
+    books(&city, [5.0, 3.0, 2.0, 0.0]);
+
+    // Acknowledged, and the device does not know: it says so again, to our next process.
+    city.kill();
+    city.start();
+    let mut client = city.mqtt("BAY-1", &token);
+    publish_again(&mut client, &bay(false, 1));
+    client.publish(TOPIC, &bay(true, 0));
+    books(&city, [2.0, 0.0, 2.0, 0.0]);
+    let viewer = city.sign_in("vy", &password);
 
     let values: Vec<f64> =
         city.points(&viewer, "BAY-1", "occupied", begin, now_ms() + 60_000).iter().map(|(_, v)| *v).collect();

@@ -87,6 +87,8 @@ struct Mender<'a> {
     is_array: bool,
     /// The end was reached within something, which has been said.
     is_cut: bool,
+    /// A brace opened within an object: what follows may be the next one, or the rest of this one.
+    is_next_in_doubt: bool,
 }
 
 impl<'a> Mender<'a> {
@@ -100,6 +102,7 @@ impl<'a> Mender<'a> {
             not_utf8,
             is_array: false,
             is_cut: false,
+            is_next_in_doubt: false,
         }
     }
 
@@ -123,7 +126,8 @@ impl<'a> Mender<'a> {
                         self.is_array = true;
                     }
                     self.cursor.at += 1;
-                    self.element()
+                    let is_next = std::mem::take(&mut self.is_next_in_doubt);
+                    self.element(Wound { is_wounded: is_next, is_in_doubt: is_next })
                 }
                 b',' if is_open => {
                     if next == Next::Object {
@@ -174,8 +178,9 @@ impl<'a> Mender<'a> {
     }
 
     /// Mends an object of the message, whose brace was passed.
-    fn element(&mut self) -> Next {
+    fn element(&mut self, wound: Wound) -> Next {
         self.begin_slot();
+        self.wound = wound;
         self.out.push('{');
         let end = self.members(object::Level::Element);
         self.out.push('}');
@@ -187,7 +192,8 @@ impl<'a> Mender<'a> {
     fn stray(&mut self, next: Next) -> Next {
         if self.doubt_closed() {
             self.damage("", "'{'");
-            return self.element();
+            // What stood before it may have been its time.
+            return self.element(Wound { is_wounded: true, is_in_doubt: true });
         }
         let start = self.cursor.at;
         let value = self.cursor.value().and_then(|value| match self.cursor.peek() {

@@ -82,6 +82,7 @@ impl<'a> Mender<'a> {
                 Some(b'{' | b']') => {
                     self.damage(level.place(), "'}'");
                     self.wound.is_in_doubt = true;
+                    self.is_next_in_doubt = true;
                     return End::Lost;
                 }
                 Some(b',') => {
