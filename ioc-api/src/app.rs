@@ -25,7 +25,7 @@ use crate::{
     http::state::ApiState,
     ingress::Ingress,
     launch::{self, StartError},
-    metrics,
+    metrics, startup,
     stream::{Feeds, KpiFrame, Meters},
     web::Web,
 };
@@ -212,10 +212,11 @@ impl Center {
         let live = || Arc::clone(&memory.live);
         let (hub, board) = (Arc::clone(&memory.hub), Arc::clone(&memory.board));
         let desk = Arc::clone(&memory.kpis);
+        let newest_ms = Some(startup::committed_ms(&self.journal, self.last)?).filter(|at_ms| *at_ms > 0);
         threads.extend([
             followers::sweep(registry.clone(), live(), hub, board, stop.clone())?,
             launch::measure_kpis(desk, registry.clone(), live(), kpi_frames, stop.clone())?,
-            launch::forget_old_records(records, &self.config.records, stop.clone())?,
+            launch::forget_old_records(records, &self.config.records, newest_ms, stop.clone())?,
             clock_watch::start(self.watched_clocks(), stop.clone())?,
         ]);
         let told = launch::audit_rules(records);

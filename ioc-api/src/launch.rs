@@ -3,7 +3,7 @@ use crate::{
     admin::{Foundation, FoundationError, Operations},
     app::{Addresses, Mode},
     book::Archive,
-    clock::{Clocks, now_ms},
+    clock::{Clocks, monotonic_ms, now_ms},
     config::{Config, Mqtt, Records as RecordsConfig, Size},
     data_dir::{DataDir, DataDirError},
     defaults,
@@ -21,7 +21,7 @@ use crate::{
 use ioc_broker::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
 use ioc_ingest::{DecodeLimits, LiveState, Registry};
 use ioc_journal::{JournalConfig, JournalError, Offset};
-use ioc_model::{AlertId, Catalogue};
+use ioc_model::{AlertId, Catalogue, time::forgetting_ms};
 use ioc_rules::{Engine, EngineConfig, Place, RuleSet};
 use ioc_store::{StoreConfig, StoreError};
 use std::{
@@ -327,18 +327,21 @@ pub fn measure_kpis(
     })
 }
 
-/// Forgets records that are older than they are kept, now and then.
+/// Forgets records that are older than they are kept, now and then. `newest_ms` is the time of the newest journal record at
+/// the start, see [`forgetting_ms`].
 ///
 /// Errors: the operating system refuses a thread.
 pub fn forget_old_records(
     records: &Records,
     keep: &RecordsConfig,
+    newest_ms: Option<i64>,
     stop: Stop,
 ) -> io::Result<thread::JoinHandle<()>> {
     let (records, keep) = (Arc::clone(records), keep.clone());
+    let started_ms = monotonic_ms();
     thread::Builder::new().name("records-keep".into()).spawn(move || {
         while !stop.wait(FORGET_PERIOD) {
-            let now = now_ms();
+            let now = forgetting_ms(now_ms(), newest_ms, monotonic_ms() - started_ms);
             let alerts = records.prune_alerts(now - keep.alerts_keep.as_ms());
             let audit = records.prune_audit(now - keep.audit_keep.as_ms());
             for error in [alerts, audit].into_iter().filter_map(Result::err) {

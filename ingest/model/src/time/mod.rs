@@ -18,7 +18,7 @@ mod offset;
 mod own;
 
 pub use offset::{ClockOffset, ClockVerdict};
-pub use own::{AgreedOffset, JumpWatch, agreed_offset};
+pub use own::{AgreedOffset, JumpWatch, agreed_offset, forgetting_ms};
 
 /// How far ahead of arrival an event time may be, in milliseconds; beyond it a reading is rejected.
 pub const AHEAD_MAX_MS: i64 = 5 * 60_000;

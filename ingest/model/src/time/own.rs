@@ -36,6 +36,14 @@ pub fn agreed_offset(offsets_ms: &mut [i64]) -> Option<AgreedOffset> {
     })
 }
 
+/// Returns the time by which old records may be forgotten: the wall clock, but no later than the newest record at our start
+/// and the time that has passed since then, so that a clock that is wrong by years forgets nothing.
+///
+/// `newest_ms` is `None` when there is no record yet; `passed_ms` is monotonic.
+pub fn forgetting_ms(wall_ms: i64, newest_ms: Option<i64>, passed_ms: i64) -> i64 {
+    newest_ms.map_or(wall_ms, |newest_ms| wall_ms.min(newest_ms.saturating_add(passed_ms)))
+}
+
 /// Notices that the wall clock jumped, by the monotonic one beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JumpWatch {

@@ -133,6 +133,15 @@ fn most_devices_are_right_about_our_clock() {
 }
 
 #[test]
+fn a_clock_wrong_by_years_forgets_nothing() {
+    const YEAR: i64 = 365 * 24 * 60 * MINUTE;
+    assert_eq!(forgetting_ms(NOW, None, MINUTE), NOW);
+    assert_eq!(forgetting_ms(NOW, Some(NOW - MINUTE), MINUTE), NOW);
+    assert_eq!(forgetting_ms(NOW + 10 * YEAR, Some(NOW), MINUTE), NOW + MINUTE);
+    assert_eq!(forgetting_ms(NOW - 10 * YEAR, Some(NOW), MINUTE), NOW - 10 * YEAR);
+}
+
+#[test]
 fn jumps_of_the_wall_clock_are_noticed() {
     let mut watch = JumpWatch::default();
     assert_eq!(watch.observe(NOW, 0), None);
