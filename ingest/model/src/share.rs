@@ -157,6 +157,27 @@ impl Rate {
         Ok(begin.saturating_add(cost))
     }
 
+    /// Takes `units` for the first moment at which they can be had, so that callers get their turns in the order in
+    /// which they asked. Returns the new state and how long the caller has to wait.
+    ///
+    /// Errors: [`Exceeded`] when that is longer than `patience`, with the time after which it is not; the state stays
+    /// as it was.
+    pub fn reserve(
+        self,
+        state: u64,
+        units: u64,
+        now_ns: u64,
+        patience: Duration,
+    ) -> Result<(u64, Duration), Exceeded> {
+        match self.take(state, units, now_ns) {
+            Ok(state) => Ok((state, Duration::ZERO)),
+            Err(Exceeded { wait }) => match wait.checked_sub(patience) {
+                None | Some(Duration::ZERO) => Ok((self.charge(state, units, now_ns), wait)),
+                Some(wait) => Err(Exceeded { wait }),
+            },
+        }
+    }
+
     /// Charges `units` at `now_ns` that were used already: the caller may be in debt afterwards. Returns the new state.
     pub fn charge(self, state: u64, units: u64, now_ns: u64) -> u64 {
         if self.is_unlimited() { state } else { state.max(now_ns).saturating_add(self.cost(units)) }
@@ -453,6 +474,30 @@ mod tests {
             let state = rate.charge(0, debt, SECOND);
             if let Err(Exceeded { wait }) = rate.take(state, units, SECOND) {
                 prop_assert!(rate.take(state, units, SECOND + wait.as_nanos() as u64).is_ok());
+            }
+        }
+
+        /// Turns come in the order of asking, no earlier than the rate allows, and no later than the patience.
+        #[test]
+        fn turns_are_given_in_order(
+            per_second in 1_u32..100,
+            burst in 1_u32..20,
+            asks in prop::collection::vec((0_u64..SECOND / 10, 1_u64..5), 1..200),
+        ) {
+            let (rate, patience) = (Rate::new(per_second, burst), Duration::from_secs(3));
+            let (mut state, mut now, mut given, mut last_turn) = (0, SECOND, 0, 0);
+            for (pause, units) in asks {
+                now += pause;
+                if let Ok((next, wait)) = rate.reserve(state, units, now, patience) {
+                    prop_assert!(wait <= patience);
+                    let turn = now + wait.as_nanos() as u64;
+                    // What is larger than the burst begins with a full allowance, so that it may be alone.
+                    prop_assert!(turn >= last_turn || units < 5);
+                    let flowed = (turn - SECOND) * u64::from(per_second) / SECOND;
+                    given += units;
+                    prop_assert!(given <= u64::from(burst) + flowed + units + 1);
+                    (state, last_turn) = (next, turn);
+                }
             }
         }
 

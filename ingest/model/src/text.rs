@@ -13,6 +13,23 @@ pub fn nfc(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns `text` with composed characters, wide and other compatible forms as plain ones (NFKC). For names that may
+/// not look alike; elsewhere it loses meaning (`m³` becomes `m3`).
+pub fn nfkc(text: &str) -> Cow<'_, str> {
+    match text.is_ascii() {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.nfkc().collect()),
+    }
+}
+
+/// Returns `text` with decomposed characters (NFD).
+pub fn nfd(text: &str) -> Cow<'_, str> {
+    match text.is_ascii() {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(text.nfd().collect()),
+    }
+}
+
 /// Returns `text` as it is searched for: lower case, without marks, `đ` as `d`, wide and other compatible
 /// forms as plain ones. Two texts that differ may fold to the same, so this is not for identity.
 pub fn fold(text: &str) -> String {
@@ -57,6 +74,14 @@ mod tests {
         assert_eq!(nfc(decomposed), composed);
         assert!(matches!(nfc(composed), Cow::Borrowed(_)));
         assert!(matches!(nfc("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn wide_letters_of_a_name_are_plain_and_nothing_else_is_lost() {
+        assert_eq!(nfkc("ｍａｉ　ＬＥ"), "mai LE");
+        assert_eq!(nfkc("Huế"), nfc("Huế"));
+        assert_eq!(nfc(&nfd("Huế")), "Huế");
+        assert_eq!(nfd("Huế").chars().count(), 5);
     }
 
     #[test]
