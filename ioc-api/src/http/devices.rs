@@ -10,8 +10,8 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
-use ioc_ingest::{Device, Parent, ParentKind};
-use ioc_model::{DeviceKind, Domain, Property, ValueKind, catalogue::Catalogue};
+use ioc_ingest::{Device, Parent, ParentKind, Wards};
+use ioc_model::{DeviceKind, Domain, Property, ValueKind, catalogue::Catalogue, text::fold};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -30,7 +30,8 @@ pub struct DeviceQuery {
     status: Option<String>,
     /// west,south,east,north in degrees.
     bbox: Option<String>,
-    /// Part of an id or of a label's value.
+    /// Words, each of which must be somewhere in the id, a label's value or the ward's name; capitals and marks do not
+    /// matter.
     q: Option<String>,
     /// 1 to 1000; 200 when absent.
     limit: Option<usize>,
@@ -44,8 +45,11 @@ struct Wanted {
     kinds: Vec<String>,
     status: Option<String>,
     bbox: Option<Bbox>,
-    text: String,
+    words: Vec<String>,
 }
+
+/// Longest search, in bytes; each word is looked for in every device.
+const SEARCH_LEN_MAX: usize = 256;
 
 impl Wanted {
     fn parse(query: &DeviceQuery) -> Answer<Self> {
@@ -53,17 +57,21 @@ impl Wanted {
         if let Some(status) = status.as_deref().filter(|s| !["normal", "offline", "alarm"].contains(s)) {
             return Err(Problem::bad_request(format!("status={status}; expected normal, offline or alarm")));
         }
+        let search = query.q.as_deref().unwrap_or("");
+        if search.len() > SEARCH_LEN_MAX {
+            return Err(Problem::bad_request(format!("q is too long; at most {SEARCH_LEN_MAX} bytes")));
+        }
         Ok(Self {
             domains: params::words(query.domain.as_deref())?,
             wards: params::texts(query.ward.as_deref()),
             kinds: params::texts(query.kind.as_deref()),
             status,
             bbox: query.bbox.as_deref().map(Bbox::parse).transpose()?,
-            text: query.q.as_deref().unwrap_or("").to_lowercase(),
+            words: fold(search).split_whitespace().map(str::to_owned).collect(),
         })
     }
 
-    fn admits(&self, device: &Device, state: u8) -> bool {
+    fn admits(&self, device: &Device, state: u8, wards: &Wards) -> bool {
         let ward = device.ward.as_deref();
         let status = match self.status.as_deref() {
             Some("normal") => state == 0,
@@ -76,12 +84,18 @@ impl Wanted {
             && (self.kinds.is_empty() || self.kinds.iter().any(|wanted| **wanted == *device.kind))
             && self.bbox.is_none_or(|bbox| bbox.contains(device.lon, device.lat))
             && status
-            && self.mentions(device)
+            && self.mentions(device, wards)
     }
 
-    fn mentions(&self, device: &Device) -> bool {
-        let has = |text: &str| text.to_lowercase().contains(&self.text);
-        self.text.is_empty() || has(device.id.as_str()) || device.labels.values().any(|value| has(value))
+    fn mentions(&self, device: &Device, wards: &Wards) -> bool {
+        if self.words.is_empty() {
+            return true;
+        }
+        let ward = device.ward.as_deref().and_then(|code| wards.get(code)).map(|ward| &*ward.name);
+        let labels = device.labels.values().map(String::as_str);
+        let texts: Vec<String> =
+            [device.id.as_str()].into_iter().chain(labels).chain(ward).map(fold).collect();
+        self.words.iter().all(|word| texts.iter().any(|text| text.contains(word.as_str())))
     }
 }
 
@@ -97,6 +111,18 @@ pub async fn list(
     let limit = params::limit(query.limit)?;
     let bad = |_| Problem::bad_request("cursor is not one of ours; start without it");
     let after = query.cursor.as_deref().map(|cursor| cursor.parse::<u32>().map_err(bad)).transpose()?;
+    // A search looks at the texts of every device: not on a thread that others wait for.
+    let page = state.blocking(move |state| Ok::<_, Problem>(page(state, &actor, &wanted, after, limit)));
+    Ok(Json(page.await?))
+}
+
+fn page(
+    state: &ApiState,
+    actor: &Actor,
+    wanted: &Wanted,
+    after: Option<u32>,
+    limit: usize,
+) -> Page<DeviceDto> {
     let devices = state.registry.devices();
     let behind = |device: &Device| after.is_none_or(|after| device.index.0 > after);
     let mut items: Vec<DeviceDto> = devices
@@ -104,14 +130,16 @@ pub async fn list(
         .filter(|device| {
             !device.retired && behind(device) && actor.may_see(device.domain, device.ward.as_deref())
         })
-        .filter(|device| wanted.admits(device, state.feeds.board.look(device.index.0).state))
+        .filter(|device| {
+            wanted.admits(device, state.feeds.board.look(device.index.0).state, &state.city.wards)
+        })
         .take(limit + 1)
-        .map(|device| dto(&state, device))
+        .map(|device| dto(state, device))
         .collect();
     let more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(|last| last.index.to_string());
-    Ok(Json(Page { items, next }))
+    Page { items, next }
 }
 
 /// Returns one device.
@@ -214,4 +242,61 @@ pub async fn catalogue(State(state): State<ApiState>, _actor: Actor) -> Json<Cat
         properties: catalogue.properties().to_vec(),
         kinds: catalogue.kinds().cloned().collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ioc_model::{DeviceIndex, text::nfd};
+    use std::collections::BTreeMap;
+
+    fn lamp(street: &str) -> Device {
+        Device {
+            index: DeviceIndex(0),
+            id: "LUM-017".parse().unwrap(),
+            domain: Domain::Lighting,
+            kind: "luminaire".into(),
+            lat: 16.46,
+            lon: 107.59,
+            ward: Some("19774".into()),
+            parent: None,
+            labels: BTreeMap::from([("street".to_owned(), street.to_owned())]),
+            reporting_period_s: 60,
+            retired: false,
+            created_ms: 0,
+        }
+    }
+
+    #[test]
+    fn a_search_needs_neither_marks_nor_capitals_nor_a_form() {
+        let areas = r#"{"type":"FeatureCollection","features":[{"type":"Feature",
+            "properties":{"layer":"ward","code":"19774","name":"Vỹ Dạ","name_en":"Vy Da"},
+            "geometry":{"type":"Polygon","coordinates":[[[107,16],[108,16],[108,17],[107,17],[107,16]]]}}]}"#;
+        let wards = Wards::from_geojson(areas).unwrap();
+        let composed = lamp("Điện Biên Phủ");
+        let decomposed = lamp(&nfd("Điện Biên Phủ"));
+        let table = [
+            ("dien bien phu", true),
+            ("Điện Biên Phủ", true),
+            (&*nfd("Điện Biên Phủ"), true),
+            ("ĐIỆN", true),
+            ("phu dien", true),
+            ("ＬＵＭ－０１７", true),
+            ("lum bien", true),
+            ("vy da", true),
+            ("  ", true),
+            ("", true),
+            ("dien bien hue", false),
+            ("lum-018", false),
+        ];
+        for (search, expected) in table {
+            let query = DeviceQuery { q: Some(search.to_owned()), ..DeviceQuery::default() };
+            let wanted = Wanted::parse(&query).unwrap_or_else(|_| panic!("{search}"));
+            for device in [&composed, &decomposed] {
+                assert_eq!(wanted.admits(device, 0, &wards), expected, "{search:?} {:?}", device.labels);
+            }
+        }
+        let endless = DeviceQuery { q: Some("x ".repeat(1000)), ..DeviceQuery::default() };
+        assert!(Wanted::parse(&endless).is_err());
+    }
 }
