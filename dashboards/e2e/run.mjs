@@ -194,7 +194,43 @@ async function consolePages() {
   await context.close();
 }
 
+/** The dialog for one's own password says in the page's language why one is refused. Nothing is changed. */
+async function changePassword(lang) {
+  const expected = [...UNAUTHORIZED, /status of 40[03]/];
+  const { page, context, faults } = await openPage(browser, target.url, { expected });
+  await page.goto(`${target.url}/?lang=${lang}`);
+  await signIn(page, target.signIn);
+  await page.getByRole("button", { name: lang === "vi" ? "Đổi mật khẩu" : "Change password" }).click();
+  const tries = [
+    {
+      current: "not it",
+      fresh: "ba con voi uống trà đá",
+      vi: "hiện tại không đúng",
+      en: "current password is wrong",
+    },
+    { current: target.signIn.password, fresh: "short", vi: "quá ngắn", en: "too short" },
+  ];
+  for (const { current, fresh, [lang]: said } of tries) {
+    await page.fill('dialog input[name="current"]', current);
+    await page.fill('dialog input[name="new"]', fresh);
+    await page.fill('dialog input[name="repeat"]', fresh);
+    await page.click('dialog button[type="submit"]');
+    await page.locator("dialog .wrong", { hasText: said }).waitFor();
+    await assertAccessible(page);
+    await assertNoOverflow(page, { strict: false });
+  }
+  await page.fill('dialog input[name="repeat"]', "another");
+  const differs = lang === "vi" ? "không giống nhau" : "are not the same";
+  await page.locator("dialog .wrong", { hasText: differs }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("dialog", { state: "detached" });
+  assertNoFaults(faults);
+  await context.close();
+}
+
 const PARTS = {
+  "password-vi": () => changePassword("vi"),
+  "password-en": () => changePassword("en"),
   "walk-vi": () => walk("vi"),
   "walk-en": () => walk("en"),
   "console-pages": consolePages,

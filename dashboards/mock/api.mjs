@@ -16,9 +16,9 @@ export const DISPLAY_TOKEN = "wall-token";
 const SESSION_MS = 12 * 3_600_000;
 
 class Refusal extends Error {
-  constructor(status, title, detail) {
+  constructor(status, title, detail, type = "about:blank") {
     super(detail);
-    Object.assign(this, { status, title, detail });
+    Object.assign(this, { status, title, detail, type });
   }
 }
 
@@ -59,6 +59,7 @@ export class MockApi {
       ["GET", /^\/areas$/, () => city.areas],
       ["GET", /^\/kpis$/, () => ({ items: kpiList(Date.now(), city.flood), next: null })],
       ["GET", /^\/catalogue$/, () => catalogue(city.devices)],
+      ["PATCH", /^\/users\/([^/]+)$/, (_q, [name], body) => this.changePassword(name, body)],
       ["GET", /^\/alerts$/, (q) => this.alerts(q)],
       ["GET", /^\/alerts\/([^/]+)$/, (_q, [id]) => this.alert(id)],
       [
@@ -101,8 +102,8 @@ export class MockApi {
     try {
       await this.route(request, response, url);
     } catch (error) {
-      const { status = 500, title = "Internal error", detail = String(error) } = error;
-      const problem = { type: "about:blank", title, status, detail, request_id: randomUUID() };
+      const { status = 500, title = "Internal error", detail = String(error), type = "about:blank" } = error;
+      const problem = { type, title, status, detail, request_id: randomUUID() };
       response.writeHead(status, { "content-type": "application/problem+json" }).end(JSON.stringify(problem));
     }
     return true;
@@ -116,7 +117,7 @@ export class MockApi {
     for (const [method, pattern, answer] of this.routes) {
       const match = pattern.exec(path);
       if (!match || method !== request.method) continue;
-      const body = method === "POST" ? await readBody(request) : null;
+      const body = method === "POST" || method === "PATCH" ? await readBody(request) : null;
       const value = answer(url.searchParams, match.slice(1).map(decodeURIComponent), body, user);
       response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(value));
       return;
@@ -128,7 +129,7 @@ export class MockApi {
     const answer = (user, headers = {}) =>
       response
         .writeHead(200, { "content-type": "application/json", ...headers })
-        .end(JSON.stringify({ user, expires_at: Date.now() + SESSION_MS }));
+        .end(JSON.stringify({ user, expires_at: Date.now() + SESSION_MS, durable: true }));
     if (request.method === "POST") {
       const { username, password } = await readBody(request);
       if (USERS[username]?.password !== password)
@@ -153,6 +154,16 @@ export class MockApi {
     }
     if (!user) throw new Refusal(401, "Unauthorized", "there is no session");
     return answer(user);
+  }
+
+  /** Says what it would do; the passwords of the mock stay. */
+  changePassword(name, { current_password, password }) {
+    const refuse = (status, kind) => {
+      throw new Refusal(status, "Refused", kind, `urn:ioc:problem:${kind}`);
+    };
+    if (USERS[name]?.password !== current_password) refuse(403, "wrong-password");
+    if (password.length < 10) refuse(400, "password-short");
+    return { name };
   }
 
   alerts(query) {

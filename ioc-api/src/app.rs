@@ -218,8 +218,9 @@ impl Center {
             launch::measure_kpis(desk, registry.clone(), live(), kpi_frames, stop.clone())?,
             launch::forget_old_records(records, &self.config.records, newest_ms, stop.clone())?,
             clock_watch::start(self.watched_clocks(), stop.clone())?,
+            launch::write_late(&self.foundation, stop.clone())?,
         ]);
-        let told = launch::audit_rules(records);
+        let told = launch::audit_rules(&self.foundation.late);
         threads.extend(memory.rules.watch(Arc::clone(&memory.engine), told, launch::stopped(stop))?);
         Ok(feeds)
     }
@@ -262,6 +263,7 @@ impl Center {
         };
         ApiState {
             records: Arc::clone(&foundation.records),
+            late: Arc::clone(&foundation.late),
             identity: Arc::clone(&foundation.identity),
             registry: foundation.registry.clone(),
             live: Arc::clone(&memory.live),

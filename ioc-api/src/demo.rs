@@ -116,7 +116,7 @@ fn registration(device: &SimDevice) -> NewDevice {
 /// Errors: the records refuse.
 pub fn sign_in(identity: &Identity, grants: &Grants) -> Result<Option<String>, DemoError> {
     let password = grants.derive(&format!("user {USER}"));
-    if !identity.users().iter().any(|user| user.name == USER) {
+    if identity.find(USER).is_none() {
         let (domains, wards) = (Vec::new(), Vec::new());
         let user =
             NewUser { name: USER.to_owned(), role: Role::Admin, domains, wards, password: password.clone() };
@@ -131,7 +131,7 @@ pub fn sign_in(identity: &Identity, grants: &Grants) -> Result<Option<String>, D
 /// Errors: the records refuse.
 pub fn wall_token(identity: &Identity, grants: &Grants) -> Result<String, DemoError> {
     let token = grants.derive(&format!("display token {WALL}"));
-    if !identity.display_tokens()?.iter().any(|known| known.name == WALL) {
+    if !identity.display_tokens()?.iter().any(|known| known.name.eq_ignore_ascii_case(WALL)) {
         identity.keep_display_token(WALL, &token, "system", now_ms())?;
     }
     Ok(token)

@@ -12,7 +12,7 @@ use crate::{
     http::{listener::TlsError, state::Ready},
     identity::random_bytes,
     kpis::{self, Definition, KpiDesk},
-    records::{Audit, Records},
+    records::{Audit, LateWrites, Records, Write},
     rule_desk::{RuleDeskError, RuleSource},
     startup::{self, StartupError},
     stream::{KpiFrame, OlderTransitions, hub::Hub},
@@ -29,7 +29,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -38,6 +38,9 @@ use tokio::{
 
 const KPI_PERIOD: Duration = Duration::from_secs(1);
 const FORGET_PERIOD: Duration = Duration::from_secs(3600);
+/// How often it is tried to write what the disk did not take.
+const LATE_PERIOD: Duration = Duration::from_secs(1);
+const REFUSALS_PERIOD: Duration = Duration::from_secs(60);
 const READY_POLL: Duration = Duration::from_millis(20);
 
 /// Why the operations center did not start, or ended badly. Each message says what would be right.
@@ -291,15 +294,32 @@ pub fn older(records: &Records) -> OlderTransitions {
 }
 
 /// Returns what notes in the audit trail that the rule files changed.
-pub fn audit_rules(records: &Records) -> impl Fn(&RuleSet) + Send + 'static {
-    let records = Arc::clone(records);
+pub fn audit_rules(late: &Arc<LateWrites>) -> impl Fn(&RuleSet) + Send + 'static {
+    let late = Arc::clone(late);
     move |rules| {
         let audit = Audit::new(now_ms(), "system", "rules.reload", "rule files");
         let detail = format!("{} rules in force", rules.rules().len());
-        if let Err(error) = records.append_audit(&audit.with_detail(detail)) {
-            tracing::error!(%error, "the audit trail lacks a change of the rule files");
-        }
+        late.write(Write::Audit(audit.with_detail(detail)));
     }
+}
+
+/// Writes what the disk did not take before, and every minute what was counted of refused sign-ins.
+///
+/// Errors: the operating system refuses a thread.
+pub fn write_late(foundation: &Foundation, stop: Stop) -> io::Result<thread::JoinHandle<()>> {
+    let (identity, late) = (Arc::clone(&foundation.identity), Arc::clone(&foundation.late));
+    thread::Builder::new().name("records-late".into()).spawn(move || {
+        let mut told = Instant::now();
+        while !stop.wait(LATE_PERIOD) {
+            if told.elapsed() >= REFUSALS_PERIOD {
+                identity.tell_refusals(now_ms());
+                told = Instant::now();
+            }
+            late.retry(now_ms());
+        }
+        identity.tell_refusals(now_ms());
+        late.retry(now_ms());
+    })
 }
 
 /// Returns what waits for the stop.
@@ -344,7 +364,8 @@ pub fn forget_old_records(
             let now = forgetting_ms(now_ms(), newest_ms, monotonic_ms() - started_ms);
             let alerts = records.prune_alerts(now - keep.alerts_keep.as_ms());
             let audit = records.prune_audit(now - keep.audit_keep.as_ms());
-            for error in [alerts, audit].into_iter().filter_map(Result::err) {
+            let sessions = records.prune_sessions(now);
+            for error in [alerts, audit, sessions].into_iter().filter_map(Result::err) {
                 tracing::warn!(%error, "old records cannot be forgotten; tried again in an hour");
             }
         }

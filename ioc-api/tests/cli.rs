@@ -247,8 +247,28 @@ fn devices_and_people_are_managed_without_a_server() {
     assert!(text(&users.stdout).contains("mai   admin"), "{}", text(&users.stdout));
     let short = place.command("--data-dir data user passwd mai --password-stdin");
     assert_eq!(with_input(short, "short\n").status.code(), Some(1));
+    for (password, reason) in [("1234567890", "list of common passwords"), ("maimaimaimai", "repeats")] {
+        for line in ["user passwd mai", "user add lan --role viewer"] {
+            let command = place.command(&format!("--data-dir data {line} --password-stdin"));
+            let output = with_input(command, &format!("{password}\n"));
+            let said = text(&output.stderr).to_owned();
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            assert!(said.starts_with("ioc: this password ") && said.contains(reason), "{line}: {said}");
+        }
+    }
+    for (name, reason) in [
+        ("System", "stands for the system itself"),
+        ("MAI", "\"mai\" already exists"),
+        ("hạnh", "without marks"),
+    ] {
+        let output = place.command("--data-dir data user add --role viewer").arg(name).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains(reason), "{name}: {}", text(&output.stderr));
+    }
+    let nowhere = place.run("--data-dir data user add lan --role viewer --ward 00000");
+    assert!(text(&nowhere.stderr).contains("no ward \"00000\""), "{}", text(&nowhere.stderr));
     let long = place.command("--data-dir data user passwd mai --password-stdin");
-    assert_eq!(with_input(long, "long enough now\n").status.code(), Some(0));
+    assert_eq!(with_input(long, "correct horse battery\n").status.code(), Some(0));
     let rejected = place.run("--data-dir data quarantine list --json");
     assert_eq!(text(&rejected.stdout).split_whitespace().collect::<String>(), "{\"items\":[]}");
 }

@@ -54,7 +54,7 @@ export interface HistoryRange {
   buckets: number;
 }
 
-type Method = "GET" | "POST" | "DELETE";
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 async function problemOf(response: Response): Promise<Problem> {
   try {
@@ -94,6 +94,9 @@ export class ApiClient {
   session = (): Promise<Session> => this.call("GET", "/session", {}, undefined, false);
   signIn = (username: string, password: string): Promise<Session> =>
     this.call("POST", "/session", {}, { username, password }, false);
+  /** Changes one's own password; a wrong current one is a 403, so that it is not taken for an ended session. */
+  changePassword = (name: string, current: string, password: string): Promise<void> =>
+    this.call("PATCH", `/users/${part(name)}`, {}, { current_password: current, password });
   signOut = (): Promise<void> => this.call("DELETE", "/session", {}, undefined, false);
 
   city = (): Promise<City> => this.call("GET", "/city");

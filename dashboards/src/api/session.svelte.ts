@@ -1,6 +1,6 @@
 /** Who is signed in, and how a call that meets an expired session waits until someone signs in again. */
 import { ApiClient, ApiError } from "./client.ts";
-import type { Role, User } from "./types.ts";
+import type { Role, Session, User } from "./types.ts";
 
 const RANK: Record<Role, number> = { viewer: 0, operator: 1, engineer: 2, admin: 3 };
 
@@ -10,6 +10,8 @@ const SIGNED_IN = "ioc-signed-in";
 class SessionStore {
   /** `undefined` until it is known. */
   user = $state.raw<User | null | undefined>(undefined);
+  /** Whether the session outlives a restart of the server; it does not while its disk is full. */
+  durable = $state(true);
   /** The session ran out while someone was working: the page stays, a dialog asks. */
   expired = $state(false);
   readonly api: ApiClient = new ApiClient(
@@ -25,7 +27,7 @@ class SessionStore {
       return;
     }
     try {
-      this.user = (await this.api.session()).user;
+      this.enter(await this.api.session());
     } catch (error) {
       if (!(error instanceof ApiError) || error.status !== 401) throw error;
       this.user = null;
@@ -34,9 +36,14 @@ class SessionStore {
 
   /** Signs in, and lets the calls that waited for it go on. */
   async signIn(username: string, password: string): Promise<void> {
-    this.user = (await this.api.signIn(username, password)).user;
+    this.enter(await this.api.signIn(username, password));
     localStorage.setItem(SIGNED_IN, "1");
     this.settle(true);
+  }
+
+  /** Changes the password of whoever is signed in; other sessions of theirs end. */
+  async changePassword(current: string, password: string): Promise<void> {
+    if (this.user) await this.api.changePassword(this.user.name, current, password);
   }
 
   /** Gives up waiting: the calls fail with what the server said. */
@@ -61,6 +68,11 @@ class SessionStore {
     if (!this.user) return Promise.resolve(false);
     this.expired = true;
     return new Promise((resolve) => this.waiting.push(resolve));
+  }
+
+  private enter({ user, durable }: Session): void {
+    this.user = user;
+    this.durable = durable;
   }
 
   private settle(signedIn: boolean): void {

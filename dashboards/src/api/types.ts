@@ -111,6 +111,7 @@ export interface User {
 export interface Session {
   user: User;
   expires_at: number | null;
+  durable: boolean;
 }
 
 export interface TrendLimit {

@@ -4,7 +4,7 @@ use crate::{
     data_dir::{DataDir, DataDirError},
     defaults,
     identity::{Grants, Identity, IdentityError},
-    records::{Records, RecordsError, SqliteRecords},
+    records::{LateWrites, Records, RecordsError, SqliteRecords},
 };
 use ioc_ingest::{City, Registry, RegistryError, Wards};
 use ioc_model::Catalogue;
@@ -23,6 +23,8 @@ pub struct Foundation {
     pub city: Arc<CityFiles>,
     /// People, registry rows, projections, audit.
     pub records: Records,
+    /// Writes to them that must not wait for the disk.
+    pub late: Arc<LateWrites>,
     /// Devices.
     pub registry: Registry,
     /// People and screens.
@@ -143,11 +145,15 @@ impl Foundation {
         let devices = records.devices()?.into_iter().map(|row| row.into_device());
         registry.load(devices.collect())?;
         let grants = Grants::new(key, Arc::new(registry.clone()), &records.credentials()?);
-        let identity = Identity::open(Arc::clone(&records), config.http.session_ttl.0, now_ms)?;
+        let late = Arc::new(LateWrites::new(Arc::clone(&records), config.records.audit_anonymous_rows_max));
+        let (keeper, session_ttl) = (Arc::clone(&late), config.http.session_ttl.0);
+        let identity = Identity::open(Arc::clone(&records), keeper, session_ttl, now_ms)?
+            .with_wards(Arc::clone(&city.wards));
         Ok(Self {
             catalogue,
             city,
             records,
+            late,
             registry,
             identity: Arc::new(identity),
             grants: Arc::new(grants),

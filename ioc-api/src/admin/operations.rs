@@ -5,7 +5,7 @@ use super::{
 };
 use crate::{
     identity::{IdentityError, NewUser, NoRandom, UserChange, new_token},
-    records::{Audit, CredentialRow, DeviceRow, QuarantineQuery, RecordsError},
+    records::{Audit, CredentialRow, DeviceRow, QuarantineQuery, Reach, RecordsError},
 };
 use ioc_ingest::{Device, NewDevice, RegistryError};
 use ioc_model::{CredentialKind, DeviceId, Domain};
@@ -37,6 +37,16 @@ pub enum OperationError {
     /// Only gateways list devices.
     #[error("a credential of kind {0} lists no devices; leave --device out, or use --kind gateway")]
     NotAGateway(CredentialKind),
+    /// Differs from a credential only by capitals.
+    #[error(
+        "{id} differs from {known} only by capitals, and people would take one for the other; choose another id"
+    )]
+    Lookalike {
+        /// The new one.
+        id: String,
+        /// The one that is there.
+        known: String,
+    },
     /// A word that is not a reason.
     #[error("{0}")]
     Reason(String),
@@ -110,7 +120,9 @@ impl Operations {
         let id = device.id.clone();
         let credential = NewCredential { id: id.clone(), kind: CredentialKind::Device, devices: Vec::new() };
         let row = self.row(credential, &token, now_ms);
+        let ward = self.foundation.city.wards.ward_of(device.lat, device.lon).map(|ward| &*ward.code);
         let audit = Audit::new(now_ms, actor, "device.add", id.as_str());
+        let audit = audit.about(Reach::of_place(Some(device.domain), ward));
         let detail = format!("{} in {}", device.kind, device.domain);
         let devices = self.enrol(vec![device], vec![row], audit.with_detail(detail), now_ms)?;
         let device = devices.into_iter().next().ok_or_else(|| OperationError::UnknownDevice(id.clone()))?;
@@ -155,6 +167,7 @@ impl Operations {
         now_ms: i64,
     ) -> Result<Vec<Arc<Device>>, OperationError> {
         let Foundation { registry, records, grants, .. } = &self.foundation;
+        self.refuse_lookalikes(&credentials)?;
         let added = registry.edit(
             |draft| draft.insert_many(devices, now_ms),
             |changed| {
@@ -188,8 +201,10 @@ impl Operations {
         }
         let (token, kind, id) = (new_token()?, credential.kind, credential.id.to_string());
         let detail = format!("{kind}, {} devices listed", credential.devices.len());
-        let audit = Audit::new(now_ms, actor, "credential.add", &id).with_detail(detail);
         let row = self.row(credential, &token, now_ms);
+        self.refuse_lookalikes(std::slice::from_ref(&row))?;
+        let audit = Audit::new(now_ms, actor, "credential.add", &id).about(self.reach(&row));
+        let audit = audit.with_detail(detail);
         self.foundation.records.insert_credentials(std::slice::from_ref(&row), &audit)?;
         self.foundation.grants.put(&[row]);
         Ok(CredentialToken { id, kind, token })
@@ -206,11 +221,28 @@ impl Operations {
         let token = new_token()?;
         let row =
             CredentialRow { token_hash: grants.hash(&token), generation: found.generation + 1, ..found };
-        let audit = Audit::new(now_ms, actor, "credential.rotate", id.as_str());
+        let audit = Audit::new(now_ms, actor, "credential.rotate", id.as_str()).about(self.reach(&row));
         records.update_credential(&row, &audit)?;
         let kind = row.kind;
         grants.put(&[row]);
         Ok(CredentialToken { id: id.to_string(), kind, token })
+    }
+
+    /// Refuses an id that differs from another only by capitals: people take it for the same.
+    fn refuse_lookalikes(&self, credentials: &[CredentialRow]) -> Result<(), OperationError> {
+        let found = self.foundation.grants.lookalike(credentials.iter().map(|row| row.id.as_str()));
+        found.map_or(Ok(()), |(id, known)| Err(OperationError::Lookalike { id, known }))
+    }
+
+    /// Returns whose field an audit entry about this credential is about: that of the devices it speaks for.
+    fn reach(&self, credential: &CredentialRow) -> Reach {
+        let devices = self.foundation.registry.devices();
+        let id = credential.id.as_str();
+        let speaks_for = |device: &&Arc<Device>| {
+            device.id == credential.id || credential.devices.contains(&device.id) || device.is_under(id)
+        };
+        let own = devices.iter().filter(|_| credential.kind != CredentialKind::App).filter(speaks_for);
+        Reach::union(own.map(|device| (device.domain, device.ward.as_deref())))
     }
 
     fn row(&self, credential: NewCredential, token: &str, now_ms: i64) -> CredentialRow {

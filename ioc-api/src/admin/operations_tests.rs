@@ -54,7 +54,7 @@ fn a_device_is_registered_with_a_token_that_works_and_survives() {
     let foundation = Foundation::open(&data, &Config::default(), 9).unwrap();
     assert_eq!(foundation.registry.devices().by_id("WL-1").map(|d| Device::clone(d)), Some(added.device));
     assert!(foundation.grants.authenticate("WL-1", added.token.as_bytes()).is_ok());
-    let entry = foundation.records.audit(None, 1).unwrap().remove(0);
+    let entry = foundation.records.audit(None, 1, &|_| true).unwrap().items.remove(0);
     assert_eq!(
         (&*entry.actor, &*entry.action, &*entry.object, entry.at),
         ("cli:root", "device.add", "WL-1", 5)
@@ -151,7 +151,7 @@ fn a_simulated_city_is_registered_once_and_knows_its_tokens_again() {
             operations.simulate(devices, vec![credential("WL-1"), credential("WL-2")], now_ms).unwrap();
         let grants = &operations.foundation.grants;
         assert!(tokens.iter().all(|(id, token)| grants.authenticate(id, token.as_bytes()).is_ok()));
-        (tokens, operations.foundation.records.audit(None, 9).unwrap().len())
+        (tokens, operations.foundation.records.audit(None, 9, &|_| true).unwrap().items.len())
     };
     let (tokens, entries) = start(1);
     assert_eq!((tokens.len(), entries), (2, 1));
@@ -213,7 +213,7 @@ async fn commands_reach_a_running_server_and_count_at_once() {
     let (Ok(Reply::DeviceAdded(added)), again) = reply.await.unwrap() else { panic!() };
     assert!(matches!(&again, AdminError::Refused(why) if why.contains("WL-1 is taken")), "{again}");
     assert!(operations.foundation.grants.authenticate("WL-1", added.token.as_bytes()).is_ok());
-    let actor = operations.foundation.records.audit(None, 1).unwrap().remove(0).actor;
+    let actor = operations.foundation.records.audit(None, 1, &|_| true).unwrap().items.remove(0).actor;
     assert_eq!(actor, format!("cli:{}", crate::admin::current_unix_user()));
     server.abort();
     let _ = server.await;
@@ -279,4 +279,25 @@ async fn a_bad_device_is_refused_alike_at_every_door() {
     }
     assert_eq!(operations.foundation.registry.devices().len(), 1);
     server.abort();
+}
+
+#[test]
+fn an_id_that_differs_only_by_capitals_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = DataDir::open(dir.path()).unwrap();
+    let operations = operations(&data);
+    operations.add_device(device("WL-1"), "cli:root", 1).unwrap();
+    let refused = operations.add_device(device("wl-1"), "cli:root", 1).unwrap_err();
+    assert!(matches!(refused, OperationError::Lookalike { .. }), "{refused}");
+    let app = NewCredential { id: "Wl-1".parse().unwrap(), kind: CredentialKind::App, devices: vec![] };
+    let refused = operations.add_credential(app, "cli:root", 1).unwrap_err();
+    assert!(refused.to_string().starts_with("Wl-1 differs from WL-1 only by capitals"), "{refused}");
+    let two = vec![device("A-1"), device("a-1")];
+    let credentials = ["A-1", "a-1"].map(|id| NewCredential {
+        id: id.parse().unwrap(),
+        kind: CredentialKind::Device,
+        devices: vec![],
+    });
+    assert!(operations.simulate(two, credentials.into(), 1).is_err());
+    assert_eq!(operations.devices(None).items.len(), 1, "nothing of what was refused is there");
 }

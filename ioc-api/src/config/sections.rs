@@ -183,6 +183,8 @@ pub struct Records {
     pub quarantine_rows_max: u32,
     /// How long the audit trail is kept.
     pub audit_keep: Span,
+    /// Most audit entries about people who are not signed in; the oldest go.
+    pub audit_anonymous_rows_max: u32,
 }
 
 /// The simulated city.
@@ -219,6 +221,7 @@ impl Default for Config {
                 alerts_keep: Span::from_secs(90 * DAY_S),
                 quarantine_rows_max: 10_000,
                 audit_keep: Span::from_secs(730 * DAY_S),
+                audit_anonymous_rows_max: 10_000,
             },
             demo: Demo { devices: 2000, seed: 1, scenario: "normal-day".into() },
         }

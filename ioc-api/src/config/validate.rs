@@ -165,6 +165,8 @@ fn check_rest(config: &Config, wrong: &mut Wrong) {
     wrong.at_least("ingest.values_max", config.ingest.values_max.into(), 1);
     wrong.at_least("rules.queue_batches", config.rules.queue_batches.into(), 1);
     wrong.at_least("records.quarantine_rows_max", config.records.quarantine_rows_max.into(), 1);
+    let anonymous_max = config.records.audit_anonymous_rows_max;
+    wrong.at_least("records.audit_anonymous_rows_max", anonymous_max.into(), 1);
     if config.rules.dirs.is_empty() {
         wrong.add("rules.dirs", "rules.dirs is empty", "name at least one directory with rule files");
     }

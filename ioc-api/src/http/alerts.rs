@@ -10,7 +10,7 @@ use crate::{
     book,
     clock::now_ms,
     identity,
-    records::{AlertQuery, Audit, Sequenced},
+    records::{AlertQuery, Audit, Reach, Sequenced, Write},
     stream::RECORDS_PATIENCE,
 };
 use axum::{
@@ -159,7 +159,9 @@ async fn act(state: ApiState, actor: Actor, id: &str, action: book::Action) -> A
             let at = now_ms();
             let (seq, alert) = state.book.act(id, &action, actor.name(), at)?;
             state.feeds.hub.await_record(seq, RECORDS_PATIENCE);
-            state.records.append_audit(&Audit::new(at, actor.name(), word, id.to_string()))?;
+            let audit = Audit::new(at, actor.name(), word, id.to_string());
+            let reach = Reach::of_place(alert.domain, alert.ward.as_deref());
+            state.late.write(Write::Audit(audit.about(reach)));
             Ok::<_, Problem>(alert)
         })
         .await?;

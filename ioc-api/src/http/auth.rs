@@ -27,6 +27,8 @@ const COOKIE_HTTPS: &str = "__Host-ioc_session";
 pub fn cookie_name(https: bool) -> &'static str {
     if https { COOKIE_HTTPS } else { COOKIE }
 }
+/// Name of the cookie by which a browser is known at the next sign-in. It opens nothing.
+pub const BROWSER_COOKIE: &str = "ioc_browser";
 
 /// Whoever sent the request; signed in, or the request is answered 401.
 #[derive(Debug, Clone)]
@@ -95,9 +97,18 @@ fn bearer(value: &HeaderValue) -> Option<String> {
 
 /// Finds the session cookie.
 pub fn cookie(headers: &HeaderMap, https: bool) -> Option<String> {
+    named_cookie(headers, cookie_name(https))
+}
+
+/// Finds the cookie by which the browser is known.
+pub fn browser(headers: &HeaderMap) -> Option<String> {
+    named_cookie(headers, BROWSER_COOKIE)
+}
+
+fn named_cookie(headers: &HeaderMap, wanted: &str) -> Option<String> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == cookie_name(https)).map(|(_, value)| value.trim_matches('"').to_owned())
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value.trim_matches('"').to_owned())
 }
 
 impl Actor {
@@ -153,6 +164,11 @@ impl Actor {
     pub fn narrow(&self, query: &mut AlertQuery) -> Answer<()> {
         narrow(&mut query.domains, &self.caller.domains)?;
         narrow(&mut query.wards, &self.caller.wards)
+    }
+
+    /// Returns the session id or token that the request came with.
+    pub fn secret(&self) -> &str {
+        &self.secret
     }
 
     /// Says whether the sign-in still holds.

@@ -32,6 +32,8 @@ pub struct SessionInfo {
     /// Milliseconds since the epoch; `null` for display tokens.
     #[schema(required)]
     pub expires_at: Option<i64>,
+    /// Whether it survives a restart; `false` while the disk takes nothing.
+    pub durable: bool,
 }
 
 /// The user of a session.
@@ -347,9 +349,12 @@ pub struct NewUser {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UserPatch {
-    /// New password.
+    /// New password. One's own ends all other sessions, another's all of them.
     #[serde(default)]
     pub password: Option<String>,
+    /// The password until now; needed to change one's own.
+    #[serde(default)]
+    pub current_password: Option<String>,
     /// New role.
     #[serde(default)]
     pub role: Option<String>,

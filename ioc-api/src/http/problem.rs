@@ -65,6 +65,15 @@ impl Problem {
         Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
+    /// 403: the current password, which a change of one's own takes, is wrong.
+    pub fn wrong_password() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "wrong-password",
+            "the current password is wrong; nothing was changed",
+        )
+    }
+
     /// 404: it is not there.
     pub fn not_found(detail: impl fmt::Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
@@ -183,6 +192,12 @@ impl From<RecordsError> for Problem {
         match error {
             RecordsError::Exists { .. } => Self::conflict(error),
             RecordsError::Missing { .. } => Self::not_found(error),
+            other if other.is_of_the_disk() => Self {
+                for_log: Some(format!("{other}: {:?}", std::error::Error::source(&other))),
+                ..Self::unavailable(
+                    "the disk takes nothing at the moment, so nothing was changed; free space on the data directory's disk and try again",
+                )
+            },
             other => Self::internal(format!("{other}: {:?}", std::error::Error::source(&other))),
         }
     }
@@ -195,7 +210,10 @@ impl From<IdentityError> for Problem {
             IdentityError::Password(PasswordError::Busy) => Self::unavailable(error),
             IdentityError::Password(PasswordError::Hash | PasswordError::Random(_)) => Self::internal(error),
             IdentityError::LastAdmin(_) | IdentityError::TooMany { .. } => Self::conflict(error),
-            IdentityError::Password(_) | IdentityError::Name(_) => Self::bad_request(error),
+            IdentityError::Weak(weakness) => Self::new(StatusCode::BAD_REQUEST, weakness.code(), weakness),
+            IdentityError::Name(_) | IdentityError::Reserved(_) | IdentityError::UnknownWard(_) => {
+                Self::bad_request(error)
+            }
             IdentityError::Random(_) => Self::internal(error),
         }
     }

@@ -1,6 +1,7 @@
 //! What was rejected, who did what, who may sign in.
 use super::{
-    auth::Actor,
+    auth::{self, Actor},
+    client::Client,
     dto::{DisplayTokenDto, NewDisplayToken, NewUser, Page, UserPatch},
     params,
     problem::{Answer, Problem, ProblemBody},
@@ -8,16 +9,17 @@ use super::{
 };
 use crate::{
     clock::now_ms,
-    identity::{Action, NewUser as NewPerson, Object, UserChange},
-    records::{AuditEntry, DisplayTokenRow, QuarantineQuery, QuarantineRow, UserRow},
+    identity::{Action, NewUser as NewPerson, Object, SignInError, SignInFrom, UserChange},
+    records::{AuditEntry, AuditPage, DisplayTokenRow, QuarantineQuery, QuarantineRow, Reach, UserRow},
 };
 use axum::{
     Json,
-    extract::{Path, Query, State},
-    http::StatusCode,
+    extract::{Extension, Path, Query, State},
+    http::{HeaderMap, StatusCode},
 };
 use ioc_model::Domain;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 
 /// Filters of the quarantine.
@@ -127,7 +129,8 @@ pub struct AuditQuery {
     cursor: Option<String>,
 }
 
-/// Lists every change and sign-in, newest first.
+/// Lists changes and sign-ins, newest first: all of them, or those about the fields that one is admin of. A page may be
+/// short; the last one has no `next`.
 #[utoipa::path(get, path = "/api/v1/audit", operation_id = "listAudit", tag = "operations", params(AuditQuery),
     responses((status = 200, body = Page<AuditEntry>), (status = 403, body = ProblemBody)))]
 pub async fn audit(
@@ -138,11 +141,15 @@ pub async fn audit(
     actor.must(Action::ReadAudit, &Object::City)?;
     let limit = params::limit(query.limit)?;
     let before = cursor(query.cursor.as_deref())?;
-    let mut items = state.blocking(move |state| state.records.audit(before, limit + 1)).await?;
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(|last| last.id.to_string());
-    Ok(Json(Page { items, next }))
+    let page = state.blocking(move |state| {
+        let shows = |reach: &Reach| {
+            let Reach { domains, wards } = reach;
+            actor.may(Action::ReadAudit, &Object::Reach { domains, wards })
+        };
+        state.records.audit(before, limit, &shows)
+    });
+    let AuditPage { items, next } = page.await?;
+    Ok(Json(Page { items, next: next.map(|next| next.to_string()) }))
 }
 
 /// A user, without anything secret.
@@ -194,28 +201,70 @@ pub async fn add_user(
 
 /// Changes a user.
 #[utoipa::path(patch, path = "/api/v1/users/{name}", operation_id = "changeUser", tag = "users", params(("name" = String, Path)), request_body = UserPatch,
-    responses((status = 200, body = UserDto), (status = 404, body = ProblemBody)))]
+    responses((status = 200, body = UserDto), (status = 400, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 429, body = ProblemBody)))]
 pub async fn patch_user(
     State(state): State<ApiState>,
     actor: Actor,
+    Extension(client): Extension<Client>,
+    headers: HeaderMap,
     Path(name): Path<String>,
     Json(patch): Json<UserPatch>,
 ) -> Answer<Json<UserDto>> {
     let only_password = patch.role.is_none() && patch.disabled.is_none();
     let action = if only_password { Action::ChangePassword } else { Action::ManagePeople };
+    let person = state.identity.find(&name);
+    let name = person.as_ref().map_or(name, |person| person.name.clone());
     actor.must(action, &Object::Person(&name))?;
-    if name != actor.name()
-        && let Some(person) = state.identity.users().iter().find(|user| user.name == name)
-    {
+    let is_self = name == actor.name();
+    if let Some(person) = person.filter(|_| !is_self) {
         actor.must(action, &Object::Reach { domains: &person.domains, wards: &person.wards })?;
     }
-    let role = patch.role.map(|role| role.parse().map_err(Problem::bad_request)).transpose()?;
-    let change =
-        UserChange { role, password: patch.password, disabled: patch.disabled, ..UserChange::default() };
-    let row = state
-        .blocking(move |state| state.identity.change_user(&name, change, actor.name(), now_ms()))
-        .await?;
+    let UserPatch { password, current_password, role, disabled } = patch;
+    let role = role.map(|role| role.parse().map_err(Problem::bad_request)).transpose()?;
+    let change = UserChange { role, disabled, ..UserChange::default() };
+    let row = match password {
+        Some(_) if is_self && !only_password => {
+            return Err(Problem::bad_request(
+                "change your own password by itself, without role and disabled",
+            ));
+        }
+        Some(new) if is_self => {
+            let from = SignInFrom { network: client.network, browser: auth::browser(&headers) };
+            change_own_password(&state, actor, from, current_password, new).await?
+        }
+        password => {
+            let change = UserChange { password, ..change };
+            let work =
+                move |state: &ApiState| state.identity.change_user(&name, change, actor.name(), now_ms());
+            state.blocking(work).await?
+        }
+    };
     Ok(Json(user_dto(&row)))
+}
+
+/// A stolen session must not become a stolen account, so that one's own password takes the current one.
+async fn change_own_password(
+    state: &ApiState,
+    actor: Actor,
+    from: SignInFrom,
+    current: Option<String>,
+    new: String,
+) -> Answer<Arc<UserRow>> {
+    let current = current.ok_or_else(|| {
+        Problem::bad_request(
+            "current_password is missing; to change your own password give the one until now",
+        )
+    })?;
+    let turn = state.identity.claim_turn(actor.name(), &from)?;
+    tokio::time::sleep(turn.wait()).await;
+    let work = move |state: &ApiState| {
+        let changed = state.identity.change_own_password(turn, &current, new, actor.secret(), now_ms());
+        changed.map_err(|error| match error {
+            SignInError::Refused => Problem::wrong_password(),
+            other => other.into(),
+        })
+    };
+    state.blocking(work).await
 }
 
 /// Makes a read-only token for the machine behind a screen; it is shown once.
@@ -228,8 +277,7 @@ pub async fn add_display_token(
 ) -> Answer<(StatusCode, Json<DisplayTokenDto>)> {
     // A screen sees everything.
     actor.must(Action::ManageDisplays, &Object::Reach { domains: &[], wards: &[] })?;
-    let name = new.name.clone();
-    let token = state
+    let (name, token) = state
         .blocking(move |state| state.identity.add_display_token(&new.name, actor.name(), now_ms()))
         .await?;
     Ok((StatusCode::CREATED, Json(DisplayTokenDto { name, token })))

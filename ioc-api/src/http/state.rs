@@ -5,7 +5,7 @@ use crate::{
     clock_watch::OwnClock,
     followers::Progress,
     identity::Identity,
-    records::Records,
+    records::{LateWrites, Records},
     rule_desk::RuleDesk,
     stream::{Feeds, RECORDS_PATIENCE, seats::Seats},
 };
@@ -33,6 +33,8 @@ use super::{
 pub struct ApiState {
     /// Identities, registry rows, projections, audit.
     pub records: Records,
+    /// Audit entries that must not wait for the disk.
+    pub late: Arc<LateWrites>,
     /// Who is signed in, and what they may do.
     pub identity: Arc<Identity>,
     /// Devices.

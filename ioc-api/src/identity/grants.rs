@@ -74,6 +74,21 @@ impl Grants {
         self.grants.load().contains_key(credential)
     }
 
+    /// Finds the first of `ids` that differs only by capitals from a credential or from one of `ids` before it. Returns
+    /// both.
+    pub fn lookalike<'i>(&self, ids: impl Iterator<Item = &'i str>) -> Option<(String, String)> {
+        let grants = self.grants.load();
+        let mut known: HashMap<String, &str> =
+            grants.keys().map(|name| (name.to_ascii_lowercase(), &**name)).collect();
+        for id in ids {
+            let other = *known.entry(id.to_ascii_lowercase()).or_insert(id);
+            if other != id {
+                return Some((id.to_owned(), other.to_owned()));
+            }
+        }
+        None
+    }
+
     /// Returns the devices that a gateway's credential names; it also speaks for those registered under it.
     pub fn listed(&self, credential: &str) -> Vec<Box<str>> {
         let grants = self.grants.load();

@@ -3,19 +3,33 @@
 //! Owns passwords (argon2id), sessions, display tokens, MQTT credentials, and [`may`], the one function that
 //! decides. Leaves keeping them to [`crate::records`] and asking to those who serve requests. Time is an
 //! argument everywhere.
+mod directory;
+mod displays;
+mod gate;
 mod grants;
+mod lanes;
 mod may;
+mod names;
+mod origins;
 mod password;
 mod people;
 mod person;
+pub mod quality;
+mod refusals;
 mod role;
 mod secret;
+mod sign_in;
 mod throttle;
 
+pub use displays::DISPLAY_TOKENS_MAX;
 pub use grants::{Grants, Lineage};
 pub use may::{Action, Caller, Object, Via, may};
+pub use names::USER_NAME_LEN_MAX;
+pub use origins::ORIGINS_PER_USER_MAX;
 pub use password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, Passwords};
-pub use people::{DISPLAY_TOKENS_MAX, Identity, SESSIONS_PER_USER_MAX, USER_NAME_LEN_MAX, USERS_MAX};
+pub use people::{Identity, SESSIONS_PER_USER_MAX, USERS_MAX};
 pub use person::{IdentityError, NewUser, SignInError, SignedIn, UserChange};
+pub use quality::Weakness;
 pub use role::{Role, UnknownRole};
-pub use secret::{NoRandom, TOKEN_KEY_BYTES, TokenKey, hash_secret, new_token, random_bytes};
+pub use secret::{NoRandom, TOKEN_KEY_BYTES, TokenKey, hash_secret, is_token, new_token, random_bytes};
+pub use sign_in::{SignInFrom, Turn};

@@ -1,5 +1,5 @@
 //! What is asked and answered about people and their sign-ins.
-use super::{Caller, NoRandom, PasswordError, Role, people::USER_NAME_LEN_MAX};
+use super::{Caller, NoRandom, PasswordError, Role, USER_NAME_LEN_MAX, Weakness};
 use crate::records::RecordsError;
 use ioc_model::Domain;
 use std::time::Duration;
@@ -16,9 +16,18 @@ pub enum IdentityError {
     /// No random numbers.
     #[error(transparent)]
     Random(#[from] NoRandom),
+    /// A new password that is easy to guess.
+    #[error(transparent)]
+    Weak(#[from] Weakness),
     /// A name that cannot be one.
-    #[error("{0:?} is not a name; use 1 to {USER_NAME_LEN_MAX} of A-Z a-z 0-9 _ . @ -")]
+    #[error("{0:?} is not a name; use 1 to {USER_NAME_LEN_MAX} of a-z 0-9 _ . @ -, without marks and spaces")]
     Name(String),
+    /// A name that stands for someone else in the audit trail.
+    #[error("{0:?} stands for the system itself in the audit trail; choose another name")]
+    Reserved(String),
+    /// A ward that the city does not have.
+    #[error("the city has no ward {0:?}; GET /api/v1/areas lists their codes")]
+    UnknownWard(String),
     /// Nobody could manage people any more.
     #[error("{0} is the only admin; make someone else admin first")]
     LastAdmin(String),
@@ -54,10 +63,14 @@ pub enum SignInError {
 pub struct SignedIn {
     /// The session id for the cookie; nobody keeps it but the browser.
     pub secret: String,
+    /// The secret by which the browser is known at the next sign-in; kept by the browser, too.
+    pub browser: String,
     /// Who it is.
     pub caller: Caller,
     /// When it ends, milliseconds since the epoch.
     pub expires_ms: i64,
+    /// Whether it survives a restart; `false` while the disk is full.
+    pub durable: bool,
 }
 
 /// A person to add.
@@ -71,7 +84,7 @@ pub struct NewUser {
     pub domains: Vec<Domain>,
     /// Only these wards; empty = all.
     pub wards: Vec<String>,
-    /// At least [`super::PASSWORD_LEN_MIN`] characters.
+    /// See [`super::quality`].
     pub password: String,
 }
 

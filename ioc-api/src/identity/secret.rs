@@ -27,6 +27,13 @@ pub fn new_token() -> Result<String, NoRandom> {
     random_bytes::<TOKEN_BYTES>().map(|bytes| base64url(&bytes))
 }
 
+/// Reports whether this can be a token of ours: its length and letters.
+pub fn is_token(text: &str) -> bool {
+    /// Characters that 32 bytes take.
+    const LEN: usize = 43;
+    text.len() == LEN && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}
+
 /// Hashes a random secret with SHA-256: its length makes salt and slowness unnecessary.
 pub fn hash_secret(secret: &str) -> SecretHash {
     let digest = digest::digest(&digest::SHA256, secret.as_bytes());

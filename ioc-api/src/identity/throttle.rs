@@ -1,174 +1,263 @@
-//! Slows down those who guess passwords. Time is an argument.
-use std::{collections::HashMap, net::IpAddr, time::Duration};
+//! Slows down those who guess passwords, and nobody else. Time is an argument, and monotonic.
+//!
+//! There is no lock-out: a try waits for its turn in a lane, and is refused only when that turn is more than
+//! [`PATIENCE`] away. A right password gives back what it took; a wrong one leaves its cost, which grows. The lanes are
+//! those of the origin that a try comes from:
+//!
+//! | Origin | Lanes | Who can slow it |
+//! |---|---|---|
+//! | browser in which this person has signed in (a cookie of its own) | one of its own | whoever sits at it |
+//! | network from which this person has signed in | one of its own | who guesses this account from this network |
+//! | stranger | account and network; account (first tries and others apart); network | the same, a flood of networks against this account, a flood from this network |
+//!
+//! So who guesses an account from elsewhere never slows its owner where the owner is known. Two in one network, at one
+//! account and in browsers without a past cannot be told apart: they share a lane, in the order of asking.
+//!
+//! Places are counted beside the lanes, so that tries that wait stay few: each account and origin has some, each network
+//! of strangers more, and some are kept for known origins.
+//!
+//! A name that does not exist has the lanes of a stranger. Whoever floods a network could tell from the waits which
+//! people have signed in from that same network before; that is less than what any of its screens shows.
+use super::{
+    lanes::{Cost, Flow, Lane, Lanes},
+    origins::{Origin, Origins},
+};
+use ioc_model::share::{Exceeded, Full, Network, Rate, ShareLimits, Shares, Standing};
+use std::time::Duration;
 
-/// Wrong passwords for one name from one address before waiting begins.
-const FREE_PER_NAME: u32 = 5;
-/// Wrong passwords from one address, whatever the name.
-const FREE_PER_ADDRESS: u32 = 20;
-/// The first wait; each further failure doubles it.
-const WAIT_FIRST_MS: i64 = 1000;
-/// The longest wait.
-const WAIT_MAX_MS: i64 = 5 * 60_000;
-/// Failures are forgotten after this long without another.
-const FORGET_MS: i64 = 15 * 60_000;
-/// Names and addresses remembered; beyond it the oldest are forgotten.
-const ENTRIES_MAX: usize = 20_000;
+/// The longest that a try waits for its turn.
+pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// Tries at one account from one origin come at once up to this many seconds' worth.
+const BURST: u32 = 15;
+/// Tries of all strangers at one account, and of the strangers of one network, that come at once.
+const STRANGERS_BURST: u32 = 60;
+/// Tries a second of the strangers of one network, whatever the account.
+const NETWORK_PER_SECOND: u32 = 5;
+/// Tries of a network at an account that count as first ones.
+const FIRST_TRIES: u32 = 3;
+/// When whoever has too many tries under way may come again.
+const AGAIN: Duration = Duration::from_secs(2);
+const LANES: usize = 1 << 16;
 
+/// Tries that are waiting or being checked, of one account from one origin.
+const PLACES: ShareLimits = ShareLimits { total: 1024, reserved: 256, each: 8 };
+/// The same, of all strangers of one network.
+const NETWORK_PLACES: ShareLimits = ShareLimits { total: 1024, reserved: 0, each: 64 };
+
+/// One origin and one account.
+fn own() -> Flow {
+    Flow { rate: Rate::new(1, BURST), grows: true }
+}
+
+/// All strangers at one account.
+fn account() -> Flow {
+    Flow { rate: Rate::new(1, STRANGERS_BURST), grows: false }
+}
+
+/// The strangers of one network.
+fn network() -> Flow {
+    Flow { rate: Rate::new(NETWORK_PER_SECOND, STRANGERS_BURST), grows: false }
+}
+
+/// Who wants to try a password.
+#[derive(Debug, Clone)]
+pub(super) struct Claim {
+    /// The person's name, or what was typed when there is no such person.
+    pub(super) account: String,
+    /// Where from.
+    pub(super) network: Network,
+    /// The secret of the browser, if it has one.
+    pub(super) browser: Option<Origin>,
+}
+
+/// Whose places and lanes a try takes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Key {
-    Name(String, IpAddr),
-    Address(IpAddr),
+pub(super) enum Caller {
+    /// Someone at an origin where the person has signed in.
+    Known(String, Origin),
+    /// Anyone else in a network who tries an account.
+    Stranger(String, Network),
+}
+
+impl Caller {
+    /// Returns whether the reserved places are for them.
+    pub(super) fn standing(&self) -> Standing {
+        match self {
+            Self::Known(..) => Standing::Reserved,
+            Self::Stranger(..) => Standing::Ordinary,
+        }
+    }
+
+    /// Returns the network, for strangers.
+    pub(super) fn crowd(&self) -> Option<Network> {
+        match self {
+            Self::Known(..) => None,
+            Self::Stranger(_, network) => Some(*network),
+        }
+    }
+}
+
+/// A turn. Its place and lanes are given back with [`Throttle::end`].
+#[derive(Debug)]
+pub(super) struct Try {
+    pub(super) caller: Caller,
+    /// How long to wait until it begins.
+    pub(super) wait: Duration,
+    taken: Vec<(Which, Flow, Cost)>,
+}
+
+/// How a try ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The password was right, or was not looked at.
+    Free,
+    /// The password was wrong, or nobody waited for the answer.
+    Spent,
+}
+
+/// Why there is no turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoTurn {
+    /// Too many tries; there is one again after this time.
+    Wait(Duration),
+    /// All places are taken.
+    Busy,
+}
+
+impl From<Exceeded> for NoTurn {
+    fn from(Exceeded { wait }: Exceeded) -> Self {
+        Self::Wait(wait)
+    }
+}
+
+impl From<Full> for NoTurn {
+    fn from(full: Full) -> Self {
+        match full {
+            Full::Caller => Self::Wait(AGAIN),
+            Full::All => Self::Busy,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Failures {
-    count: u32,
-    last_ms: i64,
+enum Which {
+    /// The only lane of someone known.
+    Own,
+    Pair(usize),
+    Account(usize),
+    Network(usize),
 }
 
-/// Remembers failed sign-ins.
-///
-/// Counted per (name, address), so nobody can lock another person out from elsewhere, and per address.
-#[derive(Debug, Default)]
+/// Gives out turns.
 pub(super) struct Throttle {
-    failures: HashMap<Key, Failures>,
+    pub(super) origins: Origins,
+    pairs: Lanes,
+    accounts: Lanes,
+    networks: Lanes,
+    places: Shares<Caller>,
+    crowds: Shares<Network>,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        let lanes = || Lanes::new(LANES);
+        Self {
+            origins: Origins::default(),
+            pairs: lanes(),
+            accounts: lanes(),
+            networks: lanes(),
+            places: Shares::new(PLACES),
+            crowds: Shares::new(NETWORK_PLACES),
+        }
+    }
 }
 
 impl Throttle {
-    /// Returns how long a sign-in must wait; `None` when it may be tried now.
-    pub(super) fn wait(&self, name: &str, address: IpAddr, now_ms: i64) -> Option<Duration> {
-        let waits = keys(name, address).map(|(key, free)| {
-            let failures = self.failures.get(&key).filter(|f| now_ms - f.last_ms < FORGET_MS);
-            failures.map_or(0, |f| f.last_ms + wait_ms(f.count, free) - now_ms)
-        });
-        waits.into_iter().max().filter(|ms| *ms > 0).map(|ms| Duration::from_millis(ms as u64))
-    }
-
-    /// Counts a failed sign-in.
-    pub(super) fn failed(&mut self, name: &str, address: IpAddr, now_ms: i64) {
-        if self.failures.len() + 2 > ENTRIES_MAX {
-            self.make_room(now_ms);
-        }
-        for (key, _) in keys(name, address) {
-            let failures = self.failures.entry(key).or_insert(Failures { count: 0, last_ms: now_ms });
-            if now_ms - failures.last_ms >= FORGET_MS {
-                failures.count = 0;
+    /// Gives a turn to whoever claims it.
+    ///
+    /// Errors: [`NoTurn`]; nothing was taken then.
+    pub(super) fn begin(&mut self, claim: &Claim, now_ns: u64) -> Result<Try, NoTurn> {
+        let caller = self.caller(claim);
+        self.take_place(&caller)?;
+        let mut turn = Try { caller, wait: Duration::ZERO, taken: Vec::new() };
+        match self.take_lanes(claim, &mut turn, now_ns) {
+            Ok(()) => Ok(turn),
+            Err(refused) => {
+                self.end(turn, Outcome::Free);
+                Err(refused.into())
             }
-            failures.count = failures.count.saturating_add(1);
-            failures.last_ms = now_ms;
         }
     }
 
-    /// Forgets the failures of a name after it signed in; those of its address fade by time only.
-    pub(super) fn succeeded(&mut self, name: &str, address: IpAddr) {
-        self.failures.remove(&Key::Name(fold(name), household(address)));
+    fn take_place(&mut self, caller: &Caller) -> Result<(), Full> {
+        self.places.take(caller.clone(), caller.standing())?;
+        let Some(network) = caller.crowd() else { return Ok(()) };
+        self.crowds.take(network, caller.standing()).inspect_err(|_| self.places.give_back(caller))
     }
 
-    fn make_room(&mut self, now_ms: i64) {
-        self.failures.retain(|_, failures| now_ms - failures.last_ms < FORGET_MS);
-        if self.failures.len() + 2 > ENTRIES_MAX {
-            let mut times: Vec<i64> = self.failures.values().map(|failures| failures.last_ms).collect();
-            let (_, median, _) = times.select_nth_unstable(ENTRIES_MAX / 2);
-            let median = *median;
-            self.failures.retain(|_, failures| failures.last_ms > median);
+    /// Gives back what a turn took: its place, and the lanes unless a wrong password was tried.
+    pub(super) fn end(&mut self, turn: Try, outcome: Outcome) {
+        self.places.give_back(&turn.caller);
+        if let Some(network) = turn.caller.crowd() {
+            self.crowds.give_back(&network);
+        }
+        if outcome == Outcome::Spent {
+            return;
+        }
+        for (which, flow, cost) in turn.taken {
+            if let Some(lane) = self.lane(which, &turn.caller) {
+                lane.give_back(flow, cost);
+            }
         }
     }
-}
 
-/// Returns whom an address stands for: an IPv6 network gives each of its hosts 2^64 addresses.
-fn household(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+    /// Finds the origin that counts: the browser before the network, because fewer can sit at it.
+    fn caller(&self, claim: &Claim) -> Caller {
+        let origins = claim.browser.into_iter().chain([Origin::network(claim.network)]);
+        let known = { origins }.find(|origin| self.origins.knows(&claim.account, *origin));
+        match known {
+            Some(origin) => Caller::Known(claim.account.clone(), origin),
+            None => Caller::Stranger(claim.account.clone(), claim.network),
         }
-        address => address,
     }
-}
 
-fn keys(name: &str, address: IpAddr) -> [(Key, u32); 2] {
-    let address = household(address);
-    [(Key::Name(fold(name), address), FREE_PER_NAME), (Key::Address(address), FREE_PER_ADDRESS)]
-}
+    fn take_lanes(&mut self, claim: &Claim, turn: &mut Try, now_ns: u64) -> Result<(), Exceeded> {
+        for (which, flow) in self.lanes_of(claim, &turn.caller, now_ns) {
+            let Some(lane) = self.lane(which, &turn.caller) else { continue };
+            let (wait, cost) = lane.take(flow, now_ns, PATIENCE)?;
+            turn.wait = turn.wait.max(wait);
+            turn.taken.push((which, flow, cost));
+        }
+        Ok(())
+    }
 
-/// Folds what people take for the same name, bounded in length.
-fn fold(name: &str) -> String {
-    name.chars().take(64).flat_map(char::to_lowercase).collect()
-}
+    fn lanes_of(&mut self, claim: &Claim, caller: &Caller, now_ns: u64) -> Vec<(Which, Flow)> {
+        if matches!(caller, Caller::Known(..)) {
+            return vec![(Which::Own, own())];
+        }
+        let pair = self.pairs.place((&claim.account, claim.network));
+        // Who was never wrong here does not stand behind those who were, however many networks they have.
+        let is_first = self.pairs.at(pair).tries(now_ns) < FIRST_TRIES;
+        let of_account = self.accounts.place((&claim.account, is_first));
+        let of_network = self.networks.place(claim.network);
+        vec![
+            (Which::Pair(pair), own()),
+            (Which::Account(of_account), account()),
+            (Which::Network(of_network), network()),
+        ]
+    }
 
-fn wait_ms(count: u32, free: u32) -> i64 {
-    match count.checked_sub(free) {
-        None => 0,
-        Some(beyond) => WAIT_FIRST_MS.checked_shl(beyond.min(20)).unwrap_or(WAIT_MAX_MS).min(WAIT_MAX_MS),
+    fn lane(&mut self, which: Which, caller: &Caller) -> Option<&mut Lane> {
+        match (which, caller) {
+            (Which::Own, Caller::Known(user, origin)) => self.origins.lane(user, *origin),
+            (Which::Own, Caller::Stranger(..)) => None,
+            (Which::Pair(place), _) => Some(self.pairs.at(place)),
+            (Which::Account(place), _) => Some(self.accounts.at(place)),
+            (Which::Network(place), _) => Some(self.networks.at(place)),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-    const THERE: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
-
-    #[test]
-    fn waiting_begins_after_a_few_failures_doubles_and_ends() {
-        let mut throttle = Throttle::default();
-        for _ in 0..FREE_PER_NAME - 1 {
-            throttle.failed("mai", HERE, 0);
-            assert_eq!(throttle.wait("mai", HERE, 0), None);
-        }
-        throttle.failed("Mai", HERE, 0);
-        assert_eq!(throttle.wait("mai", HERE, 0), Some(Duration::from_secs(1)));
-        assert_eq!(throttle.wait("mai", HERE, 1000), None);
-        throttle.failed("mai", HERE, 1000);
-        assert_eq!(throttle.wait("mai", HERE, 1000), Some(Duration::from_secs(2)));
-        for _ in 0..40 {
-            throttle.failed("mai", HERE, 2000);
-        }
-        assert_eq!(throttle.wait("mai", HERE, 2000), Some(Duration::from_secs(300)));
-        assert_eq!(throttle.wait("mai", HERE, 2000 + FORGET_MS), None);
-    }
-
-    #[test]
-    fn others_are_not_slowed() {
-        let mut throttle = Throttle::default();
-        for _ in 0..FREE_PER_NAME {
-            throttle.failed("mai", HERE, 0);
-        }
-        assert_eq!(throttle.wait("mai", THERE, 0), None);
-        assert_eq!(throttle.wait("lan", HERE, 0), None);
-        throttle.succeeded("mai", HERE);
-        assert_eq!(throttle.wait("mai", HERE, 0), None);
-    }
-
-    #[test]
-    fn guessing_many_names_from_one_address_is_slowed() {
-        let mut throttle = Throttle::default();
-        for guess in 0..FREE_PER_ADDRESS {
-            throttle.failed(&format!("user{guess}"), HERE, 0);
-        }
-        assert!(throttle.wait("mai", HERE, 0).is_some());
-    }
-
-    #[test]
-    fn a_network_is_one_guesser_however_many_addresses_it_has() {
-        let mut throttle = Throttle::default();
-        let address = |n: u16| IpAddr::from([0x2001, 0xdb8, 1, 2, 0, 0, 0, n]);
-        for n in 0..FREE_PER_NAME as u16 {
-            throttle.failed("mai", address(n), 0);
-        }
-        assert!(throttle.wait("mai", address(999), 0).is_some());
-        assert_eq!(throttle.wait("mai", IpAddr::from([0x2001, 0xdb8, 1, 3, 0, 0, 0, 1]), 0), None);
-        throttle.failed("lan", IpAddr::from([0, 0, 0, 0, 0, 0xffff, 0x7f00, 1]), 0);
-        assert!(throttle.failures.contains_key(&Key::Name("lan".into(), HERE)));
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let mut throttle = Throttle::default();
-        for guess in 0..2 * ENTRIES_MAX as i64 {
-            throttle.failed(&format!("user{guess}"), HERE, guess);
-        }
-        assert!(throttle.failures.len() <= ENTRIES_MAX);
-    }
-}
+#[path = "throttle_tests.rs"]
+mod tests;

@@ -57,6 +57,18 @@ pub enum RecordsError {
     },
 }
 
+impl RecordsError {
+    /// Reports whether the disk does not take it at the moment: the same may succeed later.
+    pub fn is_of_the_disk(&self) -> bool {
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly, SystemIoFailure,
+        };
+        let Self::Database { source, .. } = self else { return false };
+        let passing = [DiskFull, SystemIoFailure, CannotOpen, ReadOnly, DatabaseBusy, DatabaseLocked];
+        source.sqlite_error_code().is_some_and(|code| passing.contains(&code))
+    }
+}
+
 /// Adds what was being done to an error of the database.
 pub(super) trait Doing<T> {
     /// Names what was being done.

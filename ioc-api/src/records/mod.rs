@@ -8,13 +8,16 @@
 //!
 //! Every call blocks on the disk: call from threads or `spawn_blocking`, never from an async task.
 mod error;
+mod late;
 mod rows;
 mod sqlite;
 
 pub use error::RecordsError;
+pub use late::{LateWrites, Write, Written};
 pub use rows::{
-    AlertQuery, Audit, AuditEntry, CredentialRow, DeviceRow, DisplayTokenRow, QuarantineQuery, QuarantineRow,
-    SecretHash, Sequenced, SessionRow, StandingAlert, UserRow,
+    ANONYMOUS, AlertQuery, Audit, AuditEntry, AuditPage, CredentialRow, DeviceRow, DisplayTokenRow, Ends,
+    OriginRow, QuarantineQuery, QuarantineRow, Reach, SecretHash, Sequenced, SessionRow, StandingAlert,
+    UserRow,
 };
 pub use sqlite::SqliteRecords;
 
@@ -32,20 +35,22 @@ pub trait Users {
     fn users(&self) -> Result<Vec<UserRow>>;
     /// Adds a person. Errors: [`RecordsError::Exists`].
     fn insert_user(&self, user: &UserRow, audit: &Audit) -> Result<()>;
-    /// Replaces a person's row. Errors: [`RecordsError::Missing`].
-    fn update_user(&self, user: &UserRow, audit: &Audit) -> Result<()>;
+    /// Replaces a person's row, and ends sessions in the same step. Errors: [`RecordsError::Missing`].
+    fn update_user(&self, user: &UserRow, ends: Ends, audit: &Audit) -> Result<()>;
 }
 
 /// Sign-ins and display tokens.
 pub trait Sessions {
-    /// Returns the sessions that end after `now_ms`, oldest first, and forgets the others.
+    /// Returns the sessions that end after `now_ms`, oldest first.
     fn sessions(&self, now_ms: i64) -> Result<Vec<SessionRow>>;
-    /// Adds a session.
-    fn insert_session(&self, session: &SessionRow, audit: &Audit) -> Result<()>;
+    /// Forgets the sessions that ended before `now_ms`.
+    fn prune_sessions(&self, now_ms: i64) -> Result<()>;
+    /// Adds a session, and where it came from.
+    fn insert_session(&self, session: &SessionRow, origins: &[OriginRow], audit: &Audit) -> Result<()>;
+    /// Returns where people have signed in from since `since_ms`.
+    fn origins(&self, since_ms: i64) -> Result<Vec<OriginRow>>;
     /// Ends a session; nothing happens when there is none.
     fn delete_session(&self, hash: &SecretHash, audit: &Audit) -> Result<()>;
-    /// Ends all sessions of a person.
-    fn delete_sessions_of(&self, user: &str) -> Result<()>;
     /// Returns every display token, by name.
     fn display_tokens(&self) -> Result<Vec<DisplayTokenRow>>;
     /// Adds a display token. Errors: [`RecordsError::Exists`].
@@ -78,8 +83,11 @@ pub trait Registry {
 pub trait AuditTrail {
     /// Adds an entry for something that changed nothing else here (a refused sign-in, an acknowledgement).
     fn append_audit(&self, audit: &Audit) -> Result<()>;
-    /// Lists entries before id `before`, newest first, at most `limit`.
-    fn audit(&self, before: Option<u64>, limit: usize) -> Result<Vec<AuditEntry>>;
+    /// Adds an entry about someone who is not signed in, and forgets the oldest of those beyond `rows_max`.
+    fn append_anonymous(&self, audit: &Audit, rows_max: u32) -> Result<()>;
+    /// Lists the entries before id `before` that `shows` lets through, newest first, at most `limit`. A page may be
+    /// short where few of many are let through.
+    fn audit(&self, before: Option<u64>, limit: usize, shows: &dyn Fn(&Reach) -> bool) -> Result<AuditPage>;
     /// Forgets entries older than `before_ms`.
     fn prune_audit(&self, before_ms: i64) -> Result<()>;
 }

@@ -6,7 +6,10 @@ use ioc_model::{
     Transition,
 };
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// A keyed or plain SHA-256 of a secret; the secret itself is never kept.
 pub type SecretHash = [u8; 32];
@@ -57,6 +60,28 @@ pub struct SessionRow {
     pub created_ms: i64,
     /// End.
     pub expires_ms: i64,
+}
+
+/// A network or browser that a person has signed in from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginRow {
+    /// Whose.
+    pub user: String,
+    /// Hash of the network or of the browser's secret.
+    pub origin: SecretHash,
+    /// Last sign-in from there, to the day.
+    pub last_ms: i64,
+}
+
+/// Which sessions a change of a person ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// None.
+    Nothing,
+    /// All but this one.
+    OtherSessions(SecretHash),
+    /// All, and the networks and browsers are forgotten.
+    Everything,
 }
 
 /// A read-only token for a screen.
@@ -159,6 +184,41 @@ pub struct Audit {
     pub object: String,
     /// Anything else worth knowing; never a secret.
     pub detail: String,
+    /// Whose field it is about.
+    pub reach: Reach,
+}
+
+/// Actor of the audit entries about people who are not signed in.
+pub const ANONYMOUS: &str = "anonymous";
+
+/// Domains and wards; an empty list is all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Domains.
+    pub domains: Vec<Domain>,
+    /// Codes of the wards.
+    pub wards: Vec<String>,
+}
+
+impl Reach {
+    /// Returns the place of one thing; what has no domain concerns the whole city.
+    pub fn of_place(domain: Option<Domain>, ward: Option<&str>) -> Self {
+        let wards = domain.and(ward).map(str::to_owned);
+        Self { domains: domain.into_iter().collect(), wards: wards.into_iter().collect() }
+    }
+
+    /// Returns all these places together; of no place at all, the whole city.
+    pub fn union<'p>(places: impl Iterator<Item = (Domain, Option<&'p str>)>) -> Self {
+        let (mut domains, mut wards, mut lies_outside) = (BTreeSet::new(), BTreeSet::new(), false);
+        for (domain, ward) in places {
+            domains.insert(domain);
+            wards.extend(ward);
+            lies_outside |= ward.is_none();
+        }
+        // Outside of all wards is for those alone who are not restricted to some.
+        let wards = if lies_outside { BTreeSet::new() } else { wards };
+        Self { domains: domains.into_iter().collect(), wards: wards.into_iter().map(str::to_owned).collect() }
+    }
 }
 
 impl Audit {
@@ -175,7 +235,15 @@ impl Audit {
             action: action.into(),
             object: object.into(),
             detail: String::new(),
+            reach: Reach::default(),
         }
+    }
+
+    /// Says whose field it is about; without it, the whole city's.
+    #[must_use]
+    pub fn about(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
     }
 
     /// Adds what else is worth knowing.
@@ -201,6 +269,15 @@ pub struct AuditEntry {
     pub object: String,
     /// Anything else worth knowing.
     pub detail: String,
+}
+
+/// A page of the audit trail.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditPage {
+    /// Newest first.
+    pub items: Vec<AuditEntry>,
+    /// Where the next page begins; `None` on the last one.
+    pub next: Option<u64>,
 }
 
 /// A rejected message, or the rejected part of one.

@@ -78,3 +78,55 @@ fn what_operators_do_to_alerts_is_in_the_audit_trail() {
         assert!(holds(&trail, "mai", action, id), "{action} in {trail:#?}");
     }
 }
+
+#[test]
+fn an_admin_of_one_field_reads_what_is_about_it() {
+    let mut city = City::prepare("");
+    city.start();
+    let an = city.user("an", "admin");
+    let add = |name: &str, role: &str, domain: &str| -> String {
+        let added = city.ioc_json(&["user", "add", name, "--role", role, "--domain", domain]);
+        added["password"].as_str().unwrap().to_owned()
+    };
+    let den = city.sign_in("den", &add("den", "admin", "lighting"));
+    city.sign_in("vy", &add("vy", "viewer", "lighting"));
+    city.sign_in("xe", &add("xe", "viewer", "traffic"));
+    city.device("WL-1", "water-level");
+    city.device_in("lighting", "LUM-1", "luminaire");
+    city.ioc_json(&["credential", "add", "--id", "GW-L", "--kind", "gateway", "--device", "LUM-1"]);
+    city.credential("APP-1", "app");
+    for name in ["vy", "nobody"] {
+        let wrong = json!({ "username": name, "password": "wrong wrong wrong" });
+        city.client().post("/api/v1/session", &wrong).problem(401);
+    }
+    an.post("/api/v1/display-tokens", &json!({ "name": "wall-1" })).expect(201);
+
+    let (mut read, mut cursor) = (Vec::new(), Value::Null);
+    loop {
+        let next = cursor.as_str().map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let page = den.get(&format!("/api/v1/audit?limit=2{next}")).expect(200);
+        read.extend(
+            page["items"].as_array().unwrap().iter().map(|row| {
+                format!("{} {}", row["action"].as_str().unwrap(), row["object"].as_str().unwrap())
+            }),
+        );
+        cursor = page["next"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    let expected = [
+        "session.refused vy",
+        "credential.add GW-L",
+        "device.add LUM-1",
+        "session.start vy",
+        "user.add vy",
+        "session.start den",
+        "user.add den",
+    ];
+    assert_eq!(read, expected);
+    let all = trail(&an);
+    for object in ["nobody", "WL-1", "APP-1", "wall-1", "xe"] {
+        assert!(all.iter().any(|row| row["object"] == object), "{object}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Promise 1 without space: no PUBACK, 503, and everything goes on once there is space again.
-use crate::support::{City, Client, Mqtt, now_ms, one, telemetry, until};
+use crate::support::{City, Client, Mqtt, Reply, now_ms, one, telemetry, until};
+use serde_json::{Value, json};
 use std::{
     fs::{self, File},
     io::Write,
@@ -136,4 +137,55 @@ fn a_kill_on_a_full_disk_loses_nothing_that_was_acknowledged() {
     city.mqtt("WL-1", &token).publish(&telemetry("WL-1"), &one(last, "water_level", 1));
     let all: Vec<i64> = (begin..=last).collect();
     until("everything in history", || (times(&city, &vy, begin) == all).then_some(()));
+}
+
+fn sign_in(city: &City, name: &str, password: &str) -> Reply {
+    city.client().post("/api/v1/session", &json!({ "username": name, "password": password }))
+}
+
+fn signed_in(city: &City, reply: &Reply) -> Client {
+    city.client().with_cookie(reply.header("set-cookie").unwrap().split(';').next().unwrap())
+}
+
+#[test]
+fn people_sign_in_read_and_sign_out_on_a_full_disk() {
+    let Some(disk) = Disk::mount() else { return };
+    let (mut city, _token, vy) = city(&disk);
+    let (mai_password, admin) = (city.add_user("mai", "operator"), city.user("an", "admin"));
+    let leaving = city.user("lan", "viewer");
+    let filler = disk.fill();
+    // The database's files have some room left within themselves.
+    let kept = (0..200).map(|_| sign_in(&city, "mai", &mai_password)).find(|reply| {
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        reply.json()["durable"] == false
+    });
+    let mai = signed_in(&city, &kept.expect("the disk is full at last"));
+    assert_eq!(mai.get("/api/v1/session").expect(200)["durable"], false, "it says so");
+    assert_eq!(vy.get("/api/v1/session").expect(200)["durable"], true);
+    for path in ["devices", "alerts", "rules", "kpis"] {
+        assert_eq!(mai.get(&format!("/api/v1/{path}")).status, 200, "{path}");
+    }
+    assert_eq!(admin.get("/api/v1/audit").status, 200);
+    assert_eq!(leaving.delete("/api/v1/session").status, 204);
+    leaving.get("/api/v1/session").problem(401);
+    sign_in(&city, "mai", "wrong wrong wrong").problem(401);
+    // What must be on disk to be true is refused, and says that trying again may help.
+    let refused = admin.patch("/api/v1/users/mai", &json!({ "disabled": true }));
+    assert!(refused.problem(503).contains("disk"), "{}", refused.text());
+    assert!(refused.header("retry-after").is_some());
+    assert_eq!(mai.get("/api/v1/session").status, 200, "nothing was changed");
+    assert!(city.log().contains("kept in memory until the disk takes them"), "{}", city.log());
+
+    fs::remove_file(filler).unwrap();
+    until("the session is on disk", || {
+        (mai.get("/api/v1/session").expect(200)["durable"] == true).then_some(())
+    });
+    until("so is the sign-out", || {
+        let trail = admin.get("/api/v1/audit").expect(200);
+        let ended = |row: &Value| row["action"] == "session.end" && row["object"] == "lan";
+        trail["items"].as_array().unwrap().iter().any(ended).then_some(())
+    });
+    city.restart();
+    assert_eq!(mai.get("/api/v1/session").status, 200);
+    leaving.get("/api/v1/session").problem(401);
 }

@@ -1,9 +1,9 @@
 //! Signing in, what the cookie is like, and promise 4: default deny.
-use crate::support::{City, Client, rules};
+use crate::support::{City, Client, Reply, rules, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-fn sign_in(client: &Client, name: &str, password: &str) -> crate::support::Reply {
+fn sign_in(client: &Client, name: &str, password: &str) -> Reply {
     client.post("/api/v1/session", &json!({ "username": name, "password": password }))
 }
 
@@ -20,10 +20,17 @@ fn a_session_lives_in_one_http_only_cookie_and_survives_a_restart() {
     let session = reply.expect(200);
     assert_eq!(session["user"], json!({ "name": "mai", "role": "operator" }));
     assert!(session["expires_at"].as_i64().is_some());
-    let cookies: Vec<_> = reply.headers.iter().filter(|(name, _)| name == "set-cookie").collect();
-    assert_eq!(cookies.len(), 1);
-    let cookie = &cookies[0].1;
+    let cookies = cookies(&reply);
+    assert_eq!(cookies.len(), 2, "{cookies:?}");
+    let (cookie, browser) = (&cookies[0], &cookies[1]);
     assert!(cookie.starts_with("ioc_session="), "{cookie}");
+    assert!(
+        browser.starts_with("ioc_browser=") && browser.contains("; HttpOnly; SameSite=Strict"),
+        "{browser}"
+    );
+    assert!(!reply.text().contains(browser.split(['=', ';']).nth(1).unwrap()));
+    let by_browser = city.client().with_cookie(browser.split(';').next().unwrap());
+    assert_eq!(by_browser.get("/api/v1/devices").status, 401, "to know a browser is not to let it in");
     let attributes = attributes(cookie);
     for wanted in ["httponly", "path=/"] {
         assert!(attributes.iter().any(|found| found == wanted), "{wanted} in {cookie}");
@@ -55,7 +62,35 @@ fn behind_tls_the_cookie_is_secure() {
     city.start();
     let password = city.add_user("mai", "operator");
     let reply = sign_in(&city.client(), "mai", &password);
-    assert!(attributes(reply.header("set-cookie").unwrap()).contains(&"secure".to_owned()));
+    for cookie in cookies(&reply) {
+        assert!(attributes(&cookie).contains(&"secure".to_owned()), "{cookie}");
+    }
+}
+
+fn cookies(reply: &Reply) -> Vec<String> {
+    let set = reply.headers.iter().filter(|(name, _)| name == "set-cookie");
+    set.map(|(_, value)| value.clone()).collect()
+}
+
+/// The cookie by which the browser of a sign-in is known, as it sends it back.
+fn browser(reply: &Reply) -> String {
+    let found = cookies(reply).into_iter().find(|cookie| cookie.starts_with("ioc_browser="));
+    found.unwrap().split(';').next().unwrap().to_owned()
+}
+
+/// Tries until it is let in, as often as the server says. Returns how many tries it took.
+fn sign_in_patiently(client: &Client, name: &str, password: &str) -> u32 {
+    for tries in 1..20 {
+        let reply = sign_in(client, name, password);
+        if reply.status == 200 {
+            return tries;
+        }
+        assert!([429, 503].contains(&reply.status), "{}", reply.text());
+        let seconds: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=30).contains(&seconds), "{seconds}");
+        std::thread::sleep(std::time::Duration::from_secs(seconds));
+    }
+    panic!("the right password was not let in");
 }
 
 #[test]
@@ -66,18 +101,83 @@ fn a_wrong_password_and_an_unknown_name_look_alike_and_guessing_is_slowed() {
     let client = city.client();
     let wrong = sign_in(&client, "mai", "not the password").problem(401);
     assert_eq!(wrong, sign_in(&client, "nobody", "not the password").problem(401));
-    let refused = (0..20).find_map(|_| {
-        let reply = sign_in(&client, "mai", "not the password");
-        (reply.status == 429).then_some(reply)
+    assert_eq!(wrong, sign_in(&client, "disabled", "not the password").problem(401));
+    assert_eq!(sign_in(&client, " MAI ", &password).status, 200, "a name is the same however it is typed");
+    assert_eq!(sign_in(&client, "mai", &password.to_lowercase()).status, 401, "a password is not");
+}
+
+/// Sixty guesses from one address: they are slowed, and who has the right password gets in beside them.
+#[test]
+fn guesses_slow_the_guesser_alone() {
+    let mut city = City::prepare("");
+    city.start();
+    let (mai, hoa) = (city.add_user("mai", "operator"), city.add_user("hoa", "viewer"));
+    let client = city.client();
+    let known = client.with_cookie(&browser(&sign_in(&client, "mai", &mai)));
+    let session = city.sign_in("mai", &mai);
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let guesses: Vec<_> = (0..60)
+            .map(|n| {
+                let client = &client;
+                scope.spawn(move || sign_in(client, "mai", &format!("guess number {n}")).status)
+            })
+            .collect();
+        until("the guesser is refused", || {
+            let refused = sign_in(&client, "mai", "one more guess");
+            (refused.status == 429).then_some(())
+        });
+        // All of this while the guesses wait for their turns.
+        assert_eq!(sign_in(&known, "mai", &mai).status, 200, "in her own browser");
+        assert_eq!(sign_in_patiently(&client, "hoa", &hoa), 1, "another person at the same address");
+        assert_eq!(session.get("/api/v1/session").status, 200, "who is signed in stays so");
+        guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
     });
-    let refused = refused.expect("twenty wrong passwords in a row are slowed down");
-    refused.problem(429);
-    assert!(refused.header("retry-after").is_some_and(|seconds| seconds.parse::<u32>().is_ok_and(|s| s > 0)));
-    city.add_user("lan", "viewer");
-    // Others from the same address still get in; so does she, once the wait is over.
-    let lan = city.add_user("hoa", "viewer");
-    assert_eq!(sign_in(&client, "hoa", &lan).status, 200);
-    drop(password);
+    assert!(statuses.iter().all(|status| [401, 429, 503].contains(status)), "{statuses:?}");
+    let tried = statuses.iter().filter(|status| **status == 401).count();
+    assert!(tried <= 32, "{tried} of 60 guesses were tried");
+    assert!(sign_in_patiently(&client, "mai", &mai) <= 3, "in a new browser at the guesser's address");
+    let admin = city.user("an", "admin");
+    let trail = admin.get("/api/v1/audit?limit=1000").expect(200);
+    let refused = trail["items"].as_array().unwrap().iter().filter(|row| row["action"] == "session.refused");
+    assert!(refused.count() <= 4, "guesses are counted, not listed: {trail:#}");
+}
+
+#[test]
+fn ones_own_password_takes_the_current_one_and_weak_ones_are_refused_with_a_reason() {
+    let mut city = City::prepare("");
+    city.start();
+    let password = city.add_user("mai", "viewer");
+    let (mai, elsewhere) = (city.sign_in("mai", &password), city.sign_in("mai", &password));
+    let change = |body: Value| mai.patch("/api/v1/users/mai", &body);
+    let good = "ba con voi uống trà đá";
+    assert!(change(json!({ "password": good })).problem(400).contains("current_password"));
+    let wrong = change(json!({ "password": good, "current_password": "not it" }));
+    wrong.problem(403);
+    assert_eq!(wrong.json()["type"], "urn:ioc:problem:wrong-password");
+    for (weak, kind) in [
+        ("short", "password-short"),
+        ("1234567890", "password-common"),
+        ("aaaaaaaaaaaaaaa", "password-repeat"),
+        ("tab\tin a long password", "password-control"),
+    ] {
+        let refused = change(json!({ "password": weak, "current_password": password }));
+        refused.problem(400);
+        assert_eq!(refused.json()["type"], format!("urn:ioc:problem:{kind}"), "{weak}");
+    }
+    assert_eq!(change(json!({ "password": good, "current_password": password })).status, 200);
+    assert_eq!(mai.get("/api/v1/session").status, 200, "this session stays");
+    elsewhere.get("/api/v1/session").problem(401);
+    // Typed on a keyboard that writes letters and marks apart.
+    let decomposed: String =
+        good.replace('ố', "o\u{302}\u{301}").replace('à', "a\u{300}").replace('á', "a\u{301}");
+    assert_ne!(decomposed, good);
+    assert_eq!(sign_in(&city.client(), "mai", &decomposed).status, 200);
+    // An admin gives another person a password without knowing the old one, and not to themselves.
+    let admin = city.user("an", "admin");
+    assert_eq!(admin.patch("/api/v1/users/MAI", &json!({ "password": "sáu quả trứng vịt lộn" })).status, 200);
+    mai.get("/api/v1/session").problem(401);
+    admin.patch("/api/v1/users/an", &json!({ "password": good })).problem(400);
+    admin.patch("/api/v1/users/an", &json!({ "password": good, "role": "admin" })).problem(400);
 }
 
 /// Every path of the OpenAPI document that can be read without arguments, with its answer to nobody.

@@ -375,7 +375,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists every change and sign-in, newest first. */
+        /**
+         * Lists changes and sign-ins, newest first: all of them, or those about the fields that one is admin of. A page may be
+         *     short; the last one has no `next`.
+         */
         get: {
             parameters: {
                 query?: {
@@ -574,7 +577,10 @@ export interface paths {
                     status?: string;
                     /** @description west,south,east,north in degrees. */
                     bbox?: string;
-                    /** @description Part of an id or of a label's value. */
+                    /**
+                     * @description Words, each of which must be somewhere in the id, a label's value or the ward's name; capitals and marks do not
+                     *     matter.
+                     */
                     q?: string;
                     /** @description 1 to 1000; 200 when absent. */
                     limit?: number;
@@ -1229,7 +1235,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Checks the text of one rule file; nothing is stored. */
+        /** Checks the text of one rule file; nothing is stored. A person has one check at a time. */
         post: {
             parameters: {
                 query?: never;
@@ -1254,6 +1260,15 @@ export interface paths {
                 };
                 /** @description Forbidden */
                 403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemBody"];
+                    };
+                };
+                /** @description Too Many Requests */
+                429: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -1307,7 +1322,10 @@ export interface paths {
             };
         };
         put?: never;
-        /** Signs in; sets the session cookie. */
+        /**
+         * Signs in; sets the session cookie, and one by which this browser is known at the next sign-in. After wrong passwords
+         *     the answer takes a while.
+         */
         post: {
             parameters: {
                 query?: never;
@@ -1341,6 +1359,15 @@ export interface paths {
                 };
                 /** @description Too Many Requests */
                 429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemBody"];
+                    };
+                };
+                /** @description Service Unavailable */
+                503: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -1551,8 +1578,35 @@ export interface paths {
                         "application/json": components["schemas"]["UserDto"];
                     };
                 };
+                /** @description Bad Request */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemBody"];
+                    };
+                };
+                /** @description Forbidden */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemBody"];
+                    };
+                };
                 /** @description Not Found */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["ProblemBody"];
+                    };
+                };
+                /** @description Too Many Requests */
+                429: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2805,6 +2859,8 @@ export interface components {
         };
         /** @description Who is signed in. */
         SessionInfo: {
+            /** @description Whether it survives a restart; `false` while the disk takes nothing. */
+            durable: boolean;
             /**
              * Format: int64
              * @description Milliseconds since the epoch; `null` for display tokens.
@@ -2919,9 +2975,11 @@ export interface components {
         };
         /** @description A change of a user. */
         UserPatch: {
+            /** @description The password until now; needed to change one's own. */
+            current_password?: string | null;
             /** @description `true` ends all sessions and refuses new ones. */
             disabled?: boolean | null;
-            /** @description New password. */
+            /** @description New password. One's own ends all other sessions, another's all of them. */
             password?: string | null;
             /** @description New role. */
             role?: string | null;

@@ -4,7 +4,9 @@ use crate::records::{RecordsError, error::Doing};
 use rusqlite::Connection;
 use std::path::Path;
 
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [FIRST, PEOPLE];
+
+const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
     CREATE TABLE users (
@@ -56,7 +58,19 @@ const STEPS: [&str; 1] = ["
         seq INTEGER PRIMARY KEY, alert TEXT NOT NULL, json TEXT NOT NULL
     ) STRICT;
     CREATE INDEX transitions_by_alert ON transitions (alert, seq);
-"];
+";
+
+/// Whose field an audit entry is about (`[]` is the whole city), entries of strangers apart, and where people have
+/// signed in from.
+const PEOPLE: &str = "
+    ALTER TABLE audit ADD COLUMN domains TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE audit ADD COLUMN wards TEXT NOT NULL DEFAULT '[]';
+    CREATE INDEX audit_anonymous ON audit (id) WHERE actor = 'anonymous';
+    CREATE TABLE sign_in_origins (
+        user TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE, origin BLOB NOT NULL,
+        last_ms INTEGER NOT NULL, PRIMARY KEY (user, origin)
+    ) STRICT, WITHOUT ROWID;
+";
 
 /// Takes every step that the database at `path` has not seen.
 pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
@@ -74,4 +88,11 @@ pub(super) fn run(connection: &mut Connection, path: &Path) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Makes the tables of the first version, for tests of those that came after.
+#[cfg(test)]
+pub(super) fn run_first(connection: &Connection) {
+    connection.execute_batch(FIRST).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
 }

@@ -77,6 +77,12 @@ impl SqliteRecords {
         })
     }
 
+    /// Refuses what people change from now on, as a disk does that takes nothing.
+    #[cfg(test)]
+    pub(crate) fn refuse_changes(&self, refuses: bool) {
+        lock(&self.writer).pragma_update(None, "query_only", refuses).unwrap();
+    }
+
     /// Runs `work` in a transaction whose commit is synced.
     fn write<T>(&self, doing: &'static str, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         transact(&mut lock(&self.writer), doing, work)

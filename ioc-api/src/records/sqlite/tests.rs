@@ -1,7 +1,11 @@
-use super::SqliteRecords;
-use crate::records::{
-    AlertQuery, Alerts, Audit, AuditTrail, CredentialRow, DeviceRow, Quarantine, QuarantineQuery,
-    QuarantineRow, RecordsBackend, RecordsError, Registry, Sequenced,
+use super::{SqliteRecords, migrations};
+use crate::{
+    identity::{Action, Caller, Object, Role, may},
+    records::{
+        ANONYMOUS, AlertQuery, Alerts, Audit, AuditEntry, AuditTrail, CredentialRow, DeviceRow, OriginRow,
+        Quarantine, QuarantineQuery, QuarantineRow, Reach, RecordsBackend, RecordsError, Registry, Sequenced,
+        SessionRow, Sessions, UserRow, Users,
+    },
 };
 use ioc_ingest::{Parent, ParentKind};
 use ioc_model::{
@@ -12,6 +16,10 @@ use std::collections::BTreeMap;
 
 fn open(dir: &tempfile::TempDir) -> SqliteRecords {
     SqliteRecords::open(&dir.path().join("records.sqlite")).unwrap()
+}
+
+fn entries(records: &SqliteRecords, before: Option<u64>, limit: usize) -> Vec<AuditEntry> {
+    records.audit(before, limit, &|_| true).unwrap().items
 }
 
 fn audit(action: &str) -> Audit {
@@ -110,8 +118,7 @@ fn devices_and_credentials_survive_reopening() {
     let records = open(&dir);
     assert_eq!(records.devices().unwrap(), [device(0), device(1)]);
     assert_eq!(records.credentials().unwrap(), [credential(0), rotated]);
-    let actions: Vec<String> =
-        records.audit(None, 9).unwrap().into_iter().map(|entry| entry.action).collect();
+    let actions: Vec<String> = entries(&records, None, 9).into_iter().map(|entry| entry.action).collect();
     assert_eq!(actions, ["device.rotate", "device.add"]);
 }
 
@@ -128,7 +135,7 @@ fn a_refused_change_leaves_nothing_behind() {
     let error = records.update_credential(&credential(7), &audit("device.rotate")).unwrap_err();
     assert!(matches!(error, RecordsError::Missing { .. }), "{error}");
     assert_eq!(records.devices().unwrap().len(), 1);
-    assert_eq!(records.audit(None, 9).unwrap().len(), 1);
+    assert_eq!(entries(&records, None, 9).len(), 1);
 }
 
 #[test]
@@ -138,12 +145,113 @@ fn the_audit_trail_is_listed_newest_first_in_pages() {
     for n in 0..5 {
         records.append_audit(&Audit { at_ms: n, ..audit(&n.to_string()) }).unwrap();
     }
-    let first = records.audit(None, 2).unwrap();
-    let second = records.audit(first.last().map(|entry| entry.id), 9).unwrap();
+    let first = entries(&records, None, 2);
+    let second = entries(&records, first.last().map(|entry| entry.id), 9);
     let actions: Vec<&str> = first.iter().chain(&second).map(|entry| entry.action.as_str()).collect();
     assert_eq!(actions, ["4", "3", "2", "1", "0"]);
     records.prune_audit(3).unwrap();
-    assert_eq!(records.audit(None, 9).unwrap().len(), 2);
+    assert_eq!(entries(&records, None, 9).len(), 2);
+}
+
+#[test]
+fn an_admin_of_one_field_reads_the_entries_about_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(&dir);
+    let reach = |domains: &[Domain], wards: &[&str]| Reach {
+        domains: domains.to_vec(),
+        wards: wards.iter().map(|ward| (*ward).to_owned()).collect(),
+    };
+    let lists = [
+        ("city", reach(&[], &[])),
+        ("light", reach(&[Domain::Lighting], &[])),
+        ("light in a ward", reach(&[Domain::Lighting], &["19753"])),
+        ("both", reach(&[Domain::Lighting, Domain::Traffic], &[])),
+        ("ward", reach(&[], &["19753"])),
+    ];
+    for (action, about) in &lists {
+        records.append_audit(&audit(action).about(about.clone())).unwrap();
+    }
+    let table: [(Reach, &[&str]); 4] = [
+        (reach(&[], &[]), &["ward", "both", "light in a ward", "light", "city"]),
+        (reach(&[Domain::Lighting], &[]), &["light in a ward", "light"]),
+        (reach(&[Domain::Traffic], &[]), &[]),
+        (reach(&[], &["19753"]), &["ward", "light in a ward"]),
+    ];
+    for (of, expected) in table {
+        let caller = Caller { domains: of.domains.into(), wards: of.wards.into(), ..Caller::cli("root") };
+        let shows = |about: &Reach| {
+            let Reach { domains, wards } = about;
+            may(&caller, Action::ReadAudit, &Object::Reach { domains, wards })
+        };
+        let mut actions = Vec::new();
+        let mut before = None;
+        loop {
+            let page = records.audit(before, 1, &shows).unwrap();
+            actions.extend(page.items.into_iter().map(|entry| entry.action));
+            before = page.next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(actions, expected, "{caller:?}");
+    }
+}
+
+#[test]
+fn strangers_push_out_no_real_entries() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(&dir);
+    records.append_audit(&audit("first")).unwrap();
+    for n in 0..50 {
+        let refused = Audit::new(n, ANONYMOUS, "session.refused", n.to_string());
+        records.append_anonymous(&refused, 10).unwrap();
+    }
+    let all = entries(&records, None, 100);
+    let objects: Vec<&str> =
+        all.iter().filter(|entry| entry.actor == ANONYMOUS).map(|entry| entry.object.as_str()).collect();
+    assert_eq!(objects, ["49", "48", "47", "46", "45", "44", "43", "42", "41", "40"]);
+    assert_eq!(all.last().unwrap().action, "first");
+}
+
+#[test]
+fn nothing_of_a_person_who_is_gone_is_left_for_the_next_of_that_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(&dir);
+    let user = UserRow {
+        name: "mai".to_owned(),
+        role: Role::Viewer,
+        domains: vec![],
+        wards: vec![],
+        password_hash: String::new(),
+        disabled: false,
+        created_ms: 0,
+    };
+    let session = SessionRow { hash: [1; 32], user: "mai".to_owned(), created_ms: 0, expires_ms: 100 };
+    let origin = OriginRow { user: "mai".to_owned(), origin: [2; 32], last_ms: 1 };
+    records.insert_user(&user, &audit("user.add")).unwrap();
+    records.insert_session(&session, &[origin], &audit("session.start")).unwrap();
+    records.write("x", |transaction| Ok(transaction.execute("DELETE FROM users", []).unwrap())).unwrap();
+    records.insert_user(&user, &audit("user.add")).unwrap();
+    assert!(records.sessions(1).unwrap().is_empty());
+    assert!(records.origins(0).unwrap().is_empty());
+}
+
+#[test]
+fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("records.sqlite");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    migrations::run_first(&old);
+    old.execute(
+        "INSERT INTO audit (at_ms, actor, action, object, detail) VALUES (1, 'an', 'user.add', 'lan', '')",
+        [],
+    )
+    .unwrap();
+    drop(old);
+    let records = SqliteRecords::open(&path).unwrap();
+    assert_eq!(entries(&records, None, 9).len(), 1);
+    let lights = |reach: &Reach| !reach.domains.is_empty();
+    assert!(records.audit(None, 9, &lights).unwrap().items.is_empty(), "what was before is the city's");
 }
 
 #[test]
@@ -270,7 +378,7 @@ fn a_database_of_a_newer_program_is_refused() {
     assert!(
         error
             .to_string()
-            .ends_with("has records version 99, this program knows up to 1; run a newer version")
+            .ends_with("has records version 99, this program knows up to 2; run a newer version")
     );
 }
 
@@ -291,9 +399,9 @@ fn readers_and_writers_work_side_by_side() {
             });
         });
         for _ in 0..8 {
-            scope.spawn(|| (0..20).for_each(|_| assert!(records.audit(None, 100).is_ok())));
+            scope.spawn(|| (0..20).for_each(|_| assert!(records.audit(None, 100, &|_| true).is_ok())));
         }
     });
-    assert_eq!(records.audit(None, 100).unwrap().len(), 50);
+    assert_eq!(entries(&records, None, 100).len(), 50);
     assert_eq!(records.alerts(&AlertQuery { limit: 100, ..AlertQuery::default() }).unwrap().len(), 50);
 }

@@ -1,10 +1,10 @@
 //! People.
 use super::{Result, SqliteRecords, audit, parsed};
 use crate::records::{
-    Audit, RecordsError, UserRow, Users,
+    Audit, Ends, RecordsError, UserRow, Users,
     error::{Doing, is_duplicate},
 };
-use rusqlite::Row;
+use rusqlite::{Row, Transaction, params};
 
 const COLUMNS: &str = "name, role, domains, wards, password_hash, disabled, created_ms";
 
@@ -31,16 +31,33 @@ impl Users for SqliteRecords {
         })
     }
 
-    fn update_user(&self, user: &UserRow, audit: &Audit) -> Result<()> {
+    fn update_user(&self, user: &UserRow, ends: Ends, audit: &Audit) -> Result<()> {
         self.write("changing a user", |transaction| {
             let sql = "UPDATE users SET role = ?2, domains = ?3, wards = ?4, password_hash = ?5, disabled = ?6, \
                        created_ms = ?7 WHERE name = ?1";
             if transaction.execute(sql, values(user)?).doing("changing a user")? == 0 {
                 return Err(RecordsError::Missing { what: "user", name: user.name.clone() });
             }
+            end_sessions(transaction, &user.name, ends)?;
             audit::insert(transaction, audit)
         })
     }
+}
+
+fn end_sessions(transaction: &Transaction<'_>, user: &str, ends: Ends) -> Result<()> {
+    let doing = "ending the sessions of a user";
+    match ends {
+        Ends::Nothing => {}
+        Ends::OtherSessions(kept) => {
+            let sql = "DELETE FROM sessions WHERE user = ?1 AND hash <> ?2";
+            transaction.execute(sql, params![user, kept]).doing(doing)?;
+        }
+        Ends::Everything => {
+            transaction.execute("DELETE FROM sessions WHERE user = ?1", [user]).doing(doing)?;
+            transaction.execute("DELETE FROM sign_in_origins WHERE user = ?1", [user]).doing(doing)?;
+        }
+    }
+    Ok(())
 }
 
 fn values(user: &UserRow) -> Result<impl rusqlite::Params + use<>> {

@@ -1,0 +1,228 @@
+//! Signing in and out.
+//!
+//! A sign-in is two steps, so that nothing blocks while a guesser waits: [`Identity::claim_turn`] decides in memory how
+//! long to wait, and [`Identity::sign_in`] works on the password. The disk does not decide: a right password starts a
+//! session also while the records cannot be written, which then lives in memory until they can.
+use super::{
+    PasswordError,
+    directory::reach,
+    names,
+    origins::Origin,
+    password::Verified,
+    people::{Identity, SESSIONS_PER_USER_MAX, caller, lock},
+    person::{IdentityError, SignInError, SignedIn},
+    secret::{hash_secret, is_token, new_token},
+    throttle::{Claim, NoTurn, Outcome, Throttle, Try},
+};
+use crate::records::{Audit, Ends, SecretHash, SessionRow, UserRow, Write, Written};
+use ioc_model::share::Network;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+/// Where a sign-in comes from.
+#[derive(Debug, Clone)]
+pub struct SignInFrom {
+    /// The client's network.
+    pub network: Network,
+    /// The secret that the browser was given at an earlier sign-in.
+    pub browser: Option<String>,
+}
+
+/// A turn to try a password. Dropping it costs the same as a wrong one.
+pub struct Turn {
+    throttle: Arc<Mutex<Throttle>>,
+    turn: Option<Try>,
+    name: String,
+    network: Network,
+    browser: Option<String>,
+}
+
+impl Turn {
+    /// Returns how long to wait before the password is tried.
+    pub fn wait(&self) -> Duration {
+        self.turn.as_ref().map_or(Duration::ZERO, |turn| turn.wait)
+    }
+
+    /// Returns the name that was typed.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn end(mut self, outcome: Outcome) {
+        self.give_back(outcome);
+    }
+
+    fn give_back(&mut self, outcome: Outcome) {
+        if let Some(turn) = self.turn.take() {
+            lock(&self.throttle).end(turn, outcome);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.give_back(Outcome::Spent);
+    }
+}
+
+impl From<NoTurn> for SignInError {
+    fn from(refused: NoTurn) -> Self {
+        match refused {
+            NoTurn::Wait(wait) => Self::Throttled { wait },
+            NoTurn::Busy => Self::Failed(PasswordError::Busy.into()),
+        }
+    }
+}
+
+impl Identity {
+    /// Claims a turn to try a password of `name`. Reads memory only. The caller waits for [`Turn::wait`], then goes on
+    /// with [`Identity::sign_in`].
+    ///
+    /// Errors: [`SignInError::Throttled`] when the turn would be too far away, or too many wait.
+    pub fn claim_turn(&self, name: &str, from: &SignInFrom) -> Result<Turn, SignInError> {
+        let known = self.directory.load().find(name).map(|user| user.name.clone());
+        let account = known.unwrap_or_else(|| names::canonical(name));
+        let network = from.network;
+        let browser = from.browser.clone().filter(|secret| is_token(secret));
+        let claim = Claim { account, network, browser: browser.as_deref().map(Origin::browser) };
+        let turn = lock(&self.throttle).begin(&claim, self.monotonic_ns())?;
+        Ok(Turn {
+            throttle: Arc::clone(&self.throttle),
+            turn: Some(turn),
+            name: name.to_owned(),
+            network,
+            browser,
+        })
+    }
+
+    /// Checks the password and starts a session. Takes tens of milliseconds of a core on purpose.
+    ///
+    /// Errors: [`SignInError`]; a refusal is audited.
+    pub fn sign_in(&self, turn: Turn, password: &str, now_ms: i64) -> Result<SignedIn, SignInError> {
+        let (name, network, browser) = (turn.name.clone(), turn.network, turn.browser.clone());
+        match self.authenticate(turn, password)? {
+            Some(user) => {
+                self.renew_hash(&user, password, now_ms);
+                Ok(self.start_session(&user.row, network, browser, now_ms)?)
+            }
+            None => {
+                let reach = self.directory.load().find(&name).map(|user| reach(user)).unwrap_or_default();
+                let first = lock(&self.refusals).note(&name, network, reach, now_ms);
+                first.map(|audit| self.late.write(Write::Audit(audit)));
+                Err(SignInError::Refused)
+            }
+        }
+    }
+
+    /// Uses up a turn; returns whose password it is.
+    ///
+    /// Errors: too many at once; that costs nothing.
+    pub(super) fn authenticate(&self, turn: Turn, password: &str) -> Result<Option<Authentic>, SignInError> {
+        let user = self.directory.load().find(&turn.name).cloned();
+        let phc = user.as_ref().map_or(&self.decoy, |user| &user.password_hash);
+        let whose = turn.turn.as_ref().map(|turn| turn.caller.clone());
+        let verified = match self.passwords.verify(password, phc, whose.as_ref()) {
+            Ok(verified) => verified,
+            Err(error) => {
+                turn.end(Outcome::Free);
+                return Err(SignInError::Failed(error.into()));
+            }
+        };
+        let user = user.filter(|user| verified.is_right() && !user.disabled);
+        turn.end(if user.is_some() { Outcome::Free } else { Outcome::Spent });
+        Ok(user.map(|row| Authentic { row, is_outdated: verified == Verified::Outdated }))
+    }
+
+    /// Hashes a password anew that was hashed in an older form. What does not work out is left to the next sign-in.
+    fn renew_hash(&self, user: &Authentic, password: &str, now_ms: i64) {
+        if !user.is_outdated {
+            return;
+        }
+        let _one_at_a_time = lock(&self.changes);
+        let directory = self.directory.load();
+        let Some(current) = directory.get(&user.row.name) else { return };
+        if current.password_hash != user.row.password_hash {
+            return;
+        }
+        let Ok(password_hash) = self.passwords.hash(password) else { return };
+        let renewed = UserRow { password_hash, ..UserRow::clone(current) };
+        let audit = Audit::new(now_ms, "system", "user.rehash", &renewed.name).about(reach(&renewed));
+        let audit = audit.with_detail("the same password, in the form that every keyboard writes");
+        if self.records.update_user(&renewed, Ends::Nothing, &audit).is_ok() {
+            let _ = self.reload_users();
+        }
+    }
+
+    fn start_session(
+        &self,
+        user: &UserRow,
+        network: Network,
+        browser: Option<String>,
+        now_ms: i64,
+    ) -> Result<SignedIn, IdentityError> {
+        let secret = new_token()?;
+        let browser = browser.map_or_else(new_token, Ok)?;
+        let expires_ms = now_ms.saturating_add(self.session_ttl_ms);
+        let session = SessionRow {
+            hash: hash_secret(&secret),
+            user: user.name.clone(),
+            created_ms: now_ms,
+            expires_ms,
+        };
+        let origins = {
+            let known = &mut lock(&self.throttle).origins;
+            let origins = [Origin::browser(&browser), Origin::network(network)];
+            origins.into_iter().filter_map(|origin| known.remember(&user.name, origin, now_ms)).collect()
+        };
+        let ended = {
+            let mut sessions = lock(&self.sessions);
+            sessions.retain(|_, session| session.expires_ms > now_ms);
+            sessions.insert(session.hash, session.clone());
+            end_oldest(&mut sessions, &user.name)
+        };
+        let audit = Audit::new(now_ms, &user.name, "session.start", &user.name).about(reach(user));
+        let audit = audit.with_detail(format!("from {network}"));
+        let written = self.late.write(Write::SessionStart { session, origins, audit });
+        for hash in ended {
+            let audit = Audit::new(now_ms, "system", "session.end", &user.name).about(reach(user));
+            let audit = audit.with_detail("too many sign-ins at once");
+            self.late.write(Write::SessionEnd { hash, audit });
+        }
+        let durable = written == Written::Now;
+        Ok(SignedIn { secret, browser, caller: caller(user), expires_ms, durable })
+    }
+
+    /// Ends the session behind `secret`, if there is one.
+    pub fn sign_out(&self, secret: &str, now_ms: i64) {
+        let hash = hash_secret(secret);
+        let session = lock(&self.sessions).remove(&hash);
+        if let Some(session) = session {
+            let reach = self.directory.load().get(&session.user).map(|user| reach(user)).unwrap_or_default();
+            let audit = Audit::new(now_ms, &session.user, "session.end", &session.user).about(reach);
+            self.late.write(Write::SessionEnd { hash, audit });
+        }
+    }
+
+    /// Reports whether the session behind `secret` would survive a restart.
+    pub fn is_session_durable(&self, secret: &str) -> bool {
+        !self.late.holds_session(&hash_secret(secret))
+    }
+}
+
+/// Someone whose password was right.
+pub(super) struct Authentic {
+    pub(super) row: Arc<UserRow>,
+    is_outdated: bool,
+}
+
+/// Takes out the oldest sessions of `user` beyond [`SESSIONS_PER_USER_MAX`] and returns them.
+pub(super) fn end_oldest(sessions: &mut HashMap<SecretHash, SessionRow>, user: &str) -> Vec<SecretHash> {
+    let mut own: Vec<_> =
+        sessions.values().filter(|session| session.user == user).map(|s| (s.created_ms, s.hash)).collect();
+    own.sort_unstable();
+    own.truncate(own.len().saturating_sub(SESSIONS_PER_USER_MAX));
+    own.into_iter().filter_map(|(_, hash)| sessions.remove(&hash)).map(|session| session.hash).collect()
+}
