@@ -7,10 +7,11 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, char::is_combini
 
 /// Returns `text` with composed characters (NFC). Borrows when it is so already.
 pub fn nfc(text: &str) -> Cow<'_, str> {
-    match is_nfc_quick(text.chars()) {
-        IsNormalized::Yes => Cow::Borrowed(text),
-        _ => Cow::Owned(text.nfc().collect()),
+    // The quick check looks every character up in a table.
+    if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        return Cow::Borrowed(text);
     }
+    Cow::Owned(text.nfc().collect())
 }
 
 /// Returns `text` with composed characters, wide and other compatible forms as plain ones (NFKC). For names that may
