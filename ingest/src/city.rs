@@ -1,5 +1,5 @@
 //! A city's own file: what it is called, where it lies, and its river stations with their alarm levels.
-use ioc_model::{Catalogue, DeviceId, Severity, alert::Text};
+use ioc_model::{Catalogue, DeviceId, Severity, alert::Text, text};
 use serde::{Deserialize, Serialize};
 
 /// A city, as in `configs/cities/<code>/city.toml`.
@@ -101,6 +101,7 @@ impl City {
     /// Errors: [`CityError`] names the key and what would be right.
     pub fn from_toml(text: &str, catalogue: &Catalogue) -> Result<Self, CityError> {
         let city: Self = toml::from_str(text).map_err(Box::new)?;
+        city.check_texts()?;
         city.check_place()?;
         city.check_trend(catalogue)?;
         for (position, station) in city.stations.iter().enumerate() {
@@ -112,6 +113,24 @@ impl City {
             ascending(&format!("stations[{position}].alarm_levels_m"), levels.copied())?;
         }
         Ok(city)
+    }
+
+    fn check_texts(&self) -> Result<(), CityError> {
+        let (trend, stations) = (&self.trend, &self.stations);
+        let both = |key: &'static str, text: &'_ Text| [(key, text.vi.clone()), (key, text.en.clone())];
+        let own = [("code", self.code.clone()), ("trend.unit", trend.unit.clone())];
+        let named = [("name", &self.name), ("title", &self.title), ("trend.title", &trend.title)];
+        let limits = trend.limits.iter().map(|limit| ("trend.limits.label", &limit.label));
+        let places = stations.iter().flat_map(|s| [("stations.name", &s.name), ("stations.river", &s.river)]);
+        let ids = stations.iter().map(|station| ("stations.id", station.id.clone()));
+        let texts = named.into_iter().chain(limits).chain(places).flat_map(|(key, text)| both(key, text));
+        for (key, text) in own.into_iter().chain(ids).chain(texts) {
+            text::check(&text).map_err(|problem| wrong(key, format!("it {problem}")))?;
+            if text.is_empty() && key != "trend.unit" {
+                return Err(wrong(key, "it is empty; expected a text".to_owned()));
+            }
+        }
+        Ok(())
     }
 
     fn check_place(&self) -> Result<(), CityError> {

@@ -96,6 +96,8 @@ fn a_typo_in_the_city_file_is_named() {
         ),
         (good.replace("value = 2.0", "value = nan"), "trend.limits: [1.0, NaN, 3.5] must be numbers"),
         (good.replace("value = 3.5", "value = inf"), "trend.limits: [1.0, 2.0, inf] must be numbers"),
+        (good.replace("code = \"hue\"", "code = \"\""), "code: it is empty"),
+        (good.replace("code = \"hue\"", "code = \"h\\u001Be\""), "code: it has 3 bytes"),
         (good.replace("zoom = ", "zoom = nan # "), "zoom: NaN"),
         (good.replace("bounds = [", "bounds = [nan, "), "bounds"),
         (good.replace("id = \"phu-oc\"", "id = \"kim-long\""), "stands twice"),

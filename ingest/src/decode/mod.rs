@@ -33,6 +33,7 @@
 //! second pass.
 mod element;
 mod json;
+mod judge;
 mod mend;
 mod nearest;
 mod number;

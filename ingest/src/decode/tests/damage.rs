@@ -1,0 +1,267 @@
+//! What is wrong in a message, and what is kept of it.
+use super::*;
+
+/// Reason, and a part of the text.
+type Refusal<'a> = (RejectReason, &'a str);
+type Refusals<'a> = &'a [Refusal<'a>];
+
+#[test]
+fn what_holds_no_object_is_refused_once() {
+    use RejectReason::{Malformed, NotUtf8, TooLarge};
+    let cases: [(&[u8], RejectReason, &str); 12] = [
+        (b"", Malformed, "not JSON at byte 0: expected '{' or '[', found the end"),
+        (b"\xef\xbb\xbf", Malformed, "expected '{' or '[', found the end"),
+        (b"38.1", Malformed, "38.1 stands in the place of an object; expected an object as in"),
+        (b"nan", Malformed, "stands in the place of an object"),
+        (b"null", Malformed, "null stands in the place of an object"),
+        (b"hello world", Malformed, "expected '{' or '[', found 'h'"),
+        (b"\xff\xfe\x7f", NotUtf8, "not UTF-8 at byte 0"),
+        (b"{}", Malformed, "\"values\" is missing"),
+        (b"{\"ts\":1,\"seq\":3}", Malformed, "\"values\" is missing"),
+        (b"[]", Malformed, "an empty array"),
+        (b"{\"values\":[]}", Malformed, "\"values\" is an array; expected an object"),
+        (&[b' '; 4001], TooLarge, "the payload has 4001 bytes; at most 4000"),
+    ];
+    for (payload, reason, part) in cases {
+        check_message(payload, &[], false, &[(reason, part)]);
+    }
+}
+
+#[test]
+fn the_smallest_thing_that_is_wrong_is_refused() {
+    use RejectReason::{BadTime, Malformed, NotUtf8, UnknownProperty, WrongType};
+    let cases: Vec<(String, &[f64], Refusals<'_>)> = vec![
+        // Elements.
+        (
+            format!("[{A},null,{B}]"),
+            &[1.0, 2.0],
+            &[(Malformed, "[1]: null stands in the place of an object")],
+        ),
+        (
+            format!("[{A},[{B}],{B}]"),
+            &[1.0, 2.0, 2.0],
+            &[(Malformed, "expected an object: arrays do not nest")],
+        ),
+        (format!("[[{A}],[{B}]]"), &[1.0, 2.0], &[(Malformed, "arrays do not nest"); 2]),
+        (format!("[[{A},{B}]"), &[1.0, 2.0], &[(Malformed, "arrays do not nest")]),
+        (
+            format!("[{A},\"x\",7,{B}]"),
+            &[1.0, 2.0],
+            &[(Malformed, "[1]: the text"), (Malformed, "[2]: 7 stands")],
+        ),
+        (format!("[{A},{{}},{B}]"), &[1.0, 2.0], &[(Malformed, "[1]: \"values\" is missing")]),
+        (format!("[{A},,{B}]"), &[1.0, 2.0], &[(Malformed, "expected an object, found ','")]),
+        (format!("[{A},{B},]"), &[1.0, 2.0], &[(Malformed, "an object behind the comma, found ']'")]),
+        (format!("[{A}{B}]"), &[1.0, 2.0], &[(Malformed, "expected ',', found '{'")]),
+        (format!("[{A};{B}]"), &[1.0, 2.0], &[(Malformed, "found ';'")]),
+        (format!("[{A},{B}"), &[1.0, 2.0], &[(Malformed, "expected ']', found the end")]),
+        (format!("[{A}}},{B}]"), &[1.0, 2.0], &[(Malformed, "found '}'")]),
+        (format!("{A}\n{B}\n"), &[1.0, 2.0], &[(Malformed, "several objects stand in an array")]),
+        (format!("{A},{B}"), &[1.0, 2.0], &[(Malformed, "nothing more")]),
+        (format!("{A} x"), &[1.0], &[(Malformed, "nothing more: the message was complete, found 'x'")]),
+        (format!("{A}\0"), &[1.0], &[(Malformed, "nothing more: the message was complete, found '\\0'")]),
+        (format!("{A}}}"), &[1.0], &[(Malformed, "nothing more")]),
+        (format!("data: {A}"), &[1.0], &[(Malformed, "byte 0: expected '{' or '[', found 'd'")]),
+        (format!("\u{feff}{A}"), &[1.0], &[]),
+        // Keys.
+        (with(r#""unit":"m""#), &[1.0], &[(Malformed, "unknown key \"unit\"; expected \"ts\", \"values\"")]),
+        (with(r#""timestamp":5"#), &[1.0], &[(Malformed, "unknown key \"timestamp\"")]),
+        (with(r#""seq":-1"#), &[1.0], &[(Malformed, "\"seq\" is -1; expected a whole number")]),
+        (with(r#""seq":1.5"#), &[1.0], &[(Malformed, "\"seq\" is 1.5")]),
+        (with(r#""seq":"7""#), &[1.0], &[(Malformed, "\"seq\" is the text \"7\"")]),
+        (with(r#""seq":18446744073709551616"#), &[1.0], &[(Malformed, "to 18446744073709551615")]),
+        (with(r#""seq":7,"seq":7"#), &[1.0], &[]),
+        (with(r#""seq":7,"seq":8"#), &[1.0], &[(Malformed, "\"seq\" stands twice and differs")]),
+        (with(r#""values":{"temperature":2}"#), &[1.0, 2.0], &[]),
+        (with(r#""values":null"#), &[1.0], &[(Malformed, "\"values\" is null")]),
+        (with(&format!(r#""ts":{NOW}"#)), &[1.0], &[]),
+        (with(r#""ts":5"#), &[], &[(BadTime, "ts stands twice and differs")]),
+        (r#"{"timestamp":5,"values":{"pm25":1}}"#.into(), &[], &[(BadTime, "the time is \"ts\"")]),
+        (r#"{"TS":5,"values":{"pm25":1}}"#.into(), &[], &[(BadTime, "the time is \"ts\"")]),
+        (r#"{"Values":{"pm25":1}}"#.into(), &[], &[(Malformed, "measured values stand in \"values\"")]),
+        // Values.
+        (values(r#""pm25":1,"ts":5"#), &[1.0], &[(Malformed, "\"ts\" stands in \"values\"")]),
+        (values(r#""pm25":1,"x":2,"temperature":3"#), &[1.0, 3.0], &[(UnknownProperty, "\"x\"")]),
+        (values(r#""pm25":1,,"temperature":3"#), &[1.0, 3.0], &[(Malformed, "in values: expected a name")]),
+        (values(r#","pm25":1"#), &[1.0], &[(Malformed, "in values: expected a name")]),
+        (values(r#""pm25":1,"#), &[1.0], &[(Malformed, "in values: expected a name")]),
+        (values(r#""pm25":1 "temperature":3"#), &[1.0, 3.0], &[(Malformed, "in values.pm25: expected ','")]),
+        (values(r#""pm25":1"temperature":3"#), &[1.0, 3.0], &[(Malformed, "in values.pm25: expected ','")]),
+        (values(r#""pm25":1,"temperature" 3"#), &[1.0], &[(Malformed, "values.temperature: expected ':'")]),
+        (values(r#""pm25":1,"temperature"=3"#), &[1.0], &[(Malformed, "values.temperature: expected ':'")]),
+        (
+            values(r#""pm25":1,"temperature":"#),
+            &[1.0],
+            &[(Malformed, "values.temperature: expected a value")],
+        ),
+        (
+            values(r#""temperature":,"pm25":1"#),
+            &[1.0],
+            &[(Malformed, "values.temperature: expected a value")],
+        ),
+        (values(r#""temperature":3 4,"pm25":1"#), &[1.0], &[(Malformed, "behind the value, found '4'")]),
+        (values(r#""temperature":3,14,"pm25":1"#), &[1.0], &[(Malformed, "has a decimal point, as in 38.1")]),
+        (values(r#""pm25":1,"temperature":3,14"#), &[1.0], &[(Malformed, "has a decimal point, as in 38.1")]),
+        (values(r#"temperature:3,"pm25":1"#), &[1.0], &[(Malformed, "a name in double quotes, found 't'")]),
+        (
+            values(r#"'temperature':3,"pm25":1"#),
+            &[1.0],
+            &[(Malformed, "a name in double quotes, found '\\''")],
+        ),
+        (values(r#""temperature":'a,b}',"pm25":1"#), &[1.0], &[(Malformed, "double quotes around a text")]),
+        (values(r#""temperature":3:4,"pm25":1"#), &[1.0], &[(Malformed, "found ':'")]),
+        (values(r#""temp\x":3,"pm25":1"#), &[1.0], &[(Malformed, "after the backslash")]),
+        (values(r#""temperature":"\ud800","pm25":1"#), &[1.0], &[(Malformed, "surrogate")]),
+        (values(r#""temperature":[1,2],"pm25":1"#), &[1.0], &[(WrongType, "an array")]),
+        (
+            values(&format!(r#""temperature":{}1{},"pm25":1"#, "[".repeat(40), "]".repeat(40))),
+            &[1.0],
+            &[(Malformed, "less nesting")],
+        ),
+        (
+            values(r#""pm25":1 /* one */,"temperature":3"#),
+            &[1.0, 3.0],
+            &[(Malformed, "a comment; JSON has none")],
+        ),
+        (values("\"pm25\":1, // one\n\"temperature\":3"), &[1.0, 3.0], &[(Malformed, "a comment")]),
+    ];
+    for (payload, kept, expected) in cases {
+        check_message(payload.as_bytes(), kept, false, expected);
+    }
+    for (bytes, kept) in
+        [(&b"\"pm25\":1,\"door_open\":\"\xff\""[..], &[1.0][..]), (b"\"\xc4\":2,\"pm25\":1", &[1.0])]
+    {
+        let payload = [format!("{{\"ts\":{NOW},\"values\":{{").as_bytes(), bytes, b"}}"].concat();
+        check_message(&payload, kept, false, &[(NotUtf8, "not UTF-8")]);
+    }
+}
+
+/// Two good objects, and one with other members or values.
+const A: &str = r#"{"ts":1761523200000,"values":{"pm25":1}}"#;
+const B: &str = r#"{"ts":1761523200000,"values":{"temperature":2}}"#;
+
+fn with(member: &str) -> String {
+    format!(r#"{{"ts":{NOW},"values":{{"pm25":1}},{member}}}"#)
+}
+
+fn values(members: &str) -> String {
+    format!(r#"{{"ts":{NOW},"values":{{{members}}}}}"#)
+}
+
+#[test]
+fn where_time_or_quality_may_be_lost_values_are_uncertain_or_refused() {
+    use RejectReason::{BadTime, Malformed};
+    let lost = (BadTime, "may have lost its \"ts\"");
+    let cut = |part| (Malformed, part);
+    let ts = format!(r#""ts":{NOW}"#);
+    let cases: Vec<(String, &[f64], Vec<Refusal<'_>>)> = vec![
+        (
+            format!(r#"{{{ts},"values":{{"pm25":1,"temperature":2"#),
+            &[1.0],
+            vec![cut("the rest of a value, found the end")],
+        ),
+        (
+            format!(r#"{{{ts},"values":{{"pm25":1,"temperature":2 "#),
+            &[1.0, 2.0],
+            vec![cut("in values: expected '}'")],
+        ),
+        (format!(r#"{{{ts},"values":{{"pm25":1,"temp"#), &[1.0], vec![cut("the closing double quote")]),
+        (format!(r#"{{{ts},"values":{{"pm25":1}}"#), &[1.0], vec![cut("expected '}', found the end")]),
+        (
+            format!(r#"{{{ts},"values":{{"pm25":1}},"quality":{{"pm25":"fau"#),
+            &[1.0],
+            vec![cut("quality.pm25")],
+        ),
+        (r#"{"values":{"pm25":1},"t"#.into(), &[], vec![lost, cut("the closing double quote")]),
+        (r#"{"values":{"pm25":1}"#.into(), &[], vec![lost, cut("'}'")]),
+        (r#"{'ts':5,"values":{"pm25":1}}"#.into(), &[], vec![lost, cut("a name in double quotes")]),
+        (
+            format!(r#"{{{ts},"values":{{"pm25":1}},'quality':{{"pm25":"fault"}}}}"#),
+            &[1.0],
+            vec![cut("a name in double")],
+        ),
+        (format!(r#"{{{ts},"values":{{"pm25":1}},"quality":{{"pm25" "fault"}}}}"#), &[1.0], vec![cut("':'")]),
+        (r#"{"values":{"pm25":1},"ts":5 6}"#.into(), &[], vec![lost, cut("in ts: expected ','")]),
+        (
+            format!(r#"{{{ts},"values":{{"signal_mode":"5" pipe","pm25":1}}}}"#),
+            &[1.0],
+            vec![cut("values.signal_mode")],
+        ),
+        (
+            format!(r#"{{{ts},"values":{{"signal_mode:4,"pm25":1}}}}"#),
+            &[1.0],
+            vec![cut("':' after the name")],
+        ),
+        (
+            format!(r#"{{{ts},"values":{{"signal_mode:"dark","pm25":1}}}}"#),
+            &[1.0],
+            vec![cut("':' after the name")],
+        ),
+        (format!(r#"{{"values":{{"pm25":1,"x":"y"z",{ts}}}"#), &[1.0], vec![cut("values.x")]),
+        (
+            format!(r#"{{{ts},"values":{{"pm25":1,"quality":{{"pm25":"fault"}}}}}}"#),
+            &[1.0],
+            vec![cut("\"quality\" stands in")],
+        ),
+        (r#"{"values":{"pm25":1,"ts":5}}"#.into(), &[], vec![(BadTime, "\"ts\" stands in \"values\"")]),
+    ];
+    for (payload, kept, expected) in cases {
+        check_message(payload.as_bytes(), kept, true, &expected);
+    }
+}
+
+#[test]
+fn damage_in_one_object_leaves_the_others_alone() {
+    let ts = format!(r#""ts":{NOW}"#);
+    let broken = [
+        r#"{"ts":5,"values":{"pm25":"#,
+        r#"{"ts":5,"values":{"pm25":9"#,
+        r#"{"ts":5,"values":{"pm25":9}"#,
+        r#"{"ts":5,"values":{"signal_mode":"dark}}"#,
+        r#"{"ts":5,"values":{"signal_mode":dark"}}"#,
+        r#"{"ts":5,"values":{"signal_mode":"5" pipe"}}"#,
+        r#"{"ts":5,"values":{"pm25":[9}}"#,
+        r#"{"ts":5,"values":{"pm25":9]}"#,
+        r#"{"ts":5,"values:{"pm25":9}}"#,
+        r#"{"ts:5,"values":{"pm25":9}}"#,
+        r#"{ts":5,"values":{"pm25":9}}"#,
+        r#"{"ts":5;"values":{"pm25":9}}"#,
+        "{\"ts\":5,\"values\":{\"pm\n25\":9}}",
+        "{",
+        "{{",
+        "}",
+        "]x",
+        ":",
+        "\"",
+        "\\",
+        "'",
+    ];
+    for broken in broken {
+        let broken = broken.replace("\"ts\":5", &ts);
+        let payload = format!("[{A},{broken},{B}]");
+        let message = decode(&payload);
+        let found: Vec<f64> =
+            message.observations.iter().map(|o| o.value).filter(|value| *value != 9.0).collect();
+        assert_eq!(found, [1.0, 2.0], "{payload}: {:?}", refused(&message));
+        assert!(!refused(&message).is_empty(), "{payload}");
+        // Where a brace is missing, the next object may be the rest of the broken one.
+        let is_open = broken.matches('{').count() > broken.matches('}').count();
+        let doubted =
+            message.observations.iter().filter(|o| o.value == 2.0 && o.quality != Quality::GOOD).count();
+        assert!(doubted == 0 || is_open, "{payload}");
+    }
+}
+
+#[test]
+fn what_is_beyond_the_limits_is_refused_as_one() {
+    use RejectReason::TooLarge;
+    let element = format!(r#"{{"ts":{NOW},"values":{{"pm25":1}}}}"#);
+    let five = format!("[{}]", [&*element; 8].join(","));
+    check_message(five.as_bytes(), &[1.0; 6], false, &[(TooLarge, "2 more objects than one array may have")]);
+    let many = values(&vec![r#""pm25":1"#; 103].join(","));
+    check_message(many.as_bytes(), &[1.0; 100], false, &[(TooLarge, "3 more values than the 100")]);
+    let unknown = format!(r#"{{"ts":{NOW},{}}}"#, vec![r#""x":1"#; 300].join(","));
+    assert_eq!(refused(&decode(&unknown)).len(), 101);
+    assert_eq!(refused(&decode(&",".repeat(4000))).len(), 1);
+    assert_eq!(refused(&decode(&format!("[{}", ",".repeat(3000)))).len(), 101);
+}
