@@ -1,10 +1,13 @@
 //! The registry and history as the rule engine sees them.
 use crate::http::state::Ready;
 use ioc_ingest::{Device, LiveState, Registry};
-use ioc_model::{DeviceIndex, PropertyId, Quality};
-use ioc_rules::{DeviceLabels, Directory, PastSamples};
-use ioc_store::{History, Series, Store, TimeRange};
-use std::{collections::HashSet, sync::Arc};
+use ioc_model::{DeviceIndex, PropertyId, Quality, time::ClockOffset};
+use ioc_rules::{DeviceLabels, Directory, PastSamples, PastSummary, engine::summarized};
+use ioc_store::{History, QueryError, Series, Store, Summary, TimeRange};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 /// Most samples read for one window.
 const SAMPLES_MAX: usize = 1_000_000;
@@ -47,15 +50,50 @@ pub struct StoreSamples {
     pub replayed: Replayed,
     /// Once it is set, the replay is over and all of history is past.
     pub ready: Ready,
+    /// The indicator that says how far a device's clock is behind, in seconds.
+    pub clock_property: Option<PropertyId>,
 }
 
-/// Readings by device, property and event time.
-pub type Replayed = HashSet<(DeviceIndex, PropertyId, i64)>;
+/// Event times of readings, by device and property.
+#[derive(Debug, Default)]
+pub struct Replayed {
+    times: HashMap<(DeviceIndex, PropertyId), BTreeSet<i64>>,
+    len: usize,
+}
+
+impl Replayed {
+    /// Adds a reading, unless there are `most` of them.
+    pub fn insert(&mut self, device: DeviceIndex, property: PropertyId, ts_ms: i64, most: usize) {
+        if self.len < most && self.times.entry((device, property)).or_default().insert(ts_ms) {
+            self.len += 1;
+        }
+    }
+
+    /// Reports whether a reading is among them.
+    pub fn contains(&self, device: DeviceIndex, property: PropertyId, ts_ms: i64) -> bool {
+        self.times.get(&(device, property)).is_some_and(|times| times.contains(&ts_ms))
+    }
+
+    fn any_within(&self, device: DeviceIndex, property: PropertyId, range: TimeRange) -> bool {
+        let of_series = self.times.get(&(device, property));
+        of_series
+            .is_some_and(|times| times.range(range.from_ms..range.to_ms.max(range.from_ms)).next().is_some())
+    }
+}
 
 impl StoreSamples {
     fn is_past(&self, device: DeviceIndex, property: PropertyId, ts_ms: i64) -> bool {
-        self.ready.get() || !self.replayed.contains(&(device, property, ts_ms))
+        self.ready.get() || !self.replayed.contains(device, property, ts_ms)
     }
+}
+
+fn unfilled(device: DeviceIndex, property: PropertyId, error: &QueryError) {
+    tracing::warn!(device = device.0, property = property.0, %error, "a rule's window cannot be filled from history; it fills with time");
+}
+
+fn past_summary(summary: &Summary) -> PastSummary {
+    let Summary { count, sum, min, max, first_ms, last, last_ms, .. } = *summary;
+    PastSummary { count, sum, min, max, first_ms, last_ms, last }
 }
 
 impl PastSamples for StoreSamples {
@@ -74,7 +112,28 @@ impl PastSamples for StoreSamples {
                 past.map(|point| (point.ts_ms, point.value)).collect()
             }
             Err(error) => {
-                tracing::warn!(device = device.0, property = property.0, %error, "a rule's window cannot be filled from history; it fills with time");
+                unfilled(device, property, &error);
+                Vec::new()
+            }
+        }
+    }
+
+    fn summaries(
+        &self,
+        device: DeviceIndex,
+        property: PropertyId,
+        (from_ms, to_ms): (i64, i64),
+        step_ms: i64,
+    ) -> Vec<PastSummary> {
+        let range = TimeRange { from_ms, to_ms };
+        // What comes again must not stand in it already; then each sample counts.
+        if !self.ready.get() && self.replayed.any_within(device, property, range) {
+            return summarized(&self.samples(device, property, from_ms, to_ms), step_ms);
+        }
+        match self.store.summaries(Series { device, property }, range, step_ms) {
+            Ok(summaries) => summaries.iter().map(past_summary).collect(),
+            Err(error) => {
+                unfilled(device, property, &error);
                 Vec::new()
             }
         }
@@ -89,6 +148,13 @@ impl PastSamples for StoreSamples {
         let latest = self.live.get(device, property)?;
         let is_timely = !latest.quality.contains(Quality::LATE);
         (is_timely && self.is_past(device, property, latest.ts_ms)).then_some(latest.arrival_ms)
+    }
+
+    fn clock(&self, device: DeviceIndex) -> Option<ClockOffset> {
+        let behind = self.live.get(device, self.clock_property?)?;
+        let mut clock = ClockOffset::default();
+        clock.resume((behind.value * 1e3) as i64);
+        Some(clock)
     }
 
     fn last_seen(&self, device: DeviceIndex) -> Option<i64> {

@@ -136,7 +136,7 @@ impl Work for Projection {
 ///
 /// Errors: the journal cannot be read.
 pub fn replayed(journal: &Journal, resume_after: Offset, to: Offset) -> Result<Replayed, FollowError> {
-    let mut collect = Collect(Replayed::new());
+    let mut collect = Collect(Replayed::default());
     if resume_after > 0 {
         replay(journal, resume_after + 1, to, &mut collect)?;
     }
@@ -150,8 +150,8 @@ impl Work for Collect {
         for record in batch.records().filter(|record| record.kind == RecordKind::Message) {
             let Ok(message) = MessageView::parse(record.payload) else { continue };
             let Some(device) = message.device else { continue };
-            if self.0.len() < REPLAYED_MAX {
-                self.0.extend(message.observations().map(|one| (device, one.property, one.ts_ms)));
+            for one in message.observations() {
+                self.0.insert(device, one.property, one.ts_ms, REPLAYED_MAX);
             }
         }
     }

@@ -94,6 +94,7 @@ impl Memory {
                 live: Arc::clone(&live),
                 replayed,
                 ready: ready.clone(),
+                clock_property: catalogue.property(ioc_ingest::clocks::PROPERTY).map(|property| property.id),
             }),
             startup::restored(records, resume_after)?,
             resume_ms,

@@ -116,6 +116,8 @@ impl Device {
     pub(crate) fn put_back(&mut self, by_ms: i64, now_ms: i64) {
         self.last_heard_ms = self.last_heard_ms.saturating_sub(by_ms).min(now_ms);
         self.series.iter_mut().for_each(|series| series.window.put_back(by_ms));
+        self.clock.shift(by_ms.saturating_neg());
+        self.behind_ms = behind_ms(&self.clock);
     }
 
     /// Returns the place of a property in [`Device::series`].
