@@ -54,6 +54,20 @@ export interface HistoryRange {
   buckets: number;
 }
 
+/** How often a question is asked again that the server was too busy for. */
+const RETRIES = 3;
+/** Longest pause between two tries; who must wait longer is told. */
+const PAUSE_MAX_MS = 10_000;
+
+/** Returns how long to wait when the server was too busy for a question, or null when waiting would not help. */
+export function pauseMs(status: number, retryAfter: string | null, random: number): number | null {
+  if (status !== 429 && status !== 503) return null;
+  const seconds = Number(retryAfter ?? Number.NaN);
+  if (!Number.isFinite(seconds) || seconds < 0 || seconds * 1000 > PAUSE_MAX_MS) return null;
+  // Many screens start at the same time after a power cut: they must not come back at the same time, too.
+  return Math.max(seconds, 1) * 1000 * (0.5 + random);
+}
+
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 async function problemOf(response: Response): Promise<Problem> {
@@ -124,12 +138,17 @@ export class ApiClient {
     this.call("GET", "/quarantine", { cursor });
   audit = (cursor?: string | null): Promise<Page<AuditRow>> => this.call("GET", "/audit", { cursor });
 
+  private pause(response: Response): number | null {
+    return pauseMs(response.status, response.headers.get("retry-after"), Math.random());
+  }
+
   private async call<T>(
     method: Method,
     path: string,
     query: Query = {},
     body?: unknown,
     again = true,
+    tries = RETRIES,
   ): Promise<T> {
     const headers = new Headers({ accept: "application/json" });
     const token = this.token();
@@ -149,6 +168,12 @@ export class ApiClient {
     serverClock.heardDate(response.headers.get("date"));
     if (response.status === 401 && again && (await this.onUnauthorized())) {
       return this.call(method, path, query, body, false);
+    }
+    // Changes are never repeated by themselves.
+    const pause = method === "GET" && tries > 0 ? this.pause(response) : null;
+    if (pause !== null) {
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      return this.call(method, path, query, body, again, tries - 1);
     }
     if (!response.ok) throw new ApiError(response.status, await problemOf(response));
     return response.status === 204 ? (undefined as T) : ((await response.json()) as T);

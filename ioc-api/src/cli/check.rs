@@ -3,7 +3,9 @@ use super::{Failure, print};
 use crate::{
     admin::{CityFiles, catalogue},
     config::{Config, Place, Problem, Problems},
-    defaults, kpis, launch,
+    defaults,
+    http::listener::Tls,
+    kpis, launch,
     rule_desk::RuleSource,
     text_file,
 };
@@ -101,6 +103,12 @@ impl Checked {
         self.rules(&launch::rule_source(config), catalogue);
         self.kpis(config.display.kpis.as_deref(), catalogue);
         self.scenario(&config.demo.scenario);
+        if let (Some(certificate), Some(key)) = (&config.http.tls.certificate, &config.http.tls.key) {
+            self.report.files += 2;
+            if let Err(error) = Tls::load(certificate, key) {
+                self.file("http.tls", None, &error.to_string());
+            }
+        }
         for path in [&config.mqtt.tls.certificate, &config.mqtt.tls.key].into_iter().flatten() {
             self.report.files += 1;
             if let Err(error) = std::fs::File::open(path) {

@@ -26,11 +26,13 @@ pub enum Work {
     Lists,
     /// What people do: it never waits behind what people look at.
     Actions,
+    /// Texts of rules to check.
+    Checks,
     /// Scrapes.
     Metrics,
 }
 
-const KINDS: usize = 4;
+const KINDS: usize = 5;
 
 /// What callers share; a clone is the same.
 #[derive(Debug, Clone)]

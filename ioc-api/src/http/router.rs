@@ -18,6 +18,9 @@ use axum::{
 };
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 
+/// Largest body of a sign-in: a name and a password.
+const SIGN_IN_BYTES_MAX: usize = 16 * 1024;
+
 /// Builds the router without any socket, so that tests can call it.
 ///
 /// Units: `body_bytes_max` bounds request bodies, in bytes.
@@ -61,8 +64,13 @@ fn api(state: &ApiState) -> Router<ApiState> {
     let lists = |route| at(Work::Lists, route);
     let history = |route| at(Work::History, route);
     let actions = |route| at(Work::Actions, route);
+    // Whoever signs in is still a stranger, and may not fill memory.
+    let small = DefaultBodyLimit::max(SIGN_IN_BYTES_MAX);
     Router::new()
-        .route("/session", post(session::sign_in).get(session::current).delete(session::sign_out))
+        .route(
+            "/session",
+            post(session::sign_in).layer(small).get(session::current).delete(session::sign_out),
+        )
         .route("/city", get(city::city))
         .route("/clock", get(city::clock))
         .route("/areas", lists(get(city::areas)))
@@ -80,7 +88,7 @@ fn api(state: &ApiState) -> Router<ApiState> {
         .route("/alerts/{id}/resolve", actions(post(alerts::resolve)))
         .route("/alerts/{id}/note", actions(post(alerts::note)))
         .route("/rules", lists(get(rules::list)))
-        .route("/rules/check", post(rules::check))
+        .route("/rules/check", at(Work::Checks, post(rules::check)))
         .route("/quarantine", lists(get(records::quarantine)))
         .route("/audit", lists(get(records::audit)))
         .route("/users", lists(get(records::users)).merge(actions(post(records::add_user))))

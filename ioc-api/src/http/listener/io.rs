@@ -35,6 +35,8 @@ pub(super) struct Timed<S> {
     place: Arc<Place>,
     deadlines: Deadlines,
     meters: Arc<Meters>,
+    /// How many requests had arrived when it was last read.
+    requests: u64,
     /// Since when the connection waits for a request.
     waiting: Option<Instant>,
     /// When the first byte of the next request came.
@@ -55,6 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Timed<S> {
             place,
             deadlines,
             meters,
+            requests: 0,
             waiting: Some(Instant::now()),
             head: None,
             blocked: None,
@@ -66,11 +69,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Timed<S> {
 
     /// Returns until when something must be received, if anything must.
     fn read_deadline(&mut self) -> Option<Instant> {
+        // A request may have come and been answered since the last read.
+        let requests = self.place.requests();
+        if requests != self.requests {
+            (self.requests, self.waiting, self.head) = (requests, None, None);
+        }
         match self.place.phase() {
-            Phase::Busy | Phase::Upgraded => {
-                (self.waiting, self.head) = (None, None);
-                None
-            }
+            Phase::Busy | Phase::Upgraded => None,
             phase => {
                 let since = *self.waiting.get_or_insert_with(Instant::now);
                 let first = if phase == Phase::New { self.deadlines.head } else { self.deadlines.idle };
@@ -206,5 +211,101 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Timed<S> {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{Limits, place::Places, table::Table},
+        *,
+    };
+    use ioc_model::share::Rate;
+    use std::net::Ipv4Addr;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    const DEADLINES: Deadlines = Deadlines {
+        head: Duration::from_secs(10),
+        body: Duration::from_secs(20),
+        body_rate: 1000,
+        answer: Duration::from_secs(30),
+        idle: Duration::from_secs(75),
+        grace: Duration::from_secs(5),
+    };
+
+    fn pair() -> (DuplexStream, Timed<DuplexStream>, Arc<Place>) {
+        let limits = Limits {
+            connections: 10,
+            reserved: 5,
+            per_network: 5,
+            per_caller: 5,
+            rate: Rate::UNLIMITED,
+            ipv6_prefix: 64,
+            proxies: Arc::new([]),
+        };
+        let (place, _) = Places::new(Table::new(limits)).admit(Ipv4Addr::LOCALHOST.into()).unwrap();
+        let (client, server) = duplex(1024);
+        (client, Timed::new(server, Arc::clone(&place), DEADLINES, Arc::default()), place)
+    }
+
+    async fn after(seconds: u64) {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_in_use_lives_on() {
+        let (mut client, mut server, place) = pair();
+        let mut byte = [0];
+        for _ in 0..20 {
+            after(8).await;
+            client.write_all(b"x").await.unwrap();
+            server.read_exact(&mut byte).await.unwrap();
+            place.begin();
+            place.finish();
+        }
+        after(74).await;
+        client.write_all(b"x").await.unwrap();
+        server.read_exact(&mut byte).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_must_arrive_and_silence_ends() {
+        let (mut client, mut server, _place) = pair();
+        let mut byte = [0];
+        for _ in 0..4 {
+            client.write_all(b"x").await.unwrap();
+            server.read_exact(&mut byte).await.unwrap();
+            after(3).await;
+        }
+        client.write_all(b"x").await.unwrap();
+        let error = server.read_exact(&mut byte).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        let mut said = vec![0; 12];
+        client.read_exact(&mut said).await.unwrap();
+        assert_eq!(said, b"HTTP/1.1 408");
+
+        let (_client, mut server, place) = pair();
+        place.begin();
+        place.finish();
+        let begin = Instant::now();
+        assert!(server.read_exact(&mut byte).await.is_err());
+        assert_eq!(begin.elapsed().as_secs(), DEADLINES.idle.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_takes_nothing_is_cut_off_and_whoever_takes_some_is_not() {
+        let (mut client, mut server, place) = pair();
+        place.begin();
+        let reading = tokio::spawn(async move {
+            for _ in 0..10 {
+                after(20).await;
+                client.read_exact(&mut [0; 512]).await.unwrap();
+            }
+            client
+        });
+        let error = server.write_all(&[7; 100_000]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(reading.is_finished(), "while it took some, it was waited for");
+        drop(reading.await.unwrap());
     }
 }

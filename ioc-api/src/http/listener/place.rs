@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -85,6 +85,8 @@ pub(super) struct Place {
     places: Arc<Places>,
     id: Id,
     phase: AtomicU8,
+    /// Grows with each request.
+    requests: AtomicU64,
     lost: AtomicBool,
     /// Wakes the connection when it has lost its place.
     pub(super) wake: Notify,
@@ -92,7 +94,14 @@ pub(super) struct Place {
 
 impl Place {
     fn new(places: Arc<Places>, id: Id) -> Self {
-        Self { places, id, phase: AtomicU8::new(0), lost: AtomicBool::new(false), wake: Notify::new() }
+        Self {
+            places,
+            id,
+            phase: AtomicU8::new(0),
+            requests: AtomicU64::new(0),
+            lost: AtomicBool::new(false),
+            wake: Notify::new(),
+        }
     }
 
     pub(super) fn phase(&self) -> Phase {
@@ -106,7 +115,13 @@ impl Place {
     /// Notes that a request has arrived.
     pub(super) fn begin(&self) {
         self.set_phase(Phase::Busy);
+        self.requests.fetch_add(1, Ordering::AcqRel);
         self.places.table().begin(self.id);
+    }
+
+    /// Returns how many requests have arrived.
+    pub(super) fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Acquire)
     }
 
     /// Notes that it was answered.
