@@ -6,10 +6,11 @@ mod memory;
 
 use crate::{
     admin::{self, Foundation, Operations},
+    backup::Source,
     clock::now_ms,
     clock_watch,
     config::Config,
-    data_dir::DataDir,
+    data_dir::{DataDir, Holder, Part},
     followers::{
         self, Projections,
         Promptness::{Ahead, Gathering, Nudged, Unhurried},
@@ -35,7 +36,7 @@ use ioc_store::Store;
 use memory::Memory;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
-use tokio::{sync::watch, task::spawn_blocking};
+use tokio::sync::watch;
 
 /// How long devices may take to get their last PUBACKs after a stop.
 const BROKER_GRACE: Duration = Duration::from_secs(2);
@@ -64,22 +65,28 @@ pub struct Addresses {
 /// Runs until SIGINT or SIGTERM.
 ///
 /// Errors: [`StartError`] says why it did not start and what would be right.
-pub async fn run(config: Config, mode: Mode) -> Result<(), StartError> {
-    let data = DataDir::open(&config.data_dir)?;
+pub async fn run(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result<(), StartError> {
+    let data = DataDir::open_as(&config.data_dir, Holder::Server)?;
     // Ports are taken before anything else happens, so that a taken one is told at once.
     let web = Web::bind(&config.http)?;
+    data.begin(accepted_losses)?;
+    launch::keep_blocking_thread();
     let recorder = metrics::install().map_err(StartError::Metrics)?;
     let (stop, (stopping, stopped)) = (Stop::default(), watch::channel(false));
 
     let center = Center::open(config, mode, &data)?;
     let mut threads = center.follow(&stop)?;
     let feeds = center.watch(&stop, &web, stopped.clone(), &mut threads.others)?;
-    let operations = Arc::new(center.operations());
+    let data = Arc::new(data);
+    let operations = Arc::new(center.operations(&data));
     let simulated = launch::simulate(mode, &center.config, &operations, center.last)?;
     let hub = Arc::clone(&center.memory.hub);
     let telling = web.seats.threads.spawn(async move { hub.tell().await });
     let state = center.api(recorder, &threads, feeds, &web);
 
+    launch::warn_of_few_open_files(&center.config);
+    // Who sees that we listen may tell us to stop.
+    let signals = launch::Signals::listen()?;
     let admin = tokio::spawn(admin::bind(&data.admin_socket())?.serve(operations));
     let addresses = center.addresses(&web)?;
     launch::announce(mode, &data, &center.foundation, &addresses)?;
@@ -89,17 +96,21 @@ pub async fn run(config: Config, mode: Mode) -> Result<(), StartError> {
     let ready = launch::become_ready(memory.ready.clone(), Arc::clone(&memory.engine), center.last);
     let ready = tokio::spawn(ready);
 
-    launch::wait_for_signal().await?;
+    signals.wait().await;
     tracing::info!("stopping");
     stopping.send_replace(true);
     ready.abort();
     if let Some(devices) = devices {
         let _ = devices.await;
     }
-    spawn_blocking(move || center.close(threads, &stop)).await.map_err(StartError::Panic)??;
+    data.mark_stopping();
+    // Here, not on a thread of its own: when none can be made, a stop must still be clean. Nothing else runs on this one.
+    center.close(threads, &stop)?;
     let _ = serving.await;
     telling.abort();
     admin.abort();
+    // A backup or a check may still hold the directory; the process ends with it.
+    let _ = admin.await;
     drop(data);
     tracing::info!("stopped");
     Ok(())
@@ -238,9 +249,10 @@ impl Center {
     }
 
     /// What administrators can do. Rules hear of it when devices change.
-    fn operations(&self) -> Operations {
+    fn operations(&self, data: &Arc<DataDir>) -> Operations {
         let changed = self.changed.clone();
-        Operations::new(self.foundation.clone(), Box::new(move || changed.tell()))
+        let source = Source::running(Arc::clone(data), self.journal.clone());
+        Operations::new(self.foundation.clone(), Box::new(move || changed.tell())).keeping(source)
     }
 
     /// What requests are answered from.

@@ -8,7 +8,7 @@ use crate::{
     data_dir::{DataDir, DataDirError},
     defaults,
     demo::{self, Demo, DemoError},
-    followers::Stop,
+    followers::{self, Stop},
     http::{listener::TlsError, state::Ready},
     identity::random_bytes,
     kpis::{self, Definition, KpiDesk},
@@ -24,6 +24,7 @@ use ioc_journal::{JournalConfig, JournalError, Offset};
 use ioc_model::{AlertId, Catalogue, time::forgetting_ms};
 use ioc_rules::{Engine, EngineConfig, Place, RuleSet};
 use ioc_store::{StoreConfig, StoreError};
+use rustix::process::{Resource, getrlimit};
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
@@ -32,7 +33,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 
@@ -41,6 +42,8 @@ const FORGET_PERIOD: Duration = Duration::from_secs(3600);
 /// How often it is tried to write what the disk did not take.
 const LATE_PERIOD: Duration = Duration::from_secs(1);
 const REFUSALS_PERIOD: Duration = Duration::from_secs(60);
+/// Open files besides connections of devices and live streams: other web connections, segments, the records.
+const OTHER_FILES: u64 = 2048;
 const READY_POLL: Duration = Duration::from_millis(20);
 
 /// Why the operations center did not start, or ended badly. Each message says what would be right.
@@ -102,9 +105,64 @@ pub enum StartError {
     /// The end: what was pending could not be written.
     #[error("not stopped cleanly: {0}")]
     Stop(#[source] JournalError),
-    /// A bug.
-    #[error("a part of the server panicked: {0}")]
-    Panic(tokio::task::JoinError),
+}
+
+impl StartError {
+    /// Reports whether the command line or the configuration is wrong, rather than what the start met.
+    pub fn is_usage(&self) -> bool {
+        use ioc_broker::StartError as Broker;
+        match self {
+            Self::DataDir(error) => error.is_usage(),
+            Self::Foundation(error) => error.is_usage(),
+            Self::Broker(Broker::Bind { .. } | Broker::Thread(_)) => false,
+            Self::Https(_)
+            | Self::Broker(_)
+            | Self::Rules(_)
+            | Self::Kpis(_)
+            | Self::TimeZone(_)
+            | Self::Demo(_) => true,
+            Self::Http { source, .. } => source.kind() == io::ErrorKind::AddrNotAvailable,
+            _ => false,
+        }
+    }
+
+    /// Returns the address that another process has, if that is the reason.
+    pub fn taken_address(&self) -> Option<std::net::SocketAddr> {
+        let (addr, source) = match self {
+            Self::Http { addr, source } => (addr, source),
+            Self::Broker(ioc_broker::StartError::Bind { addr, source }) => (addr, source),
+            _ => return None,
+        };
+        (source.kind() == io::ErrorKind::AddrInUse).then_some(*addr)
+    }
+}
+
+/// Warns when devices and screens may need more open files than there can be: connections are then refused.
+pub fn warn_of_few_open_files(config: &Config) {
+    let connections =
+        u64::from(config.mqtt.limits.connections_max) + u64::from(config.http.stream_clients_max);
+    let needed = connections + OTHER_FILES;
+    if let Some(limit) = getrlimit(Resource::Nofile).current.filter(|limit| *limit < needed) {
+        tracing::warn!(
+            limit,
+            needed,
+            "the limit of open files is lower than the configured connections need: beyond it devices and screens are \
+             refused; raise it (ulimit -n, LimitNOFILE= of systemd), or lower mqtt.limits.connections_max"
+        );
+    }
+}
+
+/// Keeps a thread for blocking work at hand: when the system gives no more threads, requests wait for that one instead of
+/// failing.
+pub fn keep_blocking_thread() {
+    tokio::spawn(async {
+        // An idle thread ends after ten seconds.
+        let mut ticks = tokio::time::interval(Duration::from_secs(4));
+        loop {
+            ticks.tick().await;
+            let _ = tokio::task::spawn_blocking(|| ()).await;
+        }
+    });
 }
 
 fn http_remedy(source: &io::Error) -> &'static str {
@@ -132,6 +190,7 @@ pub fn journal_config(config: &Config, data: &DataDir) -> JournalConfig {
         pending_bytes_max: journal.pending_max.as_len(),
         ring_bytes_max: journal.ring_max.as_len(),
         keep_bytes: journal.keep.0,
+        followers: followers::registrations(),
     }
 }
 
@@ -448,15 +507,25 @@ fn browse(addr: std::net::SocketAddr) -> String {
     }
 }
 
-/// Waits for Ctrl-C or SIGTERM.
-///
-/// Errors: the signals cannot be listened to.
-pub async fn wait_for_signal() -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Ctrl-C and SIGTERM, which no longer end the process by themselves.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on.
+    ///
+    /// Errors: the signals cannot be listened to.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    /// Waits for one, also one that has come already.
+    pub async fn wait(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The operations center in one binary.
 pub mod admin;
 pub mod app;
+pub mod backup;
 pub mod book;
 pub mod cli;
 pub mod clock;

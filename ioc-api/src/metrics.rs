@@ -121,6 +121,7 @@ fn journal(journal: &Journal, followers: &[(&'static str, Progress)]) {
     counter!("ioc_journal_written_bytes_total").absolute(meters.bytes);
     counter!("ioc_journal_sync_microseconds_total").absolute(meters.sync_micros);
     gauge!("ioc_journal_disk_bytes").set(meters.disk_bytes as f64);
+    gauge!("ioc_journal_held_bytes").set(journal.held().map_or(0.0, |held| held.bytes as f64));
     gauge!("ioc_journal_out_of_space").set(if journal.health() == Health::Ok { 0.0 } else { 1.0 });
     let durable = journal.durable();
     for (name, progress) in followers {
@@ -256,6 +257,8 @@ fn describe() {
         "How far this server's clock is ahead of what most devices agree on; 0 without such an agreement"
     );
     describe_gauge!("ioc_journal_disk_bytes", Unit::Bytes, "Size of the journal on disk");
+    let held = "Part of the journal beyond journal.keep that a follower has not processed; the log names it";
+    describe_gauge!("ioc_journal_held_bytes", Unit::Bytes, held);
     describe_histogram!(
         DELAY,
         Unit::Seconds,

@@ -117,10 +117,19 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
-/// Asserts a refusal to start: 64, nothing on standard output, one line.
+/// Asserts a refusal because of usage or configuration: 64, nothing on standard output, one line.
 fn assert_refused(output: &Output, expected: &str) {
+    assert_ended(output, 64, expected);
+}
+
+/// Asserts a failure because of what the command met: 1, nothing on standard output, one line.
+fn assert_failed(output: &Output, expected: &str) {
+    assert_ended(output, 1, expected);
+}
+
+fn assert_ended(output: &Output, code: i32, expected: &str) {
     let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(64), "{said}");
+    assert_eq!(output.status.code(), Some(code), "{said}");
     assert_eq!(text(&output.stdout), "");
     assert_eq!(said.lines().count(), 1, "{said}");
     assert!(said.starts_with("ioc: ") && said.contains(expected), "{said}");
@@ -136,7 +145,21 @@ fn help_names_what_works_and_nothing_else() {
     let help = text(&output.stdout);
     let commands = help.split("Commands:").nth(1).unwrap().split("Options:").next().unwrap();
     let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(names, ["demo", "serve", "check", "rules", "device", "credential", "user", "quarantine"]);
+    assert_eq!(
+        names,
+        [
+            "demo",
+            "serve",
+            "check",
+            "backup",
+            "restore",
+            "rules",
+            "device",
+            "credential",
+            "user",
+            "quarantine"
+        ]
+    );
     let flags = [
         "--config",
         "--data-dir",
@@ -147,6 +170,7 @@ fn help_names_what_works_and_nothing_else() {
         "--scenario",
         "--seed",
         "--devices",
+        "--accept-loss",
         "--json",
     ];
     flags.iter().for_each(|flag| assert!(help.contains(flag), "{flag}"));
@@ -161,6 +185,8 @@ fn mistakes_of_usage_are_refused_in_one_line() {
         ("device add --id X", "--domain <DOMAIN>"),
         ("device rotate --id a/b", "must be 1 to 64 characters"),
         ("serve --seed 3", "--seed: is a flag of the demo"),
+        ("user list --accept-loss keys", "--accept-loss: is a flag of a server's start"),
+        ("serve --accept-loss everything", "'everything'"),
         ("serve --http nowhere", "--http: http.listen: \"nowhere\" is not an address"),
         ("serve --mqtts 8884", "--mqtts: there is no certificate to listen with"),
         ("serve --config none.toml", "none.toml: cannot be read"),
@@ -191,15 +217,16 @@ fn a_variable_that_cannot_be_meant_is_refused() {
 }
 
 #[test]
-fn a_taken_port_is_refused() {
+fn a_taken_port_ends_a_start_and_names_its_owner() {
     let place = Place::new();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
-    assert_refused(&place.run(&format!("serve --data-dir data --http {addr}")), "--http");
-    assert_refused(
-        &place.run(&format!("serve --data-dir data --http 127.0.0.1:0 --mqtt {addr}")),
-        &addr.to_string(),
-    );
+    let output = place.run(&format!("serve --data-dir data --http {addr}"));
+    assert_failed(&output, "--http");
+    assert_failed(&output, &format!("it is in use by pid {} (", std::process::id()));
+    let output = place.run(&format!("serve --data-dir data --http 127.0.0.1:0 --mqtt {addr}"));
+    assert_failed(&output, &addr.to_string());
+    assert_failed(&output, &format!("it is in use by pid {} (", std::process::id()));
 }
 
 #[test]
@@ -309,11 +336,87 @@ fn a_running_server_is_asked_and_a_second_one_refused() {
     assert_eq!(server.connect("WL-1", text(&rotated.stdout).trim_end()), 0);
 
     let second = place.run("serve --data-dir data --http 127.0.0.1:0 --mqtt 127.0.0.1:0");
-    assert_refused(&second, &format!("is in use by pid {}", server.pid()));
+    assert_failed(&second, &format!("is in use by pid {} (a server)", server.pid()));
     assert_eq!(server.stop(), Some(0), "SIGTERM ends it well");
     assert!(!place.0.path().join("data/admin.sock").exists());
     let list = place.run("--data-dir data device list");
     assert!(text(&list.stdout).contains("WL-1"));
+}
+
+#[test]
+fn a_directory_is_backed_up_checked_and_restored_with_and_without_a_server() {
+    let place = Place::new();
+    assert_eq!(place.run(&format!("{ADD} WL-1")).status.code(), Some(0));
+    let json = |output: &Output| -> serde_json::Value {
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let stopped = json(&place.run("--data-dir data backup stopped --json"));
+    assert!(stopped["files"].as_array().unwrap().iter().any(|file| file["path"] == "records.sqlite"));
+    assert_eq!(json(&place.run("--data-dir data check --data --json"))["ok"], true);
+    let server = place.serve();
+    let running = json(&place.run("--data-dir data backup running --json"));
+    assert_eq!(running["directory"], stopped["directory"]);
+    assert_eq!(json(&place.run("--data-dir data check --data --json"))["ok"], true);
+    let checked = place.run("--data-dir data check --data");
+    assert!(text(&checked.stdout).contains("all in order"), "{}", text(&checked.stdout));
+    assert_failed(&place.run("--data-dir data restore running --replace"), "(a server)");
+    assert_refused(&place.run("--data-dir data restore running"), "is not empty; add --replace");
+    assert_eq!(server.stop(), Some(0));
+    json(&place.run("--data-dir elsewhere restore running --json"));
+    let list = place.run("--data-dir elsewhere device list");
+    assert!(text(&list.stdout).contains("WL-1"), "{}", text(&list.stderr));
+    json(&place.run("--data-dir data restore stopped --replace --json"));
+    assert!(text(&place.run("--data-dir data device list").stdout).contains("WL-1"));
+
+    for (line, code) in [
+        ("--data-dir data backup data/inside", 64),
+        ("--data-dir data backup elsewhere", 64),
+        ("--data-dir nowhere backup new", 64),
+        ("--data-dir nowhere check --data", 64),
+        ("--data-dir data restore nowhere --replace", 1),
+    ] {
+        let output = place.run(line);
+        assert_eq!(output.status.code(), Some(code), "{line}: {}", text(&output.stderr));
+    }
+    assert!(!place.0.path().join("nowhere").exists());
+
+    fs::remove_file(place.0.path().join("elsewhere/records.sqlite")).unwrap();
+    for line in ["device list", "serve --http 127.0.0.1:0 --mqtt 127.0.0.1:0"] {
+        let output = place.run(&format!("{line} --data-dir elsewhere"));
+        assert_failed(&output, "the records (records.sqlite) are missing");
+        assert_failed(&output, "--accept-loss records");
+    }
+    assert!(!place.0.path().join("elsewhere/records.sqlite").exists(), "nothing was begun in its place");
+    let report = place.run("--data-dir elsewhere check --data --json");
+    assert_eq!(report.status.code(), Some(1));
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert!(report["problems"][0]["what"].as_str().unwrap().contains("are missing"), "{report}");
+}
+
+#[test]
+fn starts_meet_commands_and_both_get_through() {
+    const STARTS: usize = 50;
+    let place = Place::new();
+    assert_eq!(place.run(&format!("{ADD} WL-1")).status.code(), Some(0));
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        // Holds the lock again and again whenever no server does.
+        let commands = scope.spawn(|| {
+            let mut done = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let output = place.run("--data-dir data device list");
+                assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+                done += 1;
+            }
+            done
+        });
+        let starts = scope.spawn(|| (0..STARTS).for_each(|_| assert_eq!(place.serve().stop(), Some(0))));
+        let started = starts.join();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        started.unwrap();
+        assert!(commands.join().unwrap() > 0);
+    });
 }
 
 #[test]

@@ -1,12 +1,9 @@
-//! How far each follower has come, kept in one small file, and what may be deleted because of it.
-use crate::{JournalError, Offset, disk, segment, shared::Shared, shared::lock};
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs, io,
-    ops::Range,
-    path::{Path, PathBuf},
+//! How far each follower has come, kept in one small file.
+use crate::{
+    JournalError, Offset, disk, retention, segment,
+    shared::{Shared, lock},
 };
+use std::{collections::BTreeMap, fmt::Write as _, fs, io, ops::Range, path::Path};
 
 const FILE: &str = "checkpoints";
 const FIRST_LINE: &str = "ioc-journal-checkpoints 1";
@@ -18,17 +15,44 @@ const NAMES_TOLD_MAX: usize = 10;
 /// accepted since the last of them was kept.
 const LOST_MAX: Offset = 1_000_000_000;
 
-/// Reads the checkpoints in `dir`; none when there is no file yet.
+/// Checkpoints as they were found.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    pub(crate) checkpoints: BTreeMap<String, Offset>,
+    /// Whether there was a readable file.
+    pub(crate) is_readable: bool,
+}
+
+/// Reads the checkpoints in `dir`; none when there is no file yet. A malformed file is renamed to `checkpoints.damaged`:
+/// without it followers read again what is kept, which costs time and loses nothing.
 ///
-/// Errors: [`JournalError`] when the file is unreadable or malformed.
-pub(crate) fn load(dir: &Path) -> Result<BTreeMap<String, Offset>, JournalError> {
+/// Errors: [`JournalError`] when the file cannot be read or renamed.
+pub(crate) fn load(dir: &Path) -> Result<Found, JournalError> {
     let path = dir.join(FILE);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
         Err(error) => return Err(JournalError::io("read", path)(error)),
     };
-    parse(&text).map_err(|line| JournalError::Checkpoints { path, line })
+    match parse(&String::from_utf8_lossy(&bytes)) {
+        Ok(checkpoints) => Ok(Found { checkpoints, is_readable: true }),
+        Err(line) => {
+            let aside = path.with_extension("damaged");
+            tracing::warn!(
+                path = %path.display(),
+                line,
+                "the file of checkpoints is damaged: it is renamed to checkpoints.damaged, and followers read again all \
+                 records that are kept"
+            );
+            fs::rename(&path, aside).map_err(JournalError::io("rename damaged", path))?;
+            Ok(Found::default())
+        }
+    }
+}
+
+/// Reads the checkpoints in `dir` and changes nothing; `None` when there is no readable file.
+pub(crate) fn peek(dir: &Path) -> Option<BTreeMap<String, Offset>> {
+    parse(&fs::read_to_string(dir.join(FILE)).ok()?).ok()
 }
 
 fn parse(text: &str) -> Result<BTreeMap<String, Offset>, usize> {
@@ -54,7 +78,7 @@ fn print(checkpoints: &BTreeMap<String, Offset>) -> String {
     text
 }
 
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     (1..=NAME_LEN_MAX).contains(&name.len())
         && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-')
 }
@@ -94,60 +118,32 @@ pub(crate) fn lost(checkpoints: &BTreeMap<String, Offset>, first: Offset) -> Ran
     lost
 }
 
-/// Keeps that `name` has processed everything up to `offset`, durably, then deletes what nobody needs.
+/// Replaces the file of checkpoints, durably.
 ///
-/// Errors: [`JournalError`] when it could not be kept; the earlier checkpoint holds then.
+/// Errors: [`JournalError`]; the earlier file holds then.
+pub(crate) fn save(dir: &Path, checkpoints: &BTreeMap<String, Offset>) -> Result<(), JournalError> {
+    let path = dir.join(FILE);
+    disk::replace_file(&path, print(checkpoints).as_bytes()).map_err(JournalError::io("replace", path))
+}
+
+/// Keeps that `name` has processed everything up to `offset`, durably, then deletes what no follower needs.
+///
+/// Errors: [`JournalError`] when it could not be kept, or `name` is not registered; the earlier checkpoint holds then.
 pub(crate) fn set(shared: &Shared, name: &str, offset: Offset) -> Result<(), JournalError> {
-    if !is_name(name) {
-        return Err(JournalError::CheckpointName(name.chars().take(NAME_LEN_MAX).collect()));
-    }
     let last = shared.durable();
     if offset > last {
         return Err(JournalError::Ahead { name: name.to_owned(), offset, last });
     }
     let mut checkpoints = lock(&shared.checkpoints);
-    if checkpoints.get(name) == Some(&offset) {
-        return Ok(());
+    match checkpoints.get(name) {
+        None => return Err(JournalError::Unregistered(name.chars().take(NAME_LEN_MAX).collect())),
+        Some(kept) if *kept == offset => return Ok(()),
+        Some(_) => {}
     }
     let mut changed = checkpoints.clone();
     changed.insert(name.to_owned(), offset);
-    let path = shared.config.dir.join(FILE);
-    disk::replace_file(&path, print(&changed).as_bytes()).map_err(JournalError::io("replace", path))?;
+    save(&shared.config.dir, &changed)?;
     *checkpoints = changed;
-    let processed = checkpoints.values().copied().min().unwrap_or(0);
     drop(checkpoints);
-    delete_processed(shared, processed)
-}
-
-/// Deletes the oldest segments that are wholly processed and beyond what is kept in any case.
-fn delete_processed(shared: &Shared, processed: Offset) -> Result<(), JournalError> {
-    for path in take_deletable(shared, processed) {
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(JournalError::io("delete old", path)(error));
-            }
-            _ => tracing::debug!(path = %path.display(), "journal segment deleted"),
-        }
-    }
-    Ok(())
-}
-
-fn take_deletable(shared: &Shared, processed: Offset) -> Vec<PathBuf> {
-    let mut segments = lock(&shared.segments);
-    let mut kept_bytes: u64 = segments.values().sum();
-    let mut deletable = Vec::new();
-    // The newest segment is never deleted: its name and content say which offset comes next.
-    while let [Some((first, bytes)), Some((following, _))] = {
-        let mut oldest = segments.iter();
-        [oldest.next(), oldest.next()]
-    } {
-        let (first, bytes) = (*first, *bytes);
-        if following - 1 > processed || kept_bytes - bytes < shared.config.keep_bytes {
-            break;
-        }
-        kept_bytes -= bytes;
-        segments.remove(&first);
-        deletable.push(segment::path(&shared.config.dir, first));
-    }
-    deletable
+    retention::delete_processed(shared)
 }

@@ -1,5 +1,8 @@
 //! How a journal is kept.
-use crate::{JournalError, RECORD_LEN_MAX};
+use crate::{
+    JournalError, RECORD_LEN_MAX,
+    registration::{self, Registration},
+};
 use std::{path::PathBuf, time::Duration};
 
 /// Most pending bytes that can be configured: a batch must fit what a reader accepts.
@@ -19,8 +22,11 @@ pub struct JournalConfig {
     pub pending_bytes_max: usize,
     /// Bytes of committed batches kept in memory for followers.
     pub ring_bytes_max: usize,
-    /// Bytes of segments that stay on disk even when every checkpoint has passed them.
+    /// Bytes of segments that stay on disk even when every follower has passed them.
     pub keep_bytes: u64,
+    /// The followers that must have processed a record before it may be deleted. A new one begins with the oldest record
+    /// that is kept; for one that is not among them any more nothing is kept. Empty = those of the last opening.
+    pub followers: Vec<Registration>,
 }
 
 impl JournalConfig {
@@ -33,7 +39,14 @@ impl JournalConfig {
             pending_bytes_max: 8 * 1024 * 1024,
             ring_bytes_max: 32 * 1024 * 1024,
             keep_bytes: 256 * 1024 * 1024,
+            followers: Vec::new(),
         }
+    }
+
+    /// Registers followers by their names.
+    pub fn followed_by(mut self, names: &[&str]) -> Self {
+        self.followers.extend(names.iter().map(|name| Registration::new(*name)));
+        self
     }
 
     pub(crate) fn validate(&self) -> Result<(), JournalError> {
@@ -43,6 +56,6 @@ impl JournalConfig {
         if self.segment_bytes == 0 {
             return Err(JournalError::Config("segment_bytes must be at least 1"));
         }
-        Ok(())
+        registration::validate(&self.followers)
     }
 }

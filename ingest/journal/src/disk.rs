@@ -1,10 +1,15 @@
 //! The few file operations of the writer behind a trait, so that tests can run out of space and fail a sync.
+use crate::JournalError;
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io,
-    os::unix::fs::FileExt,
+    os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
+
+/// Only the user of the process reads what the city has sent.
+const FILE_MODE: u32 = 0o600;
+const DIR_MODE: u32 = 0o700;
 
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
@@ -37,7 +42,7 @@ pub(crate) struct Files;
 
 impl Disk for Files {
     fn create(&mut self, path: &Path) -> io::Result<Box<dyn SegmentFile>> {
-        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
         Ok(Box::new(file))
     }
 
@@ -98,7 +103,7 @@ pub(crate) fn is_out_of_space(error: &io::Error) -> bool {
 /// Replaces `path` by `bytes`, all or nothing, also through a crash.
 pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let file = File::create(&temporary)?;
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&temporary)?;
     FileExt::write_all_at(&file, bytes, 0)?;
     file.sync_all()?;
     fs::rename(&temporary, path)?;
@@ -106,4 +111,24 @@ pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Some(dir) => sync_dir(dir),
         None => Ok(()),
     }
+}
+
+/// Creates the directory, or closes one that is there to other users, with the files in it.
+///
+/// Errors: [`JournalError::Io`].
+pub(crate) fn make_private(dir: &Path) -> Result<(), JournalError> {
+    let make = || -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(DIR_MODE).create(dir)?;
+        tighten(dir, DIR_MODE)?;
+        fs::read_dir(dir)?.try_for_each(|entry| tighten(&entry?.path(), FILE_MODE))
+    };
+    make().map_err(JournalError::io("make private", dir))
+}
+
+fn tighten(path: &Path, mode: u32) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    let is_directory = found.is_dir();
+    let is_open = found.permissions().mode() & 0o077 != 0 && !found.file_type().is_symlink();
+    let mode = if is_directory { DIR_MODE } else { mode };
+    if is_open { fs::set_permissions(path, Permissions::from_mode(mode)) } else { Ok(()) }
 }

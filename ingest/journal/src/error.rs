@@ -58,14 +58,6 @@ pub enum JournalError {
         /// The newest version known here.
         known: u32,
     },
-    /// The file of checkpoints is not what we wrote.
-    #[error("journal: checkpoint file {} is malformed in line {line}; restore it from a backup", path.display())]
-    Checkpoints {
-        /// The file.
-        path: PathBuf,
-        /// The first malformed line, from 1.
-        line: usize,
-    },
     /// A follower has processed records that the journal does not have. Going on would give their numbers to others.
     #[error(
         "journal: {name:?} has processed records up to {offset}, but the journal ends at {last}; \
@@ -97,6 +89,12 @@ pub enum JournalError {
     /// A name that cannot be kept in the checkpoint file.
     #[error("journal: checkpoint name {0:?} must be 1 to 64 characters of a-z 0-9 _ -")]
     CheckpointName(String),
+    /// A checkpoint of a follower that was not registered at opening.
+    #[error("journal: follower {0:?} is not registered; name it in the configuration's `followers`")]
+    Unregistered(String),
+    /// Two followers of the configuration have, or had, the same name.
+    #[error("journal: follower name {0:?} is registered twice")]
+    RegisteredTwice(String),
     /// A configuration that cannot work.
     #[error("journal: {0}")]
     Config(&'static str),

@@ -1,16 +1,19 @@
 //! The handle that everybody holds.
 use crate::{
     AppendError, Follower, JournalConfig, JournalError, Offset, WaitError, checkpoint,
-    disk::{Disk, Files},
+    disk::{self, Disk, Files},
     follower,
     pending::Phase,
-    recover,
+    recover, registration,
+    retention::{self, Held},
+    segment,
     shared::{Shared, lock},
     writer::Writer,
 };
 use ioc_model::RecordKind;
 use std::{
-    fmt, fs,
+    fmt,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -81,13 +84,14 @@ impl Journal {
     ) -> Result<(Self, Opened), JournalError> {
         config.validate()?;
         let dir = config.dir.clone();
-        fs::create_dir_all(&dir).map_err(JournalError::io("create directory", &dir))?;
-        let checkpoints = checkpoint::load(&dir)?;
-        let recovered = recover::recover(&dir, checkpoints.values().copied().min().unwrap_or(0))?;
+        disk::make_private(&dir)?;
+        let found = checkpoint::load(&dir)?;
+        let recovered = recover::recover(&dir, found.checkpoints.values().copied().min().unwrap_or(0))?;
         let last = recovered.last;
-        checkpoint::check_end(&dir, &checkpoints, last)?;
+        checkpoint::check_end(&dir, &found.checkpoints, last)?;
         let first = recovered.first();
-        let lost = checkpoint::lost(&checkpoints, first);
+        let lost = checkpoint::lost(&found.checkpoints, first);
+        let checkpoints = registration::register(&dir, &found, &config.followers, first)?;
         let shared = Arc::new(Shared::new(config, recovered.segments.clone(), checkpoints, lost, last));
         let opened = Opened { first, last, truncated_bytes: recovered.truncated_bytes };
         let writer = Writer::new(Arc::clone(&shared), disk, &recovered)
@@ -196,20 +200,41 @@ impl Journal {
         Follower::new(Arc::clone(&self.handle.shared), from, true)
     }
 
-    /// Keeps durably that `name` has processed everything up to `offset` and needs it no more. Segments that all
-    /// checkpoints have passed are deleted beyond `keep_bytes`; without any checkpoint nothing is deleted.
+    /// Keeps durably that the registered follower `name` has processed everything up to `offset` and needs it no more.
+    /// Segments that every registered follower has passed are deleted beyond `keep_bytes`.
     ///
-    /// Errors: [`JournalError`] when it could not be kept; the earlier checkpoint holds then.
+    /// Errors: [`JournalError`] when it could not be kept, or the follower is not registered; the earlier checkpoint
+    /// holds then.
     pub fn checkpoint(&self, name: &str, offset: Offset) -> Result<(), JournalError> {
         checkpoint::set(self.shared(), name, offset)
     }
 
-    /// Returns the last offset kept by [`Journal::checkpoint`] under this name; where segments behind it were taken
-    /// away before opening, the one before the oldest that was left.
+    /// Returns the last offset kept by [`Journal::checkpoint`] for this follower, the one before the oldest record that
+    /// was kept when it was registered, or, where segments behind that were taken away before opening, the one before
+    /// the oldest that was left; `None` when it is not registered.
     pub fn checkpoint_of(&self, name: &str) -> Option<Offset> {
         let shared = self.shared();
         let kept = lock(&shared.checkpoints).get(name).copied()?;
         Some(shared.pass_lost(kept + 1) - 1)
+    }
+
+    /// Returns what the slowest follower keeps on disk beyond `keep_bytes`; `None` when that is nothing.
+    pub fn held(&self) -> Option<Held> {
+        retention::held(self.shared())
+    }
+
+    /// Reports whether a segment beyond `keep_bytes` stays on disk until a follower that has processed everything up to
+    /// `place` goes on.
+    pub fn waits_for(&self, place: Offset) -> bool {
+        retention::waits_for(self.shared(), place)
+    }
+
+    /// Returns the segment files, oldest first, each with the length of its committed part in bytes. What lies behind
+    /// that may be half written.
+    pub fn segments(&self) -> Vec<(PathBuf, u64)> {
+        let shared = self.shared();
+        let segments = lock(&shared.segments);
+        segments.iter().map(|(first, end)| (segment::path(&shared.config.dir, *first), *end)).collect()
     }
 
     /// Returns totals since the journal was opened.

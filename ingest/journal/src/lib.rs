@@ -6,7 +6,7 @@
 //! sync. Under load what devices send gathers for up to half a millisecond from commit to commit, two when it is
 //! more than 20 messages a millisecond; transitions of alerts and what people do take everything pending with them
 //! at once. Followers read committed batches in order, from memory when near the end and from the files when
-//! behind, and keep their own checkpoints; segments that every checkpoint has passed are deleted. Who decides
+//! behind, and keep their own checkpoints; segments that every registered follower has passed are deleted. Who decides
 //! something that goes into the journal too may read a record as soon as it is appended, so that the decision often
 //! goes to disk together with its cause ([`Journal::follow_ahead`]).
 //!
@@ -25,8 +25,10 @@
 //! | `ring` | the newest batches in memory |
 //! | `segment` | reading segment files |
 //! | `recover` | opening after a crash |
+//! | `inspect` | looking at a journal without opening it |
 //! | `follower`, `batch` | reading records |
-//! | `checkpoint` | progress of followers, deletion |
+//! | `registration`, `checkpoint` | which followers there are, and how far each has come |
+//! | `retention` | deletion, and which follower keeps what |
 //!
 //! What a record means is left to others; payloads are bytes here. The directory must be locked by the caller.
 //!
@@ -51,10 +53,13 @@ mod disk;
 mod error;
 mod follower;
 mod frame;
+mod inspect;
 mod journal;
 mod pace;
 mod pending;
 mod recover;
+mod registration;
+mod retention;
 mod ring;
 mod segment;
 mod shared;
@@ -66,7 +71,10 @@ pub use batch::{Batch, Record, Records};
 pub use config::JournalConfig;
 pub use error::{AppendError, FollowError, JournalError, WaitError};
 pub use follower::Follower;
+pub use inspect::{Inspection, check, inspect};
 pub use journal::{Health, Journal, Meters, Opened};
+pub use registration::Registration;
+pub use retention::Held;
 
 /// Number of a record. The first is 1; none is used again.
 pub type Offset = u64;

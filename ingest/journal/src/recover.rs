@@ -53,7 +53,7 @@ pub(crate) fn recover(dir: &Path, processed: Offset) -> Result<Recovered, Journa
     Ok(recovered)
 }
 
-fn list(dir: &Path) -> Result<Vec<Offset>, JournalError> {
+pub(crate) fn list(dir: &Path) -> Result<Vec<Offset>, JournalError> {
     let mut firsts = Vec::new();
     for entry in fs::read_dir(dir).map_err(JournalError::io("read directory", dir))? {
         let entry = entry.map_err(JournalError::io("read directory", dir))?;
@@ -127,6 +127,21 @@ fn recover_last(dir: &Path, first: Offset, recovered: &mut Recovered) -> Result<
     recovered.segments.insert(first, reader.position());
     recovered.last = reader.next_offset() - 1;
     Ok(())
+}
+
+/// Reports whether no batch comes behind what is damaged in the newest segment.
+pub(crate) fn is_torn(dir: &Path, first: Offset) -> bool {
+    let look = || -> Result<bool, JournalError> {
+        let (path, len) = (segment::path(dir, first), file_len(dir, first)?);
+        let mut reader = SegmentReader::open(dir, first)?;
+        if !reader.check_header(len).unwrap_or(false) {
+            return Ok(!has_batch(&path, 0, first)?);
+        }
+        while let Ok(Some(_)) = reader.next_batch(len) {}
+        let from = behind(&path, reader.position(), len)?;
+        Ok(!has_batch(&path, from, reader.next_offset() + 1)?)
+    };
+    look().unwrap_or(false)
 }
 
 /// Returns where to look for batches behind the bad one at `position`: behind its end if its mark can be

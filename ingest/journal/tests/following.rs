@@ -154,66 +154,130 @@ fn dropping_the_last_handle_closes() {
     assert!(matches!(follower.next(PATIENCE), Err(FollowError::Closed)));
 }
 
-#[test]
-fn what_every_checkpoint_has_passed_is_deleted_beyond_what_is_kept() {
-    let dir = tempfile::tempdir().unwrap();
-    let small = || {
-        let mut config = config(dir.path());
-        (config.segment_bytes, config.keep_bytes, config.ring_bytes_max) = (1, 250, 0);
-        config
-    };
-    let (journal, _) = Journal::open(small()).unwrap();
+/// Segments of one record with 100 bytes each, of which three are kept in any case.
+fn small(dir: &std::path::Path, followers: &[&str]) -> ioc_journal::JournalConfig {
+    let mut config = config(dir).followed_by(followers);
+    (config.segment_bytes, config.keep_bytes, config.ring_bytes_max) = (1, 250, 0);
+    config
+}
+
+fn append_ten(journal: &Journal) {
     for _ in 0..10 {
-        append_durable(&journal, RecordKind::Message, &[1; 35]);
+        append_durable(journal, RecordKind::Message, &[1; 35]);
     }
+}
+
+#[test]
+fn what_every_follower_has_passed_is_deleted_beyond_what_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(small(dir.path(), &["fast", "slow"])).unwrap();
+    append_ten(&journal);
     let each = fs::metadata(&segments(dir.path())[0]).unwrap().len();
     assert_eq!(each, 100);
-    let mut slow = journal.follow(1);
-    slow.next(Duration::ZERO).unwrap();
-
+    let mut late = journal.follow(1);
+    late.next(Duration::ZERO).unwrap();
     journal.checkpoint("fast", 10).unwrap();
-    journal.checkpoint("slow", 4).unwrap();
-    // "fast" alone was there first: three files of 100 bytes hold the 250 that are kept.
+    journal.checkpoint("slow", 8).unwrap();
+    // Three files of 100 bytes hold the 250 that are kept.
     assert_eq!(journal.first(), 8);
     assert_eq!(segments(dir.path()).len(), 3);
-    assert!(matches!(slow.next(Duration::ZERO), Err(FollowError::Gone { wanted: 2, first: 8 })));
+    assert!(matches!(late.next(Duration::ZERO), Err(FollowError::Gone { wanted: 2, first: 8 })));
     assert!(matches!(journal.follow(3).next(Duration::ZERO), Err(FollowError::Gone { wanted: 3, first: 8 })));
     assert_eq!(read_all(&journal, 0).unwrap()[0].0, 8);
     journal.close().unwrap();
 
-    let (journal, opened) = Journal::open(small()).unwrap();
+    let (journal, opened) = Journal::open(small(dir.path(), &["fast", "slow"])).unwrap();
     assert_eq!((opened.first, opened.last), (8, 10));
-    // What "slow" had not processed is gone: it goes on with what is kept.
-    assert_eq!((journal.checkpoint_of("fast"), journal.checkpoint_of("slow")), (Some(10), Some(7)));
+    assert_eq!((journal.checkpoint_of("fast"), journal.checkpoint_of("slow")), (Some(10), Some(8)));
     assert_eq!(journal.checkpoint_of("other"), None);
 }
 
 #[test]
-fn the_slowest_checkpoint_keeps_segments() {
+fn a_follower_that_has_kept_no_place_yet_needs_everything() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = config(dir.path());
-    (config.segment_bytes, config.keep_bytes) = (1, 0);
-    let (journal, _) = Journal::open(config).unwrap();
-    journal.checkpoint("slow", 0).unwrap();
-    for _ in 0..10 {
-        append_durable(&journal, RecordKind::Message, b"x");
+    let followers = ["fast", "silent"];
+    // Also over restarts, and whatever the others do.
+    for start in 1..=3u64 {
+        let (journal, opened) = Journal::open(small(dir.path(), &followers)).unwrap();
+        assert_eq!(opened.first, 1);
+        append_ten(&journal);
+        journal.checkpoint("fast", start * 10).unwrap();
+        assert_eq!((journal.first(), journal.checkpoint_of("silent")), (1, Some(0)));
+        let held = journal.held().unwrap();
+        assert_eq!((held.follower.as_str(), held.place, held.bytes), ("silent", 0, start * 1000 - 250));
+        assert!(journal.waits_for(0) && !journal.waits_for(start * 10));
+        assert_eq!(read_all(&journal, 1).unwrap().len() as u64, start * 10);
+        journal.close().unwrap();
     }
-    journal.checkpoint("fast", 10).unwrap();
-    assert_eq!(journal.first(), 1);
-    journal.checkpoint("slow", 4).unwrap();
-    assert_eq!(journal.first(), 5);
-    journal.checkpoint("slow", 10).unwrap();
-    assert_eq!(journal.first(), 10, "the newest segment stays");
+    let (journal, _) = Journal::open(small(dir.path(), &followers)).unwrap();
+    journal.checkpoint("silent", 30).unwrap();
+    assert_eq!((journal.first(), journal.held()), (28, None));
+}
+
+/// Each case: the followers of the first opening with their places, those of the second, and where these stand then.
+#[test]
+fn new_renamed_and_retired_followers_are_told_apart() {
+    use ioc_journal::Registration as R;
+    type Places<'a> = &'a [(&'a str, u64)];
+    let cases: [(&str, Places<'_>, Vec<R>, Places<'_>); 6] = [
+        ("same", &[("a", 10), ("b", 9)], vec![R::new("a"), R::new("b")], &[("a", 10), ("b", 9)]),
+        ("new", &[("a", 10)], vec![R::new("a"), R::new("b")], &[("a", 10), ("b", 7)]),
+        ("gone", &[("a", 10), ("b", 8)], vec![R::new("a")], &[("a", 10)]),
+        ("renamed", &[("a", 9)], vec![R::new("b").renamed_from("a")], &[("b", 9)]),
+        ("renamed and both there", &[("a", 8), ("b", 9)], vec![R::new("b").renamed_from("a")], &[("b", 8)]),
+        ("never renamed", &[("b", 9)], vec![R::new("b").renamed_from("a")], &[("b", 9)]),
+    ];
+    for (case, before, now, expected) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let names: Vec<&str> = before.iter().map(|(name, _)| *name).collect();
+        let (journal, _) = Journal::open(small(dir.path(), &names)).unwrap();
+        append_ten(&journal);
+        before.iter().for_each(|(name, place)| journal.checkpoint(name, *place).unwrap());
+        assert_eq!(journal.first(), 8, "{case}");
+        journal.close().unwrap();
+        let config = ioc_journal::JournalConfig { followers: now, ..small(dir.path(), &[]) };
+        let (journal, opened) = Journal::open(config).unwrap();
+        assert_eq!(opened.first, 8, "{case}");
+        for (name, place) in expected {
+            assert_eq!(journal.checkpoint_of(name), Some(*place), "{case}: {name}");
+        }
+        for (name, _) in before.iter().filter(|(name, _)| !expected.iter().any(|(kept, _)| kept == name)) {
+            let error = journal.checkpoint(name, 10).unwrap_err();
+            assert!(matches!(error, JournalError::Unregistered(_)), "{case}: {error}");
+        }
+        // A place that is registered holds what it has not passed, the one that is gone holds nothing.
+        append_ten(&journal);
+        let kept: Vec<&str> = expected.iter().map(|(name, _)| *name).collect();
+        let (first, others) = kept.split_first().unwrap();
+        others.iter().for_each(|name| journal.checkpoint(name, 20).unwrap());
+        assert!(journal.first() <= journal.checkpoint_of(first).unwrap() + 1, "{case}");
+        journal.checkpoint(first, 20).unwrap();
+        assert_eq!(journal.first(), 18, "{case}");
+    }
+}
+
+#[test]
+fn followers_that_cannot_be_meant_are_refused() {
+    use ioc_journal::Registration as R;
+    let dir = tempfile::tempdir().unwrap();
+    let open = |followers| {
+        let config = ioc_journal::JournalConfig { followers, ..config(dir.path()) };
+        Journal::open(config).map(|_| ()).unwrap_err()
+    };
+    for name in ["", "two words", "Ä", &"x".repeat(65)] {
+        assert!(matches!(open(vec![R::new(name)]), JournalError::CheckpointName(_)), "{name:?}");
+    }
+    assert!(matches!(open(vec![R::new("a"), R::new("a")]), JournalError::RegisteredTwice(_)));
+    let twice = vec![R::new("a"), R::new("b").renamed_from("a")];
+    assert!(matches!(open(twice), JournalError::RegisteredTwice(_)));
 }
 
 #[test]
 fn bad_checkpoints_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = open(dir.path());
+    let (journal, _) = Journal::open(config(dir.path()).followed_by(&["a"])).unwrap();
     append_durable(&journal, RecordKind::Message, b"x");
-    for name in ["", "two words", "Ä", &"x".repeat(65)] {
-        assert!(matches!(journal.checkpoint(name, 1), Err(JournalError::CheckpointName(_))), "{name:?}");
-    }
+    assert!(matches!(journal.checkpoint("b", 1), Err(JournalError::Unregistered(name)) if name == "b"));
     assert!(matches!(journal.checkpoint("a", 2), Err(JournalError::Ahead { offset: 2, last: 1, .. })));
     journal.checkpoint("a", 1).unwrap();
     journal.close().unwrap();
@@ -226,10 +290,87 @@ fn bad_checkpoints_are_refused() {
         matches!(&error, JournalError::Behind { name, offset: 1, last: 0, .. } if name == "a"),
         "{error}"
     );
+}
 
-    fs::write(dir.path().join("checkpoints"), "ioc-journal-checkpoints 1\na one\n").unwrap();
-    let error = Journal::open(config(dir.path())).unwrap_err();
-    assert!(matches!(error, JournalError::Checkpoints { line: 2, .. }), "{error}");
+#[test]
+fn checkpoints_that_are_damaged_or_lost_cost_reading_again_and_nothing_else() {
+    for damage in
+        ["", "ioc-journal-checkpoints 1\na one\n", "\u{0}\u{0}\u{0}", "ioc-journal-checkpoints 9\na 3\n"]
+    {
+        for removed in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let (journal, _) = Journal::open(small(dir.path(), &["a", "b"])).unwrap();
+            append_ten(&journal);
+            journal.checkpoint("a", 10).unwrap();
+            journal.checkpoint("b", 9).unwrap();
+            journal.close().unwrap();
+            let path = dir.path().join("checkpoints");
+            if removed {
+                fs::remove_file(&path).unwrap()
+            } else {
+                fs::write(&path, damage).unwrap()
+            }
+            let (journal, opened) = Journal::open(small(dir.path(), &["a", "b"])).unwrap();
+            assert_eq!((opened.first, opened.last), (8, 10), "{damage:?}");
+            assert_eq!((journal.checkpoint_of("a"), journal.checkpoint_of("b")), (Some(7), Some(7)));
+            assert_eq!(dir.path().join("checkpoints.damaged").exists(), !removed);
+            // Both are needed again before anything may go.
+            append_ten(&journal);
+            journal.checkpoint("a", 20).unwrap();
+            assert_eq!(journal.first(), 8);
+        }
+    }
+}
+
+#[test]
+fn the_files_are_for_their_own_user_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("journal");
+    for _start in 0..2 {
+        let (journal, _) = Journal::open(config(&path).followed_by(&["a"])).unwrap();
+        append_durable(&journal, RecordKind::Message, b"x");
+        journal.close().unwrap();
+        assert_eq!(mode(&path), 0o700);
+        for entry in fs::read_dir(&path).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
+            // As an earlier version left them.
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
+#[test]
+fn an_inspection_finds_what_opening_finds_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(small(dir.path(), &["a"])).unwrap();
+    append_ten(&journal);
+    journal.checkpoint("a", 9).unwrap();
+    journal.close().unwrap();
+    // A torn tail, which opening would cut off.
+    let newest = segments(dir.path()).pop().unwrap();
+    let mut bytes = fs::read(&newest).unwrap();
+    bytes.extend_from_slice(&[0x5a; 40]);
+    fs::write(&newest, &bytes).unwrap();
+    let found = ioc_journal::inspect(dir.path()).unwrap();
+    assert_eq!((found.first, found.last, found.segments.len()), (8, 10, 3));
+    assert_eq!(found.places.get("a"), Some(&9));
+    assert_eq!(ioc_journal::check(&found.segments, true, &mut |_, _| ()).len(), 0);
+    assert_eq!(ioc_journal::check(&found.segments, false, &mut |_, _| ()).len(), 1);
+    assert_eq!(fs::read(&newest).unwrap(), bytes);
+    let (_, opened) = open(dir.path());
+    assert_eq!((opened.first, opened.last), (found.first, found.last));
+
+    let oldest = segments(dir.path())[0].clone();
+    let mut bytes = fs::read(&oldest).unwrap();
+    bytes[70] ^= 1;
+    fs::write(&oldest, bytes).unwrap();
+    let found = ioc_journal::inspect(dir.path()).unwrap();
+    let problems = ioc_journal::check(&found.segments, true, &mut |_, _| ());
+    assert!(matches!(&problems[..], [JournalError::Corrupt { path, .. }] if *path == oldest), "{problems:?}");
 }
 
 #[test]

@@ -81,7 +81,8 @@ fn a_file_that_was_made_longer_than_it_was_filled_is_whole() {
 
 /// A journal of two segments with one record each.
 fn two_segments(dir: &Path) -> Journal {
-    let (journal, _) = Journal::open(JournalConfig { segment_bytes: 1, ..config(dir) }).unwrap();
+    let (journal, _) =
+        Journal::open(JournalConfig { segment_bytes: 1, ..config(dir).followed_by(&["test"]) }).unwrap();
     append_durable(&journal, RecordKind::Message, b"one");
     append_durable(&journal, RecordKind::Message, b"two");
     journal
@@ -211,7 +212,8 @@ fn a_flipped_bit_in_an_acknowledged_batch_is_an_error_that_names_file_and_byte()
 /// Six segments with one record each, of which "slow" has processed two and "fast" all, and the numbered one damaged.
 fn damaged_segment(number: usize) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(JournalConfig { segment_bytes: 1, ..config(dir.path()) }).unwrap();
+    let config = config(dir.path()).followed_by(&["slow", "fast"]);
+    let (journal, _) = Journal::open(JournalConfig { segment_bytes: 1, ..config }).unwrap();
     for number in 1..=6u8 {
         append_durable(&journal, RecordKind::Message, &[number; 40]);
     }

@@ -19,6 +19,7 @@
 //! | `sealed` | the snapshot of segments, reading blocks, damage |
 //! | `sweep`, `scan`, `query`, `summary` | reading |
 //! | `horizon` | where retention ends |
+//! | `outline` | looking at the files of a store without opening it |
 //! | [`History`] | the queries, for other backends too |
 //!
 //! Ward, domain and labels are not known here: callers join them. The time of day is not read here: callers say it.
@@ -36,6 +37,7 @@ mod lookup;
 mod manifest;
 mod merge;
 mod newest;
+mod outline;
 mod query;
 mod run;
 mod scan;
@@ -54,6 +56,7 @@ pub use batch::{Batch, Outcomes};
 pub use config::StoreConfig;
 pub use error::{Damage, StoreError};
 pub use history::{BUCKETS_MAX, History, QueryError};
+pub use outline::{Outline, check, go_on_from, has_segments, outline};
 pub use store::{Meters, Store};
 pub use summary::Summary;
 pub use types::{Aggregate, Bucket, GroupBucket, Outcome, Point, Series, TimeRange};

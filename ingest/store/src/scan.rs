@@ -44,13 +44,15 @@ impl Inner {
         }
         std::thread::scope(|scope| {
             let part = &part;
+            let spawn = |groups| std::thread::Builder::new().spawn_scoped(scope, move || part(groups));
             let parts: Vec<_> = groups
                 .chunks(groups.len().div_ceil(THREADS))
-                .map(|groups| scope.spawn(move || part(groups)))
+                .map(|groups| spawn(groups).map_err(|_no_thread| groups))
                 .collect();
-            // A panic in a part is a bug of ours; it goes on in the caller.
-            let join = |part: std::thread::ScopedJoinHandle<'_, A>| {
-                part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            // A panic in a part is a bug of ours; it goes on in the caller. What got no thread is done on this one.
+            let join = |started: Result<std::thread::ScopedJoinHandle<'_, A>, _>| match started {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                Err(groups) => part(groups),
             };
             parts.into_iter().map(join).collect()
         })

@@ -121,6 +121,11 @@ impl Store {
         self.inner().maintain(now_ms);
     }
 
+    /// Has everything in memory sealed, on the store's own thread; returns at once.
+    pub fn begin_sealing(&self) {
+        self.inner().freeze_now();
+    }
+
     /// Seals everything in memory and waits until it is on disk.
     ///
     /// Errors: [`StoreError::Sealing`], [`StoreError::ShutDown`].

@@ -5,6 +5,7 @@ use super::{
     server::short_path,
 };
 use crate::{
+    backup::{BackupError, Progress, Source},
     clock::now_ms,
     config::Config,
     data_dir::{DataDir, DataDirError, admin_socket},
@@ -13,6 +14,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
@@ -50,12 +52,21 @@ pub enum AdminError {
     /// It cannot be done.
     #[error(transparent)]
     Operation(#[from] OperationError),
+    /// A backup, or a check of the data.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
 }
 
 impl AdminError {
-    /// Says whether the command could not even begin (exit code 64).
-    pub fn is_refusal_to_start(&self) -> bool {
-        matches!(self, Self::NoDataDir(_) | Self::DataDir(_) | Self::Foundation(_) | Self::Server { .. })
+    /// Reports whether the command line or the configuration is wrong, rather than what the command met.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::NoDataDir(_) => true,
+            Self::DataDir(error) => error.is_usage(),
+            Self::Foundation(error) => error.is_usage(),
+            Self::Backup(error) => error.is_usage(),
+            _ => false,
+        }
     }
 }
 
@@ -63,32 +74,63 @@ impl AdminError {
 ///
 /// Errors: [`AdminError`].
 pub fn execute(config: &Config, request: &Request) -> Result<Reply, AdminError> {
+    execute_telling(config, request, &mut |_| ())
+}
+
+/// As [`execute`]; calls `progress` now and then with how far a long command has come.
+///
+/// Errors: [`AdminError`].
+pub fn execute_telling(
+    config: &Config,
+    request: &Request,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Reply, AdminError> {
     let directory = config.data_dir.as_path();
-    if request.is_list() && !directory.exists() {
+    if request.needs_data() && !directory.exists() {
         return Err(AdminError::NoDataDir(directory.to_owned()));
     }
     let deadline = Instant::now() + SERVER_PATIENCE;
     loop {
-        if let Some(reply) = ask_server(&admin_socket(directory), request)? {
+        if let Some(reply) = ask_server(&admin_socket(directory), request, progress)? {
             return Ok(reply);
         }
         match DataDir::open(directory) {
-            Ok(data) => return run_here(&data, config, request),
+            Ok(data) => return run_here(data, config, request, progress),
             Err(DataDirError::InUse { .. }) if Instant::now() < deadline => thread::sleep(RETRY),
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-fn run_here(data: &DataDir, config: &Config, request: &Request) -> Result<Reply, AdminError> {
-    let foundation = Foundation::open(data, config, now_ms())?;
-    let operations = Operations::new(foundation, Box::new(|| {}));
-    let actor = format!("cli:{}", current_unix_user());
-    Ok(operations.run(request.clone(), &actor, now_ms())?)
+fn run_here(
+    data: DataDir,
+    config: &Config,
+    request: &Request,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Reply, AdminError> {
+    match request {
+        Request::Backup { directory } => {
+            data.verify()?;
+            let manifest = Source::stopped(Arc::new(data)).back_up(directory, progress)?;
+            Ok(Reply::Backup(manifest))
+        }
+        Request::DataCheck => Ok(Reply::DataChecked(Source::stopped(Arc::new(data)).check(progress)?)),
+        _ => {
+            data.verify()?;
+            let foundation = Foundation::open(&data, config, now_ms())?;
+            let operations = Operations::new(foundation, Box::new(|| {}));
+            let actor = format!("cli:{}", current_unix_user());
+            Ok(operations.run(request.clone(), &actor, now_ms())?)
+        }
+    }
 }
 
 /// Asks the server behind the socket; `None` when there is none.
-fn ask_server(path: &Path, request: &Request) -> Result<Option<Reply>, AdminError> {
+fn ask_server(
+    path: &Path,
+    request: &Request,
+    progress: &mut dyn FnMut(&Progress),
+) -> Result<Option<Reply>, AdminError> {
     let failed = |cause| AdminError::Server { path: path.to_owned(), cause };
     let stream = match short_path(path).and_then(|short| UnixStream::connect(short.path)) {
         Ok(stream) => stream,
@@ -97,9 +139,10 @@ fn ask_server(path: &Path, request: &Request) -> Result<Option<Reply>, AdminErro
         }
         Err(error) => return Err(failed(error)),
     };
-    match talk(stream, request).map_err(failed)? {
+    match talk(stream, request, progress).map_err(failed)? {
         Answer::Done(reply) => Ok(Some(reply)),
         Answer::Refused(why) => Err(AdminError::Refused(why)),
+        Answer::Progress(_) => Err(failed(io::ErrorKind::InvalidData.into())),
     }
 }
 
@@ -109,16 +152,26 @@ fn nobody_listens(error: &io::Error) -> bool {
     matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory)
 }
 
-fn talk(mut stream: UnixStream, request: &Request) -> io::Result<Answer> {
+fn talk(
+    mut stream: UnixStream,
+    request: &Request,
+    progress: &mut dyn FnMut(&Progress),
+) -> io::Result<Answer> {
     stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    let mut text = String::new();
-    BufReader::new(stream.take(ANSWER_LEN_MAX)).read_line(&mut text)?;
-    match text.is_empty() {
-        true => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection")),
-        false => Ok(serde_json::from_str(&text)?),
+    let mut reader = BufReader::new(stream.take(ANSWER_LEN_MAX));
+    loop {
+        let mut text = String::new();
+        reader.read_line(&mut text)?;
+        if text.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection"));
+        }
+        match serde_json::from_str(&text)? {
+            Answer::Progress(made) => progress(&made),
+            answer => return Ok(answer),
+        }
     }
 }

@@ -132,6 +132,17 @@ fn read(city: &str, file: &str) -> Result<(String, String), FoundationError> {
     }
 }
 
+impl FoundationError {
+    /// Reports whether the configuration is wrong, rather than what is on disk.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::File { .. } | Self::NoCity { .. } => true,
+            Self::DataDir(error) => error.is_usage(),
+            _ => false,
+        }
+    }
+}
+
 impl Foundation {
     /// Opens the records of `data` and loads everything that is kept in memory. Blocks on the disk.
     ///

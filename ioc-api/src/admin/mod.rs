@@ -11,7 +11,7 @@ mod protocol;
 mod server;
 mod unix_user;
 
-pub use client::{AdminError, execute};
+pub use client::{AdminError, execute, execute_telling};
 pub use foundation::{CityFiles, Foundation, FoundationError, catalogue};
 pub use operations::{NewCredential, OperationError, Operations};
 pub(crate) use protocol::chain;

@@ -4,6 +4,7 @@ use super::{
     protocol::{CredentialToken, DeviceAdded, Items, Reply, Request, UserAdded, UserView},
 };
 use crate::{
+    backup::{BackupError, Progress, Source},
     identity::{IdentityError, NewUser, NoRandom, UserChange, new_token},
     records::{Audit, CredentialRow, DeviceRow, QuarantineQuery, Reach, RecordsError},
 };
@@ -50,6 +51,12 @@ pub enum OperationError {
     /// A word that is not a reason.
     #[error("{0}")]
     Reason(String),
+    /// A backup, or a check of the data.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// Nothing here keeps a data directory.
+    #[error("there is no data directory to work on")]
+    NoSource,
 }
 
 /// A credential to be made.
@@ -67,12 +74,42 @@ pub struct NewCredential {
 pub struct Operations {
     foundation: Foundation,
     devices_changed: Box<dyn Fn() + Send + Sync>,
+    /// The data directory of a running server, to be backed up and checked.
+    source: Option<Source>,
 }
 
 impl Operations {
     /// Works on `foundation`; calls `devices_changed` after the registry changed.
     pub fn new(foundation: Foundation, devices_changed: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { foundation, devices_changed }
+        Self { foundation, devices_changed, source: None }
+    }
+
+    /// Adds the data directory of a running server.
+    pub fn keeping(self, source: Source) -> Self {
+        Self { source: Some(source), ..self }
+    }
+
+    /// Does what `request`, which may take long, asks in the name of `actor`; calls `progress` now and then.
+    ///
+    /// Errors: [`OperationError`] says what would be right.
+    pub fn run_telling(
+        &self,
+        request: Request,
+        actor: &str,
+        now_ms: i64,
+        progress: &mut dyn FnMut(&Progress),
+    ) -> Result<Reply, OperationError> {
+        let source = || self.source.as_ref().ok_or(OperationError::NoSource);
+        match request {
+            Request::Backup { directory } => {
+                let manifest = source()?.back_up(&directory, progress)?;
+                let audit = Audit::new(now_ms, actor, "data.backup", directory.display().to_string());
+                self.foundation.records.append_audit(&audit)?;
+                Ok(Reply::Backup(manifest))
+            }
+            Request::DataCheck => Ok(Reply::DataChecked(source()?.check(progress)?)),
+            request => self.run(request, actor, now_ms),
+        }
     }
 
     /// Does what `request` asks in the name of `actor`.
@@ -104,6 +141,9 @@ impl Operations {
                 Ok(Reply::UserAdded(UserAdded { user: UserView::from(&*row), password: made }))
             }
             Request::QuarantineList { device, reason, limit } => self.quarantine(device, reason, limit),
+            long @ (Request::Backup { .. } | Request::DataCheck) => {
+                self.run_telling(long, actor, now_ms, &mut |_| ())
+            }
         }
     }
 

@@ -191,7 +191,7 @@ fn commands_work_without_a_server() {
     let Reply::Users(users) = execute(&config, &Request::UserList).unwrap() else { panic!() };
     assert_eq!(users.items.len(), 1);
     let error = execute(&config, &add).unwrap_err();
-    assert!(!error.is_refusal_to_start());
+    assert!(!error.is_usage());
     assert_eq!(error.to_string(), "user \"mai\" already exists; choose another name");
 }
 

@@ -1,12 +1,14 @@
 //! The line protocol of the admin socket: one request per connection as a line of JSON, one reply.
 use super::OperationError;
 use crate::{
+    backup::{CheckReport, Manifest, Progress},
     identity::Role,
     records::{QuarantineRow, UserRow},
 };
 use ioc_ingest::{Device, NewDevice};
 use ioc_model::{CredentialKind, DeviceId, Domain};
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// Longest request, in bytes.
 pub(super) const REQUEST_LEN_MAX: u64 = 1 << 20;
@@ -69,12 +71,25 @@ pub enum Request {
         /// At most so many.
         limit: usize,
     },
+    /// Backs the data directory up.
+    Backup {
+        /// Where to, as an absolute path.
+        directory: PathBuf,
+    },
+    /// Reads everything on disk and checks it.
+    DataCheck,
 }
 
 impl Request {
-    /// Says whether it only reads.
-    pub fn is_list(&self) -> bool {
-        matches!(self, Self::DeviceList { .. } | Self::UserList | Self::QuarantineList { .. })
+    /// Reports whether there must be a data directory already.
+    pub fn needs_data(&self) -> bool {
+        let is_list = matches!(self, Self::DeviceList { .. } | Self::UserList | Self::QuarantineList { .. });
+        is_list || self.is_long()
+    }
+
+    /// Reports whether it takes a time that grows with the data, and tells of its progress.
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Backup { .. } | Self::DataCheck)
     }
 }
 
@@ -94,6 +109,10 @@ pub enum Reply {
     Users(Items<UserView>),
     /// To [`Request::QuarantineList`].
     Quarantine(Items<QuarantineView>),
+    /// To [`Request::Backup`].
+    Backup(Manifest),
+    /// To [`Request::DataCheck`].
+    DataChecked(CheckReport),
 }
 
 /// A list.
@@ -220,6 +239,8 @@ pub(super) enum Answer {
     Done(Reply),
     /// Not done, and why.
     Refused(String),
+    /// Not done yet; more answers follow.
+    Progress(Progress),
 }
 
 impl From<Result<Reply, OperationError>> for Answer {

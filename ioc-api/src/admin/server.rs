@@ -4,7 +4,7 @@ use super::{
     protocol::{Answer, REQUEST_LEN_MAX, Request, chain},
     unix_user,
 };
-use crate::clock::now_ms;
+use crate::{backup::Progress, clock::now_ms};
 use std::{
     fs::{self, File, Permissions},
     io,
@@ -15,8 +15,8 @@ use std::{
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{UnixListener, UnixStream},
-    sync::Semaphore,
+    net::{UnixListener, UnixStream, unix::OwnedWriteHalf},
+    sync::{Semaphore, mpsc},
     time::timeout,
 };
 
@@ -111,15 +111,28 @@ async fn answer(stream: UnixStream, operations: Arc<Operations>) -> io::Result<(
     timeout(CLIENT_TIMEOUT, reader.read_line(&mut line)).await??;
     let answer = match serde_json::from_str::<Request>(&line) {
         Ok(request) => {
-            let work = move || Answer::from(operations.run(request, &actor, now_ms()));
-            tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+            // A client that reads slowly misses progress, nothing else.
+            let (told, mut progress) = mpsc::channel::<Progress>(1);
+            let work = move || {
+                let mut tell = |made: &Progress| drop(told.try_send(made.clone()));
+                Answer::from(operations.run_telling(request, &actor, now_ms(), &mut tell))
+            };
+            let work = tokio::task::spawn_blocking(work);
+            while let Some(made) = progress.recv().await {
+                send(&mut writer, &Answer::Progress(made)).await?;
+            }
+            work.await.map_err(io::Error::other)?
         }
         Err(error) => Answer::Refused(refusal(&line, &error)),
     };
-    let mut text = serde_json::to_vec(&answer)?;
-    text.push(b'\n');
-    timeout(CLIENT_TIMEOUT, writer.write_all(&text)).await??;
+    send(&mut writer, &answer).await?;
     writer.shutdown().await
+}
+
+async fn send(writer: &mut OwnedWriteHalf, answer: &Answer) -> io::Result<()> {
+    let mut text = serde_json::to_vec(answer)?;
+    text.push(b'\n');
+    timeout(CLIENT_TIMEOUT, writer.write_all(&text)).await?
 }
 
 /// Says why a request cannot be read: what is wrong in it, or that it is of another version.

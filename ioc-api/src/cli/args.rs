@@ -1,5 +1,5 @@
 //! The command line as clap reads it.
-use crate::{config::FlagValue, identity::Role};
+use crate::{config::FlagValue, data_dir::Part, identity::Role};
 use clap::{Args, Parser, Subcommand};
 use ioc_ingest::{Parent, ParentKind};
 use ioc_model::{CredentialKind, DeviceId, Domain};
@@ -44,6 +44,9 @@ pub(super) struct Flags {
     /// Number of simulated devices of the demo
     #[arg(long, global = true, value_name = "N")]
     devices: Option<String>,
+    /// Start without a part of the data directory that is lost; the refusal says what that costs. May be repeated
+    #[arg(long, global = true, value_name = "PART", value_enum)]
+    pub(super) accept_loss: Vec<Part>,
     /// Print JSON, and nothing else, on standard output
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -85,7 +88,26 @@ pub(super) enum Command {
     /// Run the operations center
     Serve,
     /// Check the configuration and every file that it names
-    Check,
+    Check {
+        /// Check the data directory instead: every checksum, and whether its parts belong together
+        #[arg(long)]
+        data: bool,
+    },
+    /// Back the data directory up, of a running server too
+    Backup {
+        /// Where the backup lies, or will lie
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Put a backup back as the data directory
+    Restore {
+        /// Where the backup lies
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// Take the place of a data directory that is there, which is kept beside it as *.replaced-TIME
+        #[arg(long)]
+        replace: bool,
+    },
     /// Work with rule files
     #[command(subcommand)]
     Rules(Rules),

@@ -33,7 +33,7 @@ pub(super) fn run(config: &Config, command: Command, json: bool) -> Result<(), F
         Command::Quarantine(Quarantine::List { device, reason, limit }) => {
             Request::QuarantineList { device, reason, limit }
         }
-        Command::Demo | Command::Serve | Command::Check | Command::Rules(_) => return Ok(()),
+        _ => return Ok(()),
     };
     let reply = execute(config, &request)?;
     match json {
@@ -65,6 +65,8 @@ fn print_json(reply: &Reply) -> io::Result<()> {
         Reply::UserAdded(added) => print::json(added),
         Reply::Users(users) => print::json(users),
         Reply::Quarantine(rejected) => print::json(rejected),
+        Reply::Backup(manifest) => print::json(manifest),
+        Reply::DataChecked(report) => print::json(report),
     }
 }
 
@@ -108,6 +110,7 @@ fn print_text(reply: Reply) -> io::Result<()> {
         Reply::Devices(devices) => print_devices(&devices.items),
         Reply::Users(users) => print_users(&users.items),
         Reply::Quarantine(rejected) => print_quarantine(&rejected.items),
+        Reply::Backup(_) | Reply::DataChecked(_) => Ok(()),
     }
 }
 

@@ -5,28 +5,28 @@ use crate::{
 };
 use std::process::ExitCode;
 
-/// Exit code of a command that ran and failed.
+/// Exit code of a command that failed: a port or directory in use or unreadable among the reasons.
 pub const EXIT_FAILED: u8 = 1;
-/// Exit code of every refusal to start: usage, configuration, a taken port, a data directory that cannot be used.
+/// Exit code of usage and configuration that cannot be meant.
 pub const EXIT_REFUSED: u8 = 64;
 
 /// A command that ended badly; the text says what is wrong and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// It did not start.
+    /// Usage or configuration is wrong.
     Refused(String),
-    /// It ran and failed.
+    /// It failed.
     Failed(String),
     /// It ran, failed, and has said why already.
     Said,
-    /// It did not start, and has said why already.
+    /// Usage or configuration is wrong, which was said already.
     RefusedSaid,
     /// Nobody reads what it prints any more, as behind `| head`: no fault.
     Unread,
 }
 
 impl Failure {
-    /// Builds the refusal to start because of `error` and what lies behind it.
+    /// Builds the failure of usage or configuration because of `error` and what lies behind it.
     pub fn refused(error: &dyn std::error::Error) -> Self {
         Self::Refused(chain(error))
     }
@@ -63,7 +63,7 @@ impl From<Problems> for Failure {
 
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
-        match error.is_refusal_to_start() {
+        match error.is_usage() {
             true => Self::refused(&error),
             false => Self::failed(&error),
         }

@@ -1,12 +1,14 @@
 //! The command line: what it understands, what it prints, and with which code it ends.
 //!
-//! Exit codes: 0 fine, 1 failed, 64 for every refusal to start, with one clear line per problem that says what
-//! would be right. Owns flags, printing and what the process needs. Leaves the commands' work to
+//! Exit codes: 0 fine, 1 failed (a port or directory that is in use or cannot be read among them), 64 for usage and
+//! configuration, with one clear line per problem that says what would be right. Owns flags, printing and what the process needs. Leaves the commands' work to
 //! [`crate::admin`] and running the operations center to [`crate::app`].
 mod args;
 mod check;
 mod command;
+mod data;
 mod failure;
+mod port_owner;
 mod print;
 mod process;
 
@@ -18,6 +20,7 @@ use crate::{
 };
 use args::{Cli, Command, Flags};
 use clap::{Parser, error::ErrorKind};
+use rustix::fs::Mode as FileMode;
 use std::process::ExitCode;
 
 /// Where the demo keeps its data unless told otherwise.
@@ -25,6 +28,8 @@ const DEMO_DATA_DIR: &str = "data/demo";
 
 /// Reads the command line, does what it says, and returns the exit code.
 pub fn run() -> ExitCode {
+    // Whatever is created is for its own user alone, whoever creates it: the database, say, sets no mode.
+    rustix::process::umask(FileMode::RWXG | FileMode::RWXO);
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -54,14 +59,25 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         ))
         .into());
     }
-    if let (Some(Command::Check), loaded) = (&command, load(&flags, Mode::Serve)) {
+    if mode.is_none() && !flags.accept_loss.is_empty() {
+        let help = "use it with `ioc serve` or `ioc demo`";
+        let problem =
+            Problem::new(Place::Flag("--accept-loss".to_owned()), "is a flag of a server's start", help);
+        return Err(Problems::from(problem).into());
+    }
+    if let (Some(Command::Check { data: false }), loaded) = (&command, load(&flags, Mode::Serve)) {
         return check::everything(loaded, flags.json);
     }
     let config = load(&flags, mode.unwrap_or(Mode::Serve))?;
     if let Some(mode) = mode {
-        return process::serve(config, mode);
+        return process::serve(config, mode, &flags.accept_loss);
     }
     match command {
+        Some(Command::Check { .. }) => data::check(&config, flags.json),
+        Some(Command::Backup { directory }) => data::backup(&config, &directory, flags.json),
+        Some(Command::Restore { directory, replace }) => {
+            data::restore(&config, &directory, replace, flags.json)
+        }
         Some(Command::Rules(args::Rules::Check { dirs })) => check::rules(&config, dirs, flags.json),
         Some(command) => command::run(&config, command, flags.json),
         None => Ok(()),

@@ -1,8 +1,10 @@
 //! What the process of a server needs: a log, enough open files, and a runtime.
-use super::Failure;
+use super::{Failure, port_owner::port_owner};
 use crate::{
+    admin::chain,
     app::{self, Mode},
     config::Config,
+    data_dir::Part,
     launch::StartError,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -17,14 +19,20 @@ const LOG_DEFAULT: &str = "info";
 /// Runs the operations center until it is stopped.
 ///
 /// Errors: why it did not start, or how it ended.
-pub(super) fn serve(config: Config, mode: Mode) -> Result<(), Failure> {
+pub(super) fn serve(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result<(), Failure> {
     start_log()?;
     raise_open_files();
     let runtime = Builder::new_multi_thread().enable_all().thread_name("web").build()?;
-    runtime.block_on(app::run(config, mode)).map_err(|error| match error {
-        StartError::Panic(_) | StartError::Stop(_) => Failure::failed(&error),
-        error => Failure::refused(&error),
-    })
+    runtime.block_on(app::run(config, mode, accepted_losses)).map_err(failure)
+}
+
+/// Names the owner of a port that is taken.
+fn failure(error: StartError) -> Failure {
+    let mut text = chain(&error);
+    if let Some(owner) = error.taken_address().and_then(|addr| port_owner(addr.port())) {
+        text.push_str(&format!("; it is in use by {owner}"));
+    }
+    if error.is_usage() { Failure::Refused(text) } else { Failure::Failed(text) }
 }
 
 /// Starts the log on standard error.

@@ -15,7 +15,7 @@ pub use nudge::Nudge;
 pub use projections::Projections;
 pub use sweep::sweep;
 
-use ioc_journal::{Batch, Follower, Journal, Offset};
+use ioc_journal::{Batch, Follower, Journal, Offset, Registration};
 use std::{
     io,
     sync::{
@@ -35,8 +35,19 @@ const LINGER: Duration = Duration::from_millis(10);
 const UNHURRIED: Duration = Duration::from_millis(100);
 /// How often a follower saves its place.
 const CHECKPOINT_PERIOD: Duration = Duration::from_secs(2);
+/// Bytes beyond `journal.keep` that are kept for a follower before that is told of.
+const HELD_TOLD_MIN: u64 = 256 * 1024 * 1024;
 /// How long a follower waits before it reads again after an error.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// Every follower: a record stays on disk until all of them have processed it. One that is renamed keeps its place with
+/// [`Registration::renamed_from`].
+pub const NAMES: [&str; 7] = ["store", "live", "rules", "derive", "quarantine", "tell", "alerts"];
+
+/// Returns the followers that the journal keeps records for.
+pub fn registrations() -> Vec<Registration> {
+    NAMES.into_iter().map(Registration::new).collect()
+}
 
 /// Tells threads to stop; they wait on it instead of sleeping.
 #[derive(Clone, Default)]
@@ -194,6 +205,7 @@ pub fn start(
         taken: after,
         saved: after,
         save_at: Instant::now(),
+        told_held_bytes: 0,
         work,
     };
     let witness = Witness(progress.clone());
@@ -215,6 +227,8 @@ struct Runner<W> {
     taken: Offset,
     saved: Offset,
     save_at: Instant,
+    /// Bytes that the journal kept for this follower when that was last told of.
+    told_held_bytes: u64,
     work: W,
 }
 
@@ -256,7 +270,24 @@ impl<W: Work> Runner<W> {
         }
     }
 
+    /// Tells when the journal grows beyond what it keeps because of this follower, and again at each doubling.
+    fn tell_held(&mut self) {
+        let Some(held) = self.journal.held().filter(|held| held.follower == self.name) else { return };
+        if held.bytes / 2 < self.told_held_bytes.max(HELD_TOLD_MIN / 2) {
+            return;
+        }
+        self.told_held_bytes = held.bytes;
+        tracing::warn!(
+            follower = self.name,
+            place = held.place,
+            bytes = held.bytes,
+            "the journal cannot delete what this follower has not processed and grows beyond journal.keep; when the disk \
+             is full, devices wait"
+        );
+    }
+
     fn save(&mut self) {
+        self.tell_held();
         self.save_at = Instant::now() + CHECKPOINT_PERIOD;
         // Who reads ahead of the disk may have seen what never gets there.
         let safe = self.work.safe(self.taken).map(|safe| safe.min(self.journal.durable()));
@@ -317,7 +348,7 @@ mod tests {
     #[test]
     fn no_place_is_kept_beyond_what_is_on_disk() {
         let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+        let (journal, _) = Journal::open(JournalConfig::new(dir.path()).followed_by(&["hasty"])).unwrap();
         let stop = Stop::default();
         let hasty = start("hasty", &journal, 0, Promptness::Ahead, &stop, Hasty).unwrap();
         let offset = journal.append(RecordKind::Message, |_| ()).unwrap();

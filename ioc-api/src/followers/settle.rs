@@ -24,6 +24,10 @@ pub struct Settle {
     batch: ioc_store::Batch,
     outcomes: Outcomes,
     tally: Tally,
+    /// The last record that history was given.
+    taken: Offset,
+    /// Records up to here are being sealed because the journal waits for it.
+    asked: Offset,
 }
 
 impl Settle {
@@ -39,6 +43,19 @@ impl Settle {
             batch: ioc_store::Batch::default(),
             outcomes: Outcomes::default(),
             tally: Tally::default(),
+            taken: counted,
+            asked: 0,
+        }
+    }
+
+    /// Seals early when the journal keeps more for history than it is configured to: repeated readings, say, fill the
+    /// journal and bring history nothing that would make it seal.
+    fn seal_if_journal_waits(&mut self) {
+        let sealed = self.store.replay_from().saturating_sub(1);
+        // Once for each sealing: until it is done the journal goes on waiting.
+        if self.journal.waits_for(sealed) && sealed >= self.asked {
+            self.asked = self.taken;
+            self.store.begin_sealing();
         }
     }
 
@@ -54,6 +71,7 @@ impl Settle {
         self.count();
         if let Some(last) = self.gathered.last() {
             self.store.advance(last.last(), self.gathered_bytes as u64);
+            self.taken = last.last();
         }
         self.gathered.clear();
         self.gathered_bytes = 0;
@@ -119,6 +137,7 @@ impl Work for Settle {
 
     fn idle(&mut self) {
         self.store.maintain(now_ms());
+        self.seal_if_journal_waits();
     }
 
     fn safe(&mut self, _taken: Offset) -> Option<Offset> {

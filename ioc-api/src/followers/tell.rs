@@ -97,9 +97,4 @@ impl Work for Tell {
             }
         }
     }
-
-    /// After a restart the open alerts are told anew, and clients resume from the records: no place needs to be kept.
-    fn safe(&mut self, _taken: Offset) -> Option<Offset> {
-        None
-    }
 }

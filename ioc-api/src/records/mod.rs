@@ -19,7 +19,10 @@ pub use rows::{
     OriginRow, QuarantineQuery, QuarantineRow, Reach, SecretHash, Sequenced, SessionRow, StandingAlert,
     UserRow,
 };
-pub use sqlite::SqliteRecords;
+pub use sqlite::{
+    SqliteRecords,
+    identity::{RecordsSummary, check, copy, go_on_from, lose_devices, summarize, write_identity},
+};
 
 use ioc_model::{Alert, AlertId};
 use std::sync::Arc;

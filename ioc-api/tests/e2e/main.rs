@@ -8,6 +8,7 @@
 
 mod support;
 
+mod acknowledged;
 mod actions;
 mod aggregates;
 mod attacks_http;
@@ -16,6 +17,7 @@ mod city_app;
 mod clocks;
 mod durability;
 mod edge;
+mod few_threads;
 mod flood;
 mod full_disk;
 mod history;

@@ -1,17 +1,23 @@
-//! A start that cannot be says why in one line and exits with 64; a stop is clean; data outlives both.
-use crate::support::{City, now_ms, one, process, rules, telemetry, until};
-use std::{
-    fs,
-    net::TcpListener,
-    os::unix::{fs::PermissionsExt, process::CommandExt},
-    process::{Command, Output},
+//! A start that cannot be says why in one line and exits with 64 when usage or configuration is wrong, else with 1; a stop
+//! is clean; data outlives both.
+use crate::support::{
+    City, now_ms, one,
+    process::{self, as_nobody},
+    rules, telemetry, until,
 };
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Output};
 
 /// Demands exit code 64 and one line; returns the line.
 #[track_caller]
 fn refusal(output: &Output) -> String {
+    ending(output, 64)
+}
+
+/// Demands this exit code and one line; returns the line.
+#[track_caller]
+fn ending(output: &Output, code: i32) -> String {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(64), "{out}{err}");
+    assert_eq!(output.status.code(), Some(code), "{out}{err}");
     assert_eq!(out, "", "nothing on standard output");
     let lines: Vec<&str> = err.lines().filter(|line| !line.trim().is_empty()).collect();
     assert_eq!(lines.len(), 1, "one clear line: {err}");
@@ -44,11 +50,11 @@ fn an_unknown_config_key_is_named_with_its_place() {
 fn a_taken_port_is_named() {
     let city = City::prepare("");
     let web = TcpListener::bind(city.http_addr()).unwrap();
-    let line = refusal(&process::run(&mut city.serve()));
+    let line = ending(&process::run(&mut city.serve()), 1);
     contains(&line, &[&city.http_addr().to_string(), "--http"]);
     drop(web);
     let _mqtt = TcpListener::bind(city.mqtt_addr()).unwrap();
-    let line = refusal(&process::run(&mut city.serve()));
+    let line = ending(&process::run(&mut city.serve()), 1);
     contains(&line, &[&city.mqtt_addr().to_string(), "--mqtt"]);
 }
 
@@ -76,23 +82,7 @@ fn a_data_directory_that_cannot_be_used_is_named() {
         );
         return;
     };
-    contains(&refusal(&process::run(&mut command)), &["closed", "--data-dir"]);
-}
-
-/// The command for a user who may not read everything; `None` where that user cannot run the binary.
-fn as_nobody(city: &mut City) -> Option<Command> {
-    const NOBODY: u32 = 65_534;
-    if !rustix::process::getuid().is_root() {
-        return Some(city.serve());
-    }
-    let open = |path: &std::path::Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-    open(city.rules_dir().parent().unwrap());
-    let mut version = process::ioc();
-    version.arg("--version").uid(NOBODY).gid(NOBODY);
-    version.output().ok().filter(|output| output.status.success())?;
-    let mut command = city.serve();
-    command.uid(NOBODY).gid(NOBODY);
-    Some(command)
+    contains(&ending(&process::run(&mut command), 1), &["closed", "--data-dir"]);
 }
 
 #[test]
@@ -102,8 +92,8 @@ fn a_second_server_on_the_same_directory_is_refused_and_harms_nothing() {
     let vy = first.user("vy", "viewer");
     let mut second = City::prepare("");
     second.set_data_dir(first.data_dir());
-    let line = refusal(&process::run(&mut second.serve()));
-    contains(&line, &["in use", "--data-dir"]);
+    let line = ending(&process::run(&mut second.serve()), 1);
+    contains(&line, &["in use", "(a server)", "--data-dir"]);
     let ts = now_ms();
     first.mqtt("WL-1", &token).publish(&telemetry("WL-1"), &one(ts, "water_level", 2));
     until("the observation", || {
@@ -146,9 +136,21 @@ fn help_names_what_is_there_and_nothing_that_comes_later() {
     let help = String::from_utf8(output.stdout).unwrap();
     contains(
         &help,
-        &["demo", "serve", "check", "rules", "device", "credential", "user", "quarantine", "--data-dir"],
+        &[
+            "demo",
+            "serve",
+            "check",
+            "backup",
+            "restore",
+            "rules",
+            "device",
+            "credential",
+            "user",
+            "quarantine",
+            "--data-dir",
+        ],
     );
-    for later in ["backtest", "backup", "restore", "export", "import"] {
+    for later in ["backtest", "export", "import"] {
         assert!(!help.contains(later), "{later} is not there yet");
     }
 }

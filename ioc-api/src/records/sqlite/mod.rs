@@ -6,6 +6,7 @@
 //! because an alert must not wait for it.
 mod alerts;
 mod audit;
+pub(super) mod identity;
 mod migrations;
 mod quarantine;
 mod registry;

@@ -96,7 +96,18 @@ impl City {
 
     /// Starts the server and waits until it is ready.
     pub(crate) fn start(&mut self) {
-        let mut process = Process::start(&mut self.serve(), &self.path("log"));
+        let mut command = self.serve();
+        self.start_as(&mut command);
+    }
+
+    /// Returns the id of the server's process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
+    /// As [`City::start`], with a command of its own, see [`City::serve`].
+    pub(crate) fn start_as(&mut self, command: &mut Command) {
+        let mut process = Process::start(command, &self.path("log"));
         let client = self.client();
         within(START, "/health/ready", || {
             assert!(process.exit().is_none(), "the server ended: {}", process.log());

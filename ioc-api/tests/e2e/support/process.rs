@@ -1,8 +1,15 @@
 //! The process under test: started, watched, ended by its own id, its log searched for panics.
-use super::wait::{POLL, within};
+use super::{
+    City,
+    wait::{POLL, within},
+};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs::{self, File, OpenOptions},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
@@ -24,6 +31,27 @@ pub(crate) fn ioc() -> Command {
     }
     command.env_remove("RUST_LOG").env("NO_COLOR", "1").stdin(Stdio::null());
     command
+}
+
+/// The command for a user who may not read everything; `None` where that user cannot run the binary.
+pub(crate) fn as_nobody(city: &mut City) -> Option<Command> {
+    const NOBODY: u32 = 65_534;
+    if !rustix::process::getuid().is_root() {
+        return Some(city.serve());
+    }
+    let open = |path: &std::path::Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    open(city.rules_dir().parent().unwrap());
+    let mut version = ioc();
+    version.arg("--version").uid(NOBODY).gid(NOBODY);
+    version.output().ok().filter(|output| output.status.success())?;
+    let data = city.data_dir();
+    if !data.exists() {
+        fs::create_dir(data).unwrap();
+        chown(data, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let mut command = city.serve();
+    command.uid(NOBODY).gid(NOBODY);
+    Some(command)
 }
 
 /// Runs a command to its end.
@@ -65,6 +93,11 @@ impl Process {
         let file = || -> File { OpenOptions::new().create(true).append(true).open(log).unwrap() };
         let child = command.stdout(file()).stderr(file()).spawn().unwrap();
         Self { child, log: log.to_owned(), ended: None }
+    }
+
+    /// Returns its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Returns how it ended; `None` while it runs.

@@ -1,106 +1,87 @@
-//! The data directory: what lies where in it, its format version, and the lock that keeps a second server out.
-use crate::identity::{NoRandom, TOKEN_KEY_BYTES, TokenKey, random_bytes};
+//! The data directory: what lies where in it, its format version, the lock that keeps a second process out, and whether
+//! its parts belong together.
+//!
+//! | Module | Owns |
+//! |---|---|
+//! | `files` | small files, modes |
+//! | `lock` | the lock, and who holds it |
+//! | `parts` | the parts, what can be wrong with one, what each way out costs |
+//! | `stamp` | the identity that every part carries |
+//! | `examine`, `judge` | what is there, and whether it belongs together |
+//! | `verify` | the check at each start; the identity of new and of older directories |
+//! | `accept` | going on without a part |
+mod accept;
+mod error;
+mod examine;
+pub mod files;
+mod judge;
+mod lock;
+pub mod parts;
+pub mod stamp;
+mod verify;
+
+pub use error::DataDirError;
+pub use examine::{Found, History, Look};
+pub use judge::judge;
+pub use lock::{Holder, Owner};
+pub use parts::{Fault, Part, Problem};
+pub use verify::STAGING;
+
+use crate::identity::{TOKEN_KEY_BYTES, TokenKey, random_bytes};
+use files::{make_dir, read_small, tighten, write_durably};
+use lock::Lock;
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
-    io::{self, Read, Seek, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, File},
+    io,
     path::{Path, PathBuf},
 };
 
 /// What the file `FORMAT` says; grows when an older program could no longer read the directory.
 const FORMAT: &str = "ioc-data 1";
 const FORMAT_FILE: &str = "FORMAT";
-const LOCK_FILE: &str = "LOCK";
 const KEY_FILE: &str = "token.key";
 const ADMIN_SOCKET: &str = "admin.sock";
 const KEPT_RULES: &str = "rules.json";
-/// Longest content of `FORMAT` and `LOCK` that is looked at.
-const SMALL_FILE_MAX: u64 = 256;
 
 /// A data directory that is open and locked; the lock goes with it.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    /// Holds the lock for as long as it is open.
-    _lock: File,
-}
-
-/// A data directory that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum DataDirError {
-    /// A running process has it.
-    #[error(
-        "data directory {} is in use by {}; stop that server, or choose another directory with --data-dir",
-        path.display(),
-        holder(*pid)
-    )]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-        /// Who, if that can be read.
-        pid: Option<u32>,
-    },
-    /// The operating system refuses.
-    #[error("cannot {doing} {}: {cause}; make it readable and writable for this user, or choose another directory with --data-dir", path.display())]
-    Io {
-        /// As in "create".
-        doing: &'static str,
-        /// The file or directory.
-        path: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
-    /// It is a file.
-    #[error("data directory {} is a file and a directory is needed; choose one with --data-dir", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Something else lives there.
-    #[error("{} holds other files and no FORMAT file of ours; choose an empty or new directory with --data-dir", path.display())]
-    Foreign {
-        /// The directory.
-        path: PathBuf,
-    },
-    /// Another version's directory.
-    #[error("data directory {} has format {found:?}, this program reads {FORMAT:?}; run the version that wrote it, or choose another directory with --data-dir", path.display())]
-    Format {
-        /// The directory.
-        path: PathBuf,
-        /// What its `FORMAT` says.
-        found: String,
-    },
-    /// The key of the token hashes is damaged.
-    #[error("{} must hold {TOKEN_KEY_BYTES} bytes; restore it from a backup (without it no device token is valid)", path.display())]
-    Key {
-        /// The key file.
-        path: PathBuf,
-    },
-    /// No random numbers for a new key.
-    #[error(transparent)]
-    Random(#[from] NoRandom),
-}
-
-fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("pid {pid}"))
+    lock: Lock,
 }
 
 impl DataDir {
-    /// Opens and locks the directory at `path`; makes it when there is none.
+    /// Opens and locks the directory at `path` for a command; makes it when there is none.
     ///
     /// Errors: [`DataDirError`] names the directory and what would be right.
     pub fn open(path: &Path) -> Result<Self, DataDirError> {
+        Self::open_as(path, Holder::Command)
+    }
+
+    /// Opens and locks the directory at `path`; makes it when there is none. A server waits some seconds for a command,
+    /// or a server that is stopping, to end; that another server runs on it is told at once.
+    ///
+    /// Errors: [`DataDirError`] names the directory, who has it, and what would be right.
+    pub fn open_as(path: &Path, holder: Holder) -> Result<Self, DataDirError> {
         let failed = |doing| move |cause| DataDirError::Io { doing, path: path.to_owned(), cause };
         if fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
             return Err(DataDirError::File { path: path.to_owned() });
         }
-        fs::DirBuilder::new().recursive(true).mode(0o750).create(path).map_err(failed("create"))?;
-        if !path.join(FORMAT_FILE).exists() && holds_other_files(path).map_err(failed("read"))? {
+        make_dir(path).map_err(failed("create"))?;
+        let is_ours = path.join(FORMAT_FILE).exists() || stamp::read(path).is_ok_and(|root| root.is_some());
+        if !is_ours && holds_other_files(path).map_err(failed("read"))? {
             return Err(DataDirError::Foreign { path: path.to_owned() });
         }
-        let lock = take_lock(path)?;
+        let lock = Lock::take(path, holder)?;
         check_format(path)?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        tighten(path).map_err(failed("close to other users"))?;
+        Ok(Self { path: path.to_owned(), lock })
+    }
+
+    /// Notes in the lock that this server is stopping, so that the next one waits for it.
+    pub fn mark_stopping(&self) {
+        // Without it the next one does not wait, which its user sees.
+        let _ = self.lock.write(Holder::Stopping);
     }
 
     /// Returns the directory.
@@ -123,6 +104,11 @@ impl DataDir {
         self.path.join("records.sqlite")
     }
 
+    /// Returns where the key of the device tokens lies.
+    pub fn key(&self) -> PathBuf {
+        self.path.join(KEY_FILE)
+    }
+
     /// Returns where the running server listens for the command line.
     pub fn admin_socket(&self) -> PathBuf {
         admin_socket(&self.path)
@@ -139,7 +125,7 @@ impl DataDir {
     pub fn write_demo_sign_in(&self, username: &str, password: &str) -> Result<(), DataDirError> {
         let path = self.demo_sign_in();
         let text = serde_json::json!({ "username": username, "password": password }).to_string();
-        write_private(&path, text.as_bytes()).map_err(|cause| DataDirError::Io {
+        write_durably(&path, text.as_bytes()).map_err(|cause| DataDirError::Io {
             doing: "write",
             path,
             cause,
@@ -150,7 +136,7 @@ impl DataDir {
     ///
     /// Errors: a key file that cannot be read or is damaged.
     pub fn secret_key(&self) -> Result<TokenKey, DataDirError> {
-        let path = self.path.join(KEY_FILE);
+        let path = self.key();
         let failed = |doing| {
             let path = path.clone();
             move |cause| DataDirError::Io { doing, path, cause }
@@ -162,12 +148,19 @@ impl DataDir {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let bytes = random_bytes::<TOKEN_KEY_BYTES>()?;
-                write_private(&path, &bytes).map_err(failed("write"))?;
+                write_durably(&path, &bytes).map_err(failed("write"))?;
                 Ok(TokenKey::new(&bytes))
             }
             Err(error) => Err(failed("read")(error)),
         }
     }
+}
+
+/// Takes the lock of the directory at `path` and looks at nothing else in it.
+///
+/// Errors: [`DataDirError::InUse`].
+pub fn lock_only(path: &Path, holder: Holder) -> Result<impl Sized + use<>, DataDirError> {
+    Lock::take(path, holder)
 }
 
 /// Returns where a server that runs on the data directory `path` listens for the command line.
@@ -183,31 +176,11 @@ pub fn kept_rules(path: &Path) -> PathBuf {
 /// Says whether anything but a lock of ours lies in `path`; a first start may have been cut off after that.
 fn holds_other_files(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
-        if entry?.file_name() != LOCK_FILE {
+        if !lock::is_lock(&entry?.file_name()) {
             return Ok(true);
         }
     }
     Ok(false)
-}
-
-fn take_lock(directory: &Path) -> Result<File, DataDirError> {
-    let path = directory.join(LOCK_FILE);
-    let failed = |doing, cause| DataDirError::Io { doing, path: path.clone(), cause };
-    let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).create(true).truncate(false).mode(0o640).open(&path);
-    let mut file = file.map_err(|cause| failed("open", cause))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let pid = read_small(&mut file).ok().and_then(|text| text.trim().parse().ok());
-            return Err(DataDirError::InUse { path: directory.to_owned(), pid });
-        }
-        Err(TryLockError::Error(cause)) => return Err(failed("lock", cause)),
-    }
-    let written =
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-    written.map_err(|cause| failed("write", cause))?;
-    Ok(file)
 }
 
 fn check_format(directory: &Path) -> Result<(), DataDirError> {
@@ -225,34 +198,10 @@ fn check_format(directory: &Path) -> Result<(), DataDirError> {
             }
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            write_durably(&path, format!("{FORMAT}\n").as_bytes(), 0o640).map_err(failed("write"))
+            write_durably(&path, format!("{FORMAT}\n").as_bytes()).map_err(failed("write"))
         }
         Err(error) => Err(failed("read")(error)),
     }
-}
-
-fn read_small(file: &mut File) -> io::Result<String> {
-    let mut text = String::new();
-    file.take(SMALL_FILE_MAX).read_to_string(&mut text)?;
-    Ok(text)
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_durably(path, bytes, 0o600)
-}
-
-/// Writes a file beside its place and moves it there, so that it is there whole or not at all.
-fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let temporary = path.with_extension("new");
-    match fs::remove_file(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
-    path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
 #[cfg(test)]
@@ -266,10 +215,47 @@ mod tests {
         let path = dir.path().join("a/b");
         let first = DataDir::open(&path).unwrap();
         let error = DataDir::open(&path).unwrap_err().to_string();
-        let expected = format!("data directory {} is in use by pid {};", path.display(), std::process::id());
+        let expected =
+            format!("data directory {} is in use by pid {} (a command);", path.display(), std::process::id());
         assert!(error.starts_with(&expected), "{error}");
         drop(first);
         assert!(DataDir::open(&path).is_ok());
+    }
+
+    #[test]
+    fn a_server_waits_for_a_command_and_for_one_that_stops_but_not_for_one_that_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let running = DataDir::open_as(dir.path(), Holder::Server).unwrap();
+        let refused = DataDir::open_as(dir.path(), Holder::Server).unwrap_err().to_string();
+        assert!(refused.contains(&format!("pid {} (a server);", std::process::id())), "{refused}");
+        drop(running);
+        for holder in [Holder::Command, Holder::Stopping] {
+            let held = DataDir::open_as(dir.path(), holder).unwrap();
+            std::thread::scope(|scope| {
+                let starting = scope.spawn(|| DataDir::open_as(dir.path(), Holder::Server).map(|_| ()));
+                // Long enough for a server that does not wait to be refused; one that waits gets the lock either way.
+                std::thread::sleep(std::time::Duration::from_millis(400));
+                assert!(!starting.is_finished(), "it waits");
+                drop(held);
+                starting.join().unwrap().unwrap();
+            });
+        }
+    }
+
+    #[test]
+    fn everything_in_it_is_for_its_own_user_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        fs::create_dir_all(path.join("store/deep")).unwrap();
+        fs::write(path.join(FORMAT_FILE), "ioc-data 1\n").unwrap();
+        fs::write(path.join("store/deep/file"), "").unwrap();
+        for open in ["", "store", "store/deep"] {
+            fs::set_permissions(path.join(open), fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        drop(DataDir::open(&path).unwrap());
+        let mode = |name: &str| fs::metadata(path.join(name)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(["", "store", "store/deep"].map(mode), [0o700; 3]);
+        assert_eq!(["LOCK", FORMAT_FILE, "store/deep/file"].map(mode), [0o600; 3]);
     }
 
     #[test]

@@ -1,0 +1,571 @@
+//! Data directories that were really worked on, backed up, taken apart and put together again.
+use super::*;
+use crate::{
+    admin::{Foundation, Operations},
+    clock::now_ms,
+    config::Config,
+    data_dir::{DataDirError, Holder, Part},
+    followers::{NAMES, registrations, settle::Settle},
+    startup,
+};
+use ioc_ingest::{Ledger, NewDevice};
+use ioc_journal::{Journal, JournalConfig};
+use ioc_model::{DeviceIndex, Domain, Message, Observation, Origin, PropertyId, Quality, RecordKind};
+use ioc_store::{Store, StoreConfig, TimeRange};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Readings of each device in one life.
+const READINGS: i64 = 20;
+
+/// What was acknowledged: values by device and time.
+type Acknowledged = BTreeMap<(String, i64), f64>;
+
+/// The parts of a running center that keep something on disk.
+struct Center {
+    data: Arc<DataDir>,
+    operations: Operations,
+    foundation: Foundation,
+    journal: Journal,
+    store: Store,
+    property: PropertyId,
+}
+
+impl Center {
+    fn start(path: &Path, accepted: &[Part]) -> Result<Self, DataDirError> {
+        let data = DataDir::open_as(path, Holder::Server)?;
+        data.begin(accepted)?;
+        let config = Config { data_dir: path.to_owned(), ..Config::default() };
+        let foundation = Foundation::open(&data, &config, now_ms()).unwrap();
+        let journal = JournalConfig {
+            segment_bytes: 2_000,
+            keep_bytes: 4_000,
+            followers: registrations(),
+            ..JournalConfig::new(data.journal())
+        };
+        let (journal, opened) = Journal::open(journal).unwrap();
+        let store = Store::open(StoreConfig::new(data.store())).unwrap();
+        let mut settle =
+            Settle::new(store.clone(), Arc::new(Ledger::default()), journal.clone(), opened.last);
+        let from = startup::oldest_of(&journal, store.replay_from());
+        startup::replay(&journal, from, opened.last, &mut settle).unwrap();
+        let property = foundation.catalogue.property("water_level").unwrap().id;
+        let operations = Operations::new(foundation.clone(), Box::new(|| ()));
+        Ok(Self { data: Arc::new(data), operations, foundation, journal, store, property })
+    }
+
+    fn add(&self, id: &str) {
+        let device = NewDevice {
+            id: id.parse().unwrap(),
+            domain: Domain::Environment,
+            kind: "water-level".to_owned(),
+            lat: 16.46,
+            lon: 107.59,
+            parent: None,
+            labels: BTreeMap::new(),
+        };
+        self.operations.add_device(device, "test", now_ms()).unwrap();
+    }
+
+    fn devices(&self) -> Vec<(String, DeviceIndex)> {
+        let devices = self.foundation.registry.devices();
+        devices.iter().map(|device| (device.id.to_string(), device.index)).collect()
+    }
+
+    /// Takes in readings of every device from `begin` on, one a record, as the ingress does.
+    fn acknowledge(&self, begin: i64, acknowledged: &mut Acknowledged) {
+        for (id, index) in self.devices() {
+            for ts_ms in begin..begin + READINGS {
+                let value = f64::from(ioc_hash(&id)) + (ts_ms % 1000) as f64;
+                let observation =
+                    Observation { property: self.property, ts_ms, value, quality: Quality::GOOD };
+                let observations = vec![observation];
+                let message = Message {
+                    device: Some(index),
+                    arrival_ms: ts_ms,
+                    origin: Origin::Device,
+                    observations,
+                    rejected: None,
+                };
+                let offset = self.journal.append(RecordKind::Message, |out| message.encode(out)).unwrap();
+                self.journal.wait_durable(offset, PATIENCE).unwrap();
+                acknowledged.insert((id.clone(), ts_ms), value);
+            }
+        }
+    }
+
+    /// Has history and records take in what the journal has, and, when told to, lets go of it.
+    fn follow(&self, seals: bool) {
+        let last = self.journal.durable();
+        let mut settle =
+            Settle::new(self.store.clone(), Arc::new(Ledger::default()), self.journal.clone(), 0);
+        startup::replay(&self.journal, self.journal.first(), last, &mut settle).unwrap();
+        if seals {
+            self.store.seal().unwrap();
+        }
+        let records = &self.foundation.records;
+        records.apply_transitions(&[], last).unwrap();
+        records.append_quarantine(&[], last, 10).unwrap();
+        let safe = records.sync_projections().unwrap();
+        for name in NAMES {
+            let place = if name == "store" { self.store.replay_from() - 1 } else { safe };
+            self.journal.checkpoint(name, place).unwrap();
+        }
+    }
+
+    fn stop(self) {
+        self.store.shutdown();
+        self.journal.close().unwrap();
+    }
+
+    /// What history shows, by the names of the devices.
+    fn shown(&self) -> Acknowledged {
+        let mut shown = Acknowledged::new();
+        for (id, device) in self.devices() {
+            let series = ioc_store::Series { device, property: self.property };
+            let points = ioc_store::History::raw(&self.store, series, TimeRange::ALL, usize::MAX).unwrap();
+            shown.extend(points.into_iter().map(|point| ((id.clone(), point.ts_ms), point.value)));
+        }
+        shown
+    }
+}
+
+/// A number that differs from device to device.
+fn ioc_hash(id: &str) -> u32 {
+    id.bytes().fold(7, |sum: u32, byte| sum.wrapping_mul(31).wrapping_add(u32::from(byte))) % 100_000 * 1000
+}
+
+/// A directory with two lives and a backup between them, and one of somebody else.
+struct Cases {
+    place: tempfile::TempDir,
+    acknowledged: Acknowledged,
+}
+
+impl Cases {
+    fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let begin = now_ms() - 3_600_000;
+        let mut acknowledged = Acknowledged::new();
+        let (ours, other) = (place.path().join("ours"), place.path().join("other"));
+        let center = Center::start(&ours, &[]).unwrap();
+        ["WL-0", "WL-1"].iter().for_each(|id| center.add(id));
+        center.acknowledge(begin, &mut acknowledged);
+        center.follow(true);
+        Source::running(Arc::clone(&center.data), center.journal.clone())
+            .back_up(&place.path().join("backup"), &mut |_| ())
+            .unwrap();
+        // The same start goes on: its epoch alone does not tell old from new.
+        center.add("WL-2");
+        center.acknowledge(begin + 1_000, &mut acknowledged);
+        center.follow(true);
+        center.acknowledge(begin + 2_000, &mut acknowledged);
+        center.follow(false);
+        assert!(center.journal.first() > 1, "the journal has let go of something");
+        center.stop();
+        super::restore(&place.path().join("backup"), &place.path().join("aged"), false, &mut |_| ()).unwrap();
+        let foreign = Center::start(&other, &[]).unwrap();
+        ["X-0", "X-1", "X-2", "X-3"].iter().for_each(|id| foreign.add(id));
+        let mut theirs = Acknowledged::new();
+        foreign.acknowledge(begin, &mut theirs);
+        foreign.follow(true);
+        foreign.acknowledge(begin + 1_000, &mut theirs);
+        foreign.follow(false);
+        foreign.stop();
+        Self { place, acknowledged }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    /// A copy of our directory with these parts tampered with.
+    fn tamper(&self, name: &str, changes: &[(Part, Change)]) -> PathBuf {
+        let path = self.path(name);
+        copy(&self.path("ours"), &path);
+        for (part, change) in changes {
+            for file in files_of(*part) {
+                remove(&path.join(file));
+                let from = match change {
+                    Change::Removed => continue,
+                    Change::Aged => self.path("aged").join(file),
+                    Change::Swapped => self.path("other").join(file),
+                };
+                if from.exists() {
+                    copy(&from, &path.join(file));
+                }
+            }
+        }
+        path
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Change {
+    Removed,
+    Aged,
+    Swapped,
+}
+
+const CHANGES: [Change; 3] = [Change::Removed, Change::Aged, Change::Swapped];
+
+fn files_of(part: Part) -> &'static [&'static str] {
+    match part {
+        Part::Journal => &["journal"],
+        Part::History => &["store"],
+        Part::Records => &["records.sqlite", "records.sqlite-wal", "records.sqlite-shm"],
+        Part::Keys => &["token.key"],
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            copy(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        fs::copy(from, to).unwrap();
+    }
+}
+
+fn remove(path: &Path) {
+    let _ = fs::remove_file(path);
+    let _ = fs::remove_dir_all(path);
+}
+
+/// Asserts that nothing is shown that was not acknowledged as just that; with `all` that all of it is.
+fn assert_right(center: &Center, acknowledged: &Acknowledged, all: bool, case: &str) {
+    let shown = center.shown();
+    for (key, value) in &shown {
+        let is_lost = key.0.starts_with("lost-");
+        assert!(is_lost || acknowledged.get(key) == Some(value), "{case}: {key:?} shows {value}");
+    }
+    assert!(!all || shown == *acknowledged, "{case}: {} of {}", shown.len(), acknowledged.len());
+}
+
+/// Starts and says what is wrong; asserts that a start shows all that was acknowledged.
+fn start(cases: &Cases, name: &str, changes: &[(Part, Change)]) -> Vec<Part> {
+    let path = cases.tamper(name, changes);
+    let case = format!("{changes:?}");
+    let refused = match Center::start(&path, &[]) {
+        Ok(center) => {
+            assert_right(&center, &cases.acknowledged, true, &case);
+            center.stop();
+            Vec::new()
+        }
+        Err(DataDirError::Parts { problems, path }) => {
+            let text = DataDirError::Parts { problems: problems.clone(), path: path.clone() }.to_string();
+            assert_eq!(text.lines().count(), problems.len(), "{text}");
+            for (line, problem) in text.lines().zip(&problems) {
+                assert!(line.contains(problem.part.name()), "{line}");
+                assert!(line.contains(&format!("`--accept-loss {}`", problem.part)), "{line}");
+                assert!(line.contains("`ioc restore BACKUP"), "{line}");
+            }
+            problems.iter().map(|problem| problem.part).collect()
+        }
+        Err(other) => panic!("{case}: {other}"),
+    };
+    for part in &refused {
+        assert!(changes.iter().any(|(changed, _)| changed == part), "{case}: {part} is as it was");
+    }
+    if !refused.is_empty() {
+        accept(cases, &path, &refused, &case);
+    }
+    remove(&path);
+    refused
+}
+
+/// Goes on without the parts; what is shown then is right, and a new device shows nothing.
+fn accept(cases: &Cases, path: &Path, parts: &[Part], case: &str) {
+    let center = Center::start(path, parts).unwrap_or_else(|error| panic!("{case}, accepted: {error}"));
+    assert_right(&center, &cases.acknowledged, false, case);
+    center.add("NEW-1");
+    assert!(!center.shown().keys().any(|(id, _)| id == "NEW-1"), "{case}: a new device has readings");
+    let mut more = Acknowledged::new();
+    center.acknowledge(now_ms(), &mut more);
+    center.follow(true);
+    center.stop();
+    let center = Center::start(path, &[]).unwrap_or_else(|error| panic!("{case}, the next start: {error}"));
+    let shown = center.shown();
+    assert!(more.iter().all(|(key, value)| shown.get(key) == Some(value)), "{case}: what came after is lost");
+    center.stop();
+}
+
+#[test]
+fn each_part_that_is_removed_aged_or_swapped_is_found() {
+    use Change::{Aged, Removed, Swapped};
+    let cases = Cases::new();
+    assert_eq!(start(&cases, "whole", &[]), []);
+    for part in Part::ALL {
+        for change in CHANGES {
+            let refused = start(&cases, "single", &[(part, change)]);
+            let expected = match (part, change) {
+                // The key is drawn once: that of the backup is the same.
+                (Part::Keys, Aged) => Vec::new(),
+                (_, Removed | Aged | Swapped) => vec![part],
+            };
+            assert_eq!(refused, expected, "{part} {change:?}");
+        }
+    }
+}
+
+#[test]
+fn each_pair_that_is_removed_aged_or_swapped_is_found() {
+    let cases = Cases::new();
+    for (number, first) in Part::ALL.into_iter().enumerate() {
+        for second in &Part::ALL[number + 1..] {
+            for (change, other) in CHANGES.into_iter().flat_map(|one| CHANGES.map(|other| (one, other))) {
+                let refused = start(&cases, "pair", &[(first, change), (*second, other)]);
+                assert!(!refused.is_empty(), "{first} {change:?} and {second} {other:?} start");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_directory_of_an_earlier_version_gets_its_identity_and_keeps_everything() {
+    let cases = Cases::new();
+    let strip = |path: &Path| {
+        ["identity", "journal/identity", "store/identity"].iter().for_each(|file| remove(&path.join(file)));
+        let records = rusqlite::Connection::open(path.join("records.sqlite")).unwrap();
+        records.execute("DELETE FROM meta WHERE key LIKE 'identity%'", []).unwrap();
+    };
+    let path = cases.tamper("old", &[]);
+    strip(&path);
+    let center = Center::start(&path, &[]).unwrap();
+    assert_right(&center, &cases.acknowledged, true, "old");
+    center.stop();
+    // What can be told without an identity still is.
+    for part in [Part::Journal, Part::History, Part::Records, Part::Keys] {
+        let path = cases.tamper("old-without", &[]);
+        strip(&path);
+        files_of(part).iter().for_each(|file| remove(&path.join(file)));
+        let error = Center::start(&path, &[]).err().unwrap_or_else(|| panic!("{part} is not missed"));
+        assert!(error.to_string().contains(part.name()), "{part}: {error}");
+        remove(&path);
+    }
+}
+
+#[test]
+fn what_can_be_made_anew_is() {
+    let cases = Cases::new();
+    let removals = ["identity", "journal/checkpoints", "rules.json"];
+    let damage = |path: &Path| fs::write(path, "\u{0}garbage").unwrap();
+    for file in removals {
+        for is_removed in [true, false] {
+            let path = cases.tamper("rebuilt", &[]);
+            match is_removed {
+                true => remove(&path.join(file)),
+                false => damage(&path.join(file)),
+            }
+            for _start in 0..2 {
+                let center = Center::start(&path, &[]).unwrap_or_else(|error| panic!("{file}: {error}"));
+                assert_right(&center, &cases.acknowledged, true, file);
+                center.stop();
+            }
+            remove(&path);
+        }
+    }
+}
+
+#[test]
+fn a_process_that_ends_while_the_parts_get_a_new_epoch_refuses_nothing() {
+    use crate::data_dir::stamp::{self, Root};
+    let cases = Cases::new();
+    let before = stamp::read(&cases.path("ours")).unwrap().unwrap();
+    for written in 0..=3 {
+        for rounds in [1, 2] {
+            let path = cases.tamper("cut", &[]);
+            let mut root = before;
+            for _ in 0..rounds {
+                // A second start that ends there as well settles the first one before.
+                let next =
+                    Root { stamp: root.stamp.next().unwrap(), previous: Some(root.stamp.mark), ..root };
+                stamp::write_root(&path, &next).unwrap();
+                let parts = [path.join("journal"), path.join("store")];
+                parts.iter().take(written).for_each(|part| stamp::write(part, &next.stamp).unwrap());
+                if written == 3 {
+                    let records = path.join("records.sqlite");
+                    crate::records::write_identity(&records, &next.stamp, next.key).unwrap();
+                }
+                if written < 3 {
+                    root = before;
+                    break;
+                }
+                root = next;
+            }
+            let center = Center::start(&path, &[]).unwrap_or_else(|error| panic!("{written}: {error}"));
+            assert_right(&center, &cases.acknowledged, true, "cut");
+            center.stop();
+            remove(&path);
+            let _ = root;
+        }
+    }
+}
+
+#[test]
+fn a_loss_that_is_accepted_though_nothing_is_lost_is_refused() {
+    let cases = Cases::new();
+    for part in Part::ALL {
+        let path = cases.tamper("unlost", &[]);
+        let error = Center::start(&path, &[part]).err().unwrap().to_string();
+        assert!(error.contains("nothing is wrong with"), "{error}");
+        let center = Center::start(&path, &[]).unwrap();
+        assert_right(&center, &cases.acknowledged, true, "unlost");
+        center.stop();
+        remove(&path);
+    }
+}
+
+#[test]
+fn a_backup_under_way_and_what_comes_meanwhile() {
+    let place = tempfile::tempdir().unwrap();
+    let (path, target) = (place.path().join("data"), place.path().join("backup"));
+    let mut acknowledged = Acknowledged::new();
+    let center = Center::start(&path, &[]).unwrap();
+    center.add("WL-0");
+    let source = Source::running(Arc::clone(&center.data), center.journal.clone());
+    let begin = now_ms() - 3_600_000;
+    for round in 0..4 {
+        center.acknowledge(begin + round * 1_000, &mut acknowledged);
+        center.follow(round % 2 == 1);
+        let before = acknowledged.clone();
+        let mut later = Acknowledged::new();
+        let manifest = std::thread::scope(|scope| {
+            let making = scope.spawn(|| source.back_up(&target, &mut |_| ()).unwrap());
+            let mut at = begin + round * 1_000 + 100;
+            while !making.is_finished() {
+                center.acknowledge(at, &mut later);
+                center.follow(at % 40 == 0);
+                at += READINGS;
+            }
+            making.join().unwrap()
+        });
+        acknowledged.extend(later);
+        assert!(manifest.copied_bytes <= manifest.bytes());
+        let elsewhere = place.path().join(format!("elsewhere-{round}"));
+        super::restore(&target, &elsewhere, false, &mut |_| ()).unwrap();
+        let restored = Center::start(&elsewhere, &[]).unwrap();
+        let shown = restored.shown();
+        assert!(before.iter().all(|(key, value)| shown.get(key) == Some(value)), "round {round}");
+        assert_right(&restored, &acknowledged, false, "restored");
+        restored.stop();
+    }
+    let again = source.back_up(&target, &mut |_| ()).unwrap();
+    let third = source.back_up(&target, &mut |_| ()).unwrap();
+    assert_eq!(third.files.len(), again.files.len());
+    // The records and the identity change with each backup.
+    let changed =
+        third.files.iter().filter(|entry| entry.path == "records.sqlite" || entry.path.ends_with("identity"));
+    let changed: u64 = changed.map(|entry| entry.bytes).sum();
+    assert!(third.copied_bytes <= changed, "what is there already is not copied: {third:?}");
+    let listed: std::collections::BTreeSet<&str> =
+        third.files.iter().map(|entry| entry.sha256.as_str()).collect();
+    assert_eq!(fs::read_dir(target.join("objects")).unwrap().count(), listed.len());
+    assert!(!path.join("backup.staging").exists());
+    center.stop();
+}
+
+#[test]
+fn a_backup_is_checked_before_anything_is_touched() {
+    let cases = Cases::new();
+    let (backup, target) = (cases.path("backup"), cases.path("target"));
+    let refuse = |replace| super::restore(&backup, &target, replace, &mut |_| ()).unwrap_err().to_string();
+    fs::create_dir(&target).unwrap();
+    fs::write(target.join("letter"), "dear").unwrap();
+    assert!(refuse(false).contains("is not empty; add --replace"));
+    let manifest = Manifest::load(&backup).unwrap().unwrap();
+    for entry in &manifest.files {
+        let object = backup.join("objects").join(&entry.sha256);
+        let whole = fs::read(&object).unwrap();
+        for damaged in [None, Some(&whole[..whole.len() / 2]), Some(&[&whole[..], b"x"].concat()[..])] {
+            match damaged {
+                None => fs::remove_file(&object).unwrap(),
+                Some(bytes) => fs::write(&object, bytes).unwrap(),
+            }
+            if damaged.is_none_or(|bytes| bytes != whole) {
+                let text = refuse(true);
+                assert!(text.contains("is damaged"), "{}: {text}", entry.path);
+            }
+            fs::write(&object, &whole).unwrap();
+        }
+    }
+    assert_eq!(fs::read_to_string(target.join("letter")).unwrap(), "dear");
+    let restored = super::restore(&backup, &target, true, &mut |_| ()).unwrap();
+    assert_eq!(fs::read_to_string(restored.replaced.unwrap().join("letter")).unwrap(), "dear");
+    Center::start(&target, &[]).unwrap().stop();
+    assert!(super::restore(&cases.path("aged"), &cases.path("nowhere"), false, &mut |_| ()).is_err());
+}
+
+#[test]
+fn a_list_that_leads_elsewhere_is_refused() {
+    let cases = Cases::new();
+    let backup = cases.path("backup");
+    let manifest = Manifest::load(&backup).unwrap().unwrap();
+    for path in ["../outside", "/etc/outside", "journal/../../outside", ""] {
+        let mut hostile = manifest.clone();
+        hostile.files[0].path = path.to_owned();
+        hostile.save(&backup).unwrap();
+        let error = super::restore(&backup, &cases.path("t"), false, &mut |_| ()).unwrap_err().to_string();
+        assert!(error.contains("cannot be a file of a backup"), "{error}");
+    }
+    assert!(!cases.path("t").exists());
+}
+
+#[test]
+fn a_place_that_is_no_place_for_a_backup_is_refused() {
+    let cases = Cases::new();
+    let data = Arc::new(DataDir::open(&cases.path("ours")).unwrap());
+    let source = Source::stopped(Arc::clone(&data));
+    let refuse = |target: &Path| source.back_up(target, &mut |_| ()).unwrap_err().to_string();
+    assert!(refuse(&data.path().join("store/backup")).contains("lies in the data directory"));
+    assert!(refuse(&cases.path("aged")).contains("holds other files and no backup"));
+    let other = Arc::new(DataDir::open(&cases.path("other")).unwrap());
+    Source::stopped(other).back_up(&cases.path("theirs"), &mut |_| ()).unwrap();
+    assert!(refuse(&cases.path("theirs")).contains("is a backup of another data directory"));
+}
+
+#[test]
+fn a_check_names_file_and_place_of_each_damage() {
+    let cases = Cases::new();
+    let check = |path: &Path| {
+        let data = Arc::new(DataDir::open(path).unwrap());
+        let mut told = 0;
+        let report = Source::stopped(data).check(&mut |_| told += 1).unwrap();
+        assert!(told > 0);
+        report
+    };
+    assert_eq!(check(&cases.path("ours")).problems, []);
+    let damages: [(&str, &str, usize); 3] =
+        [("journal", "journal", 200), ("store", "history", 80), ("records.sqlite", "records", 4_096 + 8)];
+    for (place, part, byte) in damages {
+        let path = cases.tamper("damaged", &[]);
+        let file = match path.join(place).is_dir() {
+            true => largest(&path.join(place)),
+            false => path.join(place),
+        };
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[byte..byte + 8].fill(0xa5);
+        fs::write(&file, bytes).unwrap();
+        let report = check(&path);
+        let found = report.problems.iter().find(|fault| fault.part == part);
+        let found = found.unwrap_or_else(|| panic!("{part}: {report:?}"));
+        assert!(!report.ok && found.file.as_deref() == Some(&*file.display().to_string()), "{found:?}");
+        assert!(part == "records" || found.byte.is_some(), "{found:?}");
+        remove(&path);
+    }
+}
+
+/// The oldest of the large files: the newest of the journal may be torn.
+fn largest(directory: &Path) -> PathBuf {
+    let mut files: Vec<PathBuf> = fs::read_dir(directory).unwrap().map(|file| file.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|kind| kind == "journal" || kind == "history"));
+    files.sort();
+    files.remove(0)
+}

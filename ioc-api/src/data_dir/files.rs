@@ -1,0 +1,76 @@
+//! Small files of the data directory: whole or not there, and for their own user alone.
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
+
+/// Mode of every file: the journal, history and records tell who was where, and keys are secrets.
+pub const FILE_MODE: u32 = 0o600;
+/// Mode of every directory.
+pub const DIR_MODE: u32 = 0o700;
+/// Longest content of a small file that is looked at, in bytes.
+const SMALL_FILE_MAX: u64 = 4096;
+
+/// Writes a file beside its place and moves it there, so that it is there whole or not at all, also through a crash.
+///
+/// Errors: what the operating system says.
+pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    match fs::remove_file(&temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    sync_parent(path)
+}
+
+/// Makes created, renamed and removed names beside `path` durable.
+///
+/// Errors: what the operating system says.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Reads the beginning of a small file as text.
+///
+/// Errors: what the operating system says.
+pub fn read_small(file: &mut File) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    file.take(SMALL_FILE_MAX).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Creates a directory, with those above it, for this user alone.
+///
+/// Errors: what the operating system says.
+pub fn make_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(DIR_MODE).create(path)
+}
+
+/// Closes a directory and all that lies in it to other users.
+///
+/// Errors: what the operating system says.
+pub fn tighten(path: &Path) -> io::Result<()> {
+    let found = match fs::symlink_metadata(path) {
+        // Gone since it was listed: a temporary file.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found?,
+    };
+    if found.file_type().is_symlink() {
+        return Ok(());
+    }
+    let mode = if found.is_dir() { DIR_MODE } else { FILE_MODE };
+    if found.permissions().mode() & 0o077 != 0 {
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+    }
+    match found.is_dir() {
+        true => fs::read_dir(path)?.try_for_each(|entry| tighten(&entry?.path())),
+        false => Ok(()),
+    }
+}

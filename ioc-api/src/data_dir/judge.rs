@@ -1,0 +1,217 @@
+//! Whether what is there belongs together: by the identity that the parts carry, and by how far each goes.
+use super::{
+    examine::{Found, History},
+    parts::{Fault, Part, Problem},
+    stamp::{Root, Stamp},
+};
+use crate::records::RecordsSummary;
+use ioc_journal::Inspection;
+
+/// Returns what keeps a directory from being used; empty when its parts belong together, or are new.
+pub fn judge(found: &Found) -> Vec<Problem> {
+    if found.is_empty() && found.root.is_none_or(|root| root.previous == Some(0)) {
+        return Vec::new();
+    }
+    let mut problems: Vec<Problem> = Part::ALL.into_iter().filter_map(|part| fault_of(found, part)).collect();
+    problems.extend(ends(found, &problems));
+    problems
+}
+
+/// Returns the identity that the parts must have: their own when they agree, else that of the file at the top. `None`
+/// for a directory that was made before there were identities.
+pub(super) fn reference(found: &Found) -> Option<Root> {
+    let stamps = [found.journal_stamp, found.history_stamp, found.records_stamp()];
+    if let [Some(first), Some(second), Some(third)] = stamps
+        && first == second
+        && second == third
+        && found.root.is_none_or(|root| root.stamp != first && root.previous != Some(first.mark))
+    {
+        let key = found.root.map_or(0, |root| root.key);
+        return Some(Root { stamp: first, previous: None, key });
+    }
+    found.root.or_else(|| {
+        let newest = stamps.into_iter().flatten().max_by_key(|stamp| stamp.epoch)?;
+        Some(Root { stamp: newest, previous: None, key: 0 })
+    })
+}
+
+fn fault_of(found: &Found, part: Part) -> Option<Problem> {
+    let root = reference(found);
+    let fault = match part {
+        Part::Journal => match &found.journal {
+            Some(Err(why)) => Some(Fault::Damaged(why.clone())),
+            journal => stamped(root, journal.is_some(), found.journal_stamp, needs_journal(found)),
+        },
+        Part::History => match &found.history {
+            Some(Err(why)) => Some(Fault::Damaged(why.clone())),
+            Some(Ok(history)) if !history.lacking.is_empty() => Some(lacking(history)),
+            history => {
+                let is_there = history.is_some() || found.history_stamp.is_some();
+                stamped(root, is_there, found.history_stamp, needs_history(found))
+                    .filter(|fault| !is_replayed(found, fault))
+            }
+        },
+        Part::Records => match &found.records {
+            Some(Err(why)) => Some(Fault::Damaged(why.clone())),
+            records => stamped(root, records.is_some(), found.records_stamp(), needs_records(found)),
+        },
+        Part::Keys => key_fault(found, root),
+    };
+    fault.map(|fault| Problem::new(part, fault))
+}
+
+/// Judges a part by its stamp. `is_needed` decides where nothing has a stamp yet.
+fn stamped(root: Option<Root>, is_there: bool, stamp: Option<Stamp>, is_needed: bool) -> Option<Fault> {
+    let Some(root) = root else { return (!is_there && is_needed).then_some(Fault::Missing) };
+    match stamp {
+        Some(stamp) => misfit(&root, stamp),
+        // The directory was being made, or got its identity, when the process ended.
+        None if root.previous == Some(0) => (!is_there && is_needed).then_some(Fault::Missing),
+        None if is_there => Some(Fault::Foreign),
+        None => Some(Fault::Missing),
+    }
+}
+
+fn misfit(root: &Root, stamp: Stamp) -> Option<Fault> {
+    if stamp.directory != root.stamp.directory {
+        return Some(Fault::Foreign);
+    }
+    if stamp.mark == root.stamp.mark || root.previous == Some(stamp.mark) {
+        return None;
+    }
+    match stamp.epoch < root.stamp.epoch {
+        true => Some(Fault::Older(format!(
+            "it is from epoch {} of this directory, which is at {} (it grows with each start and each backup)",
+            stamp.epoch, root.stamp.epoch
+        ))),
+        false => Some(Fault::Foreign),
+    }
+}
+
+fn lacking(history: &History) -> Fault {
+    let named = history.lacking.first().map(|path| path.display().to_string()).unwrap_or_default();
+    Fault::Damaged(format!(
+        "{} of its segment files are missing or cut short, {named} first",
+        history.lacking.len()
+    ))
+}
+
+/// Reports whether history that is missing or older is made anew from the journal, which has all that it lacks.
+fn is_replayed(found: &Found, fault: &Fault) -> bool {
+    let Some(Ok(journal)) = &found.journal else { return false };
+    let applied = match &found.history {
+        Some(Ok(history)) => history.applied,
+        _ => 0,
+    };
+    let is_ours = match fault {
+        Fault::Missing => true,
+        Fault::Older(_) => applied <= journal.last,
+        Fault::Foreign | Fault::Damaged(_) => false,
+    };
+    is_ours && applied + 1 >= journal.first && fault_of(found, Part::Journal).is_none()
+}
+
+fn needs_journal(found: &Found) -> bool {
+    let history = matches!(&found.history, Some(Ok(history)) if history.applied > 0);
+    let records = matches!(&found.records, Some(Ok(records)) if records.reach() > 0);
+    history || records
+}
+
+fn needs_history(found: &Found) -> bool {
+    matches!(&found.journal, Some(Ok(journal)) if journal.first > 1)
+}
+
+fn needs_records(found: &Found) -> bool {
+    let journal = matches!(&found.journal, Some(Ok(journal)) if journal.last > 0);
+    journal || matches!(&found.history, Some(Ok(history)) if history.applied > 0)
+}
+
+fn key_fault(found: &Found, root: Option<Root>) -> Option<Fault> {
+    let records = found.records.as_ref().and_then(|records| records.as_ref().ok());
+    let from_records = records.map_or(0, |records| records.key);
+    let known = root.map(|root| root.key).filter(|key| *key != 0).unwrap_or(from_records);
+    match &found.key {
+        Some(Err(why)) => Some(Fault::Damaged(why.clone())),
+        Some(Ok(key)) => (known != 0 && *key != known).then_some(Fault::Foreign),
+        None => {
+            (known != 0 || records.is_some_and(|records| records.credentials > 0)).then_some(Fault::Missing)
+        }
+    }
+}
+
+/// Compares how far the parts go that are in order by themselves.
+fn ends(found: &Found, problems: &[Problem]) -> Vec<Problem> {
+    let is_sound = |part| !problems.iter().any(|problem| problem.part == part);
+    let empty = Inspection { first: 1, last: 0, segments: Vec::new(), places: Default::default() };
+    let journal = match &found.journal {
+        Some(Ok(journal)) => journal,
+        _ => &empty,
+    };
+    let history = match &found.history {
+        Some(Ok(history)) if is_sound(Part::History) => Some(history),
+        _ => None,
+    };
+    let records = match &found.records {
+        Some(Ok(records)) if is_sound(Part::Records) => Some(records),
+        _ => None,
+    };
+    let mut more = Vec::new();
+    if is_sound(Part::Journal) {
+        more.extend(journal_ends(journal, history, records));
+        if more.is_empty() {
+            more.extend(history.and_then(|history| history_ends(journal, history)));
+            more.extend(records.and_then(|records| records_ends(journal, records)));
+        }
+    }
+    if let (Some(history), Some(records)) = (history, records)
+        && history.newest_device.is_some_and(|device| device >= records.devices)
+    {
+        let detail = format!(
+            "history has readings of device number {}, they know {} devices",
+            history.newest_device.unwrap_or(0),
+            records.devices
+        );
+        more.push(Problem::new(Part::Records, Fault::Older(detail)));
+    }
+    more
+}
+
+/// Finds a journal that ends before what others have taken from it.
+fn journal_ends(
+    journal: &Inspection,
+    history: Option<&History>,
+    records: Option<&RecordsSummary>,
+) -> Option<Problem> {
+    let history = history.map_or(0, |history| history.applied);
+    let records = records.map_or(0, RecordsSummary::reach);
+    let places = journal.places.values().copied().max().unwrap_or(0);
+    let (who, reach) =
+        [("history has", history), ("the records have", records), ("its followers have", places)]
+            .into_iter()
+            .max_by_key(|(_, reach)| *reach)?;
+    let detail = format!("it ends at record {}, {who} taken in records up to {reach}", journal.last);
+    (reach > journal.last).then(|| Problem::new(Part::Journal, Fault::Older(detail)))
+}
+
+/// Finds history that lacks records which the journal no longer has.
+fn history_ends(journal: &Inspection, history: &History) -> Option<Problem> {
+    let detail = format!(
+        "it ends at record {}, the journal begins with {}, and what lies between is in neither",
+        history.applied, journal.first
+    );
+    (history.applied + 1 < journal.first).then(|| Problem::new(Part::History, Fault::Older(detail)))
+}
+
+/// Finds records that lack what the journal no longer has, or what they had when they last said so.
+fn records_ends(journal: &Inspection, records: &RecordsSummary) -> Option<Problem> {
+    let said =
+        ["alerts", "quarantine"].into_iter().filter_map(|name| journal.places.get(name)).max().copied();
+    let detail = match said.filter(|said| *said > records.ends()) {
+        Some(said) => format!("they end at record {}, and were once at {said}", records.ends()),
+        None if records.ends() + 1 < journal.first => {
+            format!("they end at record {}, the journal begins with {}", records.ends(), journal.first)
+        }
+        None => return None,
+    };
+    Some(Problem::new(Part::Records, Fault::Older(detail)))
+}

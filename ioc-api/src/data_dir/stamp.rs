@@ -1,0 +1,141 @@
+//! The identity that every part of a data directory carries.
+//!
+//! `directory` is drawn when the directory is made and never changes. `epoch` grows, and `mark` is drawn anew, at each
+//! start of a server and after each backup, in every part: so a part from a backup or an older copy is known to be
+//! older, and a part of a copy that has lived on elsewhere is known to be foreign. The file `identity` at the top says
+//! which mark holds; while the parts get a new one it names both, so that a crash in between refuses nothing.
+use super::files::{read_small, write_durably};
+use crate::identity::{NoRandom, random_bytes};
+use ring::digest;
+use std::{fs::File, io, path::Path};
+
+/// Name of the file that carries it.
+pub const FILE: &str = "identity";
+const FIRST_LINE: &str = "ioc-identity 1";
+
+/// What a part carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The same for the life of the directory.
+    pub directory: u64,
+    /// Grows with each start and each backup.
+    pub epoch: u64,
+    /// Differs between copies that lived on.
+    pub mark: u64,
+}
+
+impl Stamp {
+    /// Draws the stamp of a new directory.
+    ///
+    /// Errors: no random numbers.
+    pub fn draw() -> Result<Self, NoRandom> {
+        Ok(Self { directory: random()?, epoch: 1, mark: random()? })
+    }
+
+    /// Draws the stamp that follows.
+    ///
+    /// Errors: no random numbers.
+    pub fn next(self) -> Result<Self, NoRandom> {
+        Ok(Self { epoch: self.epoch + 1, mark: random()?, ..self })
+    }
+}
+
+/// What the file at the top says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Root {
+    /// What every part carries.
+    pub stamp: Stamp,
+    /// The mark before, while not every part has the new one; 0 while parts have none yet.
+    pub previous: Option<u64>,
+    /// Fingerprint of the key of the device tokens; 0 when it is not known.
+    pub key: u64,
+}
+
+fn random() -> Result<u64, NoRandom> {
+    // Not 0, and what SQLite's signed integers hold.
+    random_bytes::<8>().map(|bytes| u64::from_le_bytes(bytes) >> 1 | 1)
+}
+
+/// Returns what tells one key from another and gives nothing of it away.
+pub fn fingerprint(key: &[u8]) -> u64 {
+    let digest = digest::digest(&digest::SHA256, key);
+    let first = digest.as_ref().first_chunk::<8>().copied().unwrap_or_default();
+    u64::from_be_bytes(first) >> 1 | 1
+}
+
+/// Reads the stamp in `directory`; `None` when there is none, or it is damaged.
+///
+/// Errors: what the operating system says.
+pub fn read(directory: &Path) -> io::Result<Option<Root>> {
+    match File::open(directory.join(FILE)) {
+        Ok(mut file) => Ok(parse(&read_small(&mut file)?)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes the stamp of a part, durably.
+///
+/// Errors: what the operating system says.
+pub fn write(directory: &Path, stamp: &Stamp) -> io::Result<()> {
+    write_root(directory, &Root { stamp: *stamp, previous: None, key: 0 })
+}
+
+/// Writes the file at the top, durably.
+///
+/// Errors: what the operating system says.
+pub fn write_root(directory: &Path, root: &Root) -> io::Result<()> {
+    write_durably(&directory.join(FILE), print(root).as_bytes())
+}
+
+fn print(root: &Root) -> String {
+    let Root { stamp: Stamp { directory, epoch, mark }, previous, key } = root;
+    let mut text = format!("{FIRST_LINE}\ndirectory {directory:016x}\nepoch {epoch}\nmark {mark:016x}\n");
+    if *key != 0 {
+        text.push_str(&format!("key {key:016x}\n"));
+    }
+    if let Some(previous) = previous {
+        text.push_str(&format!("previous {previous:016x}\n"));
+    }
+    text.push_str("end\n");
+    text
+}
+
+fn parse(text: &str) -> Option<Root> {
+    let mut lines = text.lines();
+    if lines.next() != Some(FIRST_LINE) || lines.next_back() != Some("end") {
+        return None;
+    }
+    let value = |name: &str| {
+        let mut found = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.next()
+    };
+    let hex = |name: &str| u64::from_str_radix(value(name)?, 16).ok();
+    let stamp =
+        Stamp { directory: hex("directory")?, epoch: value("epoch")?.parse().ok()?, mark: hex("mark")? };
+    Some(Root { stamp, previous: hex("previous"), key: hex("key").unwrap_or(0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_and_a_torn_file_is_none() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(dir.path()).unwrap(), None);
+        let stamp = Stamp::draw().unwrap();
+        let root =
+            Root { stamp: stamp.next().unwrap(), previous: Some(stamp.mark), key: fingerprint(b"key") };
+        for root in [root, Root { previous: None, key: 0, ..root }, Root { previous: Some(0), ..root }] {
+            write_root(dir.path(), &root).unwrap();
+            assert_eq!(read(dir.path()).unwrap(), Some(root));
+        }
+        let text = print(&root);
+        for len in 0..text.len() - 1 {
+            assert_eq!(parse(&text[..len]), None, "{len}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What the records say about themselves, for those who check that a data directory belongs together: read and written
+//! without opening them for use.
+use super::{ALERTS_OFFSET, QUARANTINE_OFFSET, connect, make_private, meta, migrations, set_meta, transact};
+use crate::{
+    admin::chain,
+    data_dir::stamp::Stamp,
+    records::{RecordsError, error::Doing},
+};
+use rusqlite::{Connection, OpenFlags};
+use std::path::Path;
+
+const DIRECTORY: &str = "identity_directory";
+const EPOCH: &str = "identity_epoch";
+const MARK: &str = "identity_mark";
+const KEY: &str = "identity_key";
+
+/// What the records hold, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecordsSummary {
+    /// Which directory they belong to; `None` for those of an earlier version.
+    pub stamp: Option<Stamp>,
+    /// Fingerprint of the key of the token hashes in them; 0 when it is not known.
+    pub key: u64,
+    /// Journal offset up to which they have alerts.
+    pub alerts: u64,
+    /// Journal offset up to which they have rejected messages.
+    pub quarantine: u64,
+    /// How many devices they know: the first index that is free.
+    pub devices: u32,
+    /// How many credentials they hold.
+    pub credentials: u32,
+}
+
+impl RecordsSummary {
+    /// Returns the journal offset up to which they have something.
+    pub fn reach(&self) -> u64 {
+        self.alerts.max(self.quarantine)
+    }
+
+    /// Returns the journal offset up to which they have everything.
+    pub fn ends(&self) -> u64 {
+        self.alerts.min(self.quarantine)
+    }
+}
+
+/// Looks at the records at `path`; `None` when there are none. The error says why they cannot be read.
+pub fn summarize(path: &Path) -> Option<Result<RecordsSummary, String>> {
+    if std::fs::metadata(path).map_or(true, |found| found.len() == 0) {
+        return None;
+    }
+    Some(read(path).map_err(|error| chain(&error)))
+}
+
+fn read(path: &Path) -> Result<RecordsSummary, RecordsError> {
+    let doing = "reading the records";
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).doing(doing)?;
+    connection.busy_timeout(super::BUSY_TIMEOUT).doing(doing)?;
+    let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).doing(doing);
+    let directory = meta(&connection, DIRECTORY)?;
+    let stamp = Stamp { directory, epoch: meta(&connection, EPOCH)?, mark: meta(&connection, MARK)? };
+    Ok(RecordsSummary {
+        stamp: (directory != 0).then_some(stamp),
+        key: meta(&connection, KEY)?,
+        alerts: meta(&connection, ALERTS_OFFSET)?,
+        quarantine: meta(&connection, QUARANTINE_OFFSET)?,
+        devices: number("SELECT coalesce(max(device_index) + 1, 0) FROM devices")?,
+        credentials: number("SELECT count(*) FROM credentials")?,
+    })
+}
+
+/// Writes which directory the records at `path` belong to, and which key; makes them when there are none.
+///
+/// Errors: [`RecordsError`]; what they said before holds then.
+pub fn write_identity(path: &Path, stamp: &Stamp, key: u64) -> Result<(), RecordsError> {
+    change(path, |connection| {
+        set_meta(connection, DIRECTORY, stamp.directory)?;
+        set_meta(connection, EPOCH, stamp.epoch)?;
+        set_meta(connection, MARK, stamp.mark)?;
+        set_meta(connection, KEY, key)
+    })
+}
+
+/// Has the records at `path` count everything up to journal offset `offset` as seen: what lies before is lost.
+///
+/// Errors: [`RecordsError`].
+pub fn go_on_from(path: &Path, offset: u64) -> Result<(), RecordsError> {
+    change(path, |connection| {
+        for key in [ALERTS_OFFSET, QUARANTINE_OFFSET] {
+            set_meta(connection, key, meta(connection, key)?.max(offset))?;
+        }
+        Ok(())
+    })
+}
+
+/// Registers devices that history has readings of and nobody knows any more: retired, under the names `lost-N`, so that
+/// no other device gets their number.
+///
+/// Errors: [`RecordsError`].
+pub fn lose_devices(
+    path: &Path,
+    indices: std::ops::RangeInclusive<u32>,
+    now_ms: i64,
+) -> Result<(), RecordsError> {
+    let sql = "INSERT INTO devices (device_index, id, domain, kind, lat, lon, parent_kind, parent, labels, retired, \
+               created_ms) VALUES (?1, ?2, 'environment', 'water-level', 0, 0, NULL, NULL, '{}', 1, ?3)";
+    change(path, |connection| {
+        let mut statement = connection.prepare(sql).doing("registering lost devices")?;
+        for index in indices {
+            let values = rusqlite::params![index, format!("lost-{index}"), now_ms];
+            statement.execute(values).doing("registering lost devices")?;
+        }
+        Ok(())
+    })
+}
+
+/// Copies the records at `path`, which may be in use, to the new file `target`, as of one moment.
+///
+/// Errors: [`RecordsError`].
+pub fn copy(path: &Path, target: &Path) -> Result<(), RecordsError> {
+    let doing = "copying the records";
+    let connection = connect(path, "FULL")?;
+    let target = target.to_string_lossy().into_owned();
+    connection.execute("VACUUM INTO ?1", [target]).map(|_| ()).doing(doing)
+}
+
+/// Reads the whole database at `path`, which may be in use, and returns what is wrong with it.
+///
+/// Errors: [`RecordsError`] when it cannot be read at all.
+pub fn check(path: &Path) -> Result<Vec<String>, RecordsError> {
+    let doing = "checking the records";
+    let connection = connect(path, "FULL")?;
+    let mut statement = connection.prepare("PRAGMA integrity_check(100)").doing(doing)?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).doing(doing)?;
+    let found = rows.collect::<rusqlite::Result<Vec<_>>>().doing(doing)?;
+    Ok(found.into_iter().filter(|line| line != "ok").collect())
+}
+
+fn change(
+    path: &Path,
+    work: impl FnOnce(&Connection) -> Result<(), RecordsError>,
+) -> Result<(), RecordsError> {
+    make_private(path)?;
+    let mut connection = connect(path, "FULL")?;
+    migrations::run(&mut connection, path)?;
+    transact(&mut connection, "writing the identity of the records", |transaction| work(transaction))
+}
