@@ -23,11 +23,14 @@ pub struct DeviceClock {
     pub is_wrong: bool,
 }
 
+/// The clocks of some devices, as far as they have spoken.
+type Shard = Mutex<Vec<Option<Box<ClockOffset>>>>;
+
 /// The clocks of all devices. Shared by all connections.
 #[derive(Debug)]
 pub struct DeviceClocks {
     /// Device `n` stands in shard `n % SHARDS` at `n / SHARDS`.
-    shards: Box<[Mutex<Vec<Option<Box<ClockOffset>>>>]>,
+    shards: Box<[Shard]>,
     late_after_ms: i64,
 }
 
