@@ -87,7 +87,9 @@ pub async fn run(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result
     launch::warn_of_few_open_files(&center.config);
     // Who sees that we listen may tell us to stop.
     let signals = launch::Signals::listen()?;
-    let admin = tokio::spawn(admin::bind(&data.admin_socket())?.serve(operations));
+    let admin = admin::bind(&data.admin_socket())?;
+    let answering = admin.answering();
+    let admin = tokio::spawn(admin.serve(operations));
     let addresses = center.addresses(&web)?;
     launch::announce(mode, &data, &center.foundation, &addresses)?;
     let serving = tokio::spawn(web.serve(state, stopped.clone()));
@@ -109,8 +111,8 @@ pub async fn run(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result
     let _ = serving.await;
     telling.abort();
     admin.abort();
-    // A backup or a check may still hold the directory; the process ends with it.
     let _ = admin.await;
+    answering.end().await;
     drop(data);
     tracing::info!("stopped");
     Ok(())

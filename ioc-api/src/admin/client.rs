@@ -139,7 +139,12 @@ fn ask_server(
         }
         Err(error) => return Err(failed(error)),
     };
-    match talk(stream, request, progress).map_err(failed)? {
+    let answer = match talk(stream, request, progress) {
+        // It stopped before it began with this command; the next one, or we ourselves, will do it.
+        Err(error) if is_unanswered(&error) => return Ok(None),
+        answer => answer.map_err(failed)?,
+    };
+    match answer {
         Answer::Done(reply) => Ok(Some(reply)),
         Answer::Refused(why) => Err(AdminError::Refused(why)),
         Answer::Progress(_) => Err(failed(io::ErrorKind::InvalidData.into())),
@@ -150,6 +155,12 @@ fn ask_server(
 fn nobody_listens(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory)
+}
+
+/// Reports whether the server ended without an answer: one that stops answers what it has begun.
+fn is_unanswered(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | BrokenPipe | ConnectionReset)
 }
 
 fn talk(

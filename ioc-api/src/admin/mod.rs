@@ -16,5 +16,5 @@ pub use foundation::{CityFiles, Foundation, FoundationError, catalogue};
 pub use operations::{NewCredential, OperationError, Operations};
 pub(crate) use protocol::chain;
 pub use protocol::{CredentialToken, DeviceAdded, QuarantineView, Reply, Request, UserAdded, UserView};
-pub use server::{AdminSocket, bind};
+pub use server::{AdminSocket, Answering, bind};
 pub use unix_user::{current_unix_user, unix_user};

@@ -24,6 +24,8 @@ use tokio::{
 const COMMANDS_MAX: usize = 8;
 /// How long a client may take to say what it wants, and to take the answer.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a stop waits for commands that are being answered.
+const STOP_GRACE: Duration = Duration::from_secs(5);
 /// Longest path that a socket address holds, on every Unix.
 const SOCKET_PATH_LEN_MAX: usize = 100;
 
@@ -31,6 +33,19 @@ const SOCKET_PATH_LEN_MAX: usize = 100;
 pub struct AdminSocket {
     listener: UnixListener,
     path: PathBuf,
+    turns: Arc<Semaphore>,
+}
+
+/// The commands that are being answered.
+pub struct Answering(Arc<Semaphore>);
+
+impl Answering {
+    /// Waits until none is, for a while: a client that gets no answer then knows that its command was not begun.
+    pub async fn end(self) {
+        let all = self.0.acquire_many(COMMANDS_MAX as u32);
+        // A long one is cut off; its client is told by the connection's end.
+        let _ = timeout(STOP_GRACE, all).await;
+    }
 }
 
 /// A path that fits a socket address; `via` must stay open while it is used.
@@ -69,15 +84,20 @@ pub fn bind(path: &Path) -> io::Result<AdminSocket> {
     // Nobody finds the socket before its mode is right.
     fs::set_permissions(&new, Permissions::from_mode(0o600))?;
     fs::rename(&new, path)?;
-    Ok(AdminSocket { listener, path: path.to_owned() })
+    let turns = Arc::new(Semaphore::new(COMMANDS_MAX));
+    Ok(AdminSocket { listener, path: path.to_owned(), turns })
 }
 
 impl AdminSocket {
+    /// Returns what to wait for once no more commands are accepted.
+    pub fn answering(&self) -> Answering {
+        Answering(Arc::clone(&self.turns))
+    }
+
     /// Answers commands until the task is dropped.
     pub async fn serve(self, operations: Arc<Operations>) {
-        let turns = Arc::new(Semaphore::new(COMMANDS_MAX));
         loop {
-            let Ok(turn) = Arc::clone(&turns).acquire_owned().await else { return };
+            let Ok(turn) = Arc::clone(&self.turns).acquire_owned().await else { return };
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let operations = Arc::clone(&operations);

@@ -33,9 +33,11 @@ pub(crate) fn ioc() -> Command {
     command
 }
 
+/// A user who may nothing.
+pub(crate) const NOBODY: u32 = 65_534;
+
 /// The command for a user who may not read everything; `None` where that user cannot run the binary.
 pub(crate) fn as_nobody(city: &mut City) -> Option<Command> {
-    const NOBODY: u32 = 65_534;
     if !rustix::process::getuid().is_root() {
         return Some(city.serve());
     }
