@@ -4,7 +4,7 @@ use crate::support::{City, Mqtt, now_ms, one, telemetry, until, within};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const CONFIG: &str = "[journal]\nsegment = \"1MiB\"\nkeep = \"2MiB\"\n[mqtt.limits]\ndevice_rate = 0\n";
+const CONFIG: &str = "[journal]\nsegment = \"1MiB\"\nkeep = \"2MiB\"\n[mqtt.limits]\ndevice_rate = 0\ndevice_bytes_rate = \"0B\"\ndevice_readings_rate = 0\n";
 const READINGS: i64 = 2_000;
 /// Publishes in flight.
 const WINDOW: i64 = 64;
