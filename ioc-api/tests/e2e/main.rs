@@ -12,6 +12,7 @@ mod acknowledged;
 mod actions;
 mod aggregates;
 mod attacks_http;
+mod attacks_mqtt;
 mod audit;
 mod city_app;
 mod clocks;

@@ -4,7 +4,7 @@ use crate::records::{RecordsError, error::Doing};
 use rusqlite::Connection;
 use std::path::Path;
 
-const STEPS: [&str; 2] = [FIRST, PEOPLE];
+const STEPS: [&str; 3] = [FIRST, PEOPLE, QUARANTINE];
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -70,6 +70,11 @@ const PEOPLE: &str = "
         user TEXT NOT NULL REFERENCES users (name) ON DELETE CASCADE, origin BLOB NOT NULL,
         last_ms INTEGER NOT NULL, PRIMARY KEY (user, origin)
     ) STRICT, WITHOUT ROWID;
+";
+
+/// Rows of quarantine are counted by credential.
+const QUARANTINE: &str = "
+    CREATE INDEX quarantine_by_credential ON quarantine (credential);
 ";
 
 /// Takes every step that the database at `path` has not seen.

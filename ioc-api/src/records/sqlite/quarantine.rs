@@ -13,13 +13,9 @@ impl Quarantine for SqliteRecords {
             if through <= reached {
                 return Ok(());
             }
-            // Of a batch larger than what is kept only the end is worth writing.
-            let kept = &rows[rows.len().saturating_sub(rows_max as usize)..];
-            kept.iter().filter(|row| row.seq > reached).try_for_each(|row| insert(transaction, row))?;
-            let sql = "DELETE FROM quarantine WHERE seq <= \
-                       (SELECT seq FROM quarantine ORDER BY seq DESC LIMIT 1 OFFSET ?1)";
+            rows.iter().filter(|row| row.seq > reached).try_for_each(|row| insert(transaction, row))?;
             if !rows.is_empty() {
-                transaction.execute(sql, [rows_max]).doing(doing)?;
+                make_room(transaction, rows_max)?;
             }
             set_meta(transaction, QUARANTINE_OFFSET, through)
         })
@@ -48,6 +44,44 @@ impl Quarantine for SqliteRecords {
         let count = self.read().query_row("SELECT count(*) FROM quarantine", [], |row| row.get::<_, i64>(0));
         Ok(count.doing("counting quarantine")? as u64)
     }
+}
+
+/// Deletes what is beyond `rows_max`, at the expense of the credentials with most rows: each keeps its newest, as many as
+/// fit when all have the same bound. So nobody's rejected messages are pushed out by somebody else's flood.
+fn make_room(transaction: &Connection, rows_max: u32) -> Result<()> {
+    let doing = "deleting old quarantine";
+    let sql = "SELECT credential, count(*) FROM quarantine GROUP BY credential";
+    let mut statement = transaction.prepare_cached(sql).doing(doing)?;
+    let counts = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).doing(doing)?;
+    let counts: Vec<(String, u64)> = counts.collect::<rusqlite::Result<_>>().doing(doing)?;
+    let each = equal_share(counts.iter().map(|(_, count)| *count), rows_max.into());
+    let sql = "DELETE FROM quarantine WHERE seq IN \
+               (SELECT seq FROM quarantine WHERE credential = ?1 ORDER BY seq DESC LIMIT -1 OFFSET ?2)";
+    for (credential, count) in &counts {
+        if *count > each {
+            transaction.execute(sql, params![credential, each as i64]).doing(doing)?;
+        }
+    }
+    // More credentials than rows: the oldest rows go.
+    let sql = "DELETE FROM quarantine WHERE seq <= \
+               (SELECT seq FROM quarantine ORDER BY seq DESC LIMIT 1 OFFSET ?1)";
+    transaction.execute(sql, [rows_max]).doing(doing).map(|_| ())
+}
+
+/// Returns the largest bound for each that keeps all together within `total`; at least 1.
+fn equal_share(counts: impl Iterator<Item = u64>, total: u64) -> u64 {
+    let mut counts: Vec<u64> = counts.collect();
+    counts.sort_unstable();
+    let (mut left, mut callers) = (total, counts.len() as u64);
+    for count in counts {
+        let each = left / callers;
+        if count > each {
+            return each.max(1);
+        }
+        left -= count;
+        callers -= 1;
+    }
+    u64::MAX
 }
 
 fn insert(connection: &Connection, row: &QuarantineRow) -> Result<()> {
@@ -85,4 +119,30 @@ fn quarantined(row: &Row<'_>) -> rusqlite::Result<QuarantineRow> {
         bytes: row.get(6)?,
         bytes_len: row.get(7)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn who_has_few_keeps_all_and_the_others_have_the_same_bound() {
+        let share = |counts: &[u64]| equal_share(counts.iter().copied(), 20);
+        assert_eq!(share(&[1, 100]), 19);
+        assert_eq!(share(&[1, 2, 100, 50]), 8);
+        assert_eq!(share(&[10, 10]), u64::MAX);
+        assert_eq!(share(&[]), u64::MAX);
+        assert_eq!(share(&[1; 30]), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn shares_fit_and_are_as_large_as_may_be(counts in prop::collection::vec(0_u64..50, 1..20), total in 20_u64..200) {
+            let each = equal_share(counts.iter().copied(), total);
+            let kept = |each: u64| counts.iter().map(|count| (*count).min(each)).sum::<u64>();
+            prop_assert!(kept(each) <= total);
+            prop_assert!(each == u64::MAX || kept(each + 1) > total);
+        }
+    }
 }
