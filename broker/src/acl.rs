@@ -48,13 +48,14 @@ pub(crate) fn client_id(
     clean_session: bool,
     unique: u64,
 ) -> Option<Box<str>> {
-    if asked.is_empty() && !clean_session || asked.len() > CLIENT_ID_LEN_MAX {
+    let is_printable = !asked.chars().any(char::is_control);
+    if asked.is_empty() && !clean_session || asked.len() > CLIENT_ID_LEN_MAX || !is_printable {
         return None;
     }
     match (principal.kind, asked) {
         (CredentialKind::Device, "") => Some((*principal.credential).into()),
         (CredentialKind::Device, _) => (asked == &*principal.credential).then(|| asked.into()),
-        // A control character keeps it apart from anything sensible that a client may ask for.
+        // A control character keeps it apart from all that a client may ask for.
         (_, "") => Some(format!("\u{1}{unique}").into()),
         (_, _) => Some(asked.into()),
     }
@@ -146,5 +147,8 @@ mod tests {
         assert_eq!(client_id(&app, "any /+# id", false, 7).as_deref(), Some("any /+# id"));
         assert_ne!(client_id(&app, "", true, 7), client_id(&app, "", true, 8));
         assert_eq!(client_id(&app, &"x".repeat(257), true, 7), None);
+        let unique = client_id(&app, "", true, 7).unwrap();
+        assert_eq!(client_id(&app, &unique, true, 8), None, "nobody may ask for what is another's alone");
+        assert_eq!(client_id(&app, "a\u{9f}", true, 8), None);
     }
 }

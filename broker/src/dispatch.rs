@@ -211,8 +211,8 @@ impl Connection {
         let shared = &reactor.shared;
         self.foreign += 1;
         add(&shared.meters.foreign_topics, 1);
-        if let Some(suppressed) = shared.gates.foreign.pass() {
-            let credential = &*self.session.principal.credential;
+        let credential = &*self.session.principal.credential;
+        if let Some(suppressed) = shared.gates.foreign.of(credential).pass() {
             tracing::warn!(credential, ?topic, suppressed, "publish to a topic that is not the sender's own");
         }
         match self.foreign > shared.limits.foreign_topics_max {
@@ -224,6 +224,11 @@ impl Connection {
     fn subscribe(&mut self, reactor: &Reactor, frame: &Frame<'_>) -> Result<(), Stop> {
         let shared = &reactor.shared;
         let (packet_id, filters) = packet::subscribe(frame)?;
+        self.session.allowance.charge_readings(
+            &self.session.rates,
+            u32::try_from(filters.len()).unwrap_or(u32::MAX),
+            shared.now_ns(),
+        );
         let mut granted = Vec::with_capacity(filters.len());
         for filter in &filters {
             let allowed = acl::may_subscribe(&*shared.access, &self.session.principal, &filter.path)

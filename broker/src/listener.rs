@@ -133,8 +133,8 @@ async fn hand_over(
 
 fn turn_away(shared: &Shared, peer: SocketAddr, reason: CloseReason) {
     shared.meters.closed(reason);
-    if let Some(suppressed) = shared.gates.closed[reason as usize].pass() {
-        let ip = peer.ip().to_canonical();
+    let ip = peer.ip().to_canonical();
+    if let Some(suppressed) = shared.gates.closed[reason as usize].of(ip).pass() {
         tracing::warn!(%ip, reason = reason.as_str(), suppressed, "an MQTT connection was turned away");
     }
 }

@@ -1,4 +1,5 @@
 //! Keeps a flood of the same event from becoming a flood of log lines.
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
@@ -42,9 +43,30 @@ impl Gate {
     }
 }
 
+/// Gates of one event, each for some of those who cause it, so that a flood of one hides few others.
+#[derive(Debug, Default)]
+pub(crate) struct Gates([Gate; 16]);
+
+impl Gates {
+    /// Returns the gate of `caller`.
+    pub(crate) fn of(&self, caller: impl Hash) -> &Gate {
+        let mut hasher = DefaultHasher::new();
+        caller.hash(&mut hasher);
+        &self.0[hasher.finish() as usize % self.0.len()]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flood_of_one_caller_hides_few_others() {
+        let gates = Gates::default();
+        (0..1_000).for_each(|_| drop(gates.of("flood").pass()));
+        let seen = (0..64).filter(|caller| gates.of(caller).pass().is_some()).count();
+        assert!(seen >= 8, "{seen}");
+    }
 
     #[test]
     fn one_passes_and_the_rest_are_counted() {

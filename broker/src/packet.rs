@@ -128,6 +128,12 @@ pub(crate) fn bare(frame: &Frame<'_>) -> Result<(), Malformed> {
     if frame.flags() == 0 && frame.body.is_empty() { Ok(()) } else { Err(Malformed::Protocol) }
 }
 
+/// Reports whether `text` may stand in a packet at all: not without a character where one must be, and none of them is
+/// U+0000 (MQTT 3.1.1 §1.5.3, §4.7.3). What it may say is for others to check.
+fn is_text(text: &str) -> bool {
+    !text.is_empty() && !text.contains('\0')
+}
+
 /// Decodes one packet with rumqttd's codec.
 pub(crate) fn decode(frame: &Frame<'_>) -> Result<Packet, Malformed> {
     let mut copy = BytesMut::from(frame.whole);
@@ -137,7 +143,11 @@ pub(crate) fn decode(frame: &Frame<'_>) -> Result<Packet, Malformed> {
 /// Parses a SUBSCRIBE into its packet id and filters with the wanted QoS.
 pub(crate) fn subscribe(frame: &Frame<'_>) -> Result<(u16, Vec<Filter>), Malformed> {
     match decode(frame)? {
-        Packet::Subscribe(subscribe, _) if frame.flags() == 2 && subscribe.pkid != 0 => {
+        Packet::Subscribe(subscribe, _)
+            if frame.flags() == 2
+                && subscribe.pkid != 0
+                && subscribe.filters.iter().all(|filter| is_text(&filter.path)) =>
+        {
             Ok((subscribe.pkid, subscribe.filters))
         }
         _ => Err(Malformed::Protocol),
@@ -148,7 +158,10 @@ pub(crate) fn subscribe(frame: &Frame<'_>) -> Result<(u16, Vec<Filter>), Malform
 pub(crate) fn unsubscribe(frame: &Frame<'_>) -> Result<(u16, Vec<String>), Malformed> {
     match decode(frame)? {
         Packet::Unsubscribe(packet, _)
-            if frame.flags() == 2 && packet.pkid != 0 && !packet.filters.is_empty() =>
+            if frame.flags() == 2
+                && packet.pkid != 0
+                && !packet.filters.is_empty()
+                && packet.filters.iter().all(|filter| is_text(filter)) =>
         {
             Ok((packet.pkid, packet.filters))
         }

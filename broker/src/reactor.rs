@@ -380,8 +380,9 @@ impl Ending {
         if matches!(self.reason, Disconnect | PeerClosed | Shutdown) {
             return;
         }
-        if let Some(suppressed) = self.reactor.shared.gates.closed[self.reason as usize].pass() {
-            let credential = &*connection.session.principal.credential;
+        let credential = &*connection.session.principal.credential;
+        if let Some(suppressed) = self.reactor.shared.gates.closed[self.reason as usize].of(credential).pass()
+        {
             tracing::info!(credential, reason = self.reason.as_str(), suppressed, "MQTT connection closed");
         }
     }

@@ -110,7 +110,9 @@ impl Refused {
                 format!("a device's must be its user name {user_name:?}, or empty with a clean session")
             }
             CredentialKind::Gateway | CredentialKind::App => {
-                format!("{user_name:?} may have up to 256 bytes, or none with a clean session")
+                format!(
+                    "{user_name:?} may have up to 256 bytes without control characters, or none with a clean session"
+                )
             }
         };
         let why = format!("client id {:?}: {right}", excerpt(asked));
@@ -129,7 +131,7 @@ impl Refused {
 
     /// Writes the line.
     pub(crate) fn log(&self, shared: &Shared, from: Network) {
-        let gate = &shared.gates.refused[self.reason as usize];
+        let gate = shared.gates.refused[self.reason as usize].of(from);
         write(gate, from, self.reason.as_str(), &self.why);
     }
 }
@@ -194,7 +196,7 @@ impl Stranger {
     /// Writes the line; returns how the connection ends.
     pub(crate) fn log(self, shared: &Shared, from: Network) -> CloseReason {
         if let Some(why) = self.why {
-            write(&shared.gates.closed[self.reason as usize], from, self.reason.as_str(), &why);
+            write(shared.gates.closed[self.reason as usize].of(from), from, self.reason.as_str(), &why);
         }
         self.reason
     }

@@ -4,7 +4,7 @@ use crate::{
     admission::Admission,
     backlog::Budget,
     fanout::{Fanout, Table},
-    logs::Gate,
+    logs::{self, Gate},
     penalty::Penalties,
     session::Sessions,
 };
@@ -32,9 +32,9 @@ pub(crate) struct Shared {
 pub(crate) struct Gates {
     pub(crate) accept: Gate,
     /// One for each reason, so that a flood of one hides no other.
-    pub(crate) refused: [Gate; RefuseReason::ALL.len()],
-    pub(crate) closed: [Gate; CloseReason::ALL.len()],
-    pub(crate) foreign: Gate,
+    pub(crate) refused: [logs::Gates; RefuseReason::ALL.len()],
+    pub(crate) closed: [logs::Gates; CloseReason::ALL.len()],
+    pub(crate) foreign: logs::Gates,
 }
 
 impl Shared {
@@ -49,9 +49,9 @@ impl Shared {
             fanout: Arc::new(Table::new(limits.retained_max, Arc::clone(&meters))),
             gates: Gates {
                 accept: Gate::new(),
-                refused: std::array::from_fn(|_| Gate::new()),
-                closed: std::array::from_fn(|_| Gate::new()),
-                foreign: Gate::new(),
+                refused: std::array::from_fn(|_| logs::Gates::default()),
+                closed: std::array::from_fn(|_| logs::Gates::default()),
+                foreign: logs::Gates::default(),
             },
             started: Instant::now(),
             limits,

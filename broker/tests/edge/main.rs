@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking, and its helpers do too")]
 mod behaviour;
 mod client;
+mod doors;
 mod durability;
 mod hostile;
 mod journal;
