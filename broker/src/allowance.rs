@@ -6,6 +6,9 @@ use crate::{Limits, backlog::Budget, bucket::Bucket};
 use ioc_model::share::Rate;
 use std::{sync::Arc, time::Duration};
 
+/// What a credential may owe for pings that were answered before their turn.
+const DEBT_MAX: Duration = Duration::from_secs(10);
+
 /// The rates of one credential.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rates {
@@ -78,6 +81,11 @@ impl Allowance {
     pub(crate) fn charge_message(&self, rates: &Rates, bytes: usize, now_ns: u64) {
         self.bytes.charge(rates.bytes, bytes as u64, now_ns);
         self.messages.charge(rates.messages, 1, now_ns);
+    }
+
+    /// Reports whether it would have to wait for long before its next message: then nothing is done for it in advance.
+    pub(crate) fn owes_much(&self, rates: &Rates, now_ns: u64) -> bool {
+        self.messages.take(rates.messages, 0, now_ns).is_err_and(|wait| wait > DEBT_MAX)
     }
 
     /// Charges the readings of a message that was handled.

@@ -12,6 +12,7 @@
 //! answered. When it goes, or comes back on another connection, what it had sent is handled to the end, at its rate; the
 //! new connection's turn comes after that.
 use crate::{
+    allowance::Rates,
     backlog::Backlog,
     connect::{CONNACK_ACCEPTED, Will},
     handshake::{Established, Session},
@@ -20,6 +21,7 @@ use crate::{
     stream::Stream,
     subscriber::Subscriber,
 };
+use ioc_model::CredentialKind;
 use std::{
     future::Future,
     pin::Pin,
@@ -31,6 +33,8 @@ use tokio::{io::AsyncWrite, time::Sleep};
 
 /// Bytes waiting for the client beyond which nothing more is read from it.
 pub(crate) const OUT_BYTES_MAX: usize = 64 * 1024;
+/// Looks at the credential, one a second, between two looks at the number of a gateway's devices.
+const CHECKS_PER_RATE: u32 = 30;
 /// Most that is still read of a connection whose client has another one already.
 const LAST_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -88,6 +92,7 @@ pub(crate) struct Connection {
     pub(crate) last_bytes: usize,
     will: Option<Box<Will>>,
     registered: bool,
+    checks: u32,
 }
 
 /// As [`Reactor::now_ms`]; 0 is never.
@@ -133,6 +138,7 @@ impl Connection {
             last_bytes: 0,
             will: will.map(Box::new),
             registered: false,
+            checks: 0,
         }
     }
 
@@ -172,6 +178,11 @@ impl Connection {
         self.write_turn(cx, reactor);
         if ended.is_some() {
             return ended.map_or(Poll::Pending, Poll::Ready);
+        }
+        if self.is_through() && self.is_dry && !reactor.is_draining() && self.stream.has_unread() {
+            // The runtime has not noticed yet what came, above all a goodbye; it looks once the other tasks had their turn.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
         }
         // One that has only said that it sends no more still hears PUBACKs.
         let waits = reason == CloseReason::PeerClosed && !self.is_deaf && !self.is_settled();
@@ -227,8 +238,14 @@ impl Connection {
         self.session.handle.wake();
     }
 
-    /// Says whether the credential is still good, and ends the connection if not.
-    pub(crate) fn check_access(&self, reactor: &Reactor) {
+    /// Says whether the credential is still good, and ends the connection if not. Looks now and then how many devices a
+    /// gateway has.
+    pub(crate) fn check_access(&mut self, reactor: &Reactor) {
+        let Session { principal, rates, .. } = &mut self.session;
+        self.checks = self.checks.wrapping_add(1);
+        if principal.kind == CredentialKind::Gateway && self.checks.is_multiple_of(CHECKS_PER_RATE) {
+            *rates = Rates::of(&reactor.shared.limits, reactor.shared.access.devices(principal));
+        }
         if !reactor.shared.access.still_valid(&self.session.principal) {
             self.session.handle.close(CloseReason::Revoked);
         }

@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_flood_of_one_caller_hides_few_others() {
         let gates = Gates::default();
-        (0..1_000).for_each(|_| drop(gates.of("flood").pass()));
+        assert!((0..1_000).filter(|_| gates.of("flood").pass().is_some()).count() < 1_000);
         let seen = (0..64).filter(|caller| gates.of(caller).pass().is_some()).count();
         assert!(seen >= 8, "{seen}");
     }

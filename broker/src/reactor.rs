@@ -301,8 +301,7 @@ async fn hear_out(reactor: &Reactor, connection: &RefCell<Connection>, reason: C
     if !reason.hears_out() {
         return reason;
     }
-    // A client that says goodbye and comes back at once may be served by two threads: what it sent before still counts,
-    // above all the goodbye. Yielding lets the driver see it in the socket.
+    connection.borrow_mut().last_bytes = 0;
     yield_now().await;
     poll_fn(|cx| connection.borrow_mut().poll_last(cx, reactor, reason)).await
 }

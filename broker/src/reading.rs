@@ -63,6 +63,7 @@ impl Connection {
 
     /// Reads once; returns how many bytes came. `None` when nothing is there, nothing more comes, or there is no room.
     fn receive(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Option<usize> {
+        self.is_dry = false;
         if self.has_ended || !self.backlog.has_room() {
             return None;
         }
@@ -107,6 +108,7 @@ impl Connection {
     fn answer_early(&mut self, reactor: &Reactor) {
         let packet_bytes_max = reactor.shared.limits.packet_bytes_max;
         while self.out.len() < OUT_BYTES_MAX
+            && !self.session.allowance.owes_much(&self.session.rates, reactor.shared.now_ns())
             && let Some(frame) = self.backlog.scan(packet_bytes_max)
         {
             match Early::of(&frame) {

@@ -1,6 +1,8 @@
 //! A plain or encrypted byte stream.
+use socket2::SockRef;
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -14,6 +16,17 @@ use tokio_rustls::server::TlsStream;
 pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Reports whether the kernel holds something of the client, be it its end, whatever the runtime knows of it.
+    pub(crate) fn has_unread(&self) -> bool {
+        let socket = match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        };
+        SockRef::from(socket).peek(&mut [MaybeUninit::uninit()]).is_ok()
+    }
 }
 
 impl AsyncRead for Stream {

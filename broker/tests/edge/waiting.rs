@@ -1,7 +1,7 @@
 //! Clients that have to wait for their turn: their pings are answered, and what they sent is handled to the end.
 use crate::support::*;
 use ioc_broker::{CloseReason, Limits};
-use std::net::Shutdown;
+use std::{io::Read, net::Shutdown, time::Duration};
 
 const PINGREQ: [u8; 2] = [0xc0, 0];
 const PINGRESP: [u8; 2] = [0xd0, 0];
@@ -164,4 +164,19 @@ fn commands_are_acknowledged_while_publishes_wait() {
         device.send(&puback(number));
     }
     assert!(edge.meters().publishes[0] < 60);
+}
+
+#[test]
+fn a_flood_of_pings_is_not_answered_without_end() {
+    let edge = Edge::with(slow());
+    let mut device = edge.connected("D1");
+    device.send(&[numbered(10), PINGREQ.repeat(5_000)].concat());
+    // Those that are answered early are paid for like messages; with a debt of ten seconds no more of them are.
+    device.stream.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let (mut answered, mut chunk) = (0, [0; 1_024]);
+    while let Ok(read @ 1..) = device.stream.read(&mut chunk) {
+        answered += read / PINGRESP.len();
+    }
+    assert!((1..1_000).contains(&answered), "{answered}");
+    edge.connected("D2").ping();
 }

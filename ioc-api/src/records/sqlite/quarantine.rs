@@ -53,13 +53,14 @@ fn make_room(transaction: &Connection, rows_max: u32) -> Result<()> {
     let sql = "SELECT credential, count(*) FROM quarantine GROUP BY credential";
     let mut statement = transaction.prepare_cached(sql).doing(doing)?;
     let counts = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).doing(doing)?;
-    let counts: Vec<(String, u64)> = counts.collect::<rusqlite::Result<_>>().doing(doing)?;
-    let each = equal_share(counts.iter().map(|(_, count)| *count), rows_max.into());
+    let counts: Vec<(String, i64)> = counts.collect::<rusqlite::Result<_>>().doing(doing)?;
+    let each = equal_share(counts.iter().map(|(_, count)| *count as u64), rows_max.into());
+    let each = i64::try_from(each).unwrap_or(i64::MAX);
     let sql = "DELETE FROM quarantine WHERE seq IN \
                (SELECT seq FROM quarantine WHERE credential = ?1 ORDER BY seq DESC LIMIT -1 OFFSET ?2)";
     for (credential, count) in &counts {
         if *count > each {
-            transaction.execute(sql, params![credential, each as i64]).doing(doing)?;
+            transaction.execute(sql, params![credential, each]).doing(doing)?;
         }
     }
     // More credentials than rows: the oldest rows go.
