@@ -1,6 +1,6 @@
 //! One web client's excess is nobody else's delay. Each attack runs while a victim is served: what is asserted is how
 //! many of the attacker's units pass before that, never a time.
-use crate::support::{City, Ws, now_ms, telemetry, until};
+use crate::support::{City, Ws, now_ms, telemetry, until, within};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -329,4 +329,31 @@ fn a_stream_that_ends_because_of_us_says_why() {
     }
     assert_eq!(flood.close_reason().0, 1008);
     goes_on(&mut neighbour);
+}
+
+#[test]
+fn memory_that_a_flood_took_is_given_back() {
+    const HEAD: usize = 60_000;
+    raise_open_files();
+    let mut city = City::prepare("[http.limits]\nhead_timeout = \"60s\"\n");
+    city.start();
+    let before = city.resident();
+    let head = [HALF_A_HEAD, &vec![b'x'; HEAD][..]].concat();
+    let mut streams: Vec<TcpStream> = (0..1_500_u32)
+        .map(|n| {
+            let source = Ipv4Addr::from_bits(Ipv4Addr::new(127, 2, 0, 1).to_bits() + n);
+            let mut stream = connect_from(source, city.http_addr());
+            stream.write_all(&head).unwrap();
+            stream
+        })
+        .collect();
+    let flooded = until("the heads in memory", || {
+        let now = city.resident();
+        (now > before + 1_000 * HEAD as u64).then_some(now)
+    });
+    streams.clear();
+    within(Duration::from_secs(90), "most of it is given back", || {
+        (city.resident() < before + (flooded - before) / 4).then_some(())
+    });
+    assert_eq!(victim(&city, "/health/ready"), 200);
 }

@@ -105,6 +105,13 @@ impl City {
         self.process.as_ref().unwrap().id()
     }
 
+    /// Returns the memory of the server that is resident, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        kib.unwrap().trim().parse::<u64>().unwrap() * 1024
+    }
+
     /// As [`City::start`], with a command of its own, see [`City::serve`].
     pub(crate) fn start_as(&mut self, command: &mut Command) {
         let mut process = Process::start(command, &self.path("log"));
