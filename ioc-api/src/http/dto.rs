@@ -109,7 +109,7 @@ pub struct LatestDto {
     pub unit: String,
     /// Event time, milliseconds since the epoch.
     pub t: i64,
-    /// When it reached us; null when that was before our start.
+    /// When it reached us, milliseconds since the epoch; null when that is not known.
     #[schema(required)]
     pub arrival: Option<i64>,
     /// The value in `unit`.

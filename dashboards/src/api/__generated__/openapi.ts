@@ -2225,7 +2225,7 @@ export interface components {
         LatestDto: {
             /**
              * Format: int64
-             * @description When it reached us; null when that was before our start.
+             * @description When it reached us, milliseconds since the epoch; null when that is not known.
              */
             arrival: number | null;
             label: components["schemas"]["Text"] | null;

@@ -375,11 +375,9 @@ fn a_database_of_a_newer_program_is_refused() {
     let path = dir.path().join("records.sqlite");
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let error = SqliteRecords::open(&path).err().unwrap();
-    assert!(
-        error
-            .to_string()
-            .ends_with("has records version 99, this program knows up to 2; run a newer version")
-    );
+    let error = error.to_string();
+    assert!(error.contains("has records version 99, this program knows up to "), "{error}");
+    assert!(error.ends_with("; run a newer version"), "{error}");
 }
 
 #[test]
