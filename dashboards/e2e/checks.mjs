@@ -16,7 +16,8 @@ export async function assertNoOverflow(page, { strict }) {
     for (const element of document.querySelectorAll("body *")) {
       if (
         !(element instanceof HTMLElement) ||
-        element.matches(".visually-hidden, .skip, .city-map, .marker, canvas") ||
+        // The text of an input scrolls inside it.
+        element.matches("input, .visually-hidden, .skip, .city-map, .marker, canvas") ||
         element.closest(".maplibregl-map")
       )
         continue;

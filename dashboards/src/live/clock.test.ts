@@ -32,6 +32,15 @@ describe("ServerClock", () => {
     }
   });
 
+  it("tells whole milliseconds, as the server's times are", () => {
+    const { clock, wait, mono } = screen(0);
+    wait(0.37);
+    clock.heard(NOW);
+    wait(1000.41);
+    expect(clock.now()).toBe(NOW + 1000);
+    expect(Number.isInteger(clock.at(mono() - 0.2))).toBe(true);
+  });
+
   it("uses the Date of answers until the stream tells", () => {
     const { clock, wait } = screen(10 * MINUTE);
     clock.heardDate(new Date(NOW).toUTCString());

@@ -27,14 +27,14 @@ export class ServerClock {
     this.base = serverTime - this.mono();
   }
 
-  /** The server's time now, ms since the epoch. */
+  /** The server's time now, in whole ms since the epoch. */
   now(): number {
-    return this.mono() + this.base;
+    return this.at(this.mono());
   }
 
-  /** The server's time when the monotonic clock showed `mono`, ms since the epoch. */
+  /** The server's time when the monotonic clock showed `mono`, in whole ms since the epoch as all our times are. */
   at(mono: number): number {
-    return mono + this.base;
+    return Math.round(mono + this.base);
   }
 }
 

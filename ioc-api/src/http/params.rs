@@ -11,7 +11,7 @@ pub const PAGE_DEFAULT: usize = 200;
 ///
 /// Errors: 400 names the parameter.
 pub fn time(name: &str, text: &str) -> Answer<i64> {
-    if let Ok(ms) = text.parse::<i64>() {
+    if let Some(ms) = milliseconds(text) {
         return Ok(ms);
     }
     // A `+` in a query string is a space by the time it gets here.
@@ -20,6 +20,16 @@ pub fn time(name: &str, text: &str) -> Answer<i64> {
         let right = "milliseconds since the epoch or RFC 3339, such as 2026-11-22T03:00:00+07:00";
         Problem::bad_request(format!("{name}={text} is not a time; expected {right}"))
     })
+}
+
+/// Up to here an `f64` tells each millisecond from the next.
+const MILLISECONDS_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// Reads a number of milliseconds in any form of JSON, as the decoder does: what is less than one is cut off.
+fn milliseconds(text: &str) -> Option<i64> {
+    let has_digits = text.bytes().next_back().is_some_and(|last| last.is_ascii_digit());
+    let float = || text.parse::<f64>().ok().filter(|ms| has_digits && ms.abs() <= MILLISECONDS_MAX);
+    text.parse().ok().or_else(|| float().map(|ms| ms.floor() as i64))
 }
 
 /// Reads a page size.
@@ -76,7 +86,12 @@ mod tests {
     #[test]
     fn times_are_milliseconds_or_rfc_3339() {
         assert_eq!(time("from", "1700000000000").ok(), Some(1_700_000_000_000));
-        assert_eq!(time("from", "2023-11-14T22:13:20Z").ok(), Some(1_700_000_000_000));
+        for same in ["1700000000000.9", "1.7e12", "1.7E+12", "2023-11-14T22:13:20Z"] {
+            assert_eq!(time("from", same).ok(), Some(1_700_000_000_000), "{same}");
+        }
+        for bad in ["inf", "nan", "1e300", "1700000000000x", "", "."] {
+            assert!(time("from", bad).is_err(), "{bad}");
+        }
         assert_eq!(time("from", "2023-11-15T05:13:20 07:00").ok(), Some(1_700_000_000_000));
         assert!(time("from", "yesterday").is_err());
     }
