@@ -79,6 +79,12 @@ pub fn devices(count: usize) -> Vec<Device> {
     (0..count).map(|number| Device::new(twenty[number % twenty.len()], number)).collect()
 }
 
+/// Makes `count` noise meters.
+pub fn noise_meters(count: usize) -> Vec<Device> {
+    let noise = KINDS.iter().map(|(_, kind)| *kind).find(|kind| kind.kind == "noise-meter").unwrap_or(SIGNAL);
+    (0..count).map(|number| Device { id: format!("NOISE-{number:03}"), kind: noise, number }).collect()
+}
+
 /// Makes `count` signal controllers.
 pub fn signals(count: usize) -> Vec<Device> {
     let signal = |number| Device { id: format!("{}-{number:03}", SIGNAL.prefix), kind: SIGNAL, number };

@@ -8,9 +8,9 @@ use crate::{
     process::{self, Process},
 };
 use std::{
-    fs::File,
+    fs::OpenOptions,
     net::{Ipv4Addr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -44,8 +44,42 @@ pub struct Ioc {
     pub http: SocketAddr,
     /// Its admin socket.
     pub admin: Admin,
+    mode: Mode,
+    mqtts: SocketAddr,
     // Goes after the process.
-    _data: TempDir,
+    data: TempDir,
+}
+
+/// Starts a process in `directory`, where its data and its log lie.
+fn spawn(
+    mode: Mode,
+    directory: &Path,
+    mqtt: SocketAddr,
+    mqtts: SocketAddr,
+    http: SocketAddr,
+) -> Outcome<Process> {
+    let log = OpenOptions::new().create(true).append(true).open(directory.join("log"))?;
+    let mut command = Command::new(process::ioc_binary()?);
+    command
+        .arg(if mode == Mode::Demo { "demo" } else { "serve" })
+        .args(["--mqtt", &mqtt.to_string(), "--http", &http.to_string()])
+        .arg("--data-dir")
+        .arg(directory.join("data"))
+        // No rule files there: the built-in pack, all of it, wherever the benchmark is started from.
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log);
+    match mode {
+        Mode::Serve => command
+            .env("IOC_MQTT__LIMITS__DEVICE_RATE", "0")
+            .env("IOC_MQTT__LIMITS__DEVICE_BYTES_RATE", "0B")
+            .env("IOC_MQTT__LIMITS__DEVICE_READINGS_RATE", "0")
+            .env("IOC_MQTT__LIMITS__CONNECTIONS_PER_ADDRESS_MAX", "100000"),
+        Mode::Limited => &mut command,
+        Mode::Demo => command.args(["--mqtts", &mqtts.to_string()]),
+    };
+    Process::start("ioc", &mut command)
 }
 
 impl Ioc {
@@ -56,34 +90,43 @@ impl Ioc {
         let data = TempDir::with_prefix_in("ioc-bench-", directory)?;
         let address = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let (mqtt, http) = (address(process::free_port()?), address(process::free_port()?));
-        let (data_dir, log) = (data.path().join("data"), data.path().join("log"));
-        let mut command = Command::new(process::ioc_binary()?);
-        command
-            .arg(if mode == Mode::Demo { "demo" } else { "serve" })
-            .args(["--mqtt", &mqtt.to_string(), "--http", &http.to_string()])
-            .arg("--data-dir")
-            .arg(&data_dir)
-            // No rule files there: the built-in pack, all of it, wherever the benchmark is started from.
-            .current_dir(data.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(File::create(&log)?);
-        match mode {
-            Mode::Serve => command
-                .env("IOC_MQTT__LIMITS__DEVICE_RATE", "0")
-                .env("IOC_MQTT__LIMITS__DEVICE_BYTES_RATE", "0B")
-                .env("IOC_MQTT__LIMITS__DEVICE_READINGS_RATE", "0")
-                .env("IOC_MQTT__LIMITS__CONNECTIONS_PER_ADDRESS_MAX", "100000"),
-            Mode::Limited => &mut command,
-            Mode::Demo => command.args(["--mqtts", &address(process::free_port()?).to_string()]),
-        };
-        let mut process = Process::start("ioc", &mut command)?;
+        let mqtts = address(process::free_port()?);
+        let admin = Admin::of(&data.path().join("data"));
+        let process = spawn(mode, data.path(), mqtt, mqtts, http)?;
+        let mut ioc = Self { process, mqtt, http, admin, mode, mqtts, data };
+        ioc.wait_until_ready(START_PATIENCE)?;
+        Ok(ioc)
+    }
+
+    /// Returns its data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.data.path().join("data")
+    }
+
+    /// Ends it as kill -9 does.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts it again, after it ended, with what is in its data directory. Does not wait until it is ready.
+    ///
+    /// Errors: it cannot be run.
+    pub fn restart(&mut self) -> Outcome<()> {
+        self.process = spawn(self.mode, self.data.path(), self.mqtt, self.mqtts, self.http)?;
+        Ok(())
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// Errors: it ends, or takes longer than `patience`; its log is in the message.
+    pub fn wait_until_ready(&mut self, patience: Duration) -> Outcome<()> {
+        let http = self.http;
         let is_ready =
             || http::request(http, "GET", "/health/ready", "").is_ok_and(|answer| answer.status == 200);
-        process
-            .wait_until(START_PATIENCE, is_ready)
-            .map_err(|error| format!("{error}\n{}", std::fs::read_to_string(&log).unwrap_or_default()))?;
-        Ok(Self { process, mqtt, http, admin: Admin::of(&data_dir), _data: data })
+        let log = self.data.path().join("log");
+        self.process
+            .wait_until(patience, is_ready)
+            .map_err(|error| format!("{error}\n{}", std::fs::read_to_string(&log).unwrap_or_default()).into())
     }
 
     /// Registers devices. Returns a client for each.

@@ -37,6 +37,12 @@ impl Process {
         self.child.id()
     }
 
+    /// Kills it and waits for its end.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Returns the CPU time it has used so far, user and system, of all its threads.
     ///
     /// Errors: it has ended.

@@ -13,7 +13,10 @@ use std::{
     io,
     net::SocketAddr,
     rc::Rc,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicUsize},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -40,10 +43,22 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Binds all listeners and starts the reactors.
+    /// Binds all listeners, starts the reactors and lets clients in.
     ///
     /// Errors: [`StartError`]; nothing is left running then.
     pub fn start(
+        config: BrokerConfig,
+        access: Arc<dyn Access>,
+        intake: Arc<dyn Intake>,
+    ) -> Result<Self, StartError> {
+        Self::start_closed(config, access, intake).inspect(Self::serve)
+    }
+
+    /// Binds all listeners and starts the reactors. Until [`Broker::serve`] every CONNECT is answered with "server
+    /// unavailable" (MQTT 3.1.1, return code 3): clients are told at once instead of waiting for a server that starts.
+    ///
+    /// Errors: [`StartError`]; nothing is left running then.
+    pub fn start_closed(
         config: BrokerConfig,
         access: Arc<dyn Access>,
         intake: Arc<dyn Intake>,
@@ -105,6 +120,11 @@ impl Broker {
         })?;
         self.keep(thread);
         Ok(())
+    }
+
+    /// Lets clients in.
+    pub fn serve(&self) {
+        self.shared.is_open.store(true, Ordering::Release);
     }
 
     /// Returns the addresses that are really listened on.

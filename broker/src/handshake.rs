@@ -18,7 +18,7 @@ use ioc_model::presence::PresenceCause;
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::Poll,
     time::{Duration, Instant},
 };
@@ -113,6 +113,7 @@ pub(crate) async fn establish(
         .unwrap_or_else(|_elapsed| Err(Stranger::late(limit)))
         .map_err(|stranger| stranger.log(shared, place.address()))?;
     let admitted = match first {
+        Ok(_) if !shared.is_open.load(Ordering::Acquire) => Err(Failure::Refuse(Refused::starting())),
         Ok(connect) => admit(shared, &connect, &place, &handle).await.map(|joined| (joined, connect)),
         Err(refused) => Err(Failure::Refuse(refused)),
     };

@@ -48,6 +48,12 @@ impl Refused {
         Self::new(RefuseReason::NotAuthorized, ReturnCode::NotAuthorized, why)
     }
 
+    /// A server that is not ready for clients yet.
+    pub(crate) fn starting() -> Self {
+        let why = "the server is starting; connect again in some seconds".to_owned();
+        Self::new(RefuseReason::Unavailable, ReturnCode::Unavailable, why)
+    }
+
     /// Too many wrong tokens.
     pub(crate) fn slowed_down(user_name: &str) -> Self {
         let why = format!(

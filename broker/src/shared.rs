@@ -9,7 +9,10 @@ use crate::{
     session::Sessions,
 };
 use ioc_model::share::Rate;
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Instant,
+};
 
 /// One per broker.
 pub(crate) struct Shared {
@@ -25,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     pub(crate) fanout: Arc<dyn Fanout>,
     pub(crate) gates: Gates,
+    /// Whether clients are let in; before that they are told to come later.
+    pub(crate) is_open: AtomicBool,
     started: Instant,
 }
 
@@ -53,6 +58,7 @@ impl Shared {
                 closed: std::array::from_fn(|_| logs::Gates::default()),
                 foreign: logs::Gates::default(),
             },
+            is_open: AtomicBool::new(false),
             started: Instant::now(),
             limits,
             access,

@@ -14,7 +14,7 @@ use crate::{
     followers::{
         self, Projections,
         Promptness::{Ahead, Gathering, Nudged, Unhurried},
-        Running, Stop,
+        Running as Follower, Stop,
         alerts::Alerts,
         derive::Derive,
         live::Live,
@@ -23,14 +23,21 @@ use crate::{
         settle::Settle,
         tell::Tell,
     },
-    http::state::ApiState,
+    http::{
+        self,
+        starting::{self, Switch},
+        state::ApiState,
+    },
     ingress::Ingress,
     launch::{self, StartError},
-    metrics, startup,
+    metrics,
+    start_progress::{Phase, StartProgress},
+    startup::{self, StartupError},
     stream::{Feeds, KpiFrame, Meters},
     web::Web,
 };
 use ioc_broker::Broker;
+use ioc_ingest::Decoder;
 use ioc_journal::{Journal, Offset};
 use ioc_store::Store;
 use memory::Memory;
@@ -66,18 +73,41 @@ pub struct Addresses {
 ///
 /// Errors: [`StartError`] says why it did not start and what would be right.
 pub async fn run(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result<(), StartError> {
-    let data = DataDir::open_as(&config.data_dir, Holder::Server)?;
+    let data = Arc::new(DataDir::open_as(&config.data_dir, Holder::Server)?);
     // Ports are taken before anything else happens, so that a taken one is told at once.
-    let web = Web::bind(&config.http)?;
+    let mut web = Web::bind(&config.http)?;
     data.begin(accepted_losses)?;
     launch::keep_blocking_thread();
+    // Who sees that we listen may tell us to stop.
+    let mut signals = launch::Signals::listen()?;
     let recorder = metrics::install().map_err(StartError::Metrics)?;
     let (stop, (stopping, stopped)) = (Stop::default(), watch::channel(false));
 
-    let center = Center::open(config, mode, &data)?;
-    let mut threads = center.follow(&stop)?;
+    let progress = StartProgress::default();
+    let starting = || Switch::new(starting::router(progress.clone()));
+    let (requests, scrapes) = (starting(), starting());
+    let serving = tokio::spawn(web.serve(requests.router(), scrapes.router(), stopped.clone()));
+    let mut opening = spawn_blocking({
+        let (data, progress, stop) = (Arc::clone(&data), progress.clone(), stop.clone());
+        move || Running::open(config, mode, &data, &progress, &stop)
+    });
+    let opened = tokio::select! {
+        opened = &mut opening => opened,
+        () = signals.next() => {
+            tracing::info!("stopping during the start");
+            let progress = progress.clone();
+            spawn_blocking(move || progress.interrupt());
+            opening.await
+        }
+    };
+    let Running { center, mut threads } = match opened.map_err(StartError::Panic)? {
+        Err(StartError::Startup(StartupError::Interrupted)) => {
+            tracing::info!("stopped");
+            return Ok(());
+        }
+        opened => opened?,
+    };
     let feeds = center.watch(&stop, &web, stopped.clone(), &mut threads.others)?;
-    let data = Arc::new(data);
     let operations = Arc::new(center.operations(&data));
     let simulated = launch::simulate(mode, &center.config, &operations, center.last)?;
     let hub = Arc::clone(&center.memory.hub);
@@ -85,20 +115,22 @@ pub async fn run(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result
     let state = center.api(recorder, &threads, feeds, &web);
 
     launch::warn_of_few_open_files(&center.config);
-    // Who sees that we listen may tell us to stop.
-    let signals = launch::Signals::listen()?;
     let admin = admin::bind(&data.admin_socket())?;
     let answering = admin.answering();
     let admin = tokio::spawn(admin.serve(operations));
     let addresses = center.addresses(&web)?;
     launch::announce(mode, &data, &center.foundation, &addresses)?;
-    let serving = tokio::spawn(web.serve(state, stopped.clone()));
+    scrapes.set(http::metrics_only(state.clone()));
+    requests.set(http::router(state, web.body_bytes_max));
+    center.broker.serve();
     let devices = simulated.map(|demo| tokio::spawn(demo.run(addresses.mqtt[0].port(), stopped)));
     let memory = &center.memory;
     let ready = launch::become_ready(memory.ready.clone(), Arc::clone(&memory.engine), center.last);
     let ready = tokio::spawn(ready);
 
-    signals.wait().await;
+    if !progress.is_interrupted() {
+        signals.next().await;
+    }
     tracing::info!("stopping");
     stopping.send_replace(true);
     ready.abort();
@@ -118,6 +150,27 @@ pub async fn run(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result
     Ok(())
 }
 
+/// What a start brings up.
+struct Running {
+    center: Center,
+    threads: Threads,
+}
+
+impl Running {
+    /// Opens everything and starts those who live on the journal. Blocks.
+    fn open(
+        config: Config,
+        mode: Mode,
+        data: &DataDir,
+        progress: &StartProgress,
+        stop: &Stop,
+    ) -> Result<Self, StartError> {
+        let center = Center::open(config, mode, data, progress)?;
+        let threads = center.follow(progress, stop)?;
+        Ok(Self { center, threads })
+    }
+}
+
 /// The parts that everything else is made of.
 struct Center {
     config: Config,
@@ -134,33 +187,43 @@ struct Center {
 
 /// What runs until the stop.
 struct Threads {
-    followers: Vec<Running>,
+    followers: Vec<Follower>,
     /// Everyone else.
     others: Vec<JoinHandle<()>>,
 }
 
 impl Center {
-    /// Opens what is on disk, brings memory up to date with it, and lets devices in.
-    fn open(config: Config, mode: Mode, data: &DataDir) -> Result<Self, StartError> {
+    /// Opens what is on disk and brings memory up to date with it. Devices are told to come later meanwhile.
+    fn open(
+        config: Config,
+        mode: Mode,
+        data: &DataDir,
+        progress: &StartProgress,
+    ) -> Result<Self, StartError> {
         let foundation = Foundation::open(data, &config, now_ms())?;
         let (journal, opened) = Journal::open(launch::journal_config(&config, data))?;
-        let store = Store::open(launch::store_config(&config, data))?;
-        let memory = Memory::restore(&config, &foundation, &journal, &store, opened)?;
-        let hub = Arc::clone(&memory.hub);
-        journal.on_progress(Box::new(move |durable| hub.committed(durable)));
+        let decoder =
+            Arc::new(Decoder::new(Arc::clone(&foundation.catalogue), launch::decode_limits(&config)));
         let (registry, grants) = (foundation.registry.clone(), Arc::clone(&foundation.grants));
-        let ingress = Arc::new(Ingress::new(registry, grants, Arc::clone(&memory.decoder), journal.clone()));
-        let broker = Arc::new(Broker::start(
+        let ingress = Arc::new(Ingress::new(registry, grants, Arc::clone(&decoder), journal.clone()));
+        let broker = Arc::new(Broker::start_closed(
             launch::broker_config(&config, data, mode)?,
             Arc::clone(&foundation.grants) as _,
             Arc::clone(&ingress) as _,
         )?);
+        progress.enter(Phase::History);
+        let store = Store::open(launch::store_config(&config, data))?;
+        let waiting = store.clone();
+        progress.on_interrupt(move || waiting.shutdown());
+        let memory = Memory::restore(&config, &foundation, &journal, &store, opened, decoder, progress)?;
+        let hub = Arc::clone(&memory.hub);
+        journal.on_progress(Box::new(move |durable| hub.committed(durable)));
         let (last, changed) = (opened.last, RegistryChanged::default());
         Ok(Self { config, foundation, journal, last, store, memory, ingress, broker, changed })
     }
 
     /// Starts everyone who lives on the journal's records.
-    fn follow(&self, stop: &Stop) -> Result<Threads, StartError> {
+    fn follow(&self, progress: &StartProgress, stop: &Stop) -> Result<Threads, StartError> {
         let Self { foundation, journal, last, store, memory, .. } = self;
         let (records, last) = (&foundation.records, *last);
         let (projections, syncing) = Projections::start(records, stop)?;
@@ -175,7 +238,7 @@ impl Center {
             self.changed.clone(),
             (memory.resume_after, memory.resume_ms),
         );
-        let derive = Derive::new(journal.clone(), memory.deriver(foundation, store)?, stop.clone());
+        let derive = Derive::new(journal.clone(), memory.deriver(foundation, store, progress)?, stop.clone());
         let quarantine = Quarantine::new(Arc::clone(records), foundation.registry.clone(), rows_max)
             .synced_by(projections.clone());
         let alerts = Alerts::new(journal.clone(), Arc::clone(records), Arc::clone(&memory.hub), projections);
@@ -318,7 +381,7 @@ impl Center {
         stop.stop();
         // Nobody waits for room in history any more; what it does not take is replayed.
         self.store.shutdown();
-        threads.followers.into_iter().for_each(Running::join);
+        threads.followers.into_iter().for_each(Follower::join);
         self.memory.engine.stop();
         threads.others.into_iter().for_each(|thread| drop(thread.join()));
         self.journal.close().map_err(StartError::Stop)

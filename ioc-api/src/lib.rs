@@ -23,6 +23,7 @@ pub mod records;
 pub mod rule_checks;
 pub mod rule_desk;
 mod rule_files;
+pub mod start_progress;
 pub mod startup;
 pub mod stream;
 mod text_file;

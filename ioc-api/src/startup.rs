@@ -4,6 +4,7 @@ use crate::{
     directory::Replayed,
     followers::{Work, alerts::transitions_of, quarantine::Quarantine},
     records::{AlertQuery, Records, RecordsError, Sequenced},
+    start_progress::{Phase, StartProgress},
 };
 use ioc_ingest::{
     AqiDeriver, AqiSettings, Decoder, Device, LiveState, Registry,
@@ -15,7 +16,7 @@ use ioc_model::{
     time::placed_ms,
 };
 use ioc_rules::Restored;
-use ioc_store::{History, Point, Series, Store, TimeRange};
+use ioc_store::{GroupBucket, History, Point, QueryError, Series, Store, TimeRange};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// How long one batch of a replay may take to read.
@@ -25,20 +26,32 @@ const OPEN_MAX: usize = 100_000;
 /// Readings told apart from the past while rules catch up; usually those of the second before the stop. Beyond it
 /// windows may hold some of them early.
 const REPLAYED_MAX: usize = 2_000_000;
+/// Stations whose past hours are read together.
+const STATIONS_AT_ONCE: usize = 256;
 /// Transitions read from the records, or written to them, at once.
 const PAGE: usize = 10_000;
 
-/// Gives `work` every committed record from `from` to `to`.
+/// Gives `work` every committed record from `from` to `to`, and tells `progress` how far it is.
 ///
-/// Errors: the journal cannot be read.
-pub fn replay(journal: &Journal, from: Offset, to: Offset, work: &mut impl Work) -> Result<(), FollowError> {
+/// Errors: the journal cannot be read, or the start is to end.
+pub fn replay(
+    journal: &Journal,
+    from: Offset,
+    to: Offset,
+    work: &mut impl Work,
+    progress: &StartProgress,
+) -> Result<(), StartupError> {
     let mut follower = journal.follow(from);
     // Not always `from`: damaged segments may have been taken away.
     let mut taken = follower.position().saturating_sub(1);
     while taken < to {
+        if progress.is_interrupted() {
+            return Err(StartupError::Interrupted);
+        }
         let Some(batch) = follower.next(READ_TIMEOUT)? else { continue };
         work.take(&batch);
         taken = batch.last();
+        progress.reached(taken);
     }
     Ok(())
 }
@@ -49,9 +62,15 @@ const RECALLED_RECORDS: u64 = 20_000;
 /// Has the decoder remember the newest messages of the journal, up to `last`.
 ///
 /// Errors: the journal cannot be read.
-pub fn recall(journal: &Journal, decoder: Arc<Decoder>, last: Offset) -> Result<(), FollowError> {
+pub fn recall(
+    journal: &Journal,
+    decoder: Arc<Decoder>,
+    last: Offset,
+    progress: &StartProgress,
+) -> Result<(), StartupError> {
     let from = last.saturating_sub(RECALLED_RECORDS).max(journal.first());
-    replay(journal, from, last, &mut Recall(decoder))
+    progress.enter_replay(Phase::Rules, from, last);
+    replay(journal, from, last, &mut Recall(decoder), progress)
 }
 
 struct Recall(Arc<Decoder>);
@@ -88,11 +107,16 @@ pub fn project(
     records: &Records,
     mut quarantine: Quarantine,
     to: Offset,
+    progress: &StartProgress,
 ) -> Result<(), StartupError> {
     let mut projection = Projection::new(records);
-    replay(journal, records.applied_through()? + 1, to, &mut projection)?;
+    let from = records.applied_through()? + 1;
+    progress.enter_replay(Phase::RecordsReplay, from, to);
+    replay(journal, from, to, &mut projection, progress)?;
     projection.end(to)?;
-    replay(journal, records.quarantined_through()? + 1, to, &mut quarantine)?;
+    let from = records.quarantined_through()? + 1;
+    progress.enter_replay(Phase::RecordsReplay, from, to);
+    replay(journal, from, to, &mut quarantine, progress)?;
     Ok(quarantine.end()?)
 }
 
@@ -134,11 +158,17 @@ impl Work for Projection {
 /// Collects what rules are given again when they resume behind `resume_after`: the readings of the records up to
 /// `to`. Without a place to resume from, windows begin empty and nothing needs to be told apart.
 ///
-/// Errors: the journal cannot be read.
-pub fn replayed(journal: &Journal, resume_after: Offset, to: Offset) -> Result<Replayed, FollowError> {
+/// Errors: the journal cannot be read, or the start is to end.
+pub fn replayed(
+    journal: &Journal,
+    resume_after: Offset,
+    to: Offset,
+    progress: &StartProgress,
+) -> Result<Replayed, StartupError> {
     let mut collect = Collect(Replayed::default());
+    progress.enter_replay(Phase::Rules, resume_after + 1, to);
     if resume_after > 0 {
-        replay(journal, resume_after + 1, to, &mut collect)?;
+        replay(journal, resume_after + 1, to, &mut collect, progress)?;
     }
     Ok(collect.0)
 }
@@ -166,9 +196,15 @@ pub enum StartupError {
     /// The records.
     #[error("the records cannot be read")]
     Records(#[from] RecordsError),
+    /// History.
+    #[error("the hours before the start cannot be read")]
+    History(#[from] QueryError),
     /// The catalogue.
     #[error("the air quality index cannot be computed")]
     Catalogue(#[from] MissingProperty),
+    /// It was told to end.
+    #[error("the start was interrupted")]
+    Interrupted,
 }
 
 /// Fills the last values from history. Derived values are no sign of life.
@@ -237,22 +273,28 @@ pub fn aqi_deriver(
     registry: &Registry,
     store: &Store,
     now_ms: i64,
+    progress: &StartProgress,
 ) -> Result<AqiDeriver, StartupError> {
+    progress.enter(Phase::AirQuality);
     let mut deriver = AqiDeriver::new(catalogue, AqiSettings::default())?;
     let properties: Vec<_> =
         catalogue.kind("air-station").map(|kind| kind.properties.clone()).unwrap_or_default();
     let from_ms = (now_ms - LOOK_BACK_MS).div_euclid(STEP_MS) * STEP_MS;
     let range = TimeRange::new(from_ms, from_ms + LOOK_BACK_MS + STEP_MS);
-    let steps = (range.to_ms - range.from_ms) / STEP_MS;
     let devices = registry.devices();
     let is_station = |device: &&Arc<Device>| &*device.kind == "air-station" && !device.retired;
-    for device in devices.iter().filter(is_station) {
+    let mut stations: Vec<_> = devices.iter().filter(is_station).map(|device| device.index).collect();
+    stations.sort_unstable();
+    // Many at once: history reads neighbours together.
+    for stations in stations.chunks(STATIONS_AT_ONCE) {
+        if progress.is_interrupted() {
+            return Err(StartupError::Interrupted);
+        }
+        let members: Vec<_> = stations.iter().copied().zip(0..).collect();
         for property in properties.iter().filter_map(|name| catalogue.property(name)) {
-            let series = Series { device: device.index, property: property.id };
-            let buckets =
-                store.buckets(series, range, steps as usize, property.averaging).unwrap_or_default();
-            for bucket in buckets {
-                deriver.seed(device.index, property.id, bucket.start_ms, bucket.mean, bucket.count);
+            let (id, averaging) = (property.id, property.averaging);
+            for GroupBucket { group, bucket } in store.groups(&members, id, range, STEP_MS, averaging)? {
+                deriver.seed(stations[group as usize], id, bucket.start_ms, bucket.mean, bucket.count);
             }
         }
     }
@@ -293,7 +335,7 @@ mod tests {
         let catalogue = Catalogue::from_toml(defaults::text("catalogue/catalogue.toml").unwrap()).unwrap();
         let registry = Registry::new(Arc::new(catalogue), Arc::default());
         let quarantine = Quarantine::new(Arc::clone(&records), registry, 10);
-        project(&journal, &records, quarantine, BATCHES).unwrap();
+        project(&journal, &records, quarantine, BATCHES, &StartProgress::default()).unwrap();
         assert_eq!(records.applied_through().unwrap(), BATCHES);
         let written = fs::metadata(&log).unwrap().len() - before;
         assert!(written < 100_000, "{written} bytes");

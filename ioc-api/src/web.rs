@@ -2,12 +2,10 @@
 use crate::{
     config::{Http, HttpLimits},
     http::{
-        self,
         client::Trust,
         fair::Fair,
         headers::Door,
         listener::{self, Deadlines, HeadLimits, Limits, Listener, Tls},
-        state::ApiState,
     },
     launch::StartError,
     stream::seats::{Seats, Threads},
@@ -42,11 +40,21 @@ pub struct Web {
     pub door: Door,
     /// The certificate, if any.
     pub tls: Option<Arc<Tls>>,
-    plain: TcpListener,
-    encrypted: Option<TcpListener>,
-    metrics: Option<TcpListener>,
-    body_bytes_max: usize,
-    threads: Threads,
+    /// Longest body of a request.
+    pub body_bytes_max: usize,
+    addr: SocketAddr,
+    https_addr: Option<SocketAddr>,
+    sockets: Vec<Socket>,
+    /// Ends with this.
+    _threads: Threads,
+}
+
+/// A port that was taken.
+struct Socket {
+    listener: TcpListener,
+    is_encrypted: bool,
+    /// Answers scrapes of the metrics and nothing else.
+    is_for_scrapes: bool,
 }
 
 impl Web {
@@ -73,51 +81,56 @@ impl Web {
             trust: Trust { proxies, behind_tls: config.behind_tls, ipv6_prefix: limits.ipv6_prefix },
             door: Door::new(config.hsts.0.as_secs(), https_port),
             tls,
-            plain,
-            encrypted,
-            metrics,
             body_bytes_max: config.body_max.as_len(),
-            threads,
+            addr: plain.local_addr()?,
+            https_addr: encrypted.as_ref().map(TcpListener::local_addr).transpose()?,
+            sockets: [(Some(plain), false, false), (metrics, false, true), (encrypted, true, false)]
+                .into_iter()
+                .filter_map(|(listener, is_encrypted, is_for_scrapes)| {
+                    Some(Socket { listener: listener?, is_encrypted, is_for_scrapes })
+                })
+                .collect(),
+            _threads: threads,
         })
     }
 
     /// Returns where plain HTTP is served.
-    ///
-    /// Errors: the system does not say.
-    pub fn addr(&self) -> std::io::Result<SocketAddr> {
-        self.plain.local_addr()
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// Returns where HTTPS is served, if it is.
     pub fn https_addr(&self) -> Option<SocketAddr> {
-        self.encrypted.as_ref().and_then(|socket| socket.local_addr().ok())
+        self.https_addr
     }
 
-    /// Serves until `stopping` becomes true, then lets requests end.
-    pub async fn serve(self, state: ApiState, stopping: watch::Receiver<bool>) {
-        let scrapes = http::metrics_only(state.clone());
-        let router = http::router(state, self.body_bytes_max);
+    /// Serves the ports until `stopping` becomes true, then lets requests end. A second call serves none.
+    pub fn serve(
+        &mut self,
+        router: Router,
+        scrapes: Router,
+        stopping: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + Send + use<> {
         let mut serving = JoinSet::new();
-        let mut serve = |socket: TcpListener, tls: Option<Arc<Tls>>, router: Router| {
-            serving.spawn(listener::serve(self.listener.clone(), socket, tls, router, stopping.clone()));
-        };
-        serve(self.plain, None, router.clone());
-        if let Some(socket) = self.metrics {
-            serve(socket, None, scrapes);
-        }
-        if let (Some(socket), Some(tls)) = (self.encrypted, self.tls.clone()) {
-            serve(socket, Some(tls), router);
-        }
-        let renewing = self.tls.map(|tls| tokio::spawn(renew(tls)));
-        while let Some(ended) = serving.join_next().await {
-            if let Ok(Err(error)) = ended {
-                tracing::error!(%error, "a port of the web server cannot be served");
+        let sockets = std::mem::take(&mut self.sockets);
+        let (listener, tls) = (self.listener.clone(), self.tls.clone());
+        async move {
+            for socket in sockets {
+                let router = if socket.is_for_scrapes { &scrapes } else { &router };
+                let tls = tls.clone().filter(|_| socket.is_encrypted);
+                let (listener, stopping) = (listener.clone(), stopping.clone());
+                serving.spawn(listener::serve(listener, socket.listener, tls, router.clone(), stopping));
+            }
+            let renewing = tls.map(|tls| tokio::spawn(renew(tls)));
+            while let Some(ended) = serving.join_next().await {
+                if let Ok(Err(error)) = ended {
+                    tracing::error!(%error, "a port of the web server cannot be served");
+                }
+            }
+            if let Some(renewing) = renewing {
+                renewing.abort();
             }
         }
-        if let Some(renewing) = renewing {
-            renewing.abort();
-        }
-        drop(self.threads);
     }
 }
 

@@ -13,10 +13,11 @@ use crate::{
     kpis::KpiDesk,
     launch::{self, StartError},
     rule_desk::RuleDesk,
+    start_progress::{Phase, StartProgress},
     startup,
     stream::{board::Board, hub::Hub},
 };
-use ioc_ingest::{Decoder, Ledger, LiveState};
+use ioc_ingest::{Ledger, LiveState};
 use ioc_journal::{Journal, Offset, Opened};
 use ioc_rules::Engine;
 use ioc_store::Store;
@@ -53,16 +54,19 @@ impl Memory {
         journal: &Journal,
         store: &Store,
         opened: Opened,
+        decoder: Arc<Decoder>,
+        progress: &StartProgress,
     ) -> Result<Self, StartError> {
         let Foundation { records, registry, catalogue, .. } = foundation;
         let (ledger, live) = (Arc::new(Ledger::default()), Arc::new(LiveState::default()));
         let mut settle = Settle::new(store.clone(), Arc::clone(&ledger), journal.clone(), opened.last);
         let from = startup::oldest_of(journal, store.replay_from());
-        startup::replay(journal, from, opened.last, &mut settle).map_err(startup::StartupError::from)?;
+        progress.enter_replay(Phase::HistoryReplay, from, opened.last);
+        startup::replay(journal, from, opened.last, &mut settle, progress)?;
         startup::fill_live(&live, store, Clocks::read());
         let quarantine =
             Quarantine::new(Arc::clone(records), registry.clone(), config.records.quarantine_rows_max);
-        startup::project(journal, records, quarantine, opened.last)?;
+        startup::project(journal, records, quarantine, opened.last, progress)?;
 
         let rules = RuleDesk::open(
             launch::rule_source(config),
@@ -82,8 +86,7 @@ impl Memory {
         let standing = standing.into_iter().map(|standing| standing.alert).collect();
         let archive = launch::archive(records, &hub);
         let book = Arc::new(Book::open(journal.clone(), standing, archive, urgent.clone()));
-        let replayed =
-            startup::replayed(journal, resume_after, opened.last).map_err(startup::StartupError::from)?;
+        let replayed = startup::replayed(journal, resume_after, opened.last, progress)?;
         let engine = Engine::start(
             launch::engine_config(config, foundation, resume_after)?,
             Arc::clone(&rules.in_force().rules),
@@ -100,11 +103,10 @@ impl Memory {
             resume_ms,
             Arc::clone(&book) as _,
         )?;
-        let decoder = Arc::new(Decoder::new(Arc::clone(catalogue), launch::decode_limits(config)));
         if let Some(offset) = catalogue.property(ioc_ingest::clocks::PROPERTY) {
             clock_watch::resume(decoder.clocks(), &live, registry, offset.id);
         }
-        startup::recall(journal, Arc::clone(&decoder), opened.last).map_err(startup::StartupError::from)?;
+        startup::recall(journal, Arc::clone(&decoder), opened.last, progress)?;
         Ok(Self {
             decoder,
             ledger,
@@ -128,7 +130,9 @@ impl Memory {
         &self,
         foundation: &Foundation,
         store: &Store,
+        progress: &StartProgress,
     ) -> Result<ioc_ingest::AqiDeriver, StartError> {
-        Ok(startup::aqi_deriver(&foundation.catalogue, &foundation.registry, store, now_ms())?)
+        let Foundation { catalogue, registry, .. } = foundation;
+        Ok(startup::aqi_deriver(catalogue, registry, store, now_ms(), progress)?)
     }
 }

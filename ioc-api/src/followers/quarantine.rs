@@ -130,13 +130,16 @@ mod tests {
         let other = Connection::open(&path).unwrap();
         other.execute("ALTER TABLE quarantine RENAME TO elsewhere", []).unwrap();
         quarantine.take(&reject());
-        assert!(startup::project(&journal, &records, new(), 1).is_err(), "nor does a start go over it");
+        assert!(
+            startup::project(&journal, &records, new(), 1, &Default::default()).is_err(),
+            "nor does a start go over it"
+        );
         other.execute("ALTER TABLE elsewhere RENAME TO quarantine", []).unwrap();
         quarantine.take(&reject());
         let _ = quarantine.safe(2);
         assert_eq!(records.quarantined_through().unwrap(), 0);
 
-        startup::project(&journal, &records, new(), 2).unwrap();
+        startup::project(&journal, &records, new(), 2, &Default::default()).unwrap();
         let query = QuarantineQuery { limit: 10, ..QuarantineQuery::default() };
         let listed: Vec<_> = records.quarantine(&query).unwrap().iter().map(|row| row.seq).collect();
         assert_eq!(listed, [2, 1]);

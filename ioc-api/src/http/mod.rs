@@ -23,6 +23,7 @@ pub mod request_id;
 pub mod router;
 pub mod rules;
 pub mod session;
+pub mod starting;
 pub mod state;
 pub mod stream;
 pub mod turns;

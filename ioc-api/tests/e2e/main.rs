@@ -34,6 +34,7 @@ mod session;
 mod silence;
 mod slow;
 mod start;
+mod starting;
 mod stream;
 mod time;
 mod web_door;

@@ -118,6 +118,11 @@ impl Process {
         }
     }
 
+    /// Sends SIGTERM.
+    pub(crate) fn signal_terminate(&self) {
+        signal(self.child.id(), Signal::TERM);
+    }
+
     /// SIGTERM; returns how it ended.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         signal(self.child.id(), Signal::TERM);
