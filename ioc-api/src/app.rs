@@ -118,7 +118,7 @@ pub async fn run(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result
     let admin = admin::bind(&data.admin_socket())?;
     let answering = admin.answering();
     let admin = tokio::spawn(admin.serve(operations));
-    let addresses = center.addresses(&web)?;
+    let addresses = center.addresses(&web);
     launch::announce(mode, &data, &center.foundation, &addresses)?;
     scrapes.set(http::metrics_only(state.clone()));
     requests.set(http::router(state, web.body_bytes_max));
@@ -367,10 +367,10 @@ impl Center {
         }
     }
 
-    fn addresses(&self, web: &Web) -> std::io::Result<Addresses> {
+    fn addresses(&self, web: &Web) -> Addresses {
         let mqtt = self.broker.addrs();
-        let (http, https) = (web.addr()?, web.https_addr());
-        Ok(Addresses { http, https, mqtt: mqtt.tcp.clone(), mqtts: mqtt.tls.clone() })
+        let (http, https) = (web.addr(), web.https_addr());
+        Addresses { http, https, mqtt: mqtt.tcp.clone(), mqtts: mqtt.tls.clone() }
     }
 
     /// Devices first: what they were promised is on disk; then those who read, then those who write.

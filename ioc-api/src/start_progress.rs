@@ -8,6 +8,9 @@ use std::{
     },
 };
 
+/// So many records take long enough for a line in the log.
+const LONG_REPLAY: u64 = 100_000;
+
 /// What a start does, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Phase {
@@ -108,7 +111,11 @@ impl StartProgress {
         self.0.offset.store(first.saturating_sub(1), Relaxed);
         *current = (phase, (first, last));
         drop(current);
-        tracing::info!(first, last, "start: {}", phase.as_str());
+        let records = (last + 1).saturating_sub(first);
+        match records >= LONG_REPLAY {
+            true => tracing::info!(records, first, last, "start: {}", phase.as_str()),
+            false => tracing::debug!(records, first, last, "start: {}", phase.as_str()),
+        }
     }
 
     /// Notes that the journal was read up to `offset`.

@@ -58,6 +58,14 @@ impl Memory {
         progress: &StartProgress,
     ) -> Result<Self, StartError> {
         let Foundation { records, registry, catalogue, .. } = foundation;
+        // What people write comes first: a mistake is told at once and not after a replay.
+        let kpis = KpiDesk::new(launch::kpi_definitions(config, catalogue)?);
+        let rules = RuleDesk::open(
+            launch::rule_source(config),
+            KeptRules::at(kept_rules(&config.data_dir)),
+            Arc::clone(catalogue),
+            now_ms,
+        )?;
         let (ledger, live) = (Arc::new(Ledger::default()), Arc::new(LiveState::default()));
         let mut settle = Settle::new(store.clone(), Arc::clone(&ledger), journal.clone(), opened.last);
         let from = startup::oldest_of(journal, store.replay_from());
@@ -68,12 +76,6 @@ impl Memory {
             Quarantine::new(Arc::clone(records), registry.clone(), config.records.quarantine_rows_max);
         startup::project(journal, records, quarantine, opened.last, progress)?;
 
-        let rules = RuleDesk::open(
-            launch::rule_source(config),
-            KeptRules::at(kept_rules(&config.data_dir)),
-            Arc::clone(catalogue),
-            now_ms,
-        )?;
         let resume_after = journal.checkpoint_of("rules").unwrap_or(0);
         let resume_ms = startup::committed_ms(journal, resume_after)?;
         let (ready, records_wanted, urgent) = (Ready::default(), Nudge::default(), Nudge::default());
@@ -121,7 +123,7 @@ impl Memory {
             records_wanted,
             board: Arc::new(Board::default()),
             own_clock: Arc::default(),
-            kpis: Arc::new(KpiDesk::new(launch::kpi_definitions(config, catalogue)?)),
+            kpis: Arc::new(kpis),
             ready,
         })
     }

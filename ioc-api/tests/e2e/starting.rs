@@ -35,8 +35,7 @@ fn phase(city: &City) -> Option<String> {
 fn listeners_answer_during_the_start() {
     let (city, mut process) = held();
     let client = city.client();
-    // The last phase before the indicators are read.
-    until("the start", || phase(&city).filter(|text| text.contains("for the rules")));
+    until("the start", || phase(&city).filter(|text| text.contains("opening history")));
     assert_eq!(client.get("/health/live").status, 200);
     let reply = client.get("/api/v1/alerts");
     assert!(reply.problem(503).contains("starting"), "{}", reply.text());
@@ -60,7 +59,7 @@ fn listeners_answer_during_the_start() {
 #[test]
 fn a_start_can_be_stopped() {
     let (city, mut process) = held();
-    until("the start", || phase(&city).filter(|text| text.contains("for the rules")));
+    until("the start", || phase(&city).filter(|text| text.contains("opening history")));
     process.signal_terminate();
     until("the log says so", || process.log().contains("stopping during the start").then_some(()));
     let_on(&city);
