@@ -246,7 +246,12 @@ export class MockApi {
         count: values.length,
       };
     });
-    return { property: name, unit: property.unit, points: points.filter((p) => p.t <= Date.now()) };
+    return {
+      property: name,
+      unit: property.unit,
+      points: points.filter((p) => p.t <= Date.now()),
+      damaged: [],
+    };
   }
 
   auditLog(user) {

@@ -329,6 +329,7 @@ impl Center {
             ledger: Arc::clone(&memory.ledger),
             broker: Arc::clone(&self.broker),
             journal: self.journal.clone(),
+            history: self.store.clone(),
             engine: Arc::clone(&memory.engine),
             rules: Arc::clone(&memory.rules),
             feeds: Arc::clone(&feeds),

@@ -11,6 +11,7 @@ use ioc_ingest::{Ledger, Registry};
 use ioc_journal::{Health, Journal};
 use ioc_model::{RejectReason, Severity};
 use ioc_rules::{Engine, RuleHealth};
+use ioc_store::Store;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +28,8 @@ pub struct Sources {
     pub broker: Arc<Broker>,
     /// The journal.
     pub journal: Journal,
+    /// History.
+    pub history: Store,
     /// The rules.
     pub engine: Arc<Engine>,
     /// Rule files.
@@ -65,6 +68,7 @@ pub fn page(handle: PrometheusHandle, sources: Sources) -> Arc<dyn Fn() -> Strin
         ledger(&sources.ledger);
         broker(&sources.broker);
         journal(&sources.journal, &sources.followers);
+        history(&sources.history);
         rules(&sources.engine, &sources.rules, &sources.feeds);
         clocks(sources.own_clock.state());
         web(&sources.listener, sources.tls.as_deref());
@@ -154,6 +158,15 @@ fn web(listener: &Listener, tls: Option<&Tls>) {
     }
 }
 
+fn history(store: &Store) {
+    let meters = store.meters();
+    gauge!("ioc_history_memory_readings").set((meters.active_readings + meters.frozen_readings) as f64);
+    gauge!("ioc_history_files").set(meters.segments as f64);
+    gauge!("ioc_history_disk_bytes").set(meters.segment_bytes as f64);
+    gauge!("ioc_history_damaged_places").set(meters.damaged as f64);
+    gauge!("ioc_history_sealing_failed").set(if meters.sealing_failed { 1.0 } else { 0.0 });
+}
+
 fn rules(engine: &Engine, desk: &RuleDesk, feeds: &Feeds) {
     let meters = engine.meters();
     counter!("ioc_rule_observations_total").absolute(meters.observations);
@@ -212,6 +225,7 @@ fn describe() {
         ("ioc_http_accepted_total", "Web connections accepted"),
         ("ioc_http_closed_total", "Web connections ended because of us, by reason"),
         ("ioc_http_accept_errors_total", "Failures to accept a web connection"),
+        ("ioc_history_incomplete_answers_total", "Answers that lack readings because files are damaged"),
         ("ioc_stream_resyncs_total", "Times a client was told to start over"),
         ("ioc_stream_slow_clients_total", "Clients closed because they read too slowly"),
     ];
@@ -233,6 +247,10 @@ fn describe() {
         ("ioc_journal_out_of_space", "1 while the journal's disk is full or its next segment cannot be made"),
         ("ioc_follower_lag_records", "Committed records that a follower has not read"),
         ("ioc_follower_up", "0 once a follower has failed; a restart goes on where it was"),
+        ("ioc_history_memory_readings", "Readings in memory that no history file has yet"),
+        ("ioc_history_files", "Files of history"),
+        ("ioc_history_damaged_places", "Places in history files that were found to be unreadable"),
+        ("ioc_history_sealing_failed", "1 while history cannot write its files; it tries again"),
         ("ioc_rules", "Rules in force"),
         (
             "ioc_rule_file_errors",
@@ -256,6 +274,7 @@ fn describe() {
         Unit::Seconds,
         "How far this server's clock is ahead of what most devices agree on; 0 without such an agreement"
     );
+    describe_gauge!("ioc_history_disk_bytes", Unit::Bytes, "Size of the history files");
     describe_gauge!("ioc_journal_disk_bytes", Unit::Bytes, "Size of the journal on disk");
     let held = "Part of the journal beyond journal.keep that a follower has not processed; the log names it";
     describe_gauge!("ioc_journal_held_bytes", Unit::Bytes, held);

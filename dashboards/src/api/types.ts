@@ -254,6 +254,8 @@ export interface History<P> {
   property: string;
   unit: string;
   points: P[];
+  /** Times at which readings are missing because files are damaged. */
+  damaged: { from: number; to: number }[];
 }
 
 /** How far clocks can be believed. */

@@ -241,6 +241,7 @@ export const VI = {
   "history.hours": "{n} giờ",
   "history.days": "{n} ngày",
   "history.none": "Không có số liệu trong khoảng này",
+  "history.damaged": "Thiếu số liệu từ {from} đến {to}: tệp lịch sử bị hỏng, xem nhật ký máy chủ",
   "history.band": "thấp nhất – cao nhất",
   "history.mean": "trung bình",
   "history.states": "Diễn biến của {title}",
@@ -530,6 +531,8 @@ export const EN: Record<Key, string> = {
   "history.hours": "{n} h",
   "history.days": "{n} d",
   "history.none": "No data in this range",
+  "history.damaged":
+    "Readings are missing from {from} to {to}: history files are damaged, see the server's log",
   "history.band": "min – max",
   "history.mean": "mean",
   "history.states": "History of {title}",

@@ -27,7 +27,7 @@ class Server {
   history = async (): Promise<History<{ t: number; last: number }>> => {
     if (!this.up.history) throw new Error("down");
     const points = [3, 2, 1].map((hours) => ({ t: this.at - hours * 60 * MINUTE, last: 1 / hours }));
-    return { property: "water_level", unit: "m", points };
+    return { property: "water_level", unit: "m", points, damaged: [] };
   };
   latest = async (): Promise<Latest> => {
     if (!this.up.latest) throw new Error("down");

@@ -5,6 +5,9 @@ use ioc_model::{DeviceIndex, PropertyId, catalogue::Averaging};
 /// Most buckets in one answer, over all groups.
 pub const BUCKETS_MAX: usize = 200_000;
 
+/// Most ranges in the answer of [`History::damaged`]; the last then covers all that follow.
+pub const DAMAGED_MAX: usize = 100;
+
 /// A question that cannot be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
@@ -83,4 +86,8 @@ pub trait History: Send + Sync {
         by: Aggregate,
         n: usize,
     ) -> Result<Vec<(DeviceIndex, f64)>, QueryError>;
+
+    /// Returns the times within `range` at which readings of these devices are known to be unreadable, in order, at most
+    /// [`DAMAGED_MAX`]. Damage is found by reading: ask after a query. An answer from a range with damage lacks readings.
+    fn damaged(&self, devices: &[DeviceIndex], property: PropertyId, range: TimeRange) -> Vec<TimeRange>;
 }

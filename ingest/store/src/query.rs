@@ -1,10 +1,10 @@
 //! The typed queries, over [`Inner::fold`].
 use crate::{
-    Aggregate, Bucket, GroupBucket, History, Point, QueryError, Series, Store, TimeRange,
-    history::BUCKETS_MAX, inner::Inner,
+    Aggregate, Bucket, DAMAGED_MAX, Damage, GroupBucket, History, Point, QueryError, Series, Store,
+    TimeRange, history::BUCKETS_MAX, inner::Inner, scan::group_of,
 };
 use ioc_model::{DeviceIndex, PropertyId, catalogue::Averaging};
-use std::{cmp::Ordering, f64::consts::LOG2_10, ops::ControlFlow};
+use std::{cmp::Ordering, collections::BTreeSet, f64::consts::LOG2_10, ops::ControlFlow};
 
 impl History for Store {
     fn raw(&self, series: Series, range: TimeRange, limit: usize) -> Result<Vec<Point>, QueryError> {
@@ -105,6 +105,37 @@ impl History for Store {
         ranked.truncate(n);
         Ok(ranked)
     }
+
+    fn damaged(&self, devices: &[DeviceIndex], property: PropertyId, range: TimeRange) -> Vec<TimeRange> {
+        let groups: BTreeSet<u32> = devices.iter().map(|device| group_of(*device)).collect();
+        let is_asked = |damage: &Damage| match damage.block {
+            Some((of, first)) => of == property && groups.contains(&group_of(first)),
+            None => true,
+        };
+        let damage = self.inner().sealed.damage().into_iter().filter(is_asked);
+        let clipped = damage.map(|damage| TimeRange {
+            from_ms: damage.range.from_ms.max(range.from_ms),
+            to_ms: damage.range.to_ms.min(range.to_ms),
+        });
+        join(clipped.filter(|range| range.from_ms < range.to_ms).collect())
+    }
+}
+
+/// Sorts ranges, joins those that touch, and the last ones when there are too many.
+fn join(mut ranges: Vec<TimeRange>) -> Vec<TimeRange> {
+    ranges.sort_by_key(|range| range.from_ms);
+    let mut joined: Vec<TimeRange> = Vec::new();
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.from_ms <= last.to_ms => last.to_ms = last.to_ms.max(range.to_ms),
+            _ => joined.push(range),
+        }
+    }
+    if let Some(to_ms) = joined.last().map(|last| last.to_ms) {
+        joined.truncate(DAMAGED_MAX);
+        joined.last_mut().into_iter().for_each(|last| last.to_ms = to_ms);
+    }
+    joined
 }
 
 fn check(range: TimeRange) -> Result<(), QueryError> {

@@ -69,6 +69,12 @@ fn check_served(store: &Store, oracle: &Oracle) -> usize {
         missing += lost.len();
         let damage = store.damage();
         assert_eq!(damage.len(), 1, "{damage:?}");
+        let (device, property) = (series.device, series.property);
+        let told = store.damaged(&[device], property, TimeRange::ALL);
+        for point in &lost {
+            assert!(told.iter().any(|range| range.contains(point.ts_ms)), "{told:?}");
+        }
+        assert_eq!(store.damaged(&[device], property, TimeRange::new(-10, -5)), []);
         for point in lost {
             assert!(damage[0].range.contains(point.ts_ms), "{damage:?} does not tell of {point:?}");
         }

@@ -150,6 +150,15 @@ pub struct BucketDto {
     pub count: u64,
 }
 
+/// A time of which readings cannot be read, because a file is damaged.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct DamagedDto {
+    /// From here on, milliseconds since the epoch.
+    pub from: i64,
+    /// Up to here, exclusive.
+    pub to: i64,
+}
+
 /// Downsampled history of one property of one device.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct BucketHistory {
@@ -159,6 +168,8 @@ pub struct BucketHistory {
     pub unit: String,
     /// Buckets that hold something, oldest first.
     pub points: Vec<BucketDto>,
+    /// Times at which readings are missing because files are damaged; empty when the answer is complete.
+    pub damaged: Vec<DamagedDto>,
 }
 
 /// One value of raw history.
@@ -179,6 +190,8 @@ pub struct GroupHistory {
     pub unit: String,
     /// One for each group that has data.
     pub groups: Vec<GroupDto>,
+    /// Times at which readings are missing because files are damaged; empty when the answer is complete.
+    pub damaged: Vec<DamagedDto>,
 }
 
 /// One group.
@@ -199,6 +212,17 @@ pub struct GroupPoint {
     pub value: f64,
     /// Number of values.
     pub count: u64,
+}
+
+/// The top N.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct TopHistory {
+    /// Highest first.
+    pub items: Vec<TopDto>,
+    /// Always `null`: there is one page.
+    pub next: Option<String>,
+    /// Times at which readings are missing because files are damaged; empty when the answer is complete.
+    pub damaged: Vec<DamagedDto>,
 }
 
 /// One of the top N.

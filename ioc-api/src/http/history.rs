@@ -1,7 +1,7 @@
 //! History: one device's property raw or in buckets, wards in windows, the top N.
 use super::{
     auth::Actor,
-    dto::{BucketDto, BucketHistory, GroupDto, GroupHistory, GroupPoint, Page, TopDto},
+    dto::{BucketDto, BucketHistory, DamagedDto, GroupDto, GroupHistory, GroupPoint, TopDto, TopHistory},
     params,
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
@@ -14,8 +14,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use ioc_ingest::Device;
-use ioc_model::{DeviceIndex, Property};
-use ioc_store::{Aggregate, Point, Series, TimeRange};
+use ioc_model::{DeviceIndex, Property, PropertyId};
+use ioc_store::{Aggregate, Point, QueryError, Series, TimeRange};
 use serde::Deserialize;
 use std::{collections::BTreeMap, convert::Infallible, fmt::Write as _, sync::Arc};
 use utoipa::IntoParams;
@@ -129,15 +129,25 @@ pub async fn series(
     let property = property(&state, &query.property)?.clone();
     let range = range(&query.from, &query.to)?;
     let series = Series { device: device.index, property: property.id };
+    let device = [device.index];
     match query.buckets {
         None => {
-            let points = state.blocking(move |state| state.history.raw(series, range, RAW_MAX)).await?;
-            Ok(raw_answer(&property, points))
+            let (points, damaged) = state
+                .blocking(move |state| {
+                    let points = state.history.raw(series, range, RAW_MAX)?;
+                    Ok::<_, QueryError>((points, damaged(state, &device, series.property, range)))
+                })
+                .await?;
+            Ok(raw_answer(&property, points, &damaged))
         }
         Some(n @ 1..=BUCKETS_MAX) => {
             let averaging = property.averaging;
-            let buckets =
-                state.blocking(move |state| state.history.buckets(series, range, n, averaging)).await?;
+            let (buckets, damaged) = state
+                .blocking(move |state| {
+                    let buckets = state.history.buckets(series, range, n, averaging)?;
+                    Ok::<_, QueryError>((buckets, damaged(state, &device, series.property, range)))
+                })
+                .await?;
             let points = buckets.into_iter().map(|b| BucketDto {
                 t: b.start_ms,
                 min: b.min,
@@ -147,17 +157,32 @@ pub async fn series(
                 count: b.count,
             });
             let (property, unit) = (property.name, property.unit);
-            Ok(Json(BucketHistory { property, unit, points: points.collect() }).into_response())
+            Ok(Json(BucketHistory { property, unit, points: points.collect(), damaged }).into_response())
         }
         Some(n) => Err(Problem::bad_request(format!("buckets={n}; expected 1 to {BUCKETS_MAX}"))),
     }
 }
 
+/// Returns the times that a query about these devices lacks, and counts the answer. To be asked after the query.
+fn damaged(
+    state: &ApiState,
+    devices: &[DeviceIndex],
+    property: PropertyId,
+    range: TimeRange,
+) -> Vec<DamagedDto> {
+    let ranges = state.history.damaged(devices, property, range);
+    if !ranges.is_empty() {
+        metrics::counter!("ioc_history_incomplete_answers_total").increment(1);
+    }
+    ranges.into_iter().map(|range| DamagedDto { from: range.from_ms, to: range.to_ms }).collect()
+}
+
 /// Streams raw points, so that 100,000 of them are never one text in memory.
-fn raw_answer(property: &Property, points: Vec<Point>) -> Response {
+fn raw_answer(property: &Property, points: Vec<Point>, damaged: &[DamagedDto]) -> Response {
     let name = serde_json::Value::from(property.name.as_str());
     let unit = serde_json::Value::from(property.unit.as_str());
-    let head = format!(r#"{{"property":{name},"unit":{unit},"points":["#);
+    let damaged = serde_json::json!(damaged);
+    let head = format!(r#"{{"property":{name},"unit":{unit},"damaged":{damaged},"points":["#);
     let mut points = points.into_iter().peekable();
     let mut first = true;
     let body = std::iter::from_fn(move || {
@@ -200,8 +225,12 @@ pub async fn groups(
         members.push((device.index, *names.entry(group_of(device)).or_insert(next)));
     }
     let (id, averaging) = (property.id, property.averaging);
-    let found = state
-        .blocking(move |state| state.history.groups(&members, id, range, interval_ms, averaging))
+    let (found, damaged) = state
+        .blocking(move |state| {
+            let found = state.history.groups(&members, id, range, interval_ms, averaging)?;
+            let devices: Vec<_> = members.iter().map(|(device, _)| *device).collect();
+            Ok::<_, QueryError>((found, damaged(state, &devices, id, range)))
+        })
         .await?;
     let mut points: BTreeMap<u32, Vec<GroupPoint>> = BTreeMap::new();
     for entry in found {
@@ -218,7 +247,8 @@ pub async fn groups(
     let groups = names
         .into_iter()
         .filter_map(|(group, number)| Some(GroupDto { group, points: points.remove(&number)? }));
-    Ok(Json(GroupHistory { property: property.name, unit: property.unit, groups: groups.collect() }))
+    let groups = groups.collect();
+    Ok(Json(GroupHistory { property: property.name, unit: property.unit, groups, damaged }))
 }
 
 fn window(interval_s: i64, range: TimeRange) -> Answer<i64> {
@@ -234,12 +264,12 @@ fn window(interval_s: i64, range: TimeRange) -> Answer<i64> {
 
 /// Ranks devices by one property over a time.
 #[utoipa::path(get, path = "/api/v1/history/top", operation_id = "getHistoryTop", tag = "history", params(TopQuery),
-    responses((status = 200, body = Page<TopDto>), (status = 400, body = ProblemBody)))]
+    responses((status = 200, body = TopHistory), (status = 400, body = ProblemBody)))]
 pub async fn top(
     State(state): State<ApiState>,
     actor: Actor,
     Query(query): Query<TopQuery>,
-) -> Answer<Json<Page<TopDto>>> {
+) -> Answer<Json<TopHistory>> {
     let property = property(&state, &query.property)?;
     let id = property.id;
     let range = range(&query.from, &query.to)?;
@@ -250,12 +280,17 @@ pub async fn top(
     }
     let devices = visible(&state, &actor, query.domain.as_deref())?;
     let indices: Vec<DeviceIndex> = devices.iter().map(|device| device.index).collect();
-    let ranked = state.blocking(move |state| state.history.top(&indices, id, range, agg, n)).await?;
+    let (ranked, damaged) = state
+        .blocking(move |state| {
+            let ranked = state.history.top(&indices, id, range, agg, n)?;
+            Ok::<_, QueryError>((ranked, damaged(state, &indices, id, range)))
+        })
+        .await?;
     let all = state.registry.devices();
     let items = ranked
         .into_iter()
         .filter_map(|(index, value)| Some(TopDto { device: all.by_index(index)?.id.to_string(), value }));
-    Ok(Json(Page { items: items.collect(), next: None }))
+    Ok(Json(TopHistory { items: items.collect(), next: None, damaged }))
 }
 
 fn visible(state: &ApiState, actor: &Actor, domain: Option<&str>) -> Answer<Vec<Arc<Device>>> {

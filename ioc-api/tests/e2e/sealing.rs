@@ -1,6 +1,6 @@
 //! Kills while history is sealed: back-filled data goes into many short segments, the journal drops what the store
 //! has, and nothing acknowledged is lost between the two.
-use crate::support::{City, Mqtt, now_ms, telemetry, within};
+use crate::support::{City, Client, Mqtt, now_ms, telemetry, within};
 use serde_json::{Value, json};
 use std::{fs, time::Duration};
 
@@ -47,11 +47,10 @@ fn publish(device: &mut Mqtt, begin: i64, messages: std::ops::Range<usize>) {
 }
 
 /// How many segments history has on disk.
+/// Segments that count: those that the manifest names.
 fn segments(city: &City) -> usize {
-    let files = fs::read_dir(city.data_dir().join("store")).unwrap();
-    files
-        .filter(|file| file.as_ref().unwrap().path().extension().is_some_and(|kind| kind == "history"))
-        .count()
+    let manifest = fs::read_to_string(city.data_dir().join("store/manifest")).unwrap_or_default();
+    manifest.lines().filter(|line| line.starts_with("segment ") || line.starts_with("wide ")).count()
 }
 
 #[test]
@@ -86,4 +85,40 @@ fn kills_while_history_is_sealed_lose_nothing() {
     city.restart();
     let last = expected.last().unwrap();
     assert_eq!(city.points(&vy, "WL-1", "water_level", last.0, last.0 + 1), [*last]);
+    damaged_history_says_so(&mut city, &vy, begin, last.0 + 1);
+}
+
+/// Damages a block of each file and asks for history in every way.
+fn damaged_history_says_so(city: &mut City, vy: &Client, from: i64, to: i64) {
+    let ranges = [
+        format!("?device=WL-1&property=water_level&from={from}&to={to}&buckets=9"),
+        format!("/top?property=water_level&from={from}&to={to}"),
+        format!("/groups?property=water_level&from={from}&to={to}&interval=60"),
+    ];
+    let damaged = |path: &String| vy.get(&format!("/api/v1/history{path}")).expect(200)["damaged"].clone();
+    ranges.iter().for_each(|path| assert_eq!(damaged(path), json!([]), "{path}"));
+    assert_eq!(city.stop().code(), Some(0));
+    for entry in fs::read_dir(city.data_dir().join("store")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|kind| kind == "history") {
+            let mut bytes = fs::read(&path).unwrap();
+            bytes[100] ^= 0x10;
+            fs::write(&path, bytes).unwrap();
+        }
+    }
+    city.start();
+    for path in &ranges {
+        let ranges = damaged(path);
+        assert!(!ranges.as_array().unwrap().is_empty(), "{path}");
+        for range in ranges.as_array().unwrap() {
+            assert!(
+                from <= range["from"].as_i64().unwrap() && range["to"].as_i64().unwrap() <= to,
+                "{range}"
+            );
+        }
+    }
+    let before = format!("?device=WL-1&property=water_level&from={}&to={from}", from - 1_000);
+    assert_eq!(damaged(&before), json!([]), "another time is whole");
+    assert!(city.metrics().get("ioc_history_incomplete_answers_total") >= 3.0);
+    assert!(city.metrics().get("ioc_history_damaged_places") >= 1.0);
 }

@@ -1026,7 +1026,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": components["schemas"]["Page_TopDto"];
+                        "application/json": components["schemas"]["TopHistory"];
                     };
                 };
                 /** @description Bad Request */
@@ -1887,6 +1887,8 @@ export interface components {
         };
         /** @description Downsampled history of one property of one device. */
         BucketHistory: {
+            /** @description Times at which readings are missing because files are damaged; empty when the answer is complete. */
+            damaged: components["schemas"]["DamagedDto"][];
             /** @description Buckets that hold something, oldest first. */
             points: components["schemas"]["BucketDto"][];
             /** @description Property name. */
@@ -1952,6 +1954,19 @@ export interface components {
          * @enum {string}
          */
         Condition: "pending" | "firing" | "cleared";
+        /** @description A time of which readings cannot be read, because a file is damaged. */
+        DamagedDto: {
+            /**
+             * Format: int64
+             * @description From here on, milliseconds since the epoch.
+             */
+            from: number;
+            /**
+             * Format: int64
+             * @description Up to here, exclusive.
+             */
+            to: number;
+        };
         /** @description A registered device and how it looks now. */
         DeviceDto: {
             /**
@@ -2124,6 +2139,8 @@ export interface components {
         };
         /** @description History of a group of devices in windows. */
         GroupHistory: {
+            /** @description Times at which readings are missing because files are damaged; empty when the answer is complete. */
+            damaged: components["schemas"]["DamagedDto"][];
             /** @description One for each group that has data. */
             groups: components["schemas"]["GroupDto"][];
             /** @description Property name. */
@@ -2560,21 +2577,6 @@ export interface components {
             next: string | null;
         };
         /** @description A page of a list. */
-        Page_TopDto: {
-            /** @description The entries of this page. */
-            items: {
-                /** @description Device id. */
-                device: string;
-                /**
-                 * Format: double
-                 * @description The value it is ranked by.
-                 */
-                value: number;
-            }[];
-            /** @description Pass as `cursor` for the next page; `null` on the last one. */
-            next: string | null;
-        };
-        /** @description A page of a list. */
         Page_UserDto: {
             /** @description The entries of this page. */
             items: {
@@ -2930,6 +2932,15 @@ export interface components {
              * @description The value it is ranked by.
              */
             value: number;
+        };
+        /** @description The top N. */
+        TopHistory: {
+            /** @description Times at which readings are missing because files are damaged; empty when the answer is complete. */
+            damaged: components["schemas"]["DamagedDto"][];
+            /** @description Highest first. */
+            items: components["schemas"]["TopDto"][];
+            /** @description Always `null`: there is one page. */
+            next?: string | null;
         };
         /** @description One line of an alert's timeline. */
         TransitionDto: {
