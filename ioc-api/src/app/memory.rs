@@ -17,7 +17,7 @@ use crate::{
     startup,
     stream::{board::Board, hub::Hub},
 };
-use ioc_ingest::{Ledger, LiveState};
+use ioc_ingest::{Decoder, Ledger, LiveState};
 use ioc_journal::{Journal, Offset, Opened};
 use ioc_rules::Engine;
 use ioc_store::Store;
