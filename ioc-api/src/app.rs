@@ -43,7 +43,7 @@ use ioc_store::Store;
 use memory::Memory;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::spawn_blocking};
 
 /// How long devices may take to get their last PUBACKs after a stop.
 const BROKER_GRACE: Duration = Duration::from_secs(2);

@@ -105,6 +105,9 @@ pub enum StartError {
     /// The end: what was pending could not be written.
     #[error("not stopped cleanly: {0}")]
     Stop(#[source] JournalError),
+    /// A bug.
+    #[error("a part of the server panicked while it started: {0}")]
+    Panic(tokio::task::JoinError),
 }
 
 impl StartError {

@@ -53,7 +53,7 @@ impl Center {
         let mut settle =
             Settle::new(store.clone(), Arc::new(Ledger::default()), journal.clone(), opened.last);
         let from = startup::oldest_of(&journal, store.replay_from());
-        startup::replay(&journal, from, opened.last, &mut settle).unwrap();
+        startup::replay(&journal, from, opened.last, &mut settle, &Default::default()).unwrap();
         let property = foundation.catalogue.property("water_level").unwrap().id;
         let operations = Operations::new(foundation.clone(), Box::new(|| ()));
         Ok(Self { data: Arc::new(data), operations, foundation, journal, store, property })
@@ -104,7 +104,7 @@ impl Center {
         let last = self.journal.durable();
         let mut settle =
             Settle::new(self.store.clone(), Arc::new(Ledger::default()), self.journal.clone(), 0);
-        startup::replay(&self.journal, self.journal.first(), last, &mut settle).unwrap();
+        startup::replay(&self.journal, self.journal.first(), last, &mut settle, &Default::default()).unwrap();
         if seals {
             self.store.seal().unwrap();
         }
