@@ -138,8 +138,8 @@ fn measure(input: &Input, seconds: Duration, directory: &Path) -> Outcome<Vec<St
         Ok(readings)
     })?;
     ioc.kill();
-    let (files, bytes) = files(&ioc.data_dir().join("store"))?;
-    let (_, journal) = files(&ioc.data_dir().join("journal"))?;
+    let (files, bytes) = count_files(&ioc.data_dir().join("store"))?;
+    let (_, journal) = count_files(&ioc.data_dir().join("journal"))?;
     let started = Instant::now();
     ioc.restart()?;
     ioc.process
@@ -193,7 +193,7 @@ fn sign_in(ioc: &Ioc, client: &Client) -> Outcome<TcpStream> {
 }
 
 /// Returns the number of files in a directory and their bytes.
-fn files(directory: &Path) -> Outcome<(usize, u64)> {
+fn count_files(directory: &Path) -> Outcome<(usize, u64)> {
     let mut found = (0, 0);
     for entry in std::fs::read_dir(directory)? {
         found.0 += 1;
