@@ -77,7 +77,7 @@ impl<'c> Checking<'c> {
             return Ok(());
         }
         let path = self.source.data.path();
-        let found = Found::look_at(path).map_err(BackupError::io("read", path))?;
+        let found = Found::look_at(path)?;
         for problem in judge(&found) {
             self.wrong("directory", None, None, problem.text(path));
         }

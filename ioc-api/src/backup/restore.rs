@@ -139,7 +139,7 @@ fn build(
         file.sync_all().map_err(BackupError::io("sync", &path))?;
         sync_parent(&path).map_err(BackupError::io("sync", &path))?;
     }
-    let problems = judge(&Found::look_at(beside).map_err(BackupError::io("read", beside))?);
+    let problems = judge(&Found::look_at(beside)?);
     match problems.is_empty() {
         true => Ok(()),
         false => Err(DataDirError::Parts { path: backup.to_owned(), problems }.into()),

@@ -171,7 +171,7 @@ impl Holding<'_> {
             }
         }
         held.sort_by(|a, b| a.name.cmp(&b.name));
-        let found = Found::look_at(&self.directory).map_err(BackupError::io("read", &self.directory))?;
+        let found = Found::look_at(&self.directory)?;
         let last = match &found.journal {
             Some(Ok(journal)) => journal.last,
             _ => 0,

@@ -188,19 +188,21 @@ impl Cases {
         let path = self.path(name);
         copy(&self.path("ours"), &path);
         for (part, change) in changes {
-            for file in files_of(*part) {
-                remove(&path.join(file));
-                let from = match change {
-                    Change::Removed => continue,
-                    Change::Aged => self.path("aged").join(file),
-                    Change::Swapped => self.path("other").join(file),
-                };
-                if from.exists() {
-                    copy(&from, &path.join(file));
-                }
-            }
+            files_of(*part).iter().for_each(|file| self.change(&path, file, *change));
         }
         path
+    }
+
+    fn change(&self, path: &Path, file: &str, change: Change) {
+        remove(&path.join(file));
+        let from = match change {
+            Change::Removed => return,
+            Change::Aged => self.path("aged").join(file),
+            Change::Swapped => self.path("other").join(file),
+        };
+        if from.exists() {
+            copy(&from, &path.join(file));
+        }
     }
 }
 
@@ -251,8 +253,10 @@ fn assert_right(center: &Center, acknowledged: &Acknowledged, all: bool, case: &
 
 /// Starts and says what is wrong; asserts that a start shows all that was acknowledged.
 fn start(cases: &Cases, name: &str, changes: &[(Part, Change)]) -> Vec<Part> {
-    let path = cases.tamper(name, changes);
-    let case = format!("{changes:?}");
+    start_at(cases, cases.tamper(name, changes), changes, format!("{changes:?}"))
+}
+
+fn start_at(cases: &Cases, path: PathBuf, changes: &[(Part, Change)], case: String) -> Vec<Part> {
     let refused = match Center::start(&path, &[]) {
         Ok(center) => {
             assert_right(&center, &cases.acknowledged, true, &case);
@@ -326,6 +330,84 @@ fn each_pair_that_is_removed_aged_or_swapped_is_found() {
             }
         }
     }
+}
+
+#[test]
+fn an_identity_that_is_not_that_of_the_parts_blames_none_that_is_as_it_was() {
+    let cases = Cases::new();
+    for identity in CHANGES {
+        let path = cases.tamper("identity", &[]);
+        cases.change(&path, "identity", identity);
+        assert_eq!(start_at(&cases, path, &[], format!("identity {identity:?}")), []);
+        for (part, change) in Part::ALL.into_iter().flat_map(|part| CHANGES.map(|change| (part, change))) {
+            let path = cases.tamper("identity", &[(part, change)]);
+            cases.change(&path, "identity", identity);
+            let case = format!("identity {identity:?}, {part} {change:?}");
+            let refused = start_at(&cases, path, &[(part, change)], case.clone());
+            let expected = if (part, change) == (Part::Keys, Change::Aged) { vec![] } else { vec![part] };
+            assert_eq!(refused, expected, "{case}");
+        }
+    }
+}
+
+#[test]
+fn a_part_that_cannot_be_opened_is_not_damaged_and_no_loss_of_it_is_accepted() {
+    let cases = Cases::new();
+    let files =
+        [("records.sqlite", Part::Records), ("token.key", Part::Keys), ("store/manifest", Part::History)];
+    for (file, part) in files {
+        let path = cases.tamper("closed", &[]);
+        remove(&path.join(file));
+        fs::create_dir(path.join(file)).unwrap();
+        for accepted in [&[][..], &[part]] {
+            let error = Center::start(&path, accepted).err().unwrap_or_else(|| panic!("{file} starts"));
+            assert!(
+                matches!(&error, DataDirError::Closed { part: closed, .. } if *closed == part),
+                "{file}: {error}"
+            );
+            let text = error.to_string();
+            assert!(text.contains("cannot be opened") && !text.contains("--accept-loss"), "{text}");
+            assert!(path.join(file).is_dir() && !path.join("lost").exists(), "{file} was touched");
+        }
+        remove(&path);
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_as_one() {
+    let cause = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let path = PathBuf::from("data");
+    let records = |code| crate::records::RecordsError::Database {
+        doing: "reading the records",
+        source: rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None),
+    };
+    use rusqlite::ffi;
+    for code in [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_IOERR_WRITE] {
+        assert!(records(code).is_of_the_disk() && records(code).is_full(), "{code}");
+    }
+    assert!(records(ffi::SQLITE_CANTOPEN).is_of_the_disk() && !records(ffi::SQLITE_CANTOPEN).is_full());
+    assert!(!records(ffi::SQLITE_CORRUPT).is_of_the_disk() && !records(ffi::SQLITE_NOTADB).is_of_the_disk());
+    let texts = [
+        DataDirError::Io { doing: "write", path: path.clone(), cause: cause() }.to_string(),
+        DataDirError::Closed { path: path.clone(), part: Part::Records, cause: String::new(), is_full: true }
+            .to_string(),
+        DataDirError::from(records(ffi::SQLITE_FULL)).to_string(),
+        crate::records::RecordsError::File { path, cause: cause() }.to_string(),
+    ];
+    for text in texts {
+        assert!(text.contains("free space") && !text.contains("readable"), "{text}");
+    }
+}
+
+#[test]
+fn a_missing_part_that_was_set_aside_is_named() {
+    let cases = Cases::new();
+    let path = cases.tamper("aside", &[(Part::Records, Change::Removed)]);
+    let aside = path.join("lost/1700000000000/records.sqlite");
+    fs::create_dir_all(aside.parent().unwrap()).unwrap();
+    fs::copy(cases.path("ours").join("records.sqlite"), &aside).unwrap();
+    let text = Center::start(&path, &[]).err().unwrap().to_string();
+    assert!(text.contains(&format!("set aside earlier: {}", aside.display())), "{text}");
 }
 
 #[test]

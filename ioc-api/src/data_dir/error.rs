@@ -1,6 +1,7 @@
 //! Why a data directory cannot be used.
 use super::{
     FORMAT,
+    files::remedy,
     lock::Owner,
     parts::{Part, Problem},
 };
@@ -27,7 +28,7 @@ pub enum DataDirError {
         owner: Owner,
     },
     /// The operating system refuses.
-    #[error("cannot {doing} {}: {cause}; make it readable and writable for this user, or choose another directory with --data-dir", path.display())]
+    #[error("cannot {doing} {}: {cause}; {}, or choose another directory with --data-dir", path.display(), remedy(cause))]
     Io {
         /// As in "create".
         doing: &'static str,
@@ -35,6 +36,22 @@ pub enum DataDirError {
         path: PathBuf,
         /// Why.
         cause: io::Error,
+    },
+    /// A part cannot be opened now, which says nothing about what it holds.
+    #[error(
+        "data directory {}: {} cannot be opened: {cause}; {}; nothing is lost", path.display(), part.name(),
+        if *is_full { "the disk is full: free space and start again" }
+        else { "make it readable and writable for this user, and start again" }
+    )]
+    Closed {
+        /// The directory.
+        path: PathBuf,
+        /// The part.
+        part: Part,
+        /// Why.
+        cause: String,
+        /// Whether the disk is full.
+        is_full: bool,
     },
     /// It is a file.
     #[error("data directory {} is a file and a directory is needed; choose one with --data-dir", path.display())]
@@ -87,7 +104,7 @@ pub enum DataDirError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The records, while they get their identity.
-    #[error("the records cannot be written")]
+    #[error("the records cannot be written{}", if .0.is_full() { ": the disk is full: free space and start again" } else { "" })]
     Records(#[from] RecordsError),
     /// No random numbers for a new key.
     #[error(transparent)]

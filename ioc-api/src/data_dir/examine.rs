@@ -1,10 +1,15 @@
 //! What a data directory holds, found without changing anything.
 use super::{
-    DataDir, KEY_FILE,
+    DataDir, DataDirError, KEY_FILE, Part,
+    files::is_full,
     stamp::{self, Root, Stamp, fingerprint},
 };
-use crate::records::{RecordsSummary, summarize};
-use ioc_journal::Inspection;
+use crate::{
+    admin::chain,
+    records::{RecordsSummary, summarize},
+};
+use ioc_journal::{Inspection, JournalError};
+use ioc_store::StoreError;
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -46,26 +51,33 @@ pub struct Found {
 impl Found {
     /// Looks at every part of `data`.
     ///
-    /// Errors: an identity file that cannot be read.
-    pub fn look(data: &DataDir) -> io::Result<Self> {
+    /// Errors: an identity file that cannot be read, or a part that cannot be opened now ([`DataDirError::Closed`]): that
+    /// is no damage.
+    pub fn look(data: &DataDir) -> Result<Self, DataDirError> {
         Self::look_at(data.path())
     }
 
     /// Looks at every part of the directory at `path`, which nobody must change meanwhile.
     ///
-    /// Errors: an identity file that cannot be read.
-    pub fn look_at(path: &Path) -> io::Result<Self> {
+    /// Errors: as [`Found::look`].
+    pub fn look_at(path: &Path) -> Result<Self, DataDirError> {
         let (journal, store) = (path.join("journal"), path.join("store"));
+        let read = |part: &Path| {
+            stamp::read(part).map_err(|cause| DataDirError::Io {
+                doing: "read the identity of",
+                path: part.to_owned(),
+                cause,
+            })
+        };
+        let look = Looking { path };
         Ok(Self {
-            root: stamp::read(path)?,
-            journal_stamp: stamp::read(&journal)?.map(|root| root.stamp),
-            journal: journal
-                .is_dir()
-                .then(|| ioc_journal::inspect(&journal).map_err(|e| crate::admin::chain(&e))),
-            history_stamp: stamp::read(&store)?.map(|root| root.stamp),
-            history: history(&store),
-            records: summarize(&path.join("records.sqlite")),
-            key: key(&path.join(KEY_FILE)),
+            root: read(path)?,
+            journal_stamp: read(&journal)?.map(|root| root.stamp),
+            journal: look.journal(&journal)?,
+            history_stamp: read(&store)?.map(|root| root.stamp),
+            history: look.history(&store)?,
+            records: look.records(&path.join("records.sqlite"))?,
+            key: look.key(&path.join(KEY_FILE))?,
         })
     }
 
@@ -81,27 +93,70 @@ impl Found {
     }
 }
 
-fn history(store: &Path) -> Look<History> {
-    if !store.is_dir() {
-        return None;
-    }
-    let outline = match ioc_store::outline(store) {
-        Ok(Some(outline)) => outline,
-        Ok(None) if ioc_store::has_segments(store) => {
-            return Some(Err("store/manifest, the list of its segments, is missing".to_owned()));
-        }
-        Ok(None) => return None,
-        Err(error) => return Some(Err(crate::admin::chain(&error))),
-    };
-    let ioc_store::Outline { applied, newest_device, lacking, .. } = outline;
-    Some(Ok(History { applied, newest_device, lacking }))
+/// Looks at the parts of a directory, and tells what is damaged from what cannot be opened now.
+struct Looking<'p> {
+    path: &'p Path,
 }
 
-fn key(path: &Path) -> Look<u64> {
-    match fs::read(path) {
-        Ok(bytes) if bytes.len() == crate::identity::TOKEN_KEY_BYTES => Some(Ok(fingerprint(&bytes))),
-        Ok(bytes) => Some(Err(format!("token.key has {} bytes instead of 32", bytes.len()))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(error) => Some(Err(error.to_string())),
+impl Looking<'_> {
+    fn closed(&self, part: Part, cause: String, is_full: bool) -> DataDirError {
+        DataDirError::Closed { path: self.path.to_owned(), part, cause, is_full }
     }
+
+    fn journal(&self, journal: &Path) -> Result<Look<Inspection>, DataDirError> {
+        if !journal.is_dir() {
+            return Ok(None);
+        }
+        match ioc_journal::inspect(journal) {
+            Err(JournalError::Io { source: cause, path, .. }) if is_closed(&cause) => {
+                let why = format!("{}: {cause}", path.display());
+                Err(self.closed(Part::Journal, why, is_full(&cause)))
+            }
+            found => Ok(Some(found.map_err(|error| chain(&error)))),
+        }
+    }
+
+    fn history(&self, store: &Path) -> Result<Look<History>, DataDirError> {
+        if !store.is_dir() {
+            return Ok(None);
+        }
+        let outline = match ioc_store::outline(store) {
+            Ok(Some(outline)) => outline,
+            Ok(None) if ioc_store::has_segments(store) => {
+                return Ok(Some(Err("store/manifest, the list of its segments, is missing".to_owned())));
+            }
+            Ok(None) => return Ok(None),
+            Err(StoreError::Io { source: cause, path, .. }) if is_closed(&cause) => {
+                let why = format!("{}: {cause}", path.display());
+                return Err(self.closed(Part::History, why, is_full(&cause)));
+            }
+            Err(error) => return Ok(Some(Err(chain(&error)))),
+        };
+        let ioc_store::Outline { applied, newest_device, lacking, .. } = outline;
+        Ok(Some(Ok(History { applied, newest_device, lacking })))
+    }
+
+    fn records(&self, records: &Path) -> Result<Look<RecordsSummary>, DataDirError> {
+        match summarize(records) {
+            Some(Err(error)) if error.is_of_the_disk() => {
+                Err(self.closed(Part::Records, chain(&error), error.is_full()))
+            }
+            found => Ok(found.map(|found| found.map_err(|error| chain(&error)))),
+        }
+    }
+
+    fn key(&self, path: &Path) -> Result<Look<u64>, DataDirError> {
+        match fs::read(path) {
+            Ok(bytes) if bytes.len() == crate::identity::TOKEN_KEY_BYTES => Ok(Some(Ok(fingerprint(&bytes)))),
+            Ok(bytes) => Ok(Some(Err(format!("token.key has {} bytes instead of 32", bytes.len())))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.closed(Part::Keys, error.to_string(), is_full(&error))),
+        }
+    }
+}
+
+/// Reports whether the operating system would not let a file be read, rather than that it is not there.
+fn is_closed(cause: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, NotADirectory, NotFound, UnexpectedEof};
+    !matches!(cause.kind(), NotFound | NotADirectory | InvalidData | UnexpectedEof)
 }

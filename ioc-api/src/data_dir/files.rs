@@ -29,6 +29,19 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_parent(path)
 }
 
+/// Reports whether the disk, or the share of it that this user may have, is full.
+pub fn is_full(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Returns what would put a failed operation on a file right.
+pub fn remedy(cause: &io::Error) -> &'static str {
+    match is_full(cause) {
+        true => "the disk is full: free space and start again",
+        false => "make it readable and writable for this user",
+    }
+}
+
 /// Makes created, renamed and removed names beside `path` durable.
 ///
 /// Errors: what the operating system says.

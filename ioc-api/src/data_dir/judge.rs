@@ -17,22 +17,55 @@ pub fn judge(found: &Found) -> Vec<Problem> {
     problems
 }
 
-/// Returns the identity that the parts must have: their own when they agree, else that of the file at the top. `None`
-/// for a directory that was made before there were identities.
+/// Returns the identity that the parts must have: that of the file at the top, or, where that is missing, of another
+/// directory or an older copy, the one that most of the parts carry. `None` for a directory that was made before there were
+/// identities.
 pub(super) fn reference(found: &Found) -> Option<Root> {
-    let stamps = [found.journal_stamp, found.history_stamp, found.records_stamp()];
-    if let [Some(first), Some(second), Some(third)] = stamps
-        && first == second
-        && second == third
-        && found.root.is_none_or(|root| root.stamp != first && root.previous != Some(first.mark))
-    {
-        let key = found.root.map_or(0, |root| root.key);
-        return Some(Root { stamp: first, previous: None, key });
+    let directory = directory(found)?;
+    let root = found.root.filter(|root| root.stamp.directory == directory);
+    let ours = stamps(found).filter(|stamp| stamp.directory == directory);
+    let carriers = |stamp: Stamp| stamps(found).filter(|other| *other == stamp).count();
+    let common = ours.max_by_key(|stamp| (carriers(*stamp), stamp.epoch));
+    let (Some(root), Some(common)) = (root, common) else {
+        return root.or(common.map(|stamp| Root { stamp, previous: None, key: 0 }));
+    };
+    let fitting = stamps(found).filter(|stamp| misfit(&root, *stamp).is_none()).count();
+    let is_newer = common.epoch > root.stamp.epoch && carriers(common) > fitting;
+    match misfit(&root, common).is_some() && (carriers(common) == PARTS || is_newer) {
+        // The file at the top is an older copy, or the parts are and agree.
+        true => Some(Root { stamp: common, previous: None, key: root.key }),
+        false => Some(root),
     }
-    found.root.or_else(|| {
-        let newest = stamps.into_iter().flatten().max_by_key(|stamp| stamp.epoch)?;
-        Some(Root { stamp: newest, previous: None, key: 0 })
-    })
+}
+
+/// How many parts carry a stamp of their own.
+const PARTS: usize = 3;
+
+fn stamps(found: &Found) -> impl Iterator<Item = Stamp> {
+    [found.journal_stamp, found.history_stamp, found.records_stamp()].into_iter().flatten()
+}
+
+/// Returns the directory that most of what is there is of. The key has a say through the fingerprints of it.
+fn directory(found: &Found) -> Option<u64> {
+    let key = found.key.as_ref().and_then(|key| key.as_ref().ok()).copied();
+    let by_root = found.root.filter(|root| key == Some(root.key)).map(|root| root.stamp.directory);
+    let by_records =
+        records_of(found).filter(|records| key == Some(records.key)).and_then(|found| found.stamp);
+    let root = found.root.map(|root| root.stamp.directory);
+    let votes: Vec<u64> = stamps(found)
+        .map(|stamp| stamp.directory)
+        .chain(root)
+        .chain(by_root)
+        .chain(by_records.map(|stamp| stamp.directory))
+        .collect();
+    let count = |directory: u64| votes.iter().filter(|vote| **vote == directory).count();
+    // Where they are even, the file at the top decides, unless the key is not the one that it names.
+    let is_doubted = found.root.is_some_and(|root| root.key != 0 && key.is_some_and(|key| key != root.key));
+    votes.iter().copied().max_by_key(|vote| (count(*vote), (Some(*vote) == root) != is_doubted))
+}
+
+fn records_of(found: &Found) -> Option<&RecordsSummary> {
+    found.records.as_ref()?.as_ref().ok()
 }
 
 fn fault_of(found: &Found, part: Part) -> Option<Problem> {
@@ -127,14 +160,22 @@ fn needs_records(found: &Found) -> bool {
 }
 
 fn key_fault(found: &Found, root: Option<Root>) -> Option<Fault> {
-    let records = found.records.as_ref().and_then(|records| records.as_ref().ok());
-    let from_records = records.map_or(0, |records| records.key);
-    let known = root.map(|root| root.key).filter(|key| *key != 0).unwrap_or(from_records);
+    let records = records_of(found);
+    let named = root.map_or(0, |root| root.key);
+    // While the parts get a new identity, the file at the top has the new key's before the records.
+    let is_said = |records: &&RecordsSummary| match (root, records.stamp) {
+        (Some(root), Some(stamp)) if root.key == 0 => stamp.directory == root.stamp.directory,
+        (Some(root), stamp) if root.key != 0 => root.previous.is_none() && stamp == Some(root.stamp),
+        _ => true,
+    };
+    let said = records.filter(is_said).map_or(0, |records| records.key);
+    let known = [named, said].map(|key| (key != 0).then_some(key));
     match &found.key {
         Some(Err(why)) => Some(Fault::Damaged(why.clone())),
-        Some(Ok(key)) => (known != 0 && *key != known).then_some(Fault::Foreign),
+        Some(Ok(key)) => known.iter().flatten().any(|known| known != key).then_some(Fault::Foreign),
         None => {
-            (known != 0 || records.is_some_and(|records| records.credentials > 0)).then_some(Fault::Missing)
+            let is_needed = known != [None; 2] || records.is_some_and(|records| records.credentials > 0);
+            is_needed.then_some(Fault::Missing)
         }
     }
 }

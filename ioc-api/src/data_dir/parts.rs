@@ -1,5 +1,8 @@
 //! The parts of a data directory, and what can be wrong with one.
-use std::{fmt, path::Path};
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+};
 
 /// A part that stands for itself on disk and belongs with the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
@@ -25,6 +28,16 @@ impl Part {
             Self::History => "history (store/)",
             Self::Records => "the records (records.sqlite)",
             Self::Keys => "the key of device tokens (token.key)",
+        }
+    }
+
+    /// Returns its name in the directory.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Journal => "journal",
+            Self::History => "store",
+            Self::Records => "records.sqlite",
+            Self::Keys => "token.key",
         }
     }
 
@@ -102,13 +115,25 @@ impl Problem {
 
     /// Returns what is wrong, and each way out with what it costs.
     pub fn text(&self, directory: &Path) -> String {
+        let lost = match self.fault {
+            Fault::Missing => set_aside(directory, self.part)
+                .map(|path| format!(" (set aside earlier: {})", path.display())),
+            _ => None,
+        };
         format!(
-            "{}; `ioc restore BACKUP --data-dir {} --replace` puts a whole backup back and loses what came after it; \
+            "{}{}; `ioc restore BACKUP --data-dir {} --replace` puts a whole backup back and loses what came after it; \
              `--accept-loss {}` at one start goes on without and {}",
             self.what(),
+            lost.unwrap_or_default(),
             directory.display(),
             self.part,
             self.part.cost()
         )
     }
+}
+
+/// Returns where `part` was set aside last.
+fn set_aside(directory: &Path, part: Part) -> Option<PathBuf> {
+    let lost = fs::read_dir(directory.join("lost")).ok()?;
+    lost.filter_map(|time| Some(time.ok()?.path().join(part.file()))).filter(|path| path.exists()).max()
 }

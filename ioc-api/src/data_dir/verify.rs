@@ -65,7 +65,7 @@ impl DataDir {
     }
 
     fn look(&self) -> Result<Found, DataDirError> {
-        Found::look(self).map_err(self.failed("read the identity of"))
+        Found::look(self)
     }
 
     /// Returns the identity alone.

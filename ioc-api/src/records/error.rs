@@ -1,4 +1,6 @@
 //! What can go wrong with the records.
+use crate::data_dir::files::{is_full, remedy};
+use rusqlite::ffi;
 use std::path::PathBuf;
 
 /// The records could not do what was asked.
@@ -38,7 +40,7 @@ pub enum RecordsError {
         detail: String,
     },
     /// The file cannot be made or opened.
-    #[error("{} cannot be opened: {cause}; make it readable and writable for this user", path.display())]
+    #[error("{} cannot be opened: {cause}; {}", path.display(), remedy(cause))]
     File {
         /// The database.
         path: PathBuf,
@@ -63,9 +65,25 @@ impl RecordsError {
         use rusqlite::ErrorCode::{
             CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, ReadOnly, SystemIoFailure,
         };
-        let Self::Database { source, .. } = self else { return false };
+        let source = match self {
+            Self::Database { source, .. } => source,
+            Self::File { .. } => return true,
+            _ => return false,
+        };
         let passing = [DiskFull, SystemIoFailure, CannotOpen, ReadOnly, DatabaseBusy, DatabaseLocked];
         source.sqlite_error_code().is_some_and(|code| passing.contains(&code))
+    }
+
+    /// Reports whether the disk is full, as far as can be told: SQLite says of a file only what it could not do.
+    pub fn is_full(&self) -> bool {
+        let full = [ffi::SQLITE_FULL, ffi::SQLITE_IOERR_SHMSIZE, ffi::SQLITE_IOERR_WRITE];
+        match self {
+            Self::Database { source: rusqlite::Error::SqliteFailure(error, _), .. } => {
+                full.contains(&error.extended_code)
+            }
+            Self::File { cause, .. } => is_full(cause),
+            _ => false,
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 //! without opening them for use.
 use super::{ALERTS_OFFSET, QUARANTINE_OFFSET, connect, make_private, meta, migrations, set_meta, transact};
 use crate::{
-    admin::chain,
     data_dir::stamp::Stamp,
     records::{RecordsError, error::Doing},
 };
@@ -44,11 +43,11 @@ impl RecordsSummary {
 }
 
 /// Looks at the records at `path`; `None` when there are none. The error says why they cannot be read.
-pub fn summarize(path: &Path) -> Option<Result<RecordsSummary, String>> {
+pub fn summarize(path: &Path) -> Option<Result<RecordsSummary, RecordsError>> {
     if std::fs::metadata(path).map_or(true, |found| found.len() == 0) {
         return None;
     }
-    Some(read(path).map_err(|error| chain(&error)))
+    Some(read(path))
 }
 
 fn read(path: &Path) -> Result<RecordsSummary, RecordsError> {
