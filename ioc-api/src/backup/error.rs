@@ -45,6 +45,14 @@ pub enum BackupError {
         /// The file that it is of.
         name: String,
     },
+    /// Its parts do not make a data directory.
+    #[error("{}: {what}; nothing was changed; use another backup", path.display())]
+    Lacking {
+        /// The backup.
+        path: PathBuf,
+        /// What it lacks, or what is wrong with it.
+        what: String,
+    },
     /// There is something already.
     #[error(
         "{} is not empty; add --replace to put the backup in its place (what is there is kept beside it), or name \

@@ -3,7 +3,7 @@ use super::{BackupError, Manifest, Progress, hash, make::create, manifest::objec
 use crate::{
     clock::now_ms,
     data_dir::{
-        DataDirError, Found, Holder,
+        DataDirError, Fault, Found, Holder, Problem, beside,
         files::{make_dir, sync_parent},
         judge,
     },
@@ -43,14 +43,17 @@ pub fn restore(
     progress: &mut dyn FnMut(&Progress),
 ) -> Result<Restored, BackupError> {
     let manifest = Manifest::load(backup)?.ok_or_else(|| BackupError::NoBackup(backup.to_owned()))?;
+    let (named, target) = (target, &fs::canonicalize(target).unwrap_or_else(|_| target.to_owned()));
     let is_taken = !is_empty(target)?;
     if is_taken && !replace {
-        return Err(BackupError::NotEmpty(target.to_owned()));
+        return Err(BackupError::NotEmpty(named.to_owned()));
     }
     // Held until the end: no server must run on what is replaced. What is there may be damaged in any other way.
     let _lock = is_taken.then(|| crate::data_dir::lock_only(target, Holder::Command)).transpose()?;
     verify(backup, &manifest, progress)?;
+    remove_cut_off(target);
     let beside = sibling(target, "restoring");
+    let _building = hold(&beside)?;
     let built = build(backup, &manifest, &beside, progress);
     let moved = built.and_then(|()| move_there(&beside, target, is_taken));
     if moved.is_err() {
@@ -58,7 +61,7 @@ pub fn restore(
         let _ = fs::remove_dir_all(&beside);
     }
     Ok(Restored {
-        data_dir: target.to_owned(),
+        data_dir: named.to_owned(),
         begun_ms: manifest.begun_ms,
         journal_last: manifest.journal_last,
         files: manifest.files.len(),
@@ -82,6 +85,23 @@ fn sibling(target: &Path, word: &str) -> PathBuf {
     let mut name = target.file_name().unwrap_or("data".as_ref()).to_owned();
     name.push(format!(".{word}-{}", now_ms()));
     target.with_file_name(name)
+}
+
+/// Makes the directory that is built, and locks it for as long as it is.
+fn hold(directory: &Path) -> Result<File, BackupError> {
+    make_dir(directory).map_err(BackupError::io("create", directory))?;
+    let held = File::open(directory).and_then(|held| held.try_lock().map(|()| held).map_err(Into::into));
+    held.map_err(BackupError::io("lock", directory))
+}
+
+/// Removes what restores to `target` that were cut off left beside it: secrets lie in it.
+fn remove_cut_off(target: &Path) {
+    for left in beside(target, "restoring") {
+        let is_free = File::open(&left).is_ok_and(|held| held.try_lock().is_ok());
+        if is_free && let Err(error) = fs::remove_dir_all(&left) {
+            tracing::warn!(path = %left.display(), %error, "what a restore left that was cut off cannot be removed");
+        }
+    }
 }
 
 /// Checks the hash of every object.
@@ -119,7 +139,6 @@ fn build(
 ) -> Result<(), BackupError> {
     let mut made =
         Progress { doing: "restoring".to_owned(), file: String::new(), bytes: 0, of: manifest.bytes() };
-    make_dir(beside).map_err(BackupError::io("create", beside))?;
     for entry in &manifest.files {
         made.file.clone_from(&entry.path);
         let path = beside.join(&entry.path);
@@ -142,7 +161,17 @@ fn build(
     let problems = judge(&Found::look_at(beside)?);
     match problems.is_empty() {
         true => Ok(()),
-        false => Err(DataDirError::Parts { path: backup.to_owned(), problems }.into()),
+        false => Err(BackupError::Lacking {
+            path: backup.to_owned(),
+            what: problems.iter().map(lacks).collect::<Vec<_>>().join("; "),
+        }),
+    }
+}
+
+fn lacks(problem: &Problem) -> String {
+    match problem.fault {
+        Fault::Missing => format!("this backup lacks {}", problem.part.name()),
+        _ => format!("in this backup {}", problem.what()),
     }
 }
 
@@ -152,18 +181,38 @@ fn move_there(beside: &Path, target: &Path, is_taken: bool) -> Result<Option<Pat
         make_dir(parent).map_err(BackupError::io("create", parent))?;
     }
     let replaced = is_taken.then(|| sibling(target, "replaced"));
-    if let Some(replaced) = &replaced {
-        fs::rename(target, replaced).map_err(BackupError::io("move", target))?;
-    }
-    if let Err(error) = fs::rename(beside, target) {
-        if let Some(replaced) = &replaced {
-            // As it was.
-            let _ = fs::rename(replaced, target);
-        }
-        return Err(BackupError::io("move the restored directory to", target)(error));
-    }
+    let moved = match &replaced {
+        Some(replaced) => exchange(beside, target, replaced),
+        None => fs::rename(beside, target),
+    };
+    moved.map_err(BackupError::io("move the restored directory to", target))?;
     let parent = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = File::open(parent).and_then(|parent| parent.sync_all());
     synced.map_err(BackupError::io("sync", parent))?;
     Ok(replaced)
+}
+
+/// Puts `beside` in the place of `target`, which is `replaced` then: in one step where the file system can, so that there is
+/// a data directory at every moment.
+fn exchange(beside: &Path, target: &Path, replaced: &Path) -> io::Result<()> {
+    fs::rename(beside, replaced)?;
+    let exchanged = fs_exchange(replaced, target);
+    if exchanged.is_ok() {
+        return Ok(());
+    }
+    fs::rename(replaced, beside)?;
+    fs::rename(target, replaced)?;
+    // As it was, where that fails.
+    fs::rename(beside, target).inspect_err(|_| drop(fs::rename(replaced, target)))
+}
+
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn fs_exchange(one: &Path, other: &Path) -> io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn fs_exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }

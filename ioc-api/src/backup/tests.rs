@@ -586,6 +586,79 @@ fn a_backup_is_checked_before_anything_is_touched() {
 }
 
 #[test]
+fn a_restore_that_was_cut_off_leaves_nothing_behind_and_no_empty_directory() {
+    let cases = Cases::new();
+    let (backup, target) = (cases.path("backup"), cases.path("data"));
+    let (replaced, building) = (cases.path("data.replaced-1"), cases.path("data.restoring-1"));
+    let refuse = || DataDir::open(&target).unwrap_err().to_string();
+    fs::create_dir(&building).unwrap();
+    fs::write(building.join("token.key"), "secret").unwrap();
+    assert!(refuse().contains("data.restoring-1 lies beside it") && refuse().contains("restore again"));
+    copy(&cases.path("ours"), &replaced);
+    assert!(refuse().contains("data.replaced-1 lies beside it") && refuse().contains("move that back"));
+    assert!(!target.exists());
+    let restored = super::restore(&backup, &target, false, &mut |_| ()).unwrap();
+    assert_eq!(restored.replaced, None);
+    assert!(!building.exists() && replaced.exists());
+    Center::start(&target, &[]).unwrap().stop();
+}
+
+#[test]
+fn a_link_to_a_data_directory_stays_one() {
+    let cases = Cases::new();
+    let (backup, link) = (cases.path("backup"), cases.path("link"));
+    std::os::unix::fs::symlink(cases.path("ours"), &link).unwrap();
+    let restored = super::restore(&backup, &link, true, &mut |_| ()).unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let replaced = restored.replaced.unwrap();
+    assert!(replaced.file_name().unwrap().to_string_lossy().starts_with("ours.replaced-"), "{replaced:?}");
+    let (before, after) = (Center::start(&replaced, &[]).unwrap(), Center::start(&link, &[]).unwrap());
+    assert_eq!((before.devices().len(), after.devices().len()), (3, 2));
+    assert_right(&before, &cases.acknowledged, true, "replaced");
+    before.stop();
+    after.stop();
+}
+
+#[test]
+fn a_backup_without_a_part_is_told_as_that() {
+    let cases = Cases::new();
+    let (backup, target) = (cases.path("backup"), cases.path("target"));
+    let whole = Manifest::load(&backup).unwrap().unwrap();
+    for (prefix, part) in
+        [("records.sqlite", Part::Records), ("token.key", Part::Keys), ("journal/", Part::Journal)]
+    {
+        let mut lacking = whole.clone();
+        lacking.files.retain(|entry| !entry.path.starts_with(prefix));
+        lacking.save(&backup).unwrap();
+        let text = super::restore(&backup, &target, false, &mut |_| ()).unwrap_err().to_string();
+        let expected = format!("this backup lacks {}", part.name());
+        assert!(text.contains(&expected) && text.contains("use another backup"), "{text}");
+        assert!(!text.contains("--replace") && !target.exists(), "{text}");
+    }
+}
+
+#[test]
+fn records_that_lack_a_device_with_unsealed_readings_are_older() {
+    let place = tempfile::tempdir().unwrap();
+    let (path, aside) = (place.path().join("data"), place.path().join("records.sqlite"));
+    let mut acknowledged = Acknowledged::new();
+    let center = Center::start(&path, &[]).unwrap();
+    center.add("A");
+    crate::records::copy(&path.join("records.sqlite"), &aside).unwrap();
+    center.add("B");
+    center.acknowledge(now_ms() - 3_600_000, &mut acknowledged);
+    center.stop();
+    files_of(Part::Records).iter().for_each(|file| remove(&path.join(file)));
+    copy(&aside, &path.join("records.sqlite"));
+    let text = Center::start(&path, &[]).err().unwrap().to_string();
+    assert!(text.contains("older than the rest") && text.contains("device number 1, they know 1"), "{text}");
+    let center = Center::start(&path, &[Part::Records]).unwrap();
+    center.add("C");
+    assert!(!center.shown().keys().any(|(id, _)| id == "C"), "a new device has readings");
+    center.stop();
+}
+
+#[test]
 fn a_list_that_leads_elsewhere_is_refused() {
     let cases = Cases::new();
     let backup = cases.path("backup");

@@ -121,7 +121,7 @@ fn catch_up(data: &DataDir, records_lost: bool, lost: &Path) -> Result<(), DataD
     // The new records have nothing yet: alerts and rejected messages that the journal has are read again.
     set_aside(&data.journal().join("checkpoints"), lost)?;
     let in_history = ioc_store::outline(&data.store())?.and_then(|outline| outline.newest_device);
-    let highest = in_history.max(highest_device(data)?);
+    let highest = in_history.max(highest_device(data, 0)?);
     let known = summarize(&data.records()).and_then(Result::ok).map_or(0, |records| records.devices);
     if let Some(highest) = highest.filter(|highest| *highest >= known) {
         lose_devices(&data.records(), known..=highest, now_ms())?;
@@ -129,10 +129,28 @@ fn catch_up(data: &DataDir, records_lost: bool, lost: &Path) -> Result<(), DataD
     Ok(())
 }
 
-/// Returns the highest device number in the journal.
-fn highest_device(data: &DataDir) -> Result<Option<u32>, DataDirError> {
+/// Finds records that lack a device which has readings in the journal: history names only those that are sealed. Reads what
+/// history has not sealed, which a start reads anyway.
+pub(super) fn lacks_devices(data: &DataDir, found: &Found) -> Option<Problem> {
+    let (Some(Ok(journal)), Some(Ok(records))) = (&found.journal, &found.records) else { return None };
+    let sealed = match &found.history {
+        Some(Ok(history)) => history.applied,
+        _ => 0,
+    };
+    let is_any = !journal.segments.is_empty() && sealed < journal.last;
+    // A journal that cannot be read is told by the start itself.
+    let highest = is_any.then(|| highest_device(data, sealed + 1).ok().flatten()).flatten();
+    highest.filter(|device| *device >= records.devices).map(|device| {
+        let known = records.devices;
+        let detail = format!("the journal has readings of device number {device}, they know {known} devices");
+        Problem::new(Part::Records, Fault::Older(detail))
+    })
+}
+
+/// Returns the highest device number in the journal from record `from` on; 0 is the oldest.
+fn highest_device(data: &DataDir, from: u64) -> Result<Option<u32>, DataDirError> {
     let (journal, opened) = Journal::open(JournalConfig::new(data.journal()))?;
-    let mut follower = journal.follow(0);
+    let mut follower = journal.follow(from);
     let mut highest = None;
     while follower.position() <= opened.last {
         let Ok(Some(batch)) = follower.next(Duration::ZERO) else { break };

@@ -37,6 +37,20 @@ pub enum DataDirError {
         /// Why.
         cause: io::Error,
     },
+    /// It is not there, and what a restore that was cut off left lies beside it.
+    #[error(
+        "data directory {} is not there and {} lies beside it: a restore was cut off; {}", path.display(), left.display(),
+        if *is_whole { "move that back (`mv`), or restore again; to begin without it, move it elsewhere" }
+        else { "restore again, or remove it" }
+    )]
+    CutOff {
+        /// The directory.
+        path: PathBuf,
+        /// What lies beside it.
+        left: PathBuf,
+        /// Whether that is the directory that was to be replaced.
+        is_whole: bool,
+    },
     /// A part cannot be opened now, which says nothing about what it holds.
     #[error(
         "data directory {}: {} cannot be opened: {cause}; {}; nothing is lost", path.display(), part.name(),

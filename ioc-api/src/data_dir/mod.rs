@@ -67,6 +67,7 @@ impl DataDir {
         if fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
             return Err(DataDirError::File { path: path.to_owned() });
         }
+        refuse_cut_off(path)?;
         make_dir(path).map_err(failed("create"))?;
         let is_ours = path.join(FORMAT_FILE).exists() || stamp::read(path).is_ok_and(|root| root.is_some());
         if !is_ours && holds_other_files(path).map_err(failed("read"))? {
@@ -154,6 +155,34 @@ impl DataDir {
             Err(error) => Err(failed("read")(error)),
         }
     }
+}
+
+/// Returns what lies beside the directory `path` as NAME.WORD-…, oldest first.
+pub fn beside(path: &Path, word: &str) -> Vec<PathBuf> {
+    let Some(name) = path.file_name() else { return Vec::new() };
+    let prefix = format!("{}.{word}-", name.to_string_lossy());
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let files = fs::read_dir(parent).into_iter().flatten().flatten();
+    let is_left = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with(&prefix);
+    let mut left: Vec<_> = files
+        .filter(|file| is_left(&file.file_name()))
+        .map(|file| path.with_file_name(file.file_name()))
+        .collect();
+    left.sort();
+    left
+}
+
+/// Refuses a directory that is absent only because a restore was cut off: an empty one in its place would hide that.
+fn refuse_cut_off(path: &Path) -> Result<(), DataDirError> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Ok(());
+    }
+    let newest = |word| beside(path, word).pop();
+    let (left, is_whole) = match newest("replaced") {
+        Some(left) => (Some(left), true),
+        None => (newest("restoring"), false),
+    };
+    left.map_or(Ok(()), |left| Err(DataDirError::CutOff { path: path.to_owned(), left, is_whole }))
 }
 
 /// Takes the lock of the directory at `path` and looks at nothing else in it.

@@ -33,7 +33,10 @@ impl DataDir {
         // What a backup left that was cut off keeps files on disk that nobody needs.
         let _ = fs::remove_dir_all(self.path().join(STAGING));
         let found = self.look()?;
-        let problems = judge(&found);
+        let mut problems = judge(&found);
+        if problems.is_empty() && !accepted.contains(&Part::Journal) {
+            problems.extend(accept::lacks_devices(self, &found));
+        }
         let open: Vec<Problem> =
             problems.iter().filter(|problem| !accepted.contains(&problem.part)).cloned().collect();
         self.refuse(open)?;
