@@ -56,10 +56,10 @@ impl FromRequestParts<ApiState> for Actor {
         let ended =
             || Problem::unauthorized("this sign-in has ended or the token is not valid; sign in again");
         let caller = state.identity.caller(&secret, now_ms()).ok_or_else(ended)?;
-        if place == Place::Query && caller.via != Via::Display {
+        if place == Place::Query && (caller.via != Via::Display || !is_stream(parts.uri.path())) {
             // Addresses stand in logs, histories and referrers.
             return Err(Problem::unauthorized(
-                "only display tokens are accepted in ?token=; send Authorization: Bearer <token> or the cookie",
+                "?token= is for display tokens at the live stream alone; send Authorization: Bearer <token> or the cookie",
             ));
         }
         let keeps_place = client.is_none_or(|client| client.peer.identified(&caller.name));
@@ -67,6 +67,11 @@ impl FromRequestParts<ApiState> for Actor {
         parts.extensions.insert(actor.clone());
         Ok(actor)
     }
+}
+
+/// Reports whether `path` is the live stream's, where a browser cannot set headers; also as the nested router sees it.
+fn is_stream(path: &str) -> bool {
+    matches!(path, "/stream" | "/api/v1/stream")
 }
 
 /// Where a secret stood in a request.

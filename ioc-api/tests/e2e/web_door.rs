@@ -118,7 +118,11 @@ fn secrets_stand_in_headers_and_a_wall_alone_may_show_its_token_in_the_address()
     assert!(Ws::with_token(&client, session).is_err());
     assert!(Ws::with_token(&client, wall).is_ok());
     let encoded: String = wall.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    assert_eq!(client.get(&format!("/api/v1/city?token={encoded}")).status, 200);
+    assert!(Ws::with_token(&client, &encoded).is_ok());
+    for path in ["city", "devices", "alerts", "history"] {
+        let detail = client.get(&format!("/api/v1/{path}?token={wall}")).problem(401);
+        assert!(detail.contains("at the live stream alone"), "{path}: {detail}");
+    }
 }
 
 #[test]
