@@ -238,6 +238,8 @@ impl Center {
             self.changed.clone(),
             (memory.resume_after, memory.resume_ms),
         );
+        let desk = Arc::clone(&memory.rules);
+        let rules = rules.timeless_while(move |taken| taken >= last && desk.is_changing());
         let derive = Derive::new(journal.clone(), memory.deriver(foundation, store, progress)?, stop.clone());
         let quarantine = Quarantine::new(Arc::clone(records), foundation.registry.clone(), rows_max)
             .synced_by(projections.clone());
@@ -297,7 +299,8 @@ impl Center {
             launch::write_late(&self.foundation, stop.clone())?,
         ]);
         let told = launch::audit_rules(&self.foundation.late);
-        threads.extend(memory.rules.watch(Arc::clone(&memory.engine), told, launch::stopped(stop))?);
+        let (engine, ready) = (Arc::clone(&memory.engine), memory.ready.clone());
+        threads.extend(memory.rules.watch(engine, move || ready.get(), told, launch::stopped(stop))?);
         Ok(feeds)
     }
 

@@ -1,5 +1,6 @@
 //! The rule files that were last in force, kept in the data directory: a file that breaks while the server runs is refused
-//! and the old one goes on, and so it must be when the power comes back at night before anyone has mended it.
+//! and the old one goes on, and so it must be when the power comes back at night before anyone has mended it. They also
+//! tell a start which rules are new.
 use ioc_rules::RuleFile;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -17,7 +18,7 @@ pub struct KeptRules {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {
-    /// Where they came from; other directories have other rules.
+    /// Where they came from, none for those compiled in; other directories have other rules.
     directories: Vec<PathBuf>,
     files: Vec<KeptFile>,
 }
@@ -53,9 +54,24 @@ impl KeptRules {
     /// Returns the files that were last in force from these directories; `None` when there are none, or what is kept
     /// cannot be read.
     pub fn find(&self, directories: &[PathBuf]) -> Option<Vec<RuleFile>> {
-        let kept: Kept = serde_json::from_slice(&fs::read(&self.path).ok()?).ok()?;
+        let kept = self.read().filter(|kept| kept.directories == directories)?;
+        Some(kept.into_files())
+    }
+
+    /// Returns the files that were last in force, wherever they came from; `None` as in [`KeptRules::find`].
+    pub fn last(&self) -> Option<Vec<RuleFile>> {
+        self.read().map(Kept::into_files)
+    }
+
+    fn read(&self) -> Option<Kept> {
+        serde_json::from_slice(&fs::read(&self.path).ok()?).ok()
+    }
+}
+
+impl Kept {
+    fn into_files(self) -> Vec<RuleFile> {
         let file = |file: KeptFile| RuleFile { path: file.path, text: file.text };
-        (kept.directories == directories).then(|| kept.files.into_iter().map(file).collect())
+        self.files.into_iter().map(file).collect()
     }
 }
 
@@ -73,7 +89,8 @@ mod tests {
         kept.keep(&here, &files).unwrap();
         assert_eq!(kept.find(&here), Some(files));
         assert_eq!(kept.find(&elsewhere), None);
+        assert_eq!(kept.last(), kept.find(&here), "wherever they came from");
         fs::write(directory.path().join("rules.json"), "{").unwrap();
-        assert_eq!(kept.find(&here), None);
+        assert_eq!((kept.find(&here), kept.last()), (None, None));
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     rule_checks::RuleChecks,
     rule_files::{self, Signature, signature},
 };
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use ioc_model::Catalogue;
 use ioc_rules::{Engine, RuleError, RuleFile, RuleSet};
 use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
@@ -13,6 +13,8 @@ use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 /// How often the files are looked at: a change is live within a second. Polling sees every kind of file system
 /// and every editor's way of saving.
 const POLL: Duration = Duration::from_millis(250);
+/// How often it is asked at a start whether the replay is through.
+const REPLAY_POLL: Duration = Duration::from_millis(20);
 
 /// Where rules come from.
 #[derive(Debug, Clone)]
@@ -77,7 +79,19 @@ pub struct RuleDesk {
     catalogue: Arc<Catalogue>,
     checks: RuleChecks,
     in_force: ArcSwap<InForce>,
+    /// What the replay of a start is decided by, when that is not what is in force then.
+    before: ArcSwapOption<Before>,
+    /// The files as they were when they were read for the start; they may change while it lasts.
+    opened: Signature,
     now: fn() -> i64,
+}
+
+/// Rules changed while the center was down.
+struct Before {
+    /// Those that were in force.
+    rules: Arc<RuleSet>,
+    /// The files that take their place.
+    files: Vec<RuleFile>,
 }
 
 impl RuleDesk {
@@ -90,12 +104,13 @@ impl RuleDesk {
         catalogue: Arc<Catalogue>,
         now: fn() -> i64,
     ) -> Result<Arc<Self>, RuleDeskError> {
+        let opened = signature(source.directories());
         let read = source.read();
         let files = read.as_ref().map(Vec::clone).unwrap_or_default();
         let (rules, errors) = match read.and_then(|files| load(&files, &catalogue)) {
             Ok(rules) => (rules, Vec::new()),
             Err(error) => {
-                let last = source.last_in_force(&kept).and_then(|files| load(&files, &catalogue).ok());
+                let last = kept.find(source.directories()).and_then(|files| load(&files, &catalogue).ok());
                 let Some(rules) = last else { return Err(error) };
                 (rules, error.into_rule_errors())
             }
@@ -107,18 +122,57 @@ impl RuleDesk {
         let in_force = InForce { rules: Arc::new(rules), loaded_at_ms: now(), errors };
         let checks = RuleChecks::new(Arc::clone(&catalogue));
         let in_force = ArcSwap::from_pointee(in_force);
-        let desk = Self { source, kept, catalogue, checks, in_force, now };
+        let before = ArcSwapOption::empty();
+        let desk = Self { source, kept, catalogue, checks, in_force, before, opened, now };
         if !is_refused {
-            desk.keep(&files);
+            match desk.changed_from(&files) {
+                Some(rules) => desk.before.store(Some(Arc::new(Before { rules, files }))),
+                None => desk.keep(&files),
+            }
         }
         Ok(Arc::new(desk))
     }
 
-    /// Keeps the files that are in force for a start at which they are broken.
+    /// Returns the rules that were last in force when these files are others; `None` too when nobody knows them.
+    fn changed_from(&self, files: &[RuleFile]) -> Option<Arc<RuleSet>> {
+        let last = self.kept.last().filter(|last| last != files)?;
+        load(&last, &self.catalogue).ok().map(Arc::new)
+    }
+
+    /// Returns the rules that a start begins with: those that were in force before it. What devices sent by then is
+    /// decided by them; then [`RuleDesk::watch`] hands over the others, as it does while the center runs.
+    pub fn at_start(&self) -> Arc<RuleSet> {
+        match &*self.before.load() {
+            Some(before) => Arc::clone(&before.rules),
+            None => Arc::clone(&self.in_force.load().rules),
+        }
+    }
+
+    /// Says whether the engine still has the rules from before the start, and will get others.
+    pub fn is_changing(&self) -> bool {
+        self.before.load().is_some()
+    }
+
+    /// Hands the rules over that were changed while the center was down.
+    fn catch_up(&self, engine: &Engine) {
+        let Some(before) = self.before.load_full() else { return };
+        let rules = Arc::clone(&self.in_force.load().rules);
+        match engine.replace_rules(&rules) {
+            Ok(()) => {
+                tracing::info!(
+                    rules = rules.rules().len(),
+                    "rules changed since the last start are in force"
+                );
+                self.keep(&before.files);
+            }
+            Err(error) => tracing::error!(%error, "the new rules cannot be handed over"),
+        }
+        self.before.store(None);
+    }
+
+    /// Keeps the files that are in force for a start at which they are broken or others.
     fn keep(&self, files: &[RuleFile]) {
-        if let RuleSource::Directories(directories) = &self.source
-            && let Err(error) = self.kept.keep(directories, files)
-        {
+        if let Err(error) = self.kept.keep(self.source.directories(), files) {
             tracing::warn!(%error, "the rules in force cannot be kept; a restart needs rule files without errors");
         }
     }
@@ -133,21 +187,31 @@ impl RuleDesk {
         &self.checks
     }
 
-    /// Watches the files until `stopped` says so; new rules in force are `told`.
+    /// Hands over what changed while the center was down, once all that came by then is `replayed`; then watches the
+    /// files until `stopped` says so; new rules in force are `told`.
     ///
     /// Errors: the operating system refuses a thread.
     pub fn watch(
         self: &Arc<Self>,
         engine: Arc<Engine>,
+        replayed: impl Fn() -> bool + Send + 'static,
         told: impl Fn(&RuleSet) + Send + 'static,
         stopped: impl Fn(Duration) -> bool + Send + 'static,
     ) -> io::Result<Option<thread::JoinHandle<()>>> {
-        let RuleSource::Directories(directories) = self.source.clone() else { return Ok(None) };
+        if matches!(self.source, RuleSource::Embedded(_)) && !self.is_changing() {
+            return Ok(None);
+        }
         let desk = Arc::clone(self);
         let thread = thread::Builder::new().name("rule-files".into()).spawn(move || {
-            let mut changes = Changes::new(signature(&directories));
+            while desk.is_changing() && !stopped(REPLAY_POLL) {
+                if replayed() {
+                    desk.catch_up(&engine);
+                }
+            }
+            let RuleSource::Directories(directories) = &desk.source else { return };
+            let mut changes = Changes::new(desk.opened.clone());
             while !stopped(POLL) {
-                if changes.settled(signature(&directories)) && !desk.reload(&engine, &told) {
+                if changes.settled(signature(directories)) && !desk.reload(&engine, &told) {
                     changes.again();
                 }
             }
@@ -232,10 +296,10 @@ fn load(files: &[RuleFile], catalogue: &Catalogue) -> Result<RuleSet, RuleDeskEr
 }
 
 impl RuleSource {
-    fn last_in_force(&self, kept: &KeptRules) -> Option<Vec<RuleFile>> {
+    fn directories(&self) -> &[PathBuf] {
         match self {
-            Self::Embedded(_) => None,
-            Self::Directories(directories) => kept.find(directories),
+            Self::Embedded(_) => &[],
+            Self::Directories(directories) => directories,
         }
     }
 

@@ -309,3 +309,86 @@ fn windows_are_filled_from_the_past_and_what_they_say_alone_raises_nothing() {
     words.sort();
     assert_eq!(words, ["Average WL-2 firing 1", "City - firing 1", "Count WL-2 firing 1"]);
 }
+
+#[test]
+fn rules_that_changed_while_the_center_was_down_see_the_last_values_and_the_others_repeat_nothing() {
+    let before = [
+        ("Same", "expr: water_level > 5"),
+        ("SameSum", "expr: sum(water_level) > 5"),
+        ("Changed", "expr: water_level > 5"),
+        ("ChangedSum", "expr: sum(water_level) > 5"),
+        ("Wait", "expr: water_level > 5\nfor: 10m"),
+        ("Gone", "expr: water_level > 5"),
+    ];
+    let after = [
+        ("New", "expr: water_level > 6"),
+        ("Low", "expr: water_level < 6"),
+        ("NewSum", "expr: sum(water_level) > 6"),
+        ("ChangedSum", "expr: sum(water_level) > 7"),
+        ("Changed", "expr: water_level > 7"),
+        ("Wait", "expr: water_level > 5\nfor: 11m"),
+        ("SameSum", "expr: sum(water_level) > 5"),
+        ("Same", "expr: water_level > 5"),
+    ];
+    for shards in [1, 3] {
+        let mut bench = Setup { shards, ..Setup::new(rules(&before)) }.start();
+        bench.observe(1.0, 2, LEVEL, 9.0);
+        let known = bench.said();
+        assert_eq!(known.len(), 6);
+        let past = Past::default();
+        past.series.lock().unwrap().insert((2, LEVEL.0), [(START + 1_000, 9.0)].into());
+        // Down for 3 s: within three reporting periods the value is still current.
+        let setup = Setup {
+            shards,
+            past: Arc::new(past),
+            restored: book(&known),
+            seed_to_ms: START + 2_000,
+            startup_ms: START + 4_000,
+            resume_after: 10,
+            ..Setup::new(rules(&before))
+        };
+        let mut bench = setup.start();
+        bench.engine.replace_rules(&rules(&after)).unwrap();
+        let mut words = bench.words();
+        words.sort();
+        let cleared = ["Changed WL-2", "ChangedSum -", "Gone WL-2"].map(|of| format!("{of} cleared 4"));
+        assert_eq!(words[..3], cleared, "not before the start");
+        assert_eq!(words[3..], ["Wait WL-2 withdrawn 4"]);
+        bench.tick(4.1);
+        let mut words = bench.words();
+        words.sort();
+        assert_eq!(
+            words,
+            [
+                "Changed WL-2 firing 4.1",
+                "ChangedSum - firing 4.1",
+                "New WL-2 firing 4.1",
+                "NewSum - firing 4.1",
+                "Wait WL-2 pending 4.1"
+            ]
+        );
+        bench.tick(5.0);
+        assert_eq!(bench.words(), [""; 0]);
+        bench.observe(5.5, 2, LEVEL, 1.0);
+        let said = bench.said();
+        let same = said.iter().find(|transition| transition.alert.rule == "Same").unwrap();
+        assert_eq!(same.alert.id, known.iter().find(|one| one.alert.rule == "Same").unwrap().alert.id);
+    }
+}
+
+#[test]
+fn a_changed_rule_raises_nothing_of_a_value_that_is_no_longer_current() {
+    let past = Past::default();
+    past.series.lock().unwrap().insert((2, LEVEL.0), [(START + 1_000, 9.0)].into());
+    let setup = Setup {
+        past: Arc::new(past),
+        seed_to_ms: START + 2_000,
+        startup_ms: START + 3_600_000,
+        resume_after: 10,
+        ..Setup::new(rules(&[("High", "expr: water_level > 5")]))
+    };
+    let mut bench = setup.start();
+    bench.engine.replace_rules(&rules(&[("High", "expr: water_level > 6")])).unwrap();
+    bench.ticks(3_600, 3_610);
+    assert_eq!(bench.words(), [""; 0]);
+}

@@ -91,7 +91,7 @@ impl Memory {
         let replayed = startup::replayed(journal, resume_after, opened.last, progress)?;
         let engine = Engine::start(
             launch::engine_config(config, foundation, resume_after)?,
-            Arc::clone(&rules.in_force().rules),
+            rules.at_start(),
             Arc::clone(catalogue),
             Arc::new(RegistryDirectory(registry.clone())),
             Arc::new(StoreSamples {

@@ -41,6 +41,7 @@ pub struct Rules {
     taken: Offset,
     committed_ms: i64,
     next_tick_ms: i64,
+    is_timeless: Box<dyn Fn(Offset) -> bool + Send>,
     /// Waits until its decisions are written down.
     decided: Option<Decided>,
     /// The engine has stopped by itself.
@@ -72,13 +73,23 @@ impl Rules {
             taken: after,
             committed_ms,
             next_tick_ms: 0,
+            is_timeless: Box::new(|_| false),
             decided: None,
             failed: false,
         }
     }
 
+    /// Gives no tick while `is_timeless` says so of the last record that was taken: between the replay of a start and the
+    /// rules that are in force from then on, nothing may be decided by time and the old ones.
+    pub fn timeless_while(self, is_timeless: impl Fn(Offset) -> bool + Send + 'static) -> Self {
+        Self { is_timeless: Box::new(is_timeless), ..self }
+    }
+
     fn tick_if_due(&mut self) {
         let monotonic_ms = monotonic_ms();
+        if (self.is_timeless)(self.taken) {
+            return;
+        }
         if monotonic_ms >= self.next_tick_ms {
             self.next_tick_ms = monotonic_ms + TICK_MS;
             if self.changed.take()

@@ -119,3 +119,58 @@ fn a_reload_loses_no_pending_for() {
         fired - since
     );
 }
+
+/// What is open of a rule, once something is.
+fn open_of(city: &City, viewer: &Client, rule: &str) -> Value {
+    let open = |alert: &&Value| alert["state"] == "firing";
+    until(&format!("an open alert of {rule}"), || city.alerts(viewer, rule).iter().find(open).cloned())
+}
+
+#[test]
+fn rules_changed_while_the_center_is_down_see_the_last_values() {
+    let same = rules::rule("Same", "water_level > 4", "low", "");
+    let first = rules::rule("HighWater", "water_level > 5", "high", "");
+    let mut city = City::with_rules(&rules::file("water", &[first, same.clone()]));
+    let viewer = city.user("vy", "viewer");
+    let token = city.device("WL-1", "water-level");
+    let mut ws = city.ws(&viewer);
+    ws.follow_alerts(0);
+    city.mqtt("WL-1", &token).publish(&telemetry("WL-1"), &one(now_ms(), "water_level", 9));
+    ws.transition("HighWater", "firing");
+    let kept = open_of(&city, &viewer, "Same");
+    let mut before = open_of(&city, &viewer, "HighWater");
+
+    // Once by each kind of stop; another severity, another expression, and a file that moved.
+    for (severity, expr, file, is_clean) in [
+        ("critical", "water_level > 5", "city.yaml", true),
+        ("critical", "water_level > 6", "moved.yaml", false),
+    ] {
+        // So that the value is current after the start too.
+        city.mqtt("WL-1", &token).publish(&telemetry("WL-1"), &one(now_ms(), "water_level", 9));
+        if is_clean {
+            assert_eq!(city.stop().code(), Some(0));
+        } else {
+            city.kill();
+        }
+        fs::remove_file(city.rules_dir().join("city.yaml")).unwrap();
+        let added = rules::rule(&format!("Added{is_clean}"), "water_level > 7", "medium", "");
+        let changed = rules::rule("HighWater", expr, severity, "");
+        city.write_rules(file, &rules::file("water", &[same.clone(), changed, added]));
+        city.start();
+
+        open_of(&city, &viewer, &format!("Added{is_clean}"));
+        let id = before["id"].clone();
+        let after = until("the changed rule's alert", || {
+            let alerts = city.alerts(&viewer, "HighWater");
+            alerts.into_iter().find(|alert| alert["state"] == "firing" && alert["id"] != id)
+        });
+        assert_eq!(after["severity"], severity);
+        let alerts = city.alerts(&viewer, "HighWater");
+        let old = alerts.iter().find(|alert| alert["id"] == id).unwrap();
+        assert_eq!(old["state"], "cleared");
+        let all = city.alerts(&viewer, "Same");
+        assert_eq!(all.len(), 1, "an unchanged rule repeats nothing: {all:?}");
+        assert_eq!((&all[0]["id"], &all[0]["state"]), (&kept["id"], &kept["state"]));
+        before = after;
+    }
+}

@@ -197,10 +197,10 @@ impl Dispatcher {
         Moment { at_ms, monotonic_ms, offset, committed_ms: 0, arrival_ms: 0, grace_from_ms }
     }
 
-    /// The moment between two inputs.
+    /// The moment between two inputs. What is decided then is not older than our last start, whatever was replayed.
     fn between(&self) -> Moment {
         let (at_ms, monotonic_ms) = self.time.last();
-        self.timer(at_ms, monotonic_ms)
+        self.timer(at_ms.max(self.grace_from_ms), monotonic_ms)
     }
 
     fn start_round(&mut self, moment: Moment, scope: Scope) {
