@@ -6,7 +6,10 @@ use common::{NO_LIMIT, Oracle, apply, compare, observation, put, series, small};
 use ioc_model::{DeviceIndex, Observation, Quality};
 use ioc_store::{Batch, History, Outcome, Outcomes, Store, TimeRange};
 use proptest::prelude::*;
-use std::fs;
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 /// Two groups of 64 are touched.
 const DEVICES: [u32; 4] = [0, 1, 63, 64];
@@ -225,8 +228,12 @@ fn late_readings_land_in_sealed_spans_and_are_merged() {
     // Maintenance runs on the store's thread; sealing waits behind it.
     put(&store, offset + 1, 50, 0, 0, 0.0);
     // Those of the span, those with corrections, and what came last.
+    let deadline = Instant::now() + Duration::from_secs(60);
     while store.meters().segments > 4 {
+        // What was sealed after a maintenance waits for the next one, as in a running server.
+        store.maintain(100_000);
         store.seal().unwrap();
+        assert!(Instant::now() < deadline, "not merged: {:?}", store.meters());
         std::thread::yield_now();
     }
     oracle.apply(50, 0, &[observation(0, 0, 0.0)]);
