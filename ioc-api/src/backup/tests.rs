@@ -659,6 +659,36 @@ fn records_that_lack_a_device_with_unsealed_readings_are_older() {
 }
 
 #[test]
+fn an_accepted_loss_that_was_cut_off_is_finished() {
+    use crate::data_dir::accept::seam::STEPS;
+    let cases = Cases::new();
+    for parts in Part::ALL.iter().map(std::slice::from_ref).chain([&Part::ALL[..]]) {
+        // Parts that are all of another directory belong together.
+        let change = if parts.len() > 1 { Change::Removed } else { Change::Swapped };
+        let mut ended = None;
+        for steps in 0..40 {
+            let changes: Vec<_> = parts.iter().map(|part| (*part, change)).collect();
+            let path = cases.tamper("cut-off", &changes);
+            let case = format!("{parts:?} cut off after {steps} steps");
+            STEPS.set(Some(steps));
+            let cut = Center::start(&path, parts);
+            STEPS.set(None);
+            if let Ok(center) = cut {
+                center.stop();
+                remove(&path);
+                ended = Some(steps);
+                break;
+            }
+            assert!(path.join("accepting").exists(), "{case}");
+            accept(&cases, &path, if steps % 2 == 0 { parts } else { &[] }, &case);
+            assert!(!path.join("accepting").exists());
+            remove(&path);
+        }
+        assert!(ended.is_some_and(|steps| steps >= 3), "{parts:?}: {ended:?}");
+    }
+}
+
+#[test]
 fn a_list_that_leads_elsewhere_is_refused() {
     let cases = Cases::new();
     let backup = cases.path("backup");

@@ -1,11 +1,14 @@
 //! Going on without a part. What is there of it is set aside in `lost/`, never deleted.
-use super::{DataDir, DataDirError, Fault, Found, Part, Problem, judge::reference, stamp};
+use super::{
+    DataDir, DataDirError, Fault, Found, Part, Problem, files::sync_parent, judge::reference, stamp,
+};
 use crate::{
     clock::now_ms,
     records::{go_on_from, lose_devices, summarize},
 };
 use ioc_journal::{Journal, JournalConfig};
 use ioc_model::{RecordKind, message::MessageView};
+use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
     path::{Path, PathBuf},
@@ -17,16 +20,34 @@ const BEYOND: u64 = 1_000_000_000;
 /// Length of a span of history where there was none, in milliseconds; a store keeps the one it was made with.
 const SPAN_MS: i64 = 2 * 3_600_000;
 
+/// What going on without parts does, written down before it is begun: a process that ends meanwhile leaves a directory whose
+/// parts do not belong together, and the next start finishes it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Plan {
+    parts: Vec<Part>,
+    /// Name of the directory in `lost/`.
+    lost: String,
+    stamp: stamp::Stamp,
+    /// Whether there are records to be set aside, rather than none.
+    has_records: bool,
+    keeps_history: bool,
+    /// Segments that are set aside; all of the journal where there is a first record of a new one.
+    segments: Vec<PathBuf>,
+    first: Option<u64>,
+}
+
+/// Name of the file that holds it.
+const PLAN: &str = "accepting";
+
 /// Goes on without the `accepted` parts, which are wrong as `problems` say.
 ///
-/// Errors: [`DataDirError`]; what was set aside until then is in `lost/`.
+/// Errors: [`DataDirError`]; what was set aside until then is in `lost/`, and the next start goes on with it.
 pub(super) fn go_on(
     data: &DataDir,
     found: &Found,
     problems: &[Problem],
     accepted: &[Part],
 ) -> Result<(), DataDirError> {
-    let lost = data.path().join("lost").join(now_ms().to_string());
     for part in accepted {
         let Some(problem) = problems.iter().find(|problem| problem.part == *part) else {
             // Damage within the journal shows when it is read, not before.
@@ -37,33 +58,127 @@ pub(super) fn go_on(
         };
         tracing::warn!(part = %part, fault = %problem.what(), "going on without what is lost, as --accept-loss says");
     }
-    let is_accepted = |part| accepted.contains(&part);
-    if is_accepted(Part::Keys) {
-        set_aside(&data.key(), &lost)?;
-        data.secret_key()?;
+    let plan = Plan::draw(found, problems, accepted)?;
+    let text = serde_json::to_vec(&plan).map_err(io::Error::from);
+    let written = text.and_then(|text| super::files::write_durably(&data.path().join(PLAN), &text));
+    written.map_err(data.failed("write what is accepted to"))?;
+    plan.carry_out(data)
+}
+
+/// Finishes what an earlier start began to go on without. Returns the parts.
+///
+/// Errors: as [`go_on`].
+pub(super) fn finish(data: &DataDir) -> Result<Vec<Part>, DataDirError> {
+    let text = match fs::read(data.path().join(PLAN)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(data.failed("read what is accepted in")(error)),
+    };
+    let plan: Plan = serde_json::from_slice(&text)
+        .map_err(|error| data.failed("read the file `accepting` in")(error.into()))?;
+    tracing::warn!("finishing what an earlier start with --accept-loss began");
+    plan.carry_out(data)?;
+    Ok(plan.parts)
+}
+
+impl Plan {
+    fn draw(found: &Found, problems: &[Problem], accepted: &[Part]) -> Result<Self, DataDirError> {
+        let is_gap = |problem: &Problem| problem.part == Part::History && is_kept(&problem.fault, found);
+        let (segments, first) = match accepted.contains(&Part::Journal) {
+            true => lost_segments(found, problems),
+            false => (Vec::new(), None),
+        };
+        Ok(Self {
+            parts: accepted.to_vec(),
+            lost: now_ms().to_string(),
+            stamp: match reference(found) {
+                Some(root) => root.stamp,
+                None => stamp::Stamp::draw()?,
+            },
+            has_records: found.records.is_some(),
+            keeps_history: problems.iter().any(is_gap),
+            segments,
+            first,
+        })
     }
-    if is_accepted(Part::Records) {
-        for suffix in ["", "-wal", "-shm"] {
+
+    /// Does it; what was done before is not done again.
+    fn carry_out(&self, data: &DataDir) -> Result<(), DataDirError> {
+        let lost = data.path().join("lost").join(&self.lost);
+        let is_accepted = |part| self.parts.contains(&part);
+        seam::step(data)?;
+        if is_accepted(Part::Keys) {
+            set_aside(data, &data.key(), &lost)?;
+            data.secret_key()?;
+        }
+        if is_accepted(Part::Records) {
+            self.lose_records(data, &lost)?;
+        }
+        if is_accepted(Part::History) && !self.keeps_history {
+            set_aside(data, &data.store(), &lost)?;
+        }
+        self.lose_journal(data, &lost)?;
+        // The parts that are new, or go on, are of this directory from here.
+        let key = fs::read(data.key()).map(|key| stamp::fingerprint(&key)).unwrap_or(0);
+        data.stamp_parts(&stamp::Root { stamp: self.stamp, previous: Some(0), key })?;
+        seam::step(data)?;
+        catch_up(data, is_accepted(Part::Records), &lost)?;
+        seam::step(data)?;
+        let plan = data.path().join(PLAN);
+        let removed = fs::remove_file(&plan).and_then(|()| super::files::sync_parent(&plan));
+        removed.map_err(data.failed("finish what is accepted in"))
+    }
+
+    /// Sets the records aside, the file itself last: once it is there, what lies in the directory is new.
+    fn lose_records(&self, data: &DataDir, lost: &Path) -> Result<(), DataDirError> {
+        let is_new =
+            if self.has_records { lost.join("records.sqlite").exists() } else { data.records().exists() };
+        for suffix in ["-wal", "-shm", ""].into_iter().filter(|_| !is_new) {
             let mut path = data.records().into_os_string();
             path.push(suffix);
-            set_aside(&PathBuf::from(path), &lost)?;
+            set_aside(data, &PathBuf::from(path), lost)?;
+        }
+        Ok(())
+    }
+
+    fn lose_journal(&self, data: &DataDir, lost: &Path) -> Result<(), DataDirError> {
+        for path in &self.segments {
+            set_aside(data, path, &lost.join("journal"))?;
+        }
+        let Some(first) = self.first else { return Ok(()) };
+        set_aside(data, &data.journal(), lost)?;
+        super::files::make_dir(&data.journal()).map_err(data.failed("create the journal of"))?;
+        seam::step(data)?;
+        // A segment without anything says which record comes next.
+        let path = data.journal().join(format!("{first:020}.journal"));
+        super::files::write_durably(&path, b"").map_err(data.failed("begin the journal of"))?;
+        seam::step(data)
+    }
+}
+
+/// Ends the work after a number of steps, as a crash does.
+pub(crate) mod seam {
+    use super::{DataDir, DataDirError};
+    #[cfg(test)]
+    thread_local! {
+        /// Steps until then.
+        pub(crate) static STEPS: std::cell::Cell<Option<u32>> = const { std::cell::Cell::new(None) };
+    }
+
+    #[cfg(test)]
+    pub(super) fn step(data: &DataDir) -> Result<(), DataDirError> {
+        let left = STEPS.get();
+        STEPS.set(left.map(|left| left.saturating_sub(1)));
+        match left {
+            Some(0) => Err(data.failed("go on in")(std::io::Error::other("cut off by the test"))),
+            _ => Ok(()),
         }
     }
-    let is_gap = |problem: &&Problem| problem.part == Part::History && is_kept(&problem.fault, found);
-    if is_accepted(Part::History) && problems.iter().find(is_gap).is_none() {
-        set_aside(&data.store(), &lost)?;
+
+    #[cfg(not(test))]
+    pub(super) fn step(_: &DataDir) -> Result<(), DataDirError> {
+        Ok(())
     }
-    if is_accepted(Part::Journal) {
-        lose_journal(data, found, problems, &lost)?;
-    }
-    // The parts that are new, or go on, are of this directory from here.
-    let root = match reference(found) {
-        Some(root) => stamp::Root { previous: Some(0), ..root },
-        None => stamp::Root { stamp: stamp::Stamp::draw()?, previous: Some(0), key: 0 },
-    };
-    let key = fs::read(data.key()).map(|key| stamp::fingerprint(&key)).unwrap_or(0);
-    data.stamp_parts(&stamp::Root { key, ..root })?;
-    catch_up(data, is_accepted(Part::Records), &lost)
 }
 
 /// Reports whether history that is short of something is still worth keeping.
@@ -76,37 +191,24 @@ fn is_journal_damaged(found: &Found) -> bool {
     !ioc_journal::check(&journal.segments, true, &mut |_, _| ()).is_empty()
 }
 
-/// Sets damaged segments aside, with those before them; or the whole journal, which then begins beyond all that is known.
-fn lose_journal(
-    data: &DataDir,
-    found: &Found,
-    problems: &[Problem],
-    lost: &Path,
-) -> Result<(), DataDirError> {
+/// Returns damaged segments, with those before them; or where a journal begins that replaces the whole: beyond all that is
+/// known.
+fn lost_segments(found: &Found, problems: &[Problem]) -> (Vec<PathBuf>, Option<u64>) {
     let is_ours = !problems.iter().any(|problem| problem.part == Part::Journal);
     if is_ours && let Some(Ok(journal)) = &found.journal {
         let segments = &journal.segments;
         let is_whole = |from: usize| ioc_journal::check(&segments[from..], true, &mut |_, _| ()).is_empty();
-        let good = (1..segments.len()).find(|from| is_whole(*from));
-        for (path, _) in &segments[..good.unwrap_or(segments.len())] {
-            set_aside(path, &lost.join("journal"))?;
-        }
-        if good.is_some() {
-            return Ok(());
+        if let Some(good) = (1..segments.len()).find(|from| is_whole(*from)) {
+            return (segments[..good].iter().map(|(path, _)| path.clone()).collect(), None);
         }
     }
-    set_aside(&data.journal(), lost)?;
     let known = |end: Option<u64>| end.unwrap_or(0);
     let ends = [
         known(found.journal.as_ref().and_then(|journal| Some(journal.as_ref().ok()?.last))),
         known(found.history.as_ref().and_then(|history| Some(history.as_ref().ok()?.applied))),
         known(found.records.as_ref().and_then(|records| Some(records.as_ref().ok()?.reach()))),
     ];
-    let first = ends.into_iter().max().unwrap_or(0) + BEYOND;
-    super::files::make_dir(&data.journal()).map_err(data.failed("create the journal of"))?;
-    // A segment without anything says which record comes next.
-    let path = data.journal().join(format!("{first:020}.journal"));
-    super::files::write_durably(&path, b"").map_err(data.failed("begin the journal of"))
+    (Vec::new(), Some(ends.into_iter().max().unwrap_or(0) + BEYOND))
 }
 
 /// Has history and records go on where the journal begins, and gives devices that only history knows a name.
@@ -119,7 +221,7 @@ fn catch_up(data: &DataDir, records_lost: bool, lost: &Path) -> Result<(), DataD
         return Ok(());
     }
     // The new records have nothing yet: alerts and rejected messages that the journal has are read again.
-    set_aside(&data.journal().join("checkpoints"), lost)?;
+    set_aside(data, &data.journal().join("checkpoints"), lost)?;
     let in_history = ioc_store::outline(&data.store())?.and_then(|outline| outline.newest_device);
     let highest = in_history.max(highest_device(data, 0)?);
     let known = summarize(&data.records()).and_then(Result::ok).map_or(0, |records| records.devices);
@@ -163,13 +265,18 @@ fn highest_device(data: &DataDir, from: u64) -> Result<Option<u32>, DataDirError
     Ok(highest)
 }
 
-/// Moves `path` into the directory `lost`; nothing happens when it is not there.
-fn set_aside(path: &Path, lost: &Path) -> Result<(), DataDirError> {
+/// Moves `path` into the directory `lost`; nothing happens when it is not there, or was moved before.
+fn set_aside(data: &DataDir, path: &Path, lost: &Path) -> Result<(), DataDirError> {
     let failed = |cause| DataDirError::Io { doing: "set aside", path: path.to_owned(), cause };
     let Some(name) = path.file_name() else { return Ok(()) };
     super::files::make_dir(lost).map_err(failed)?;
-    match fs::rename(path, lost.join(name)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(error)),
-        _ => Ok(()),
+    let target = lost.join(name);
+    if fs::symlink_metadata(&target).is_ok() {
+        return Ok(());
     }
+    match fs::rename(path, &target) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        moved => moved.and_then(|()| sync_parent(path)).and_then(|()| sync_parent(&target)).map_err(failed),
+    }?;
+    seam::step(data)
 }

@@ -10,7 +10,7 @@
 //! | `examine`, `judge` | what is there, and whether it belongs together |
 //! | `verify` | the check at each start; the identity of new and of older directories |
 //! | `accept` | going on without a part |
-mod accept;
+pub(crate) mod accept;
 mod error;
 mod examine;
 pub mod files;

@@ -1,11 +1,14 @@
 //! The parts of a data directory, and what can be wrong with one.
+use serde::{Deserialize, Serialize};
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
 };
 
 /// A part that stands for itself on disk and belongs with the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, Serialize, Deserialize,
+)]
 pub enum Part {
     /// The journal: everything accepted, from what history and records still need on.
     Journal,

@@ -7,6 +7,7 @@
 use super::files::{read_small, write_durably};
 use crate::identity::{NoRandom, random_bytes};
 use ring::digest;
+use serde::{Deserialize, Serialize};
 use std::{fs::File, io, path::Path};
 
 /// Name of the file that carries it.
@@ -14,7 +15,7 @@ pub const FILE: &str = "identity";
 const FIRST_LINE: &str = "ioc-identity 1";
 
 /// What a part carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
     /// The same for the life of the directory.
     pub directory: u64,

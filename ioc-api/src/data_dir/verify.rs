@@ -16,6 +16,7 @@ impl DataDir {
     ///
     /// Errors: [`DataDirError::Parts`] says what is missing, older or foreign, and each way out with what it costs.
     pub fn verify(&self) -> Result<(), DataDirError> {
+        accept::finish(self)?;
         let found = self.look()?;
         self.refuse(judge(&found))?;
         match reference(&found).filter(|root| root.previous != Some(0)) {
@@ -32,6 +33,8 @@ impl DataDir {
     pub fn begin(&self, accepted: &[Part]) -> Result<(), DataDirError> {
         // What a backup left that was cut off keeps files on disk that nobody needs.
         let _ = fs::remove_dir_all(self.path().join(STAGING));
+        let finished = accept::finish(self)?;
+        let accepted: Vec<Part> = accepted.iter().copied().filter(|part| !finished.contains(part)).collect();
         let found = self.look()?;
         let mut problems = judge(&found);
         if problems.is_empty() && !accepted.contains(&Part::Journal) {
@@ -41,7 +44,7 @@ impl DataDir {
             problems.iter().filter(|problem| !accepted.contains(&problem.part)).cloned().collect();
         self.refuse(open)?;
         if !accepted.is_empty() {
-            accept::go_on(self, &found, &problems, accepted)?;
+            accept::go_on(self, &found, &problems, &accepted)?;
             self.refuse(judge(&self.look()?))?;
         }
         self.verify()?;
