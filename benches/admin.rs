@@ -44,11 +44,11 @@ impl Admin {
         )
     }
 
-    /// Adds someone who may look at everything. Returns the password.
+    /// Adds a person with this role in the whole city. Returns the password.
     ///
     /// Errors: it is refused.
-    pub fn add_viewer(&self, name: &str) -> Outcome<String> {
-        let request = json!({ "op": "user-add", "name": name, "role": "viewer", "domains": [], "wards": [], "password": null });
+    pub fn add_person(&self, name: &str, role: &str) -> Outcome<String> {
+        let request = json!({ "op": "user-add", "name": name, "role": role, "domains": [], "wards": [], "password": null });
         self.ask_for("user-added", "password", &request)
     }
 

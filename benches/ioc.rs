@@ -158,14 +158,14 @@ impl Ioc {
     ///
     /// Errors: it is refused.
     pub fn sign_in(&self) -> Outcome<String> {
-        self.sign_in_as("bench")
+        self.sign_in_as("bench", "viewer")
     }
 
-    /// Adds a viewer of this name and signs in. Returns the session cookie.
+    /// Adds a person of this name and role and signs in. Returns the session cookie.
     ///
     /// Errors: it is refused.
-    pub fn sign_in_as(&self, name: &str) -> Outcome<String> {
-        let password = self.admin.add_viewer(name)?;
+    pub fn sign_in_as(&self, name: &str, role: &str) -> Outcome<String> {
+        let password = self.admin.add_person(name, role)?;
         let json = serde_json::json!({ "username": name, "password": password }).to_string();
         let answer = http::request(self.http, "POST", "/api/v1/session", &json)?;
         let cookie = answer.head.lines().find_map(|line| {

@@ -113,7 +113,7 @@ fn status(addr: SocketAddr, request: &str) -> Outcome<u16> {
 
 /// One person asks for all of the city's history, as often as it goes.
 fn history(target: &Target<'_>, stop: &AtomicBool) -> Outcome<String> {
-    let cookie = target.ioc.sign_in_as("greedy")?;
+    let cookie = target.ioc.sign_in_as("greedy", "engineer")?;
     let (from, to) = (now_ms() - 86_400_000, now_ms());
     let request = format!(
         "GET /api/v1/history/groups?property=lamp_fault&interval=60&from={from}&to={to} HTTP/1.1\r\nHost: x\r\n\
@@ -123,8 +123,9 @@ fn history(target: &Target<'_>, stop: &AtomicBool) -> Outcome<String> {
 }
 
 fn rule_checks(target: &Target<'_>, stop: &AtomicBool) -> Outcome<String> {
-    let cookie = target.ioc.sign_in_as("greedy")?;
-    let text = "groups:\n".to_owned() + &"  - name: a\n    rules: []\n".repeat(RULES_BYTES / 28);
+    let cookie = target.ioc.sign_in_as("greedy", "engineer")?;
+    let group = |number| format!("  - name: g{number:05}\n    rules: []\n");
+    let text = "groups:\n".to_owned() + &(0..RULES_BYTES / 33).map(group).collect::<String>();
     let request = format!(
         "POST /api/v1/rules/check HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: text/plain\r\n\
          Cookie: {cookie}\r\nContent-Length: {}\r\n\r\n{text}",
@@ -145,7 +146,7 @@ fn sign_ins(target: &Target<'_>, stop: &AtomicBool) -> Outcome<String> {
 
 /// One person opens streams, subscribes to everything from the beginning again and again, and reads nothing.
 fn streams(target: &Target<'_>, stop: &AtomicBool) -> Outcome<String> {
-    let cookie = target.ioc.sign_in_as("greedy")?;
+    let cookie = target.ioc.sign_in_as("greedy", "engineer")?;
     let all = r#"{"type":"subscribe","channels":["alerts","state","kpi"],"filter":{},"after":0}"#;
     let (mut streams, mut opened, mut sent) = (Vec::new(), 0_u64, 0_u64);
     while !stop.load(Relaxed) {

@@ -58,8 +58,9 @@ fn main() -> Outcome<()> {
         .chain(http::attacks());
     let mut rows = Vec::new();
     for attack in all.filter(|attack| wanted.is_empty() || wanted.iter().any(|name| name == attack.name)) {
-        let row = measure(&attack, times, &directory)
-            .unwrap_or_else(|error| vec![attack.name.to_owned(), format!("failed: {error}")]);
+        let row = measure(&attack, times, &directory).unwrap_or_else(|error| {
+            vec![attack.name.to_owned(), format!("failed: {:.300}", error.to_string())]
+        });
         say(row.join(", "));
         rows.push(row);
     }
