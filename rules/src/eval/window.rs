@@ -53,6 +53,14 @@ impl Chunk {
         Self { first_ms: sample.ts, samples: vec![sample], summary: Cell::new(None), folded: None }
     }
 
+    /// Appends the newest sample. What the others come to stays known: the chunk is not summed up for each reading.
+    fn push(&mut self, sample: Sample) {
+        self.samples.push(sample);
+        if let Some(summary) = self.summary.get_mut() {
+            summary.add(sample.value);
+        }
+    }
+
     fn count(&self, span: &Span<usize>) -> usize {
         span.len() * self.folded.unwrap_or(1)
     }
@@ -145,10 +153,7 @@ impl Window {
             _ => self.newest = Some((sample, fresh_ms)),
         }
         match self.chunks.back_mut() {
-            Some(chunk) if chunk.folded.is_none() && chunk.samples.len() < CHUNK => {
-                chunk.samples.push(sample);
-                chunk.summary.set(None);
-            }
+            Some(chunk) if chunk.folded.is_none() && chunk.samples.len() < CHUNK => chunk.push(sample),
             _ => self.chunks.push_back(Chunk::of(sample)),
         }
         self.len += 1;
