@@ -25,7 +25,9 @@ const RATE: u32 = 100;
 /// Threads of those attacks that one alone could not drive.
 const THREADS: usize = 8;
 /// Lamps whose fault is retained.
-const RETAINED: usize = 2_000;
+const RETAINED: usize = 400;
+/// That share them.
+const GATEWAYS: usize = 20;
 const SUBSCRIBERS: usize = 200;
 const PINGREQ: [u8; 2] = [0xC0, 0];
 
@@ -220,8 +222,9 @@ fn wrong_tokens(target: &Target<'_>, stop: &AtomicBool) -> Outcome<String> {
 fn deaf_subscribers(target: &Target<'_>, stop: &AtomicBool) -> Outcome<String> {
     let signals = fleet::signals(400 + RETAINED).split_off(400);
     target.ioc.register(&signals)?;
-    for gateway in target.ioc.gateways(20, &signals)? {
-        raise_alerts(target, &gateway, &signals, stop)?;
+    let gateways = target.ioc.gateways(GATEWAYS, &signals)?;
+    for (gateway, own) in gateways.iter().zip(signals.chunks(RETAINED / GATEWAYS)) {
+        raise_alerts(target, gateway, own, stop)?;
     }
     let password = Some(target.ioc.admin.add_app("deaf")?);
     let app = |number| Client {
