@@ -12,6 +12,8 @@ interface LivePoint extends TrendPoint {
   arrival: number;
 }
 
+/** An answer that arrived so much before the last one was not overtaken: the server's clock was set back. */
+const CROSSING_MS = 10_000;
 /** Live values kept behind the last bucket: more than come between two reads of history. */
 const LIVE_POINTS_MAX = 200;
 
@@ -118,8 +120,9 @@ export class Trend {
       if (!item) return;
       const arrival = item.arrival ?? item.t;
       const before = this.recent.at(-1);
-      if (before && (arrival < before.arrival || (arrival === before.arrival && item.value === before.v)))
-        return;
+      const overtakenMs = before ? before.arrival - arrival : -1;
+      if (overtakenMs > 0 && overtakenMs <= CROSSING_MS) return;
+      if (overtakenMs === 0 && item.value === before?.v) return;
       const point = { t: Math.min(item.t, arrival), v: item.value, arrival };
       this.recent = [...this.recent.filter(({ t }) => t < point.t), point].slice(-LIVE_POINTS_MAX);
       this.merge();
@@ -129,8 +132,11 @@ export class Trend {
   }
 
   private merge(): void {
-    const end = this.past.at(-1)?.t ?? 0;
-    this.points = [...this.past, ...this.recent.filter(({ t }) => t > end)];
+    // What the server calls the latest value is; history behind it is from before a clock was set back.
+    const live = this.recent.at(-1);
+    const past = live ? this.past.filter(({ t }) => t < live.t) : this.past;
+    const end = past.at(-1)?.t ?? 0;
+    this.points = [...past, ...this.recent.filter(({ t }) => t > end)];
     this.latest = this.points.at(-1) ?? null;
   }
 

@@ -136,6 +136,24 @@ describe("the age of the trend", () => {
     }
   });
 
+  it("shows what comes after a clock was set back, the device's or the server's", async () => {
+    server.at = NOW;
+    await trend.refresh();
+    for (const [behind, back] of [
+      [200_000, 0],
+      [65 * MINUTE, 0],
+      [65 * MINUTE, 3 * MINUTE],
+      [0, 65 * MINUTE],
+    ] as const) {
+      server.behind = behind;
+      server.at += 5000 - back;
+      server.value += 1;
+      await trend.again();
+      expect(trend.latest?.v).toBe(server.value);
+      expect(trend.points.every(({ t }, n) => n === 0 || t > (trend.points[n - 1]?.t ?? 0))).toBe(true);
+    }
+  });
+
   it("passes over an answer that a newer one overtook", async () => {
     await trend.refresh();
     const { latest } = trend;
