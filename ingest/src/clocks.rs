@@ -1,7 +1,7 @@
 //! How far each device's clock is off, measured from what it sends, and which of its readings are late.
 //!
-//! The edge asks once for each message, before it is journaled: the flag [`Quality::LATE`] is part of the record, so
-//! that a replay decides the same.
+//! The edge asks once for each message, before it is journaled: the flag [`Quality::LATE`] is part of the record, and so is
+//! how far a clock was set back, so that a replay decides the same.
 use ioc_model::{
     DeviceIndex, Observation, Quality,
     time::{ClockOffset, ClockVerdict, NOTABLE_OFFSET_MS, is_late},
@@ -40,30 +40,34 @@ impl DeviceClocks {
         Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), late_after_ms }
     }
 
-    /// Takes the times of a message: the newest that the device wrote, and its arrival. Returns the offset that its
-    /// readings are to be judged by, in milliseconds.
-    pub fn observe(&self, device: DeviceIndex, event_ms: i64, arrival_ms: i64) -> Option<i64> {
-        self.change(device, |clock| {
-            clock.observe(event_ms, arrival_ms);
-            clock.usable_ms()
-        })
-    }
-
     /// Flags what is late among the observations of one message, after taking its times into account. `refused_ms` is a
     /// time that the device wrote and that was refused; it counts when no other is left.
+    ///
+    /// Returns by how much the device's clock was set back, in milliseconds, if this message is the one that shows it.
     pub fn judge(
         &self,
         device: DeviceIndex,
         arrival_ms: i64,
         refused_ms: Option<i64>,
         observations: &mut [Observation],
-    ) {
+    ) -> Option<i64> {
         let own = observations.iter().filter(|one| !one.quality.contains(Quality::ARRIVAL_TIMED));
-        let newest_ms = own.map(|one| one.ts_ms).max().or(refused_ms);
-        let offset_ms = newest_ms.and_then(|event_ms| self.observe(device, event_ms, arrival_ms));
+        let newest_ms = own.map(|one| one.ts_ms).max();
+        let (set_back_ms, offset_ms) = match (newest_ms, refused_ms) {
+            (Some(event_ms), _) => self.change(device, |clock| {
+                let set_back_ms = clock.observe(event_ms, arrival_ms);
+                (set_back_ms, clock.usable_ms())
+            }),
+            (None, Some(event_ms)) => self.change(device, |clock| {
+                clock.observe_refused(event_ms, arrival_ms);
+                (None, clock.usable_ms())
+            }),
+            (None, None) => (None, None),
+        };
         for observation in observations {
             observation.quality |= self.flags(observation, arrival_ms, offset_ms);
         }
+        set_back_ms
     }
 
     fn flags(&self, observation: &Observation, arrival_ms: i64, offset_ms: Option<i64>) -> Quality {
@@ -89,6 +93,11 @@ impl DeviceClocks {
     /// Takes up the offset that a device had before a restart, in milliseconds.
     pub fn resume(&self, device: DeviceIndex, offset_ms: i64) {
         self.change(device, |clock| clock.resume(offset_ms));
+    }
+
+    /// Takes up the times of the newest reading that a device had sent before a restart, in milliseconds.
+    pub fn resume_newest(&self, device: DeviceIndex, event_ms: i64, arrival_ms: i64) {
+        self.change(device, |clock| clock.resume_newest(event_ms, arrival_ms));
     }
 
     /// Follows a jump of our own clock by `jump_ms`, forward being positive.
@@ -184,6 +193,30 @@ mod tests {
         assert_eq!(clocks.get(DeviceIndex(1)), expected);
         assert_eq!(clocks.get(DeviceIndex(2)), DeviceClock { offset_ms: None, is_wrong: false });
         assert_eq!(clocks.get(DeviceIndex(u32::MAX)).offset_ms, None);
+    }
+
+    /// Also across a restart of ours, and with nothing but repetitions of what is known there is none.
+    #[test]
+    fn a_clock_that_was_set_back_is_told_once() {
+        for restart in [false, true] {
+            let (mut clocks, device) = (DeviceClocks::new(LATE_AFTER_MS), DeviceIndex(65));
+            report(&clocks, device, 0, 20);
+            let last_ms = NOW + 190 * SECOND;
+            if restart {
+                clocks = DeviceClocks::new(LATE_AFTER_MS);
+                clocks.resume(device, 0);
+                clocks.resume_newest(device, last_ms, last_ms);
+            }
+            let told = [1, 2, 3, 4].map(|n| {
+                let arrival_ms = last_ms + n * 10 * SECOND;
+                let mut observations = [observation(arrival_ms - 200 * SECOND, Quality::GOOD)];
+                let told = clocks.judge(device, arrival_ms, None, &mut observations);
+                (told, observations[0].quality)
+            });
+            let usual = (None, Quality::CLOCK_OFFSET);
+            let late = (None, Quality::LATE);
+            assert_eq!(told, [late, late, (Some(200 * SECOND), Quality::CLOCK_OFFSET), usual]);
+        }
     }
 
     #[test]

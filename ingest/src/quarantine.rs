@@ -83,6 +83,7 @@ impl Refused<'_> {
             origin: Origin::Device,
             observations: Vec::new(),
             rejected: Some(Rejected::new(self.credential, self.topic, self.payload, items)),
+            set_back_ms: None,
         }
     }
 }

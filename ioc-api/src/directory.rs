@@ -1,9 +1,12 @@
 //! The registry and history as the rule engine sees them.
 use crate::http::state::Ready;
 use ioc_ingest::{Device, LiveState, Registry};
-use ioc_model::{DeviceIndex, PropertyId, Quality, time::ClockOffset};
+use ioc_model::{
+    DeviceIndex, PropertyId, Quality,
+    time::{ClockOffset, placed_ms},
+};
 use ioc_rules::{DeviceLabels, Directory, PastSamples, PastSummary, engine::summarized};
-use ioc_store::{History, QueryError, Series, Store, Summary, TimeRange};
+use ioc_store::{History, Point, QueryError, Series, Store, Summary, TimeRange};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
@@ -91,6 +94,35 @@ fn unfilled(device: DeviceIndex, property: PropertyId, error: &QueryError) {
     tracing::warn!(device = device.0, property = property.0, %error, "a rule's window cannot be filled from history; it fills with time");
 }
 
+/// Returns samples where rules had them when they came: at their arrival when they were ahead, and earlier when their device's
+/// clock was set back since, as [`ClockOffset`] finds it from these samples alone. The points are in order of their times.
+fn as_it_came(mut points: Vec<Point>) -> Vec<(i64, f64)> {
+    let placed = |point: &Point| (placed_ms(point.ts_ms, point.arrival_ms()), point.value);
+    if points.is_sorted_by_key(Point::arrival_ms) {
+        return points.iter().map(placed).collect();
+    }
+    points.sort_by_key(Point::arrival_ms);
+    let (mut samples, mut since) = (Vec::with_capacity(points.len()), Vec::new());
+    let mut clock = ClockOffset::default();
+    for point in &points {
+        let before = clock.clone();
+        if let Some(by_ms) = clock.observe(point.ts_ms, point.arrival_ms()) {
+            let times = before.since(by_ms, point.ts_ms);
+            samples.extend(since.extract_if(.., |(ts_ms, _)| !times.contains(ts_ms)));
+            samples.iter_mut().for_each(|(ts_ms, _): &mut (i64, f64)| *ts_ms = ts_ms.saturating_sub(by_ms));
+        }
+        if clock.is_behind() {
+            since.push(placed(point));
+        } else {
+            samples.append(&mut since);
+            samples.push(placed(point));
+        }
+    }
+    samples.append(&mut since);
+    samples.sort_by_key(|(ts_ms, _)| *ts_ms);
+    samples
+}
+
 fn past_summary(summary: &Summary) -> PastSummary {
     let Summary { count, sum, min, max, first_ms, last, last_ms, .. } = *summary;
     PastSummary { count, sum, min, max, first_ms, last_ms, last }
@@ -109,7 +141,7 @@ impl PastSamples for StoreSamples {
             Ok(points) => {
                 let measuring = points.into_iter().filter(|point| point.quality.is_measuring());
                 let past = measuring.filter(|point| self.is_past(device, property, point.ts_ms));
-                past.map(|point| (point.ts_ms, point.value)).collect()
+                as_it_came(past.collect())
             }
             Err(error) => {
                 unfilled(device, property, &error);
@@ -159,5 +191,51 @@ impl PastSamples for StoreSamples {
 
     fn last_seen(&self, device: DeviceIndex) -> Option<i64> {
         self.live.last_seen(device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_761_523_200_000;
+    const SECOND: i64 = 1000;
+
+    /// Points made each second, with how far the clock was behind in each of them.
+    fn points(behind_s: impl Iterator<Item = i64>) -> Vec<Point> {
+        let point = |(n, behind_s): (i64, i64)| {
+            let (arrival_ms, value) = (NOW + n * SECOND, n as f64);
+            let ts_ms = arrival_ms - behind_s * SECOND;
+            Point { ts_ms, value, quality: Quality::GOOD, delay_ms: arrival_ms - ts_ms }
+        };
+        let mut points: Vec<_> = (0..).zip(behind_s).map(point).collect();
+        points.sort_by_key(|point| point.ts_ms);
+        points
+    }
+
+    #[test]
+    fn windows_after_a_start_have_what_those_before_had() {
+        let values = |samples: Vec<(i64, f64)>| samples.into_iter().map(|(_, value)| value as i64);
+        let cases: [(&str, Vec<i64>); 4] = [
+            ("a right clock", vec![0; 60]),
+            ("set back by 20 s, and by 200", [[0; 20], [20; 20], [220; 20]].concat()),
+            ("set back, and right again", [[0; 20], [15; 20], [0; 20]].concat()),
+            ("ahead, then right", [vec![-90; 20], vec![0; 40]].concat()),
+        ];
+        for (what, behind_s) in cases {
+            let samples = as_it_came(points(behind_s.into_iter()));
+            assert!(values(samples).eq(0..60), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_came_late_stands_where_it_was_made() {
+        // Ten seconds of outage are sent at once, a minute after.
+        let mut late = points((0..60).map(|_| 0));
+        for (n, point) in late[20..30].iter_mut().enumerate() {
+            point.delay_ms = NOW + 60 * SECOND + n as i64 - point.ts_ms;
+        }
+        let expected: Vec<_> = late.iter().map(|point| (point.ts_ms, point.value)).collect();
+        assert_eq!(as_it_came(late), expected);
     }
 }

@@ -75,8 +75,9 @@ fn too_large(incoming: &Incoming<'_>, message: &Message, len: usize) -> Message 
     );
     let items = vec![Rejection { reason: RejectReason::TooLarge, detail }];
     let rejected = Rejected::new(&incoming.principal.credential, incoming.topic, incoming.payload, items);
-    let (device, arrival_ms, origin) = (message.device, message.arrival_ms, message.origin);
-    Message { device, arrival_ms, origin, observations: Vec::new(), rejected: Some(rejected) }
+    // What a message without readings says of its device's clock is not decided again.
+    let Message { device, arrival_ms, origin, set_back_ms, .. } = *message;
+    Message { device, arrival_ms, origin, observations: Vec::new(), rejected: Some(rejected), set_back_ms }
 }
 
 impl Intake for Ingress {

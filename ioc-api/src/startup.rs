@@ -16,7 +16,7 @@ use ioc_model::{
     time::placed_ms,
 };
 use ioc_rules::Restored;
-use ioc_store::{GroupBucket, History, Point, QueryError, Series, Store, TimeRange};
+use ioc_store::{GroupBucket, History, Last, Point, QueryError, Series, Store, TimeRange};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// How long one batch of a replay may take to read.
@@ -209,10 +209,11 @@ pub enum StartupError {
 
 /// Fills the last values from history. Derived values are no sign of life.
 pub fn fill_live(live: &LiveState, store: &Store, clocks: Clocks) {
-    for (Series { device, property }, Point { ts_ms, value, quality, delay_ms }) in store.last() {
+    for (Series { device, property }, Last { point, set_back_ms }) in store.last() {
+        let Point { ts_ms, value, quality, .. } = point;
         // Whatever its times say, it arrived before now.
-        let arrival_ms = placed_ms(ts_ms.saturating_add(delay_ms), clocks.wall_ms);
-        live.apply(device, [Observation { property, ts_ms, value, quality }], arrival_ms);
+        let arrival_ms = placed_ms(point.arrival_ms(), clocks.wall_ms);
+        live.restore(device, Observation { property, ts_ms, value, quality }, arrival_ms, set_back_ms);
         if !quality.contains(Quality::DERIVED) {
             live.heard(device, clocks.arrival(arrival_ms));
         }

@@ -378,8 +378,14 @@ fn an_engine_that_nobody_listens_to_stops_and_says_so() {
     bench.out = crossbeam_channel::never();
     let high = Observation { property: LEVEL, ts_ms: START, value: 4.0, quality: Quality::GOOD };
     let (device, observations) = (DeviceIndex(2), vec![high]);
-    let mut input =
-        Input::Message { offset: 1, committed_ms: START, device, arrival_ms: START, observations };
+    let mut input = Input::Message {
+        offset: 1,
+        committed_ms: START,
+        device,
+        arrival_ms: START,
+        set_back_ms: None,
+        observations,
+    };
     // The engine may have noticed before the first one is offered whole.
     while bench.engine.offer(&input).is_ok() {
         input = Input::Other { offset: 2 };

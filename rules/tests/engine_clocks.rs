@@ -3,7 +3,10 @@
 mod engine_support;
 
 use engine_support::{Bench, LEVEL, Past, START, Setup, rules};
-use ioc_model::{DeviceIndex, Observation, PropertyId, Quality};
+use ioc_model::{
+    DeviceIndex, Observation, PropertyId, Quality,
+    time::{ClockOffset, LATE_AFTER_MS, is_late},
+};
 use ioc_rules::PastSamples;
 use std::sync::{Arc, Mutex};
 
@@ -85,6 +88,75 @@ fn what_came_late_is_not_the_present() {
     send_as(&mut bench, 14.0, 3_000.0, 9.0, Quality::LATE);
     bench.tick(15.0);
     assert_eq!(bench.words(), [""; 0]);
+}
+
+/// A gauge whose clock the edge looks at: what it finds comes with the message.
+struct Looked {
+    bench: Bench,
+    edge: ClockOffset,
+}
+
+impl Looked {
+    fn new(rule: (&str, &str)) -> Self {
+        Self { bench: Setup::new(rules(&[rule])).start(), edge: ClockOffset::default() }
+    }
+
+    /// Sends each second, from one on and up to another, what its clock calls now; ticks in between.
+    fn report(&mut self, seconds: std::ops::Range<u32>, behind: f64, value: f64) {
+        for second in seconds {
+            let at = f64::from(second);
+            let (ts_ms, arrival_ms) = (START + ((at - behind) * 1e3) as i64, START + (at * 1e3) as i64);
+            let step = self.edge.observe(ts_ms, arrival_ms);
+            let late = is_late(ts_ms, arrival_ms, self.edge.usable_ms(), LATE_AFTER_MS);
+            let quality = if late { Quality::LATE } else { Quality::GOOD };
+            self.bench.observe_stepped(at, 2, Observation { property: LEVEL, ts_ms, value, quality }, step);
+            self.bench.tick(at + 0.5);
+        }
+    }
+}
+
+/// However far its clock goes back, the third message that shows it counts.
+#[test]
+fn a_clock_that_is_set_back_loses_no_alarm() {
+    for step in [5.0, 15.0, 29.0, 31.0, 119.0, 200.0, 900.0] {
+        let mut gauge = Looked::new(HIGH);
+        gauge.report(1..40, 0.0, 1.0);
+        gauge.report(40..60, step, 9.0);
+        assert_eq!(gauge.bench.words(), ["High WL-2 firing 42"], "{step} s");
+        gauge.report(60..70, step, 1.0);
+        assert_eq!(gauge.bench.words(), ["High WL-2 cleared 60"], "{step} s");
+        // And right again.
+        gauge.report(70..80, 0.0, 9.0);
+        assert_eq!(gauge.bench.words(), ["High WL-2 firing 70"], "{step} s");
+    }
+}
+
+/// What windows held before is where it was: neither a gap nor a counter that seems to have begun anew.
+#[test]
+fn windows_go_back_with_their_clock() {
+    for step in [5.25, 15.25, 200.25] {
+        let mut gauge =
+            Looked::new(("Many", "expr: count_over_time(water_level[20s]) >= 20 or water_level > 50"));
+        gauge.report(1..40, 0.0, 1.0);
+        assert_eq!(gauge.bench.words(), ["Many WL-2 firing 20"]);
+        gauge.report(40..44, step, 1.0);
+        gauge.bench.words();
+        gauge.report(44..90, step, 1.0);
+        assert_eq!(gauge.bench.words(), [""; 0], "{step} s: no hole passes through the window");
+    }
+    for step in [5.25, 15.25, 200.25] {
+        let mut gauge = Looked::new(("Grown", "expr: increase(water_level[30s]) > 100"));
+        for second in 1..120 {
+            let behind = if second < 50 { 0.0 } else { step };
+            gauge.report(second..second + 1, behind, f64::from(second));
+            // While it is not known, what comes since stands among what came before; it is late, or starts something.
+            if (50..53).contains(&second) {
+                gauge.bench.words();
+            }
+        }
+        let words = gauge.bench.words();
+        assert!(words.iter().all(|word| !word.contains("firing")), "{step} s: {words:?}");
+    }
 }
 
 /// A past that knows when the newest reading came, and counts what is asked of it.

@@ -7,7 +7,7 @@ use engine_support::{
     oracle::{Labels, Oracle, Said, seconds},
     rules,
 };
-use ioc_model::{DeviceIndex, Observation, Presence, Quality, presence::PresenceCause};
+use ioc_model::{DeviceIndex, Observation, Presence, Quality, presence::PresenceCause, time::ClockOffset};
 use ioc_rules::{Directory, Input, RuleSet, RuleTransition};
 use proptest::prelude::*;
 use std::{collections::BTreeMap, sync::LazyLock};
@@ -83,9 +83,23 @@ fn parsed() -> RuleSet {
 /// What arrives: device, property, value, how far in the past it is dated in half seconds, quality.
 #[derive(Debug, Clone)]
 enum Event {
-    Observe { device: u32, values: Vec<(u8, u8, i64, u8)> },
-    Presence { device: u32, online: bool },
-    Pause { half_seconds: u8 },
+    Observe {
+        device: u32,
+        values: Vec<(u8, u8, i64, u8)>,
+    },
+    /// A clock goes back, and its device reports so many values a second apart.
+    SetBack {
+        device: u32,
+        half_seconds: i64,
+        values: Vec<u8>,
+    },
+    Presence {
+        device: u32,
+        online: bool,
+    },
+    Pause {
+        half_seconds: u8,
+    },
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -96,6 +110,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => (0..DEVICES, any::<bool>()).prop_map(|(device, online)| Event::Presence { device, online }),
         3 => (1u8..4).prop_map(|half_seconds| Event::Pause { half_seconds }),
         1 => (10u8..40).prop_map(|half_seconds| Event::Pause { half_seconds }),
+        1 => (0..DEVICES, 1i64..400, prop::collection::vec(0u8..9, 1..7))
+            .prop_map(|(device, half_seconds, values)| Event::SetBack { device, half_seconds, values }),
     ];
     prop::collection::vec(event, 1..100)
 }
@@ -121,14 +137,34 @@ fn clocks() -> impl Strategy<Value = Vec<i64>> {
     prop::collection::vec(clock, DEVICES as usize)
 }
 
-/// Lays events on a time line with a tick each second, and messages 70 ms apart in between.
+/// Events of one kind less: a clock that is set back, and what its device reports then.
+fn plain(event: &Event) -> Vec<Event> {
+    let Event::SetBack { device, half_seconds, values } = event else { return vec![event.clone()] };
+    let (device, none) = (*device, Vec::new());
+    let reports = values.iter().flat_map(|value| {
+        let values = vec![(0, *value, 0, 9), (1, *value, 0, 9)];
+        [Event::Observe { device, values }, Event::Pause { half_seconds: 2 }]
+    });
+    [Event::SetBack { device, half_seconds: *half_seconds, values: none }]
+        .into_iter()
+        .chain(reports)
+        .collect()
+}
+
+/// Lays events on a time line with a tick each second, and messages 70 ms apart in between. Clocks that go back are noticed
+/// as the edge does.
 fn inputs(events: &[Event], clocks: &[i64]) -> Vec<Input> {
     let mut inputs = Vec::new();
+    let mut clocks: Vec<_> =
+        (0..DEVICES as usize).map(|device| clocks.get(device).copied().unwrap_or(0)).collect();
+    let mut edge = vec![ClockOffset::default(); DEVICES as usize];
+    let events: Vec<_> = events.iter().flat_map(plain).collect();
     let (mut now, mut offset) = (START + 130, 0);
     let mut next_tick = START + 1_000;
-    for event in events {
+    for event in &events {
         now += match event {
             Event::Pause { half_seconds } => i64::from(*half_seconds) * 500,
+            Event::SetBack { .. } => 0,
             _ => 70,
         };
         while next_tick <= now {
@@ -138,20 +174,28 @@ fn inputs(events: &[Event], clocks: &[i64]) -> Vec<Input> {
         offset += 1;
         match event {
             Event::Pause { .. } => inputs.push(Input::Other { offset }),
+            Event::SetBack { device, half_seconds, .. } => {
+                clocks[*device as usize] += half_seconds;
+                inputs.push(Input::Other { offset });
+            }
             Event::Presence { device, online } => {
                 let (device, cause) = (DeviceIndex(*device), PresenceCause::Connected);
                 let presence = Presence { device, at_ms: now, online: *online, cause };
                 inputs.push(Input::Presence { offset, committed_ms: now, presence });
             }
             Event::Observe { device, values } => {
-                let clock = now - 500 * clocks.get(*device as usize).copied().unwrap_or(0);
-                let observations = values.iter().map(|value| observation(*device, clock, *value)).collect();
-                let device = DeviceIndex(*device);
+                let clock = now - 500 * clocks[*device as usize];
+                let observations: Vec<_> =
+                    values.iter().map(|value| observation(*device, clock, *value)).collect();
+                let newest = observations.iter().map(|observation| observation.ts_ms).max();
+                let set_back_ms = newest.and_then(|ts_ms| edge[*device as usize].observe(ts_ms, now));
+                let (device, committed_ms, arrival_ms) = (DeviceIndex(*device), now, now);
                 inputs.push(Input::Message {
                     offset,
-                    committed_ms: now,
+                    committed_ms,
                     device,
-                    arrival_ms: now,
+                    arrival_ms,
+                    set_back_ms,
                     observations,
                 });
             }
@@ -219,6 +263,23 @@ proptest! {
             }
         }
     }
+}
+
+/// The property is about steps, too: they are frequent among its inputs.
+#[test]
+fn a_clock_that_goes_back_is_noticed_among_the_inputs() {
+    let observe = |device, value| Event::Observe { device, values: vec![(0, value, 0, 9)] };
+    let values: Vec<u8> = (0..6).collect();
+    let mut events: Vec<_> = (0..20).map(|step| observe(step % DEVICES, 3)).collect();
+    events.push(Event::SetBack { device: 2, half_seconds: 30, values: values.clone() });
+    events.push(Event::SetBack { device: 3, half_seconds: 400, values });
+    let inputs = inputs(&events, &[]);
+    let steps = |input: &Input| match input {
+        Input::Message { device, set_back_ms, .. } => set_back_ms.map(|_| device.0),
+        _ => None,
+    };
+    assert_eq!(inputs.iter().filter_map(steps).collect::<Vec<_>>(), [2, 3]);
+    assert_eq!(by_engine(&inputs, 2, 5), by_oracle(&inputs));
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn history() -> Vec<Input> {
             committed_ms: arrival_ms,
             device,
             arrival_ms,
+            set_back_ms: None,
             observations: vec![observation],
         }
     };

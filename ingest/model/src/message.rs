@@ -32,6 +32,9 @@ pub struct Message {
     pub observations: Vec<Observation>,
     /// What was not, if anything.
     pub rejected: Option<Rejected>,
+    /// By how much the device's clock was set back, in milliseconds, when this message is the one that shows it, see
+    /// [`crate::time::ClockOffset::observe`]. What the device sent before stands earlier by as much from here on.
+    pub set_back_ms: Option<i64>,
 }
 
 /// The rejected part of a message, with what an engineer needs to see why.
@@ -91,6 +94,8 @@ words! {
 const NO_DEVICE: u32 = u32::MAX;
 /// Set in the byte of the origin when a [`Receipt`] stands behind the observations.
 const HAS_RECEIPT: u8 = 1 << 7;
+/// Set in the byte of the origin when [`Message::set_back_ms`] stands behind the observations, and behind a receipt.
+const HAS_SET_BACK: u8 = 1 << 6;
 
 /// What a message without times is recognised by when it is delivered again, across restarts too.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +149,8 @@ impl Message {
 
     /// Appends the binary form, with what the message is recognised by when it is delivered again.
     pub fn encode_with(&self, receipt: Option<&Receipt>, out: &mut Vec<u8>) {
-        let flags = if receipt.is_some() { HAS_RECEIPT } else { 0 };
+        let flag = |flag: u8, is_set: bool| if is_set { flag } else { 0 };
+        let flags = flag(HAS_RECEIPT, receipt.is_some()) | flag(HAS_SET_BACK, self.set_back_ms.is_some());
         let origin = self.origin as u8 | flags;
         encode_head(out, self.device, self.arrival_ms, origin, self.observations.len());
         for observation in &self.observations {
@@ -152,6 +158,9 @@ impl Message {
         }
         if let Some(receipt) = receipt {
             receipt.encode(out);
+        }
+        if let Some(set_back_ms) = self.set_back_ms {
+            out.extend_from_slice(&set_back_ms.to_le_bytes());
         }
         if let Some(rejected) = &self.rejected {
             rejected.encode(out);
@@ -170,6 +179,7 @@ impl Message {
             origin: view.origin,
             observations: view.observations().collect(),
             rejected,
+            set_back_ms: view.set_back_ms,
         })
     }
 }
@@ -241,6 +251,8 @@ pub struct MessageView<'a> {
     pub arrival_ms: i64,
     /// As in [`Message`].
     pub origin: Origin,
+    /// As in [`Message`].
+    pub set_back_ms: Option<i64>,
     observations: &'a [u8],
     receipt: &'a [u8],
     rejected: &'a [u8],
@@ -255,8 +267,8 @@ impl<'a> MessageView<'a> {
         let device = Some(reader.u32()?).filter(|index| *index != NO_DEVICE).map(DeviceIndex);
         let arrival_ms = reader.i64()?;
         let origin = reader.u8()?;
-        let has_receipt = origin & HAS_RECEIPT != 0;
-        let origin = match origin & !HAS_RECEIPT {
+        let (has_receipt, has_set_back) = (origin & HAS_RECEIPT != 0, origin & HAS_SET_BACK != 0);
+        let origin = match origin & !(HAS_RECEIPT | HAS_SET_BACK) {
             0 => Origin::Device,
             1 => Origin::Derived,
             _ => return Err(WireError),
@@ -265,8 +277,11 @@ impl<'a> MessageView<'a> {
         let observations = reader.bytes(count.checked_mul(OBSERVATION_LEN).ok_or(WireError)?)?;
         let rest = reader.rest();
         let receipt_len = if has_receipt { receipt_len(rest)? } else { 0 };
-        let (receipt, rejected) = rest.split_at_checked(receipt_len).ok_or(WireError)?;
-        Ok(Self { device, arrival_ms, origin, observations, receipt, rejected })
+        let (receipt, rest) = rest.split_at_checked(receipt_len).ok_or(WireError)?;
+        let mut rest = Reader::new(rest);
+        let set_back_ms = if has_set_back { Some(rest.i64()?) } else { None };
+        let rejected = rest.rest();
+        Ok(Self { device, arrival_ms, origin, set_back_ms, observations, receipt, rejected })
     }
 
     /// Reads what the message is recognised by when it is delivered again, if anything.
@@ -347,10 +362,10 @@ mod tests {
         fn messages_survive_the_wire(
             device in prop::option::of(0..u32::MAX), arrival_ms: i64,
             observations in prop::collection::vec(observation(), 0..20), rejected in prop::option::of(rejected()),
+            set_back_ms: Option<i64>,
         ) {
-            let message = Message {
-                device: device.map(DeviceIndex), arrival_ms, origin: Origin::Device, observations, rejected,
-            };
+            let (device, origin) = (device.map(DeviceIndex), Origin::Device);
+            let message = Message { device, arrival_ms, origin, observations, rejected, set_back_ms };
             let mut bytes = Vec::new();
             message.encode(&mut bytes);
             prop_assert_eq!(Message::decode(&bytes), Ok(message));
@@ -360,8 +375,10 @@ mod tests {
         fn receipts_survive_the_wire_and_disturb_nothing(
             observations in prop::collection::vec(observation(), 0..9), rejected in prop::option::of(rejected()),
             digest: u64, objects in prop::collection::vec((any::<u64>(), any::<u64>(), any::<i64>()), 0..9),
+            set_back_ms: Option<i64>,
         ) {
-            let message = Message { device: None, arrival_ms: 1, origin: Origin::Device, observations, rejected };
+            let (device, arrival_ms, origin) = (None, 1, Origin::Device);
+            let message = Message { device, arrival_ms, origin, observations, rejected, set_back_ms };
             let object = |(seq, digest, ts_ms)| (Repeatable { seq, digest }, ts_ms);
             let receipt = Receipt { digest, objects: objects.into_iter().map(object).collect() };
             let mut bytes = Vec::new();
@@ -371,6 +388,27 @@ mod tests {
             for len in 0..bytes.len() {
                 let _ = Message::decode(&bytes[..len]);
             }
+        }
+
+        /// A record grows only when a clock was set back; those of before have no such flag, and read as none.
+        #[test]
+        fn a_step_costs_what_it_says(
+            observations in prop::collection::vec(observation(), 0..9), set_back_ms: i64,
+        ) {
+            let (device, arrival_ms, origin) = (None, 1, Origin::Device);
+            let message = |set_back_ms| {
+                let observations = observations.clone();
+                Message { device, arrival_ms, origin, observations, rejected: None, set_back_ms }
+            };
+            let encoded = |set_back_ms| {
+                let mut bytes = Vec::new();
+                message(set_back_ms).encode(&mut bytes);
+                bytes
+            };
+            let (without, with) = (encoded(None), encoded(Some(set_back_ms)));
+            prop_assert_eq!(with.len(), without.len() + 8);
+            prop_assert_eq!(without[12], 0);
+            prop_assert_eq!(MessageView::parse(&with).unwrap().set_back_ms, Some(set_back_ms));
         }
 
         #[test]

@@ -140,12 +140,11 @@ impl Decoder {
     pub fn decode(&self, context: &Context<'_>) -> (Message, Option<Receipt>) {
         let (Yield { mut observations, rejections, refused_ms, .. }, receipt) = self.read(context);
         let (device, arrival_ms) = (context.device.index, context.arrival_ms);
-        self.clocks.judge(device, arrival_ms, refused_ms, &mut observations);
+        let set_back_ms = self.clocks.judge(device, arrival_ms, refused_ms, &mut observations);
         let rejected = (!rejections.is_empty())
             .then(|| Rejected::new(context.credential, context.topic, context.payload, rejections));
-        let message =
-            Message { device: Some(device), arrival_ms, origin: Origin::Device, observations, rejected };
-        (message, receipt)
+        let (device, origin) = (Some(device), Origin::Device);
+        (Message { device, arrival_ms, origin, observations, rejected, set_back_ms }, receipt)
     }
 
     /// Remembers a message of an earlier process, so that its repeat is recognised. To be called in their order.

@@ -5,9 +5,12 @@ use std::{
     hint,
     sync::{
         OnceLock,
-        atomic::{AtomicI64, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
+        atomic::{AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
     },
 };
+
+/// Seconds a clock is set back from which on whatever comes is newer: eighteen hours.
+const OUTDATED: u16 = u16::MAX;
 
 /// A seqlock over plain atomics: an odd version means that a write is under way.
 ///
@@ -18,6 +21,8 @@ use std::{
 pub(super) struct Cell {
     version: AtomicU32,
     quality: AtomicU8,
+    /// By how many seconds the device's clock was set back since; for writers only. It fits beside the quality.
+    set_back_s: AtomicU16,
     ts_ms: AtomicI64,
     arrival_ms: AtomicI64,
     value_bits: AtomicU64,
@@ -28,6 +33,7 @@ impl Default for Cell {
         Self {
             version: AtomicU32::new(0),
             quality: AtomicU8::new(0),
+            set_back_s: AtomicU16::new(0),
             ts_ms: AtomicI64::new(0),
             arrival_ms: AtomicI64::new(0),
             value_bits: AtomicU64::new(0),
@@ -52,21 +58,39 @@ impl Cell {
         }
     }
 
+    /// Has what is here count as older, by `by_ms` and up to a second more.
+    pub(super) fn set_back(&self, by_ms: i64) {
+        // What was never written must not look as if it was.
+        if self.version.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let by_s = u16::try_from(by_ms.max(0).saturating_add(999) / 1000).unwrap_or(OUTDATED);
+        let version = self.begin_write();
+        let set_back_s = self.set_back_s.load(Ordering::Relaxed).saturating_add(by_s);
+        self.set_back_s.store(set_back_s, Ordering::Relaxed);
+        self.end_write(version);
+    }
+
     /// Takes `latest` unless what is here is newer in the order of its series; says whether it did.
     pub(super) fn replace(&self, latest: Latest) -> bool {
         let version = self.begin_write();
         // Version 1 is the first write ever: there is nothing yet to be newer.
-        let is_newest = version == 1 || latest.order() >= self.order();
+        let is_newest = version == 1 || latest.order().follows(self.order());
         if is_newest {
             self.ts_ms.store(latest.ts_ms, Ordering::Relaxed);
             self.arrival_ms.store(latest.arrival_ms, Ordering::Relaxed);
             self.value_bits.store(latest.value.to_bits(), Ordering::Relaxed);
             self.quality.store(latest.quality.0, Ordering::Relaxed);
+            self.set_back_s.store(0, Ordering::Relaxed);
         }
-        // After 2^31 writes the version comes round to 2 instead of 0, which would mean "empty".
-        let next = version.checked_add(1).unwrap_or(2);
-        self.version.store(next, Ordering::Release);
+        self.end_write(version);
         is_newest
+    }
+
+    /// Makes the version even again.
+    fn end_write(&self, version: u32) {
+        // After 2^31 writes the version comes round to 2 instead of 0, which would mean "empty".
+        self.version.store(version.checked_add(1).unwrap_or(2), Ordering::Release);
     }
 
     /// Makes the version odd. Writers are few and fields are few, so a second writer spins.
@@ -95,7 +119,13 @@ impl Cell {
     }
 
     fn order(&self) -> SeriesOrder {
-        SeriesOrder::new(self.ts_ms.load(Ordering::Relaxed), self.arrival_ms.load(Ordering::Relaxed))
+        let order =
+            SeriesOrder::new(self.ts_ms.load(Ordering::Relaxed), self.arrival_ms.load(Ordering::Relaxed));
+        match self.set_back_s.load(Ordering::Relaxed) {
+            0 => order,
+            OUTDATED => order.put_back(i64::MAX),
+            set_back_s => order.put_back(i64::from(set_back_s) * 1000),
+        }
     }
 
     fn fields(&self) -> Latest {

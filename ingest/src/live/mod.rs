@@ -111,7 +111,7 @@ impl LiveState {
     /// their property now.
     ///
     /// The newest is decided by [`SeriesOrder`]: a newer event time replaces, an equal one corrects, an older one is
-    /// history only, and one that lies ahead counts as its arrival.
+    /// history only, and one that lies ahead counts as its arrival. What arrives after our own clock was put back replaces.
     pub fn apply(
         &self,
         device: DeviceIndex,
@@ -130,6 +130,27 @@ impl LiveState {
             };
             observations.filter(replaces).count()
         })
+    }
+
+    /// Takes what was the last value of a property before a restart, and by how much its device's clock was set back since.
+    pub fn restore(&self, device: DeviceIndex, last: Observation, arrival_ms: i64, set_back_ms: i64) {
+        self.with_slot_made(device, |slot| {
+            let Observation { property, ts_ms, value, quality } = last;
+            let cell = slot.cells.get_or_init(Box::default).cell_made(property);
+            cell.replace(Latest { ts_ms, arrival_ms, value, quality });
+            if set_back_ms > 0 {
+                cell.set_back(set_back_ms);
+            }
+        });
+    }
+
+    /// Follows a clock that was set back by `by_ms`: what the device reported before stays, and counts as so much older.
+    pub fn set_back(&self, device: DeviceIndex, by_ms: i64) {
+        self.with_slot(device, |slot| {
+            let chunks = iter::successors(slot.cells.get().map(|chunk| &**chunk), |chunk| chunk.next());
+            chunks.flat_map(Chunk::cells).for_each(|(_, cell)| cell.set_back(by_ms));
+            Some(())
+        });
     }
 
     /// Notes that a message of the device reached us, whatever was in it. An earlier one than what is known is passed over;

@@ -1,4 +1,6 @@
 use super::*;
+use crate::DeviceClocks;
+use proptest::prelude::*;
 use std::{collections::HashSet, sync::atomic::AtomicBool, thread};
 
 fn observation(property: u16, ts_ms: i64, value: f64) -> Observation {
@@ -56,6 +58,84 @@ fn no_clock_hides_what_comes_next() {
     }
 }
 
+/// A step moves what is known, by as much and no more: what is older than that is still history.
+#[test]
+fn after_a_step_only_what_the_device_sent_since_is_newer() {
+    const SECOND: i64 = 1000;
+    const HOUR: i64 = 3600 * SECOND;
+    for by_ms in [1, SECOND, 15 * SECOND, 200 * SECOND, 900 * SECOND, 17 * HOUR, 19 * HOUR, 400 * 24 * HOUR] {
+        let (live, device, now) = (LiveState::default(), DeviceIndex(0), 1_761_523_200_000);
+        live.apply(device, [observation(1, now, 1.0), observation(2, now, 1.0)], now);
+        let shown =
+            |property, ts_ms| live.apply(device, [observation(property, ts_ms, 2.0)], now + SECOND) == 1;
+        assert!(!shown(1, now - 1));
+        live.set_back(device, by_ms);
+        assert_eq!(
+            live.get(device, PropertyId(1)).map(|latest| latest.ts_ms),
+            Some(now),
+            "it stays as it is"
+        );
+        if by_ms < 18 * HOUR {
+            assert!(!shown(1, now - by_ms - SECOND), "older than {by_ms} ms");
+        }
+        assert!(shown(1, now - by_ms + 1), "{by_ms} ms");
+        assert!(!shown(1, now - by_ms), "the next one is ordered as usual");
+        live.set_back(device, 10);
+        assert!(shown(2, now - by_ms - 9), "steps add up");
+    }
+    // A device that is not known, and a property that was given a place and no value, stay so.
+    let live = LiveState::default();
+    live.set_back(DeviceIndex(9), SECOND);
+    assert_eq!(live.latest(DeviceIndex(9)), []);
+}
+
+proptest! {
+    /// However far a clock goes back, at whatever pace its device reports, now and then or in each message: each property is
+    /// shown from the third message after it on, and no back-fill in between is.
+    #[test]
+    fn whatever_is_sent_after_a_step_is_shown(
+        steps in prop::collection::vec(1_000..900_000_i64, 1..4),
+        period_ms in 1_000..600_000_i64,
+        seldom in 1..5_i64,
+        travels in prop::collection::vec(0..300_i64, 120),
+    ) {
+        let (clocks, live, device) = (DeviceClocks::new(120_000), LiveState::default(), DeviceIndex(5));
+        let (mut n, mut offset_ms) = (0, 0);
+        for step_ms in [&0, &0].into_iter().chain(&steps) {
+            offset_ms += step_ms;
+            for since in 0..30 {
+                n += 1;
+                let made_ms = 1_761_523_200_000 + n * period_ms;
+                let (ts_ms, arrival_ms) = (made_ms - offset_ms, made_ms + travels[n as usize % travels.len()]);
+                let often = Some(observation(1, ts_ms, n as f64));
+                let seldom = (n % seldom == 0).then_some(observation(2, ts_ms, n as f64));
+                let mut observations: Vec<_> = often.into_iter().chain(seldom).collect();
+                let sent = observations.len();
+                if let Some(by_ms) = clocks.judge(device, arrival_ms, None, &mut observations) {
+                    live.set_back(device, by_ms);
+                }
+                let shown = live.apply(device, observations, arrival_ms);
+                prop_assert!(shown == sent || since < 2, "{} of {} in message {}", shown, sent, since);
+                // What it had kept back for days is history.
+                prop_assert_eq!(live.apply(device, [observation(1, ts_ms - 100_000_000, 0.0)], arrival_ms), 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn our_own_clock_put_back_hides_nothing() {
+    const SECOND: i64 = 1000;
+    for (behind_s, back_s) in [(0, 15), (0, 200), (-100, 200), (60, 30), (0, 86_400)] {
+        let (live, device, now) = (LiveState::default(), DeviceIndex(0), 1_761_523_200_000);
+        let shown = |arrival_ms: i64| {
+            live.apply(device, [observation(1, arrival_ms - behind_s * SECOND, 1.0)], arrival_ms) == 1
+        };
+        assert!((0..3).all(|n| shown(now + n * SECOND)));
+        assert!((0..3).all(|n| shown(now + n * SECOND - back_s * SECOND)), "{behind_s} s, {back_s} s");
+    }
+}
+
 #[test]
 fn a_jump_of_the_wall_clock_keeps_no_device_alive() {
     let (live, device) = (LiveState::default(), DeviceIndex(0));
@@ -94,6 +174,11 @@ fn old_news_about_a_connection_are_passed_over() {
     assert_eq!(live.connection(device).map(|connection| connection.online), Some(true));
 }
 
+/// Arrivals that say nothing about our own clock: the writers of a test are not as close together as threads of the edge.
+fn arrival_of(ts_ms: i64) -> i64 {
+    1_000_000_000 + ts_ms % 5_000
+}
+
 /// Every field of a value is made of the same number, so a value put together from two writes shows.
 #[test]
 fn readers_never_see_half_a_value() {
@@ -102,7 +187,7 @@ fn readers_never_see_half_a_value() {
     let live = LiveState::default();
     let done = AtomicBool::new(false);
     let check = |latest: Latest| {
-        assert_eq!(latest.arrival_ms, latest.ts_ms + 1);
+        assert_eq!(latest.arrival_ms, arrival_of(latest.ts_ms));
         assert_eq!(latest.value, latest.ts_ms as f64);
         assert_eq!(latest.quality, Quality((latest.ts_ms % 128) as u8));
         latest.ts_ms
@@ -118,7 +203,7 @@ fn readers_never_see_half_a_value() {
                         let (property, value) = (PropertyId((n % 13) as u16), ts_ms as f64);
                         let observation = Observation { property, ts_ms, value, quality };
                         live.heard(DeviceIndex(device * 300), arrival(ts_ms + 1));
-                        live.apply(DeviceIndex(device * 300), [observation], ts_ms + 1);
+                        live.apply(DeviceIndex(device * 300), [observation], arrival_of(ts_ms));
                     }
                 }
                 done.store(true, Ordering::Relaxed);

@@ -106,6 +106,15 @@ impl AqiDeriver {
         }
     }
 
+    /// Follows a clock that was set back by `by_ms`: reports are ordered anew. The readings before stay in the hours that they
+    /// were made in.
+    pub fn set_back(&mut self, device: DeviceIndex, by_ms: i64) {
+        let known = self.stations.get_mut(device.0 as usize).and_then(Option::as_mut);
+        if let Some(station) = known {
+            station.newest = station.newest.map(|newest| newest.put_back(by_ms));
+        }
+    }
+
     /// Takes the accepted observations of one message; returns the index at the newest of them, if there is
     /// one to publish.
     ///
@@ -164,7 +173,7 @@ impl Station {
         arrival_ms: i64,
         completeness: f64,
     ) -> Option<f64> {
-        if self.newest.is_some_and(|newest| newest > order) {
+        if self.newest.is_some_and(|newest| !order.follows(newest)) {
             return None;
         }
         self.newest = Some(order);

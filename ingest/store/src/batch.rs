@@ -16,6 +16,7 @@ pub(crate) struct Taken {
     pub(crate) offset: u64,
     pub(crate) device: DeviceIndex,
     pub(crate) arrival_ms: i64,
+    pub(crate) set_back_ms: Option<i64>,
     start: usize,
     end: usize,
 }
@@ -32,7 +33,15 @@ impl Batch {
         let start = self.observations.len();
         self.observations.extend(observations);
         let end = self.observations.len();
-        self.records.push(Taken { offset, device, arrival_ms, start, end });
+        self.records.push(Taken { offset, device, arrival_ms, set_back_ms: None, start, end });
+    }
+
+    /// Notes that the record added last showed its device's clock set back by `by_ms`: its readings are the last ones, wherever
+    /// those before stand.
+    pub fn set_back(&mut self, by_ms: i64) {
+        if let Some(record) = self.records.last_mut() {
+            record.set_back_ms = Some(by_ms);
+        }
     }
 
     /// Returns the number of observations.

@@ -6,9 +6,9 @@
 //!
 //! Each part keeps corrections apart: readings that replace one of an earlier part or of the segments. They are
 //! sealed into other segments, see [`crate::sealed`].
-use crate::{Outcome, Point, TimeRange, run::Run};
+use crate::{Outcome, Point, TimeRange, last::Last, run::Run};
 use ioc_model::{Observation, PropertyId};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Devices in a group.
 pub(crate) const LANES: usize = 64;
@@ -64,6 +64,8 @@ pub(crate) struct Group {
     columns: Vec<Column>,
     /// Oldest first.
     frozen: Vec<Arc<Chunk>>,
+    /// The last point by property and lane where it is not the newest: usually nowhere.
+    lasts: BTreeMap<(PropertyId, usize), Last>,
 }
 
 /// What a first look at an observation says.
@@ -86,7 +88,11 @@ impl Group {
         }
         if let Some(value) = self.active_value(at, lane, point.ts_ms) {
             let is_known = value == point.value;
-            return Placed::Done(if is_known { Outcome::Duplicate } else { self.replace(at, lane, point) });
+            return Placed::Done(if is_known {
+                self.repeat(at, lane, point)
+            } else {
+                self.replace(at, lane, point)
+            });
         }
         match self.frozen_value(observation.property, lane, point.ts_ms) {
             Some(value) => Placed::Done(self.settle(at, lane, point, Some(value))),
@@ -126,7 +132,7 @@ impl Group {
     /// Takes a reading in that the active part does not have; `known` is the value that an earlier one has.
     fn settle(&mut self, at: usize, lane: usize, point: Point, known: Option<f64>) -> Outcome {
         match known {
-            Some(value) if value == point.value => Outcome::Duplicate,
+            Some(value) if value == point.value => self.repeat(at, lane, point),
             Some(_) => self.put(at, lane, point, Outcome::Corrected),
             None => self.put(at, lane, point, Outcome::Stored),
         }
@@ -154,10 +160,40 @@ impl Group {
         Outcome::Corrected
     }
 
+    /// Takes a reading that is known: nothing changes, but it may be the last one, after its device's clock was set back.
+    fn repeat(&mut self, at: usize, lane: usize, point: Point) -> Outcome {
+        self.keep_last(at, lane, point, self.columns[at].newest[lane]);
+        Outcome::Duplicate
+    }
+
     fn keep_newest(&mut self, at: usize, lane: usize, point: Point) {
         let newest = &mut self.columns[at].newest[lane];
+        let before = *newest;
         if newest.is_none_or(|newest| point.ts_ms >= newest.ts_ms) {
             *newest = Some(point);
+        }
+        self.keep_last(at, lane, point, before);
+    }
+
+    /// Notes what is last once `point` has come; `before` was the newest until then.
+    fn keep_last(&mut self, at: usize, lane: usize, point: Point, before: Option<Point>) {
+        let Column { newest, active } = &self.columns[at];
+        let key = (active.property, lane);
+        let known = self.lasts.get(&key).copied().or(before.map(Last::of));
+        let last = known.map_or(Last::of(point), |known| known.followed_by(point));
+        if !last.is_plain(newest[lane]) {
+            self.lasts.insert(key, last);
+        } else if !self.lasts.is_empty() {
+            self.lasts.remove(&key);
+        }
+    }
+
+    /// Follows a device's clock that was set back.
+    pub(crate) fn set_back(&mut self, lane: usize, by_ms: i64) {
+        for Column { newest, active } in &self.columns {
+            if let Some(newest) = newest[lane] {
+                self.lasts.entry((active.property, lane)).or_insert(Last::of(newest)).set_back(by_ms);
+            }
         }
     }
 
@@ -180,11 +216,24 @@ impl Group {
         self.columns[at].newest[lane] = Some(point);
     }
 
-    /// Returns the newest point of each series.
-    pub(crate) fn newest(&self) -> impl Iterator<Item = (usize, PropertyId, Point)> + '_ {
-        self.columns.iter().flat_map(|column| {
-            let lanes = column.newest.iter().enumerate();
-            lanes.filter_map(|(lane, point)| Some((lane, column.active.property, (*point)?)))
+    /// Sets the last point of a series that is not the newest, as of the last sealing.
+    pub(crate) fn set_last(&mut self, lane: usize, property: PropertyId, last: Last) {
+        self.lasts.insert((property, lane), last);
+    }
+
+    /// Returns the last points that are not the newest ones.
+    pub(crate) fn lasts(&self) -> impl Iterator<Item = (usize, PropertyId, Last)> + '_ {
+        self.lasts.iter().map(|((property, lane), last)| (*lane, *property, *last))
+    }
+
+    /// Returns the last point of each series.
+    pub(crate) fn last(&self) -> impl Iterator<Item = (usize, PropertyId, Last)> + '_ {
+        self.columns.iter().flat_map(move |column| {
+            let property = column.active.property;
+            column.newest.iter().enumerate().filter_map(move |(lane, newest)| {
+                let last = self.lasts.get(&(property, lane)).copied();
+                Some((lane, property, last.or(newest.map(Last::of))?))
+            })
         })
     }
 

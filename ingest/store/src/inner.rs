@@ -1,19 +1,20 @@
 //! The state of a store, and the applying side: placing observations, freezing what is in memory.
 use crate::{
-    Batch, Outcome, Outcomes, StoreConfig, StoreError,
+    Batch, Outcome, Outcomes, Series, StoreConfig, StoreError,
     batch::Taken,
     cache::BlockCache,
     head::{Chunk, Group, LANES, Placed},
     horizon::Horizon,
+    last::Last,
     lookup::{Answers, Ask},
     manifest::Manifest,
-    newest,
+    newest::{self, Table},
     scan::group_of,
     sealed::{Sealed, lock},
     sealer, segment,
     summary::SummaryCache,
 };
-use ioc_model::Observation;
+use ioc_model::{DeviceIndex, Observation, PropertyId};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -93,6 +94,8 @@ pub(crate) struct Queue {
 pub(crate) struct Frozen {
     /// By group number.
     pub(crate) chunks: Vec<(u32, Arc<Chunk>)>,
+    /// The last points that are not the newest of their series, of all that were ever applied.
+    pub(crate) lasts: BTreeMap<Series, Last>,
     pub(crate) readings: usize,
     /// The last journal offset in it.
     pub(crate) applied: u64,
@@ -123,10 +126,8 @@ impl Inner {
             cache: BlockCache::default(),
             unsealed: Unsealed { after: manifest.applied, ..Unsealed::default() },
         };
-        let newest = match newest::load(&config.dir, manifest.newest_seq) {
-            Some(newest) => newest,
-            None => sealer::find_newest(&sealed),
-        };
+        let Table { newest, lasts } = newest::load(&config.dir, manifest.newest_seq)
+            .unwrap_or_else(|| Table { newest: sealer::find_newest(&sealed), lasts: BTreeMap::new() });
         let newest_ms = newest.values().map(|point| point.ts_ms).max();
         let horizon = Horizon::new(config.retention_ms(), manifest.horizon_ms, newest_ms, config.monotonic);
         let inner = Self {
@@ -149,6 +150,11 @@ impl Inner {
             let lane = series.device.0 as usize % LANES;
             let group = inner.group_or_new(group_of(series.device));
             write(&group).set_newest(lane, series.property, point);
+        }
+        for (series, last) in lasts {
+            let lane = series.device.0 as usize % LANES;
+            let group = inner.group_or_new(group_of(series.device));
+            write(&group).set_last(lane, series.property, last);
         }
         Ok(inner)
     }
@@ -248,6 +254,9 @@ impl Inner {
         let (lane, arrival_ms) = (record.device.0 as usize % LANES, record.arrival_ms);
         let shared = self.group_or_new(group_of(record.device));
         let mut group = write(&shared);
+        if let Some(by_ms) = record.set_back_ms {
+            group.set_back(lane, by_ms);
+        }
         let mut added = 0;
         for observation in observations {
             if observation.ts_ms < horizon_ms {
@@ -328,8 +337,13 @@ impl Inner {
             self.groups().iter().map(|(number, group)| (*number, Arc::clone(group))).collect();
         let chunks: Vec<_> =
             groups.iter().filter_map(|(number, group)| Some((*number, write(group).freeze()?))).collect();
+        let lasts = groups.iter().flat_map(|(number, group)| {
+            let of_group = |(lane, property, last)| (series_of(*number, lane, property), last);
+            read(group).lasts().map(of_group).collect::<Vec<_>>()
+        });
+        let lasts = lasts.collect();
         let readings = self.active_readings.swap(0, Ordering::Relaxed);
-        let frozen = Frozen { chunks, readings, applied: writer.applied, slot: writer.slot };
+        let frozen = Frozen { chunks, lasts, readings, applied: writer.applied, slot: writer.slot };
         let mut queue = lock(&self.queue);
         queue.frozen_readings += readings;
         queue.frozen.push_back(Arc::new(frozen));
@@ -375,6 +389,11 @@ impl Inner {
         drop(queue);
         self.work.notify_one();
     }
+}
+
+/// Returns the series that stands in a group at a lane.
+pub(crate) fn series_of(group: u32, lane: usize, property: PropertyId) -> Series {
+    Series { device: DeviceIndex(group * LANES as u32 + lane as u32), property }
 }
 
 pub(crate) fn read(group: &RwLock<Group>) -> RwLockReadGuard<'_, Group> {

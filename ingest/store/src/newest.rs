@@ -1,5 +1,6 @@
-//! The newest point of each series, as of the last sealing: one table file, so that a start needs no scan.
-use crate::{Point, Series, StoreError, segment::array};
+//! The newest point of each series, and the last one where that is another, as of the last sealing: one table file, so that a
+//! start needs no scan.
+use crate::{Point, Series, StoreError, last::Last, segment::array};
 use ioc_model::{DeviceIndex, PropertyId, Quality};
 use std::{
     collections::BTreeMap,
@@ -11,8 +12,21 @@ use std::{
 /// Newest points by series.
 pub(crate) type Newest = BTreeMap<Series, Point>;
 
-const MAGIC: &[u8; 8] = b"IOCNEWS2";
+/// What the table has.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    /// By series.
+    pub(crate) newest: Newest,
+    /// Those of which the last point is not the newest, or their device's clock was set back since.
+    pub(crate) lasts: BTreeMap<Series, Last>,
+}
+
+/// Followed by the number of `lasts`, these, and the newest points.
+const MAGIC: &[u8; 8] = b"IOCNEWS3";
 const ROW_LEN: usize = ROW_LEN_1 + 8;
+const LAST_LEN: usize = ROW_LEN + 8;
+/// The newest points alone.
+const MAGIC_2: &[u8; 8] = b"IOCNEWS2";
 /// Without arrival minus event time.
 const MAGIC_1: &[u8; 8] = b"IOCNEWS1";
 const ROW_LEN_1: usize = 4 + 2 + 1 + 8 + 8;
@@ -25,17 +39,16 @@ pub(crate) fn path(dir: &Path, seq: u64) -> PathBuf {
 /// Writes a table and brings it to disk.
 ///
 /// Errors: [`StoreError::Io`].
-pub(crate) fn save(dir: &Path, seq: u64, newest: &Newest) -> Result<(), StoreError> {
-    let mut bytes = Vec::with_capacity(MAGIC.len() + newest.len() * ROW_LEN + 4);
+pub(crate) fn save(dir: &Path, seq: u64, Table { newest, lasts }: &Table) -> Result<(), StoreError> {
+    let len = MAGIC.len() + 4 + lasts.len() * LAST_LEN + newest.len() * ROW_LEN + 4;
+    let mut bytes = Vec::with_capacity(len);
     bytes.extend_from_slice(MAGIC);
-    for (series, point) in newest {
-        bytes.extend_from_slice(&series.device.0.to_le_bytes());
-        bytes.extend_from_slice(&series.property.0.to_le_bytes());
-        bytes.push(point.quality.0);
-        bytes.extend_from_slice(&point.ts_ms.to_le_bytes());
-        bytes.extend_from_slice(&point.value.to_le_bytes());
-        bytes.extend_from_slice(&point.delay_ms.to_le_bytes());
+    bytes.extend_from_slice(&(lasts.len() as u32).to_le_bytes());
+    for (series, Last { point, set_back_ms }) in lasts {
+        put_row(&mut bytes, *series, point);
+        bytes.extend_from_slice(&set_back_ms.to_le_bytes());
     }
+    newest.iter().for_each(|(series, point)| put_row(&mut bytes, *series, point));
     let crc = crc32fast::hash(&bytes);
     bytes.extend_from_slice(&crc.to_le_bytes());
     let path = path(dir, seq);
@@ -47,17 +60,36 @@ pub(crate) fn save(dir: &Path, seq: u64, newest: &Newest) -> Result<(), StoreErr
     write().map_err(StoreError::io("write", path.clone()))
 }
 
+fn put_row(bytes: &mut Vec<u8>, series: Series, point: &Point) {
+    bytes.extend_from_slice(&series.device.0.to_le_bytes());
+    bytes.extend_from_slice(&series.property.0.to_le_bytes());
+    bytes.push(point.quality.0);
+    bytes.extend_from_slice(&point.ts_ms.to_le_bytes());
+    bytes.extend_from_slice(&point.value.to_le_bytes());
+    bytes.extend_from_slice(&point.delay_ms.to_le_bytes());
+}
+
 /// Reads a table; `None` when it is missing or damaged.
-pub(crate) fn load(dir: &Path, seq: u64) -> Option<Newest> {
+pub(crate) fn load(dir: &Path, seq: u64) -> Option<Table> {
     let bytes = fs::read(path(dir, seq)).ok()?;
     let (summed, crc) = bytes.split_last_chunk::<4>()?;
     if crc32fast::hash(summed).to_le_bytes() != *crc {
         return None;
     }
     if let Some(rows) = summed.strip_prefix(MAGIC_1) {
-        return parse::<ROW_LEN_1>(rows);
+        return Some(Table { newest: parse::<ROW_LEN_1>(rows)?, ..Table::default() });
     }
-    parse::<ROW_LEN>(summed.strip_prefix(MAGIC)?)
+    if let Some(rows) = summed.strip_prefix(MAGIC_2) {
+        return Some(Table { newest: parse::<ROW_LEN>(rows)?, ..Table::default() });
+    }
+    let (count, rows) = summed.strip_prefix(MAGIC)?.split_first_chunk::<4>()?;
+    let lasts_len = (u32::from_le_bytes(*count) as usize).checked_mul(LAST_LEN)?;
+    let (lasts, newest) = rows.split_at_checked(lasts_len)?;
+    let lasts = lasts.as_chunks::<LAST_LEN>().0.iter().map(|bytes| {
+        let (series, point) = row(&bytes[..ROW_LEN]);
+        (series, Last { point, set_back_ms: i64::from_le_bytes(array(bytes, ROW_LEN)) })
+    });
+    Some(Table { newest: parse::<ROW_LEN>(newest)?, lasts: lasts.collect() })
 }
 
 fn parse<const LEN: usize>(rows: &[u8]) -> Option<Newest> {

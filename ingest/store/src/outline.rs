@@ -42,7 +42,7 @@ pub fn outline(dir: &Path) -> Result<Option<Outline>, StoreError> {
     if newest_path.exists() {
         files.push(newest_path);
     }
-    let newest = newest::load(dir, manifest.newest_seq).unwrap_or_default();
+    let newest = newest::load(dir, manifest.newest_seq).unwrap_or_default().newest;
     Ok(Some(Outline {
         applied: manifest.applied,
         newest_device: newest.keys().map(|series| series.device.0).max(),

@@ -6,7 +6,7 @@ use crate::{
     inner::{Frozen, Inner, write},
     manifest::Manifest,
     merge,
-    newest::{self, Newest},
+    newest::{self, Newest, Table},
     seal,
     sealed::{Sealed, View, lock},
     segment::{Segment, SegmentWriter},
@@ -127,11 +127,11 @@ impl Sealer {
             return Ok(());
         }
         let dir = &self.inner.config.dir;
-        let mut newest =
-            newest::load(dir, manifest.newest_seq).unwrap_or_else(|| find_newest(&self.inner.sealed));
+        let known = newest::load(dir, manifest.newest_seq).map(|table| table.newest);
+        let mut newest = known.unwrap_or_else(|| find_newest(&self.inner.sealed));
         update_newest(&mut newest, frozen);
         manifest.newest_seq = manifest.take_seq();
-        newest::save(dir, manifest.newest_seq, &newest)
+        newest::save(dir, manifest.newest_seq, &Table { newest, lasts: frozen.lasts.clone() })
     }
 
     /// Makes a change durable, then visible: the view becomes `view`, the segments numbered `removed` go.

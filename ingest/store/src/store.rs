@@ -1,13 +1,11 @@
 //! The handle that everybody holds.
 use crate::{
-    Batch, Damage, Outcomes, Point, QueryError, Series, StoreConfig, StoreError, Summary, TimeRange,
-    head::LANES,
-    inner::{Inner, read},
+    Batch, Damage, Last, Outcomes, QueryError, Series, StoreConfig, StoreError, Summary, TimeRange,
+    inner::{Inner, read, series_of},
     manifest::Manifest,
     sealed::lock,
     sealer::{self, Sealer},
 };
-use ioc_model::DeviceIndex;
 use std::{
     fmt, fs,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
@@ -149,16 +147,15 @@ impl Store {
         }
     }
 
-    /// Returns the newest point of every series, by series.
-    pub fn last(&self) -> Vec<(Series, Point)> {
+    /// Returns the last point of every series, by series: the newest in the order of [`ioc_model::time::SeriesOrder`], which
+    /// begins anew where a clock was set back.
+    pub fn last(&self) -> Vec<(Series, Last)> {
         let groups: Vec<_> =
             self.inner().groups().iter().map(|(number, group)| (*number, Arc::clone(group))).collect();
         let mut all = Vec::new();
         for (number, group) in groups {
-            all.extend(read(&group).newest().map(|(lane, property, point)| {
-                let device = DeviceIndex(number * LANES as u32 + lane as u32);
-                (Series { device, property }, point)
-            }));
+            let of_group = |(lane, property, last)| (series_of(number, lane, property), last);
+            all.extend(read(&group).last().map(of_group));
         }
         all.sort_unstable_by_key(|(series, _)| *series);
         all

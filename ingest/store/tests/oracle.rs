@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod common;
 
-use common::{NO_LIMIT, Oracle, apply, compare, observation, put, series, small};
+use common::{NO_LIMIT, Oracle, apply_set_back, compare, observation, put, series, small};
 use ioc_model::{DeviceIndex, Observation, Quality};
 use ioc_store::{Batch, History, Outcome, Outcomes, Store, TimeRange};
 use proptest::prelude::*;
@@ -26,8 +26,8 @@ type Reading = (u16, i64, u8, u8);
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// Journal records that are applied together.
-    Apply(Vec<(usize, Vec<Reading>)>),
+    /// Journal records that are applied together; with some, their device's clock turns out to be set back.
+    Apply(Vec<(usize, Vec<Reading>, Option<i64>)>),
     /// Time passes: spans are sealed, segments merged.
     Maintain(i64),
     Seal,
@@ -54,7 +54,8 @@ fn step() -> impl Strategy<Value = Step> {
             (0..n).map(|i| (property, start + i as i64 * 10, 1, 0)).collect()
         }),
     ];
-    let records = prop::collection::vec((0..DEVICES.len(), readings), 1..5);
+    let set_back = prop_oneof![9 => Just(None), 1 => (1..3 * END_MS).prop_map(Some)];
+    let records = prop::collection::vec((0..DEVICES.len(), readings, set_back), 1..5);
     prop_oneof![
         12 => records.prop_map(Step::Apply),
         2 => (0..3 * END_MS).prop_map(Step::Maintain),
@@ -69,10 +70,11 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// One record as the journal has it, with what became of it.
-type Logged = (u32, Vec<Observation>, Vec<Outcome>);
+type Logged = (u32, Vec<Observation>, Option<i64>, Vec<Outcome>);
 
+/// Our own clock is put back at times.
 fn arrival_ms(offset: u64) -> i64 {
-    END_MS + offset as i64 * 7
+    END_MS + offset as i64 * 7 - offset as i64 / 23 * 15_000
 }
 
 struct Life {
@@ -103,13 +105,13 @@ impl Life {
     }
 
     fn apply(&mut self, device: usize, readings: &[Reading]) {
-        self.apply_all(&[(device, readings.to_vec())]);
+        self.apply_all(&[(device, readings.to_vec(), None)]);
     }
 
-    fn apply_all(&mut self, records: &[(usize, Vec<Reading>)]) {
+    fn apply_all(&mut self, records: &[(usize, Vec<Reading>, Option<i64>)]) {
         let mut batch = Batch::default();
         let before = self.journal.len();
-        for (device, readings) in records {
+        for (device, readings, set_back_ms) in records {
             let device = DEVICES[*device];
             let observations: Vec<_> = readings
                 .iter()
@@ -119,13 +121,18 @@ impl Life {
                 })
                 .collect();
             let offset = self.journal.len() as u64 + 1;
-            let expected = self.oracle.apply(device, arrival_ms(offset), &observations);
             batch.push(offset, DeviceIndex(device), arrival_ms(offset), observations.iter().copied());
-            self.journal.push((device, observations, expected));
+            if let Some(by_ms) = *set_back_ms {
+                self.oracle.set_back(device, by_ms);
+                batch.set_back(by_ms);
+            }
+            let expected = self.oracle.apply(device, arrival_ms(offset), &observations);
+            self.journal.push((device, observations, *set_back_ms, expected));
         }
         let mut outcomes = Outcomes::default();
         self.store.apply(&batch, &mut outcomes);
-        let expected: Vec<_> = self.journal[before..].iter().map(|(_, _, expected)| &expected[..]).collect();
+        let expected: Vec<_> =
+            self.journal[before..].iter().map(|(_, _, _, expected)| &expected[..]).collect();
         assert_eq!(outcomes.records().collect::<Vec<_>>(), expected);
     }
 
@@ -135,10 +142,17 @@ impl Life {
         self.store = Store::open(config).unwrap();
         let replay_from = self.store.replay_from();
         let from = replay_from.min(from);
-        for (index, (device, observations, before)) in self.journal.iter().enumerate() {
+        for (index, (device, observations, set_back_ms, before)) in self.journal.iter().enumerate() {
             let offset = index as u64 + 1;
             let outcomes = match offset >= from {
-                true => apply(&self.store, offset, *device, arrival_ms(offset), observations),
+                true => apply_set_back(
+                    &self.store,
+                    offset,
+                    *device,
+                    arrival_ms(offset),
+                    observations,
+                    *set_back_ms,
+                ),
                 false => Vec::new(),
             };
             if offset >= replay_from {

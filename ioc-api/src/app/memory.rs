@@ -108,6 +108,7 @@ impl Memory {
         if let Some(offset) = catalogue.property(ioc_ingest::clocks::PROPERTY) {
             clock_watch::resume(decoder.clocks(), &live, registry, offset.id);
         }
+        clock_watch::resume_newest(decoder.clocks(), &live, registry);
         startup::recall(journal, Arc::clone(&decoder), opened.last, progress)?;
         Ok(Self {
             decoder,

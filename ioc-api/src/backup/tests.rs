@@ -91,6 +91,7 @@ impl Center {
                     origin: Origin::Device,
                     observations,
                     rejected: None,
+                    set_back_ms: None,
                 };
                 let offset = self.journal.append(RecordKind::Message, |out| message.encode(out)).unwrap();
                 self.journal.wait_durable(offset, PATIENCE).unwrap();

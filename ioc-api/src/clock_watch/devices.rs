@@ -64,6 +64,7 @@ fn message(device: DeviceIndex, property: PropertyId, offset_ms: i64, now_ms: i6
         origin: Origin::Derived,
         observations: vec![Observation { property, ts_ms: now_ms, value, quality: Quality::DERIVED }],
         rejected: None,
+        set_back_ms: None,
     }
 }
 
@@ -75,6 +76,21 @@ pub(super) fn append(journal: &Journal, message: &Message) -> bool {
 /// Takes up the offsets that were written down before a restart.
 pub fn resume(clocks: &DeviceClocks, live: &LiveState, registry: &Registry, property: PropertyId) {
     written(live, registry, property).for_each(|(device, (offset_ms, _))| clocks.resume(device, offset_ms));
+}
+
+/// Takes up how far each device had come before a restart, by what it sent last: a clock that was set back meanwhile is
+/// noticed.
+pub fn resume_newest(clocks: &DeviceClocks, live: &LiveState, registry: &Registry) {
+    for device in registry.devices().iter().map(|device| device.index) {
+        let is_its_own = |quality: Quality| {
+            ![Quality::DERIVED, Quality::ARRIVAL_TIMED].iter().any(|of| quality.contains(*of))
+        };
+        let own = live.latest(device).into_iter().map(|(_, latest)| latest);
+        let times = own.filter(|latest| is_its_own(latest.quality)).map(|one| (one.arrival_ms, one.ts_ms));
+        if let Some((arrival_ms, event_ms)) = times.max() {
+            clocks.resume_newest(device, event_ms, arrival_ms);
+        }
+    }
 }
 
 /// Returns what was written down last, as in [`Published`].

@@ -6,7 +6,7 @@ mod devices;
 mod own;
 mod synchronization;
 
-pub use devices::resume;
+pub use devices::{resume, resume_newest};
 pub use own::{OwnClock, OwnClockState};
 
 use crate::{

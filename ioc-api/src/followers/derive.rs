@@ -37,6 +37,9 @@ impl Work for Derive {
         for record in batch.records().filter(|record| record.kind == RecordKind::Message) {
             let Ok(message) = MessageView::parse(record.payload) else { continue };
             let (Some(device), Origin::Device) = (message.device, message.origin) else { continue };
+            if let Some(by_ms) = message.set_back_ms {
+                self.deriver.set_back(device, by_ms);
+            }
             let observations = message.observations();
             if let Some(index) = self.deriver.observe(device, observations, message.arrival_ms) {
                 let (arrival_ms, observations) = (message.arrival_ms, vec![index]);
@@ -47,6 +50,7 @@ impl Work for Derive {
                     origin: Origin::Derived,
                     observations,
                     rejected: None,
+                    set_back_ms: None,
                 });
             }
         }

@@ -30,6 +30,9 @@ impl Work for Live {
                     if message.origin == Origin::Device {
                         self.live.heard(device, clocks.arrival(message.arrival_ms));
                     }
+                    if let Some(by_ms) = message.set_back_ms {
+                        self.live.set_back(device, by_ms);
+                    }
                     self.live.apply(device, message.observations(), message.arrival_ms);
                 }
                 RecordKind::Presence => {

@@ -119,8 +119,8 @@ mod tests {
             let items = vec![Rejection { reason: RejectReason::Malformed, detail: "no JSON".into() }];
             let rejected = Some(Rejected::new("WL-1", "ioc/v1/environment/WL-1/telemetry", b"{", items));
             let observations = Vec::new();
-            let message =
-                Message { device: None, arrival_ms: 1, origin: Origin::Device, observations, rejected };
+            let (device, arrival_ms, origin, set_back_ms) = (None, 1, Origin::Device, None);
+            let message = Message { device, arrival_ms, origin, observations, rejected, set_back_ms };
             let offset = journal.append(RecordKind::Message, |out| message.encode(out)).unwrap();
             journal.follow(offset).next(Duration::from_secs(30)).unwrap().unwrap()
         };

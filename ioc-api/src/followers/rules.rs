@@ -118,8 +118,9 @@ fn offer(feed: &mut Feed<'_>, record: &Record<'_>, committed_ms: i64) {
             if let Ok(message) = MessageView::parse(record.payload)
                 && let Some(device) = message.device
             {
-                let observations = message.observations();
-                return feed.message(offset, committed_ms, device, message.arrival_ms, observations);
+                let (arrival_ms, observations) = (message.arrival_ms, message.observations());
+                let set_back_ms = message.set_back_ms;
+                return feed.message(offset, committed_ms, device, arrival_ms, set_back_ms, observations);
             }
         }
         RecordKind::Presence => {
@@ -253,6 +254,7 @@ mod tests {
             origin: Origin::Device,
             observations: vec![observation],
             rejected: None,
+            set_back_ms: None,
         };
         let offset = journal.append(RecordKind::Message, |bytes| message.encode(bytes)).unwrap();
         let batch = journal.follow(offset).next(Duration::from_secs(30)).unwrap().unwrap();

@@ -65,6 +65,9 @@ impl Settle {
         for (record, message) in self.gathered.iter().flat_map(messages) {
             if let Some(device) = message.device {
                 self.batch.push(record.offset, device, message.arrival_ms, message.observations());
+                if let Some(by_ms) = message.set_back_ms {
+                    self.batch.set_back(by_ms);
+                }
             }
         }
         self.store.apply(&self.batch, &mut self.outcomes);

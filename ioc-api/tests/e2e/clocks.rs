@@ -1,6 +1,7 @@
 //! Clocks that are wrong: of devices, and our own. Offsets are measured, shown, subtracted, and hide nothing.
 use crate::support::{City, Client, Mqtt, now_ms, one, rules, telemetry, until};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const SECOND_MS: i64 = 1_000;
 const MINUTE_MS: i64 = 60_000;
@@ -179,6 +180,72 @@ fn whatever_its_clock_says_a_gauge_raises_its_alert() {
         gauge.report(1.0);
         until(&format!("its end, {seconds} s behind"), || {
             alert(&city, &vy, "HighWater", &id).filter(|alert| alert["state"] == "cleared")
+        });
+    }
+}
+
+/// Waits until what was journaled so far is on the wall: another gauge's reading, sent after it, is.
+fn settled(vy: &Client, other: &mut Gauge) {
+    let ts = other.report(1.0);
+    until("a reading that was sent after it", || {
+        latest(vy, &other.id).filter(|item| item["t"].as_i64().is_some_and(|t| t >= ts))
+    });
+}
+
+/// Has each gauge report so many times, a second apart.
+fn report_at_pace(gauges: &mut [Gauge], level: f64, times: u32) {
+    for _ in 0..times {
+        gauges.iter_mut().for_each(|gauge| _ = gauge.report(level));
+        // The pace is what the clock is measured by.
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Whether NTP, a restart or a person set it: what a device sends next is shown and raises its alert after two messages,
+/// and a restart of ours does not bring back what was before.
+#[test]
+fn a_clock_that_is_set_back_hides_nothing_for_long() {
+    let mut city = City::with_rules(&rules::high_water());
+    let vy = city.user("vy", "viewer");
+    let mut other = Gauge::new(&city, "WL-OTHER", 0);
+    let steps = [15 * SECOND_MS, 200 * SECOND_MS];
+    let mut gauges = steps.map(|step_ms| Gauge::new(&city, &format!("WL-{step_ms}"), 0));
+    report_at_pace(&mut gauges, 1.0, 5);
+    let before = now_ms();
+    for (gauge, step_ms) in gauges.iter_mut().zip(steps) {
+        gauge.offset_ms = step_ms;
+    }
+    let shown = |gauge: &Gauge, level: f64| latest(&vy, &gauge.id).filter(|item| item["value"] == level);
+    let sent = (1..=6).find(|_| {
+        report_at_pace(&mut gauges, 9.0, 1);
+        settled(&vy, &mut other);
+        gauges.iter().all(|gauge| shown(gauge, 9.0).is_some())
+    });
+    assert!(sent.is_some_and(|sent| sent <= 4), "shown after {sent:?} messages");
+    for gauge in &gauges {
+        until("its alert", || alert(&city, &vy, "HighWater", &gauge.id));
+        let t = shown(gauge, 9.0).and_then(|item| item["t"].as_i64());
+        assert!(t.is_some_and(|t| t < before), "event times stay as they are: {t:?}");
+    }
+    report_at_pace(&mut gauges, 7.0, 1);
+    for (gauge, step_ms) in gauges.iter().zip(steps) {
+        until("its offset in history", || {
+            let offsets = city.points(&vy, &gauge.id, "device_clock_offset", before, now_ms() + MINUTE_MS);
+            offsets.last().is_some_and(|(_, offset)| *offset * 1e3 >= step_ms as f64).then_some(())
+        });
+    }
+
+    city.kill();
+    city.start();
+    for gauge in &mut gauges {
+        let found = latest(&vy, &gauge.id);
+        assert!(shown(gauge, 7.0).is_some(), "the last one before the crash, not the latest time: {found:?}");
+        gauge.device = city.mqtt(&gauge.id, &gauge.token);
+        gauge.report(6.0);
+        until("the first one after it", || shown(gauge, 6.0));
+        gauge.report(1.0);
+        until("the end of the alert", || {
+            alert(&city, &vy, "HighWater", &gauge.id).filter(|alert| alert["state"] == "cleared")
         });
     }
 }

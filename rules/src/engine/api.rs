@@ -160,6 +160,8 @@ pub enum Input {
         device: DeviceIndex,
         /// When it reached us, milliseconds since the epoch.
         arrival_ms: i64,
+        /// By how much the device's clock was set back, in milliseconds, when this message is the one that shows it.
+        set_back_ms: Option<i64>,
         /// What was observed.
         observations: Vec<Observation>,
     },

@@ -35,6 +35,7 @@ pub(crate) enum Item {
     Message {
         moment: Moment,
         device: DeviceIndex,
+        set_back_ms: Option<i64>,
         from: u32,
         to: u32,
     },
@@ -107,7 +108,7 @@ impl Dispatcher {
     fn message(
         &mut self,
         (offset, committed_ms): (u64, i64),
-        device: DeviceIndex,
+        (device, set_back_ms): (DeviceIndex, Option<i64>),
         arrival_ms: i64,
         observations: impl Iterator<Item = Observation>,
     ) {
@@ -121,7 +122,7 @@ impl Dispatcher {
             self.fleet.touch(self.prepared.fleet_readers(observation.property));
         }
         let (from, to) = (from as u32, batch.observations.len() as u32);
-        batch.items.push(Item::Message { moment, device, from, to });
+        batch.items.push(Item::Message { moment, device, set_back_ms, from, to });
         self.after_input(shard, moment);
     }
 
@@ -282,8 +283,9 @@ impl<'e> Feed<'e> {
     /// Adds an input.
     pub fn offer(&mut self, input: &Input) {
         match input {
-            Input::Message { offset, committed_ms, device, arrival_ms, observations } => {
-                self.message(*offset, *committed_ms, *device, *arrival_ms, observations.iter().copied());
+            Input::Message { offset, committed_ms, device, arrival_ms, set_back_ms, observations } => {
+                let (of, observations) = ((*device, *set_back_ms), observations.iter().copied());
+                self.dispatcher.message((*offset, *committed_ms), of, *arrival_ms, observations);
             }
             Input::Presence { offset, committed_ms, presence } => {
                 self.dispatcher.presence(*offset, *committed_ms, *presence);
@@ -293,16 +295,18 @@ impl<'e> Feed<'e> {
         }
     }
 
-    /// Adds a message without making an [`Input`] of it first: nothing is allocated per message.
+    /// Adds a message without making an [`Input`] of it first: nothing is allocated per message. See [`Input::Message`].
     pub fn message(
         &mut self,
         offset: u64,
         committed_ms: i64,
         device: DeviceIndex,
         arrival_ms: i64,
+        set_back_ms: Option<i64>,
         observations: impl Iterator<Item = Observation>,
     ) {
-        self.dispatcher.message((offset, committed_ms), device, arrival_ms, observations);
+        let of = (device, set_back_ms);
+        self.dispatcher.message((offset, committed_ms), of, arrival_ms, observations);
     }
 
     /// Adds a record that rules do not read.

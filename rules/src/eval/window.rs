@@ -249,15 +249,50 @@ impl Window {
         }
     }
 
-    /// Moves all samples back in time.
+    /// Moves all samples back in time, and when they count as the present value with them.
     pub(crate) fn put_back(&mut self, by_ms: i64) {
+        self.move_back(by_ms);
+        if let Some((_, since_ms)) = &mut self.newest {
+            *since_ms = since_ms.saturating_sub(by_ms);
+        }
+    }
+
+    /// Moves the samples back in time that came before their device's clock was set back, to where it would have had them as
+    /// it goes now. They are present as long as they were. `later` came since, each counting from a time of its own: it
+    /// stands where it is, and may already be among the samples.
+    pub(crate) fn set_back(&mut self, by_ms: i64, later: &[(Sample, i64)]) {
+        later.iter().for_each(|(sample, _)| self.remove(sample.ts));
+        self.move_back(by_ms);
+        for (sample, fresh_ms) in later {
+            self.insert_fresh(*sample, *fresh_ms);
+        }
+    }
+
+    fn move_back(&mut self, by_ms: i64) {
         for chunk in &mut self.chunks {
             chunk.first_ms = chunk.first_ms.saturating_sub(by_ms);
             chunk.samples.iter_mut().for_each(|sample| sample.ts = sample.ts.saturating_sub(by_ms));
         }
-        if let Some((newest, since_ms)) = &mut self.newest {
+        if let Some((newest, _)) = &mut self.newest {
             newest.ts = newest.ts.saturating_sub(by_ms);
-            *since_ms = since_ms.saturating_sub(by_ms);
+        }
+    }
+
+    /// Takes a sample out, unless history stands for it.
+    fn remove(&mut self, ts: i64) {
+        let (number, at) = self.position_through(ts);
+        let Some(chunk) = self.chunks.get_mut(number).filter(|_| at > 0) else { return };
+        if chunk.folded.is_some() || chunk.samples[at - 1].ts != ts {
+            return;
+        }
+        chunk.samples.remove(at - 1);
+        chunk.changed();
+        self.len -= 1;
+        if chunk.samples.is_empty() {
+            self.chunks.remove(number);
+        }
+        if self.newest.is_some_and(|(newest, _)| newest.ts == ts) {
+            self.newest = self.chunks.back().and_then(Chunk::last).map(|last| (last, last.ts));
         }
     }
 
@@ -471,7 +506,64 @@ mod tests {
         assert!(!window.is_folded());
     }
 
+    #[test]
+    fn what_came_before_a_step_goes_back_and_what_came_since_stays() {
+        let mut window = Window::new(100_000);
+        for n in 0..200 {
+            window.insert_fresh(sample(n * 1_000, n as f64), n * 1_000);
+        }
+        // The clock goes back by 50 s: two samples came already where others stand.
+        let later = [(sample(150_000, 200.0), 200_000), (sample(151_500, 201.0), 201_000)];
+        later.iter().for_each(|(sample, fresh_ms)| _ = window.insert_fresh(*sample, *fresh_ms));
+        window.set_back(50_000, &later);
+        let read: Vec<_> = window.range(160_000, 100_000).iter().map(|s| (s.ts, s.value)).collect();
+        let before = (111..200).filter(|n| *n != 150).map(|n| (n * 1_000 - 50_000, n as f64));
+        let expected: Vec<_> = before.chain(later.map(|(s, _)| (s.ts, s.value))).collect();
+        assert_eq!(read, expected, "150 was replaced when nobody knew");
+        assert_eq!(window.latest(203_000, 2_001), Some(later[1].0), "counts from its arrival");
+        assert_eq!(window.latest(203_000, 2_000), None);
+    }
+
+    #[test]
+    fn a_step_takes_no_value_away() {
+        for by_ms in [1, 1_000, 60_000, i64::MAX] {
+            let mut window = Window::new(10_000);
+            window.insert_fresh(sample(5_000, 1.0), 7_000);
+            window.set_back(by_ms, &[]);
+            assert_eq!(window.latest(8_000, 1_001).map(|s| s.value), Some(1.0), "{by_ms} ms");
+            assert_eq!(window.latest(8_000, 1_000), None);
+        }
+        let mut empty = Window::new(10);
+        empty.set_back(5, &[(sample(3, 1.0), 4)]);
+        assert_eq!((empty.newest(), empty.range(3, 10).len()), (Some(sample(3, 1.0)), 1));
+        empty.set_back(5, &[(sample(3, 1.0), 4)]);
+        assert_eq!((empty.newest(), empty.range(3, 10).len()), (Some(sample(3, 1.0)), 1));
+    }
+
     proptest! {
+        /// Whatever moved, samples stand in order, once for each time, as in a map.
+        #[test]
+        fn steps_agree_with_a_sorted_map(
+            before in prop::collection::vec((0i64..500, 0u8..4), 1..200),
+            by_ms in 1i64..300, since in prop::collection::vec((0i64..500, 4u8..8), 0..20),
+        ) {
+            let mut window = Window::new(10_000);
+            let mut all = BTreeMap::new();
+            let later: Vec<_> = since.iter().map(|(ts, value)| (sample(*ts, f64::from(*value)), *ts)).collect();
+            for (ts, value) in before.iter().chain(&since) {
+                window.insert(sample(*ts, f64::from(*value)));
+                all.insert(*ts, f64::from(*value));
+            }
+            window.set_back(by_ms, &later);
+            since.iter().for_each(|(ts, _)| _ = all.remove(ts));
+            let mut all: BTreeMap<_, _> = all.into_iter().map(|(ts, value)| (ts - by_ms, value)).collect();
+            all.extend(since.iter().map(|(ts, value)| (*ts, f64::from(*value))));
+            let expected: Vec<_> = all.into_iter().map(|(ts, value)| sample(ts, value)).collect();
+            prop_assert_eq!(window.range(10_000, i64::MAX).iter().collect::<Vec<_>>(), expected.clone());
+            prop_assert_eq!(window.newest(), expected.last().copied());
+            prop_assert_eq!(window.range(10_000, i64::MAX).len(), expected.len());
+        }
+
         #[test]
         fn agrees_with_a_sorted_map(
             inserts in prop::collection::vec((0i64..200, 0u8..4), 1..80), back in 1i64..100, behind in -50i64..50,

@@ -235,11 +235,23 @@ impl Bench {
     }
 
     pub(crate) fn observe_as(&mut self, seconds: f64, device: u32, observation: Observation) {
+        self.observe_stepped(seconds, device, observation, None);
+    }
+
+    /// The same, of a message that shows its device's clock set back.
+    pub(crate) fn observe_stepped(
+        &mut self,
+        seconds: f64,
+        device: u32,
+        observation: Observation,
+        set_back_ms: Option<i64>,
+    ) {
         self.offset += 1;
         let arrival_ms = START + (seconds * 1e3) as i64;
         let (offset, device) = (self.offset, DeviceIndex(device));
         let observations = vec![observation];
-        let input = Input::Message { offset, committed_ms: arrival_ms + 1, device, arrival_ms, observations };
+        let committed_ms = arrival_ms + 1;
+        let input = Input::Message { offset, committed_ms, device, arrival_ms, set_back_ms, observations };
         self.engine.offer(&input).unwrap();
     }
 

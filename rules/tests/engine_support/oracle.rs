@@ -40,6 +40,8 @@ pub(crate) struct Oracle<'a> {
     samples: BTreeMap<(u32, PropertyId), BTreeMap<i64, (f64, i64)>>,
     heard: BTreeMap<u32, i64>,
     clocks: BTreeMap<u32, ClockOffset>,
+    /// What came since the newest message of a device: property, placed time, value and from when on it counts.
+    since: BTreeMap<u32, Vec<(PropertyId, i64, f64, i64)>>,
     lives: BTreeMap<(usize, Labels), Life>,
     late: BTreeMap<(usize, Option<u32>), bool>,
     round_ms: BTreeMap<usize, i64>,
@@ -108,6 +110,7 @@ impl<'a> Oracle<'a> {
             samples: BTreeMap::new(),
             heard,
             clocks: BTreeMap::new(),
+            since: BTreeMap::new(),
             lives: BTreeMap::new(),
             late: BTreeMap::new(),
             round_ms: BTreeMap::new(),
@@ -119,11 +122,14 @@ impl<'a> Oracle<'a> {
 
     pub(crate) fn take(&mut self, input: &Input) {
         match input {
-            Input::Message { device, arrival_ms, observations, .. } => {
+            Input::Message { device, arrival_ms, set_back_ms, observations, .. } => {
                 let heard = self.heard.entry(device.0).or_insert(*arrival_ms);
                 *heard = (*heard).max(*arrival_ms);
                 if let Some(newest) = observations.iter().map(|observation| observation.ts_ms).max() {
-                    self.clocks.entry(device.0).or_default().observe(newest, *arrival_ms);
+                    self.clock_says(device.0, newest, *arrival_ms, *set_back_ms);
+                }
+                if self.clocks.get(&device.0).is_some_and(ClockOffset::is_behind) {
+                    self.remember(device.0, *arrival_ms, observations);
                 }
                 self.observed(device.0, *arrival_ms, observations, true);
             }
@@ -147,6 +153,41 @@ impl<'a> Oracle<'a> {
         }
     }
 
+    fn clock_says(&mut self, device: u32, event_ms: i64, arrival_ms: i64, set_back_ms: Option<i64>) {
+        if let Some(by_ms) = set_back_ms {
+            self.set_back(device, by_ms, event_ms);
+        }
+        let clock = self.clocks.entry(device).or_default();
+        clock.follow(event_ms, arrival_ms, set_back_ms);
+        if !clock.is_behind() {
+            self.since.remove(&device);
+        }
+    }
+
+    fn remember(&mut self, device: u32, at: i64, observations: &[Observation]) {
+        for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
+            let (placed, fresh) = placed(observation, at);
+            let since = self.since.entry(device).or_default();
+            since.push((observation.property, placed, observation.value, fresh));
+        }
+    }
+
+    /// Everything that the device sent before stands earlier, with what it counts for; what came since stands where it is.
+    fn set_back(&mut self, device: u32, by_ms: i64, event_ms: i64) {
+        let times = self.clocks.entry(device).or_default().since(by_ms, event_ms);
+        let mut since = self.since.remove(&device).unwrap_or_default();
+        since.retain(|(_, placed, ..)| times.contains(placed));
+        for ((_, property), series) in
+            self.samples.range_mut((device, PropertyId(0))..=(device, PropertyId(u16::MAX)))
+        {
+            let later: Vec<_> = since.iter().filter(|(of, ..)| of == property).collect();
+            let before = std::mem::take(series).into_iter();
+            let before = before.filter(|(ts, _)| later.iter().all(|(_, placed, ..)| placed != ts));
+            *series = before.map(|(ts, counts)| (ts - by_ms, counts)).collect();
+            later.into_iter().for_each(|(_, placed, value, fresh)| insert(series, *placed, *value, *fresh));
+        }
+    }
+
     fn is_fleet(&self, number: usize) -> bool {
         let rule = &self.rules.rules()[number];
         rule.query.expr.scope() != Scope::Device
@@ -162,10 +203,8 @@ impl<'a> Oracle<'a> {
     fn observed(&mut self, device: u32, at: i64, observations: &[Observation], a_message: bool) {
         for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
             let series = self.samples.entry((device, observation.property)).or_default();
-            let placed = observation.ts_ms.min(at);
-            let fresh = if observation.quality.contains(Quality::LATE) { placed } else { at };
-            let before = series.get(&placed).map_or(i64::MIN, |(_, fresh)| *fresh);
-            series.insert(placed, (observation.value, fresh.max(before)));
+            let (placed, fresh) = placed(observation, at);
+            insert(series, placed, observation.value, fresh);
         }
         let labels = self.devices.iter().find(|known| known.index.0 == device).cloned().unwrap();
         for number in 0..self.rules.rules().len() {
@@ -337,6 +376,17 @@ impl<'a> Oracle<'a> {
         }
         found
     }
+}
+
+/// Where an observation stands, and from when on it counts as the present value.
+fn placed(observation: &Observation, at: i64) -> (i64, i64) {
+    let placed = observation.ts_ms.min(at);
+    (placed, if observation.quality.contains(Quality::LATE) { placed } else { at })
+}
+
+fn insert(series: &mut BTreeMap<i64, (f64, i64)>, placed: i64, value: f64, fresh: i64) {
+    let before = series.get(&placed).map_or(i64::MIN, |(_, fresh)| *fresh);
+    series.insert(placed, (value, fresh.max(before)));
 }
 
 fn selectors(rule: &Rule) -> Vec<Selector> {

@@ -8,14 +8,26 @@
 //! |---|---|---|
 //! | Is it current? | arrival with now: both ours | [`is_current`] |
 //! | Which of two readings of a series is the newer one? | event, clamped to arrival | [`SeriesOrder`] |
+//! | Was the device's clock set back? | event, clamped to arrival, with the newest before; and arrivals | [`ClockOffset::observe`] |
 //! | Into which hour or window does it go? | event, clamped to arrival | [`placed_ms`] |
 //! | Was it late? | arrival with event, minus the device's steady offset | [`is_late`] |
 //! | Is the device's clock right? | the steady part of arrival minus event | [`ClockOffset`] |
 //! | Is our own clock right? | what most devices say, and wall with monotonic time | [`agreed_offset`], [`JumpWatch`] |
 //!
 //! Offsets are *arrival minus event*: positive is a device whose clock is behind ours, or whose readings travel long.
+//!
+//! # Clocks that are set back
+//!
+//! A device that restarts, or is set by hand, may write times that it wrote before. Order by event time would hide what it
+//! sends until it has caught up, so that a step back begins a new order: [`ClockOffset::observe`] notices it, once, at the
+//! edge; the message that shows it is journaled with how far the clock went back; and everyone who follows the journal moves
+//! what the device sent before by as much ([`SeriesOrder::put_back`]), so that it stands where the device's clock, as it
+//! goes now, would have had it. Nobody decides it again, so that a replay does the same.
+//!
+//! When our own clock is set back, arrivals are earlier than those before. [`SeriesOrder::follows`] sees that by itself.
 mod offset;
 mod own;
+mod set_back;
 
 pub use offset::{ClockOffset, ClockVerdict};
 pub use own::{AgreedOffset, JumpWatch, agreed_offset, forgetting_ms};
@@ -30,6 +42,10 @@ pub const LATE_AFTER_MS: i64 = 2 * 60_000;
 pub const CURRENT_PERIODS: i64 = 3;
 /// Offsets from which on a clock is worth mentioning, in milliseconds. Networks for sensors take some seconds.
 pub const NOTABLE_OFFSET_MS: i64 = 10_000;
+
+/// How far apart two threads may hand over what happened at once, in milliseconds: arrivals that lie further back are those of
+/// a clock of ours that was set back.
+pub const CROSSING_MS: i64 = 10_000;
 
 /// Returns where a reading stands on the time axis: at its event time, or at its arrival when that lies ahead.
 pub const fn placed_ms(event_ms: i64, arrival_ms: i64) -> i64 {
@@ -83,6 +99,23 @@ impl SeriesOrder {
     /// Returns the place of a reading in its series.
     pub const fn new(event_ms: i64, arrival_ms: i64) -> Self {
         Self { placed_ms: placed_ms(event_ms, arrival_ms), arrival_ms, event_ms }
+    }
+
+    /// Returns the place of the same reading after its device's clock was set back by `by_ms`.
+    #[must_use]
+    pub const fn put_back(self, by_ms: i64) -> Self {
+        let Self { placed_ms, arrival_ms, event_ms } = self;
+        Self {
+            placed_ms: placed_ms.saturating_sub(by_ms),
+            arrival_ms,
+            event_ms: event_ms.saturating_sub(by_ms),
+        }
+    }
+
+    /// Reports whether this reading, which was journaled after `known`, replaces it as the newest of its series: it does not
+    /// come before it, or our own clock was set back in between, so that the times of one say nothing about the other.
+    pub fn follows(self, known: Self) -> bool {
+        self >= known || self.arrival_ms < known.arrival_ms.saturating_sub(CROSSING_MS)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The steady offset of one device's clock, from the delays of its messages.
-use super::{AHEAD_MAX_MS, BEHIND_MAX_MS, age_ms, delay_ms};
+use super::{AHEAD_MAX_MS, BEHIND_MAX_MS, age_ms, delay_ms, set_back::Progress};
+use std::ops::RangeInclusive;
 
 /// Messages that an offset is measured from.
 const MESSAGES: usize = 20;
@@ -7,6 +8,10 @@ const MESSAGES: usize = 20;
 const MESSAGES_MIN: usize = 3;
 /// How far the delays of these messages may lie apart, in milliseconds.
 const SPREAD_MAX_MS: i64 = 30_000;
+/// Time that the messages take at least which show that a clock was set back, in milliseconds: a back-fill is a burst.
+const SET_BACK_SPAN_MS: i64 = 1_000;
+/// From so many messages on, some of them may have come in a clump.
+const MANY: usize = 10;
 
 /// What the delays of a device's messages say about its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +34,9 @@ pub enum ClockVerdict {
 ///
 /// An offset once found stays until another one is, or until a message comes that is too early for it: a back-fill after an
 /// outage says nothing about a clock.
+///
+/// It also notices when the clock is set back: three or more messages in a row are older than the newest before them, and
+/// come at the pace of their times. See [`ClockOffset::observe`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClockOffset {
     delays_ms: [i64; MESSAGES],
@@ -38,11 +46,56 @@ pub struct ClockOffset {
     next: u8,
     count: u8,
     offset_ms: Option<i64>,
+    progress: Progress,
 }
 
 impl Default for ClockOffset {
     fn default() -> Self {
-        Self { delays_ms: [0; MESSAGES], arrivals_ms: [0; MESSAGES], next: 0, count: 0, offset_ms: None }
+        Self {
+            delays_ms: [0; MESSAGES],
+            arrivals_ms: [0; MESSAGES],
+            next: 0,
+            count: 0,
+            offset_ms: None,
+            progress: Progress::default(),
+        }
+    }
+}
+
+/// The newest messages whose delays agree.
+#[derive(Debug, Clone, Copy)]
+struct Agreeing {
+    count: usize,
+    least_ms: i64,
+    most_ms: i64,
+    /// Time in which they came.
+    span_ms: i64,
+    /// How far before the arrival of the newest one the oldest of their times lies, clamped to arrival.
+    reach_ms: i64,
+    /// From each to the next, the clock ran no more than twice as fast as ours, and not back.
+    is_even: bool,
+}
+
+impl Agreeing {
+    const NONE: Self = Self {
+        count: 0,
+        least_ms: i64::MAX,
+        most_ms: i64::MIN,
+        span_ms: 0,
+        reach_ms: i64::MIN,
+        is_even: true,
+    };
+
+    /// Reports whether they are enough, and come at the pace of their event times.
+    fn is_steady(&self) -> bool {
+        let spread_ms = self.most_ms.saturating_sub(self.least_ms);
+        self.count >= MESSAGES_MIN && spread_ms.saturating_mul(2) < self.span_ms
+    }
+
+    /// Reports whether they show that a clock goes on elsewhere: a back-fill may hold some messages that stalls of the
+    /// network make look steady, so few of them must each be.
+    fn is_of_a_clock(&self) -> bool {
+        self.is_steady() && self.span_ms >= SET_BACK_SPAN_MS && (self.is_even || self.count >= MANY)
     }
 }
 
@@ -52,46 +105,168 @@ impl ClockOffset {
         self.offset_ms = Some(offset_ms);
     }
 
+    /// Takes up the newest times that are known from before a restart.
+    pub fn resume_newest(&mut self, event_ms: i64, arrival_ms: i64) {
+        self.progress.take(event_ms, arrival_ms);
+        self.progress.interrupt();
+    }
+
     /// Follows a jump of our own clock by `jump_ms`, forward being positive: all offsets change by it at once.
     pub fn shift(&mut self, jump_ms: i64) {
         self.offset_ms = self.offset_ms.map(|offset_ms| offset_ms.saturating_add(jump_ms));
+        self.progress.shift(jump_ms);
         self.count = 0;
     }
 
-    /// Takes a message whose newest reading has this event time; also one that is rejected for its time. Messages without
-    /// a time of their own say nothing about a clock and do not belong here.
-    pub fn observe(&mut self, event_ms: i64, arrival_ms: i64) {
-        let delay_ms = delay_ms(event_ms, arrival_ms);
-        self.delays_ms[usize::from(self.next)] = delay_ms;
+    /// Takes a message whose newest reading has this event time. Messages without a time of their own say nothing about a
+    /// clock and do not belong here.
+    ///
+    /// Returns by how much the clock was set back, in milliseconds, when this message is the one that shows it: what came
+    /// before, moved back by as much, lies before all that came since. The offset is that of the clock as it goes now.
+    pub fn observe(&mut self, event_ms: i64, arrival_ms: i64) -> Option<i64> {
+        self.note(event_ms, arrival_ms);
+        self.progress.take(event_ms, arrival_ms);
+        let set_back_ms = self.set_back(arrival_ms);
+        self.conclude(set_back_ms, event_ms, arrival_ms);
+        set_back_ms
+    }
+
+    /// Takes a message as [`ClockOffset::observe`] does, but leaves it to whoever journaled it whether the clock was set
+    /// back with it.
+    pub fn follow(&mut self, event_ms: i64, arrival_ms: i64, set_back_ms: Option<i64>) {
+        self.note(event_ms, arrival_ms);
+        self.progress.take(event_ms, arrival_ms);
+        self.conclude(set_back_ms, event_ms, arrival_ms);
+    }
+
+    /// Takes a time that was refused: it says something about the clock, and nothing about the order of what is kept.
+    pub fn observe_refused(&mut self, event_ms: i64, arrival_ms: i64) {
+        self.note(event_ms, arrival_ms);
+        self.progress.interrupt();
+        self.measure();
+    }
+
+    /// Returns the times that the clock has written since it was set back by `by_ms`, as a message shows whose newest time is
+    /// `event_ms`; to be asked before that message is taken. Others that came meanwhile are as old as what came before.
+    pub fn since(&self, by_ms: i64, event_ms: i64) -> RangeInclusive<i64> {
+        let before = self.progress.newest().map(|newest| newest.placed_ms.saturating_sub(by_ms));
+        before.map_or(i64::MIN, |before_ms| before_ms.saturating_add(1))..=event_ms
+    }
+
+    /// Reports whether the message taken last is older than the newest one.
+    pub fn is_behind(&self) -> bool {
+        self.progress.behind() > 0
+    }
+
+    fn note(&mut self, event_ms: i64, arrival_ms: i64) {
+        self.delays_ms[usize::from(self.next)] = delay_ms(event_ms, arrival_ms);
         self.arrivals_ms[usize::from(self.next)] = arrival_ms as u32;
         self.next = (self.next + 1) % MESSAGES as u8;
         self.count = (self.count + 1).min(MESSAGES as u8);
-        if let Some(offset_ms) = self.steady() {
-            self.offset_ms = Some(offset_ms);
+    }
+
+    fn conclude(&mut self, set_back_ms: Option<i64>, event_ms: i64, arrival_ms: i64) {
+        match set_back_ms {
+            Some(by_ms) => self.begin_anew(by_ms, event_ms, arrival_ms),
+            None => self.measure(),
+        }
+    }
+
+    fn measure(&mut self) {
+        let delay_ms = self.delays_ms[self.slot(0)];
+        if self.is_undecided(delay_ms) {
+            return;
+        }
+        let agreeing = self.agreeing(usize::from(self.count));
+        if agreeing.is_steady() {
+            self.offset_ms = Some(agreeing.least_ms);
         } else if self.offset_ms.is_some_and(|offset_ms| offset_ms.saturating_sub(delay_ms) > SPREAD_MAX_MS) {
             self.offset_ms = None;
         }
     }
 
-    /// Returns the minimum delay of the newest messages that agree, if they are enough and come at the pace of their
-    /// event times.
-    fn steady(&self) -> Option<i64> {
+    /// Reports whether the last messages, of which the newest has this delay, may be the first after a step, or some of a
+    /// back-fill: either way the order that they are judged in is still the one before, and so is the offset.
+    fn is_undecided(&self, delay_ms: i64) -> bool {
+        let behind = self.progress.behind();
+        let newest = self.progress.newest().filter(|_| (1..MANY).contains(&behind));
+        newest.is_some_and(|newest| self.stood_elsewhere(behind, newest.delay_ms(), delay_ms))
+    }
+
+    /// Returns by how much the clock was set back, if the messages that are behind the newest one show it. The last of them
+    /// arrived at `arrival_ms`.
+    fn set_back(&self, arrival_ms: i64) -> Option<i64> {
+        let (newest, behind) = (self.progress.newest()?, self.progress.behind());
+        if behind < MESSAGES_MIN {
+            return None;
+        }
+        let since = self.agreeing(behind);
+        if !since.is_of_a_clock() || !self.stood_elsewhere(behind, newest.delay_ms(), since.least_ms) {
+            return None;
+        }
+        let before_ms = self.offset_ms.unwrap_or(newest.delay_ms()).max(0);
+        let first_ms = arrival_ms.saturating_sub(since.reach_ms);
+        let overlap_ms = newest.placed_ms.saturating_sub(first_ms).saturating_add(1);
+        Some(since.least_ms.max(0).saturating_sub(before_ms).max(overlap_ms))
+    }
+
+    /// Reports whether most of the messages right before the last `behind` ones, as far as there were any, are nearer to the
+    /// delay of the newest than to the delay since: where two clocks write for one device, the newest is no step.
+    fn stood_elsewhere(&self, behind: usize, before_ms: i64, since_ms: i64) -> bool {
+        let is_forgotten = usize::from(self.count) == MESSAGES && behind + MESSAGES_MIN > MESSAGES;
+        if is_forgotten {
+            return false;
+        }
+        let before = behind..usize::from(self.count).min(behind + MESSAGES_MIN);
+        let known = before.len();
+        let is_near = |back: &usize| {
+            let delay_ms = self.delays_ms[self.slot(*back)];
+            delay_ms.saturating_sub(before_ms) < since_ms.saturating_sub(delay_ms)
+        };
+        before.filter(is_near).count() * 2 >= known
+    }
+
+    /// Forgets what was before the clock was set back by `by_ms`.
+    fn begin_anew(&mut self, by_ms: i64, event_ms: i64, arrival_ms: i64) {
+        let since = self.agreeing(self.progress.behind().max(1));
+        self.count = since.count as u8;
+        self.offset_ms = match self.offset_ms {
+            _ if since.count >= MESSAGES_MIN => Some(since.least_ms),
+            // Whoever decided it knew more messages.
+            before_ms => before_ms.map(|before_ms| before_ms.saturating_add(by_ms)),
+        };
+        self.progress = Progress::default();
+        self.progress.take(event_ms, arrival_ms);
+    }
+
+    /// Returns the newest messages whose delays agree, of the last `among`.
+    fn agreeing(&self, among: usize) -> Agreeing {
         let newest_ms = self.arrivals_ms[self.slot(0)];
-        let (mut least, mut most) = (i64::MAX, i64::MIN);
-        let (mut agreeing, mut span_ms) = (0, 0);
-        for back in 0..usize::from(self.count) {
+        let mut found = Agreeing::NONE;
+        let mut later: Option<(i64, i64)> = None;
+        for back in 0..among.min(usize::from(self.count)) {
             let slot = self.slot(back);
-            let (lower, upper) = (least.min(self.delays_ms[slot]), most.max(self.delays_ms[slot]));
-            if upper.saturating_sub(lower) > SPREAD_MAX_MS {
+            let delay_ms = self.delays_ms[slot];
+            let ago_ms = i64::from(newest_ms.wrapping_sub(self.arrivals_ms[slot]) as i32);
+            let (least_ms, most_ms) = (found.least_ms.min(delay_ms), found.most_ms.max(delay_ms));
+            if most_ms.saturating_sub(least_ms) > SPREAD_MAX_MS {
                 break;
             }
-            (least, most) = (lower, upper);
-            agreeing += 1;
-            // Messages of one device may be handed over by several threads a moment out of order: take those together.
-            span_ms = age_ms(0, i64::from(newest_ms.wrapping_sub(self.arrivals_ms[slot]) as i32));
+            let is_even = later.is_none_or(|(later_ms, later_ago_ms)| {
+                later_ms.saturating_sub(delay_ms).saturating_abs() <= ago_ms - later_ago_ms
+            });
+            later = Some((delay_ms, ago_ms));
+            found = Agreeing {
+                count: found.count + 1,
+                least_ms,
+                most_ms,
+                // Messages of one device may be handed over by several threads a moment out of order: take those together.
+                span_ms: age_ms(0, ago_ms),
+                reach_ms: found.reach_ms.max(delay_ms.max(0).saturating_add(ago_ms)),
+                is_even: found.is_even && is_even,
+            };
         }
-        let is_at_pace = most.saturating_sub(least).saturating_mul(2) < span_ms;
-        (agreeing >= MESSAGES_MIN && is_at_pace).then_some(least)
+        found
     }
 
     /// Returns where the message stands that came `back` messages before the newest.

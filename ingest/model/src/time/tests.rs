@@ -151,6 +151,159 @@ fn jumps_of_the_wall_clock_are_noticed() {
     assert_eq!(watch.observe(NOW, 4000), Some(-10 * MINUTE - 4 * SECOND));
 }
 
+/// One device as everyone who follows the journal sees it: its clock as the edge measures it, and one series.
+#[derive(Default)]
+struct Series {
+    clock: ClockOffset,
+    newest: Option<SeriesOrder>,
+    set_back: Vec<i64>,
+}
+
+impl Series {
+    /// Takes a reading; reports whether it is shown.
+    fn take(&mut self, event_ms: i64, arrival_ms: i64) -> bool {
+        if let Some(by_ms) = self.clock.observe(event_ms, arrival_ms) {
+            self.set_back.push(by_ms);
+            self.newest = self.newest.map(|newest| newest.put_back(by_ms));
+        }
+        let order = SeriesOrder::new(event_ms, arrival_ms);
+        let is_shown = self.newest.is_none_or(|newest| order.follows(newest));
+        self.newest = if is_shown { Some(order) } else { self.newest };
+        is_shown
+    }
+
+    /// A device that has reported `count` times every `period_ms`, its clock right.
+    fn steady(count: i64, period_ms: i64) -> (Self, i64) {
+        let mut series = Self::default();
+        (0..count).for_each(|n| assert!(series.take(NOW + n * period_ms, NOW + n * period_ms)));
+        (series, NOW + count * period_ms)
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_hides_two_messages_at_most() {
+    let steps =
+        [5 * SECOND, 15 * SECOND, 29 * SECOND, 31 * SECOND, 200 * SECOND, 15 * MINUTE, 7 * 60 * MINUTE];
+    for step_ms in steps {
+        for before in [1, 2, 5, 40] {
+            let (mut series, now) = Series::steady(before, SECOND);
+            let shown = [0, 1, 2, 3, 4].map(|n| series.take(now + n * SECOND - step_ms, now + n * SECOND));
+            assert_eq!(shown, [false, false, true, true, true], "{step_ms} ms after {before} messages");
+            assert_eq!(series.set_back, [step_ms], "after {before} messages");
+            assert_eq!(series.clock.measured_ms(), Some(step_ms), "also within the spread of delays");
+            // It is set right, and back again.
+            assert!((5..30).all(|n| series.take(now + n * SECOND, now + n * SECOND)));
+            let shown = [30, 31, 32, 33].map(|n| series.take(now + n * SECOND - step_ms, now + n * SECOND));
+            assert_eq!(shown, [false, false, true, true], "{step_ms} ms the second time");
+        }
+    }
+}
+
+#[test]
+fn a_clock_that_was_ahead_is_set_back_as_far_as_it_counted() {
+    let mut series = Series::default();
+    assert!((0..20).all(|n| series.take(NOW + n * SECOND + 4 * MINUTE, NOW + n * SECOND)));
+    // It counted as right, so that this is what the order has to go back by.
+    let at = |n: i64| NOW + n * SECOND;
+    let shown = [20, 21, 22].map(|n| series.take(at(n) - MINUTE, at(n)));
+    assert_eq!((shown, &series.set_back[..]), ([false, false, true], &[MINUTE][..]));
+}
+
+#[test]
+fn whoever_follows_has_the_offset_of_whoever_decided() {
+    for known in [0, 1, 2, 30] {
+        let (mut edge, mut now) = (ClockOffset::default(), NOW);
+        let mut follower = ClockOffset::default();
+        follower.resume(0);
+        let mut step = None;
+        for n in 0..40 {
+            now += SECOND;
+            let event_ms = if n < 20 { now } else { now - 10 * MINUTE };
+            let set_back_ms = edge.observe(event_ms, now);
+            step = step.or(set_back_ms);
+            // It may have begun shortly before the step, after a restart.
+            if n > 22 - known {
+                follower.follow(event_ms, now, set_back_ms);
+            }
+            if n == 22 && known > 0 {
+                assert_eq!(follower.measured_ms(), Some(10 * MINUTE), "from {known} messages");
+            }
+        }
+        assert_eq!((step, follower.measured_ms()), (Some(10 * MINUTE), edge.measured_ms()));
+    }
+}
+
+#[test]
+fn what_is_known_from_before_a_restart_tells_a_step() {
+    let mut series = Series { newest: Some(SeriesOrder::new(NOW, NOW)), ..Series::default() };
+    series.clock.resume_newest(NOW, NOW);
+    let shown = [1, 2, 3].map(|n| series.take(NOW + n * SECOND - MINUTE, NOW + n * SECOND));
+    assert_eq!((shown, &series.set_back[..]), ([false, false, true], &[MINUTE][..]));
+}
+
+#[test]
+fn two_clocks_that_write_for_one_device_are_no_step() {
+    for (behind_ms, every) in
+        [(MINUTE, 3), (MINUTE, 10), (15 * SECOND, 10), (3 * MINUTE, 60), (10 * MINUTE, 19)]
+    {
+        let (mut clock, mut steps) = (ClockOffset::default(), 0);
+        for n in 0..400 {
+            let arrival_ms = NOW + n * SECOND;
+            let behind_ms = if n % every == every - 1 { 0 } else { behind_ms };
+            steps += i64::from(clock.observe(arrival_ms - behind_ms, arrival_ms).is_some());
+        }
+        assert_eq!(steps, 0, "{behind_ms} ms, one of {every}");
+    }
+}
+
+#[test]
+fn refused_times_are_no_step() {
+    let (mut clock, now) = steady(0, SECOND, 20);
+    (0..9).for_each(|n| clock.observe_refused(n * SECOND, now + n * SECOND));
+    assert!(matches!(clock.verdict(), ClockVerdict::Wrong(_)));
+    assert_eq!(clock.observe(now + 9 * SECOND, now + 9 * SECOND), None);
+}
+
+#[test]
+fn repetitions_and_back_fills_are_no_step() {
+    let at = |n: i64| NOW + n * SECOND;
+    // What was sent, how it comes again: event and arrival, in seconds or parts of them.
+    let again: [(&str, Vec<(i64, i64)>); 6] = [
+        ("the last ones at once", (0..20).map(|n| (at(n), at(20) + n)).collect()),
+        ("one again and again", (0..20).map(|n| (at(5), at(20 + n))).collect()),
+        ("newest first", (0..20).map(|n| (at(19 - n), at(20 + n))).collect()),
+        ("hours, quickly", (0..60).map(|n| (at(n * 10 - 7_000), at(20) + n * 20)).collect()),
+        ("hours, slowly", (0..60).map(|n| (at(n * 10 - 7_000), at(20 + n * 2))).collect()),
+        (
+            "twice as fast as it was made, with stalls",
+            (0..60).map(|n| (at(n - 700), at(20 + n / 6 * 3) + n % 6 * 20)).collect(),
+        ),
+    ];
+    for (what, messages) in again {
+        let (mut series, _) = Series::steady(20, SECOND);
+        messages.iter().for_each(|(event_ms, arrival_ms)| _ = series.take(*event_ms, *arrival_ms));
+        assert_eq!(series.set_back, [0; 0], "{what}");
+    }
+}
+
+#[test]
+fn our_own_clock_put_back_hides_nothing() {
+    for (behind_ms, back_ms) in [(0, 15), (0, 180), (0, 3_600), (120, 60), (-240, 180), (600, 3_000)] {
+        let (behind_ms, back_ms) = (behind_ms * SECOND, back_ms * SECOND);
+        let mut series = Series::default();
+        let take = |series: &mut Series, n: i64, back_ms: i64| {
+            series.take(NOW + n * SECOND - behind_ms, NOW + n * SECOND - back_ms)
+        };
+        assert!((0..20).all(|n| take(&mut series, n, 0)));
+        assert!((20..40).all(|n| take(&mut series, n, back_ms)), "{behind_ms} ms behind, {back_ms} ms back");
+        assert_eq!(series.set_back, [0; 0], "it was not the device's");
+        // Nor when we hear of it before the next message.
+        series.clock.shift(-back_ms);
+        assert!((40..60).all(|n| take(&mut series, n, 2 * back_ms)));
+        assert_eq!(series.set_back, [0; 0]);
+    }
+}
+
 prop_compose! {
     /// A device: offset of its clock within the limits, reporting period, travel times of 25 messages.
     fn device()(
@@ -221,15 +374,87 @@ proptest! {
         }
     }
 
+    /// However far, at whatever pace: a device that goes on with its clock set back is hidden for two messages, or until it
+    /// has caught up, whichever is first; and what came before stands before what came since.
+    #[test]
+    fn a_clock_set_back_hides_little(
+        offset_ms in -AHEAD_MAX_MS..=BEHIND_MAX_MS,
+        step_ms in SECOND..=15 * MINUTE,
+        period_ms in SECOND..600_000_i64,
+        before in 1_i64..40,
+        travels in prop::collection::vec(0..500_i64, 60),
+    ) {
+        let mut series = Series::default();
+        let mut hidden = 0;
+        for n in 0..60_i64 {
+            let true_ms = NOW + n * period_ms;
+            let step_ms = if n < before { 0 } else { step_ms };
+            let arrival_ms = true_ms + travels[n as usize];
+            let before_ms = series.newest;
+            let is_shown = series.take(true_ms - offset_ms - step_ms, arrival_ms);
+            prop_assert!(is_shown || n >= before, "message {} is hidden", n);
+            hidden += i64::from(!is_shown);
+            prop_assert!(is_shown || series.newest == before_ms);
+            prop_assert!(is_shown || n < before + 2, "message {} is hidden", n);
+        }
+        // The newest before it was the last to be made, wherever its time stood.
+        let behind_ms = (step_ms + offset_ms).max(0) - offset_ms.max(0);
+        prop_assert!(hidden <= behind_ms.max(500) / period_ms + 1);
+        if let [by_ms] = series.set_back[..] {
+            prop_assert!((by_ms - behind_ms).abs() <= 500, "{} instead of {}", by_ms, behind_ms);
+        }
+        prop_assert!(series.set_back.len() <= 1);
+    }
+
+    /// Old readings that come faster than they were made, a few of them or many, alone or between new ones, are history.
+    #[test]
+    fn no_back_fill_is_a_step(
+        period_ms in SECOND..60_000_i64,
+        before in 3_i64..40,
+        age_ms in SECOND..24 * 60 * MINUTE,
+        count in 1_i64..60,
+        faster in 2_i64..50,
+        interleaved: bool,
+    ) {
+        let (mut series, now) = Series::steady(before, period_ms);
+        for n in 0..count {
+            let arrival_ms = now + n * period_ms / faster;
+            series.take(now - period_ms - age_ms + n * period_ms, arrival_ms);
+            if interleaved {
+                series.take(arrival_ms, arrival_ms);
+            }
+        }
+        prop_assert_eq!(&series.set_back[..], &[0_i64; 0][..]);
+    }
+
+    /// Messages in the order in which they were made, however unevenly they travel, are no step.
+    #[test]
+    fn no_travel_in_order_is_a_step(
+        offset_ms in -AHEAD_MAX_MS..=BEHIND_MAX_MS,
+        period_ms in 100..60_000_i64,
+        travels in prop::collection::vec(0..25_000_i64, 60),
+    ) {
+        let (mut series, mut arrival_ms) = (Series::default(), 0);
+        for (n, travel_ms) in (0_i64..).zip(travels) {
+            let true_ms = NOW + n * period_ms;
+            arrival_ms = arrival_ms.max(true_ms + travel_ms);
+            prop_assert!(series.take(true_ms - offset_ms, arrival_ms));
+        }
+        prop_assert_eq!(&series.set_back[..], &[0_i64; 0][..]);
+    }
+
     #[test]
     fn no_times_make_it_panic(times in prop::collection::vec((any::<i64>(), any::<i64>()), 1..50)) {
         let (mut clock, mut watch) = (ClockOffset::default(), JumpWatch::default());
         for (event_ms, arrival_ms) in &times {
-            clock.observe(*event_ms, *arrival_ms);
+            let set_back_ms = clock.observe(*event_ms, *arrival_ms);
+            clock.follow(*arrival_ms, *event_ms, set_back_ms.or(Some(*event_ms)));
+            clock.shift(*event_ms);
             let _ = (clock.verdict(), watch.observe(*event_ms, *arrival_ms), age_ms(*event_ms, *arrival_ms));
             let _ = is_late(*event_ms, *arrival_ms, clock.usable_ms(), LATE_AFTER_MS);
             let _ = is_current(*event_ms, *arrival_ms, *event_ms);
-            let _ = SeriesOrder::new(*event_ms, *arrival_ms);
+            let order = SeriesOrder::new(*event_ms, *arrival_ms);
+            let _ = order.put_back(*arrival_ms).follows(order);
         }
         let mut offsets: Vec<i64> = times.into_iter().map(|(event_ms, _)| event_ms).collect();
         let _ = agreed_offset(&mut offsets);

@@ -166,6 +166,27 @@ fn a_clock_that_was_ahead_hides_no_index() {
     assert_eq!((right.ts_ms, right.quality), (NOON + 2 * MINUTE, Quality::DERIVED));
 }
 
+/// Its own clock, when the edge says so, or ours: what the station reports next has an index.
+#[test]
+fn a_clock_that_was_set_back_hides_no_index() {
+    for (by_ms, is_ours) in [(3, false), (15, false), (200, false), (900, false), (60, true), (900, true)] {
+        let by_ms = by_ms * 1000;
+        let mut deriver = deriver();
+        for hours in [2, 1, 0] {
+            hour(&mut deriver, PM25, NOON - hours * HOUR, 25.0);
+        }
+        let arrival_ms = NOON + REFRESH_MS;
+        let (ts_ms, arrival_ms) = (arrival_ms - by_ms, if is_ours { arrival_ms - by_ms } else { arrival_ms });
+        if !is_ours {
+            assert_eq!(deriver.observe(STATION, [reading(PM25, NOON - 1, 25.0)], arrival_ms), None);
+            deriver.set_back(STATION, by_ms);
+        }
+        let index = deriver.observe(STATION, [reading(PM25, ts_ms, 25.0)], arrival_ms);
+        assert_eq!(index.map(|index| (index.ts_ms, index.value)), Some((ts_ms, 50.0)), "{by_ms} ms");
+    }
+    deriver().set_back(DeviceIndex(7), 1);
+}
+
 /// A station that sends a hundred times a second has the same hours and indices, published when they change.
 #[test]
 fn a_fast_station_publishes_what_changed() {

@@ -1,9 +1,9 @@
 //! History as it should be, in a map, and the comparison with the store.
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by several test programs, each using a part")]
-use ioc_model::{DeviceIndex, Observation, PropertyId, Quality, catalogue::Averaging};
+use ioc_model::{DeviceIndex, Observation, PropertyId, Quality, catalogue::Averaging, time::SeriesOrder};
 use ioc_store::{
-    Aggregate, Batch, Bucket, GroupBucket, History, Outcome, Outcomes, Point, Series, Store, StoreConfig,
-    TimeRange,
+    Aggregate, Batch, Bucket, GroupBucket, History, Last, Outcome, Outcomes, Point, Series, Store,
+    StoreConfig, TimeRange,
 };
 use std::{
     collections::BTreeMap,
@@ -48,8 +48,21 @@ pub(crate) fn apply(
     arrival_ms: i64,
     observations: &[Observation],
 ) -> Vec<Outcome> {
+    apply_set_back(store, offset, device, arrival_ms, observations, None)
+}
+
+/// Applies one record, which may show that its device's clock was set back.
+pub(crate) fn apply_set_back(
+    store: &Store,
+    offset: u64,
+    device: u32,
+    arrival_ms: i64,
+    observations: &[Observation],
+    set_back_ms: Option<i64>,
+) -> Vec<Outcome> {
     let (mut batch, mut outcomes) = (Batch::default(), Outcomes::default());
     batch.push(offset, DeviceIndex(device), arrival_ms, observations.iter().copied());
+    set_back_ms.into_iter().for_each(|by_ms| batch.set_back(by_ms));
     store.apply(&batch, &mut outcomes);
     outcomes.records().flatten().copied().collect()
 }
@@ -58,6 +71,8 @@ pub(crate) fn apply(
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Oracle {
     pub(crate) readings: BTreeMap<Series, BTreeMap<i64, Point>>,
+    /// What came last, and how far the device's clock was set back since.
+    lasts: BTreeMap<Series, (Point, i64)>,
 }
 
 impl Oracle {
@@ -73,15 +88,43 @@ impl Oracle {
     fn apply_one(&mut self, device: u32, arrival_ms: i64, o: &Observation) -> Outcome {
         let delay_ms = arrival_ms.saturating_sub(o.ts_ms);
         let point = Point { ts_ms: o.ts_ms, value: o.value, quality: o.quality, delay_ms };
-        let readings = self.readings.entry(series(device, o.property.0)).or_default();
-        match readings.get_mut(&o.ts_ms) {
-            Some(known) if known.value == o.value => Outcome::Duplicate,
+        let outcome = self.keep(series(device, o.property.0), point);
+        self.keep_last(series(device, o.property.0), point);
+        outcome
+    }
+
+    /// Follows a device's clock that was set back.
+    pub(crate) fn set_back(&mut self, device: u32, by_ms: i64) {
+        let of_device = self.lasts.iter_mut().filter(|(series, _)| series.device.0 == device);
+        of_device.for_each(|(_, (_, set_back_ms))| *set_back_ms += by_ms);
+    }
+
+    fn keep_last(&mut self, series: Series, point: Point) {
+        let order =
+            |point: Point, back_ms| SeriesOrder::new(point.ts_ms, point.arrival_ms()).put_back(back_ms);
+        let (last, set_back_ms) = self.lasts.entry(series).or_insert((point, 0));
+        if order(point, 0).follows(order(*last, *set_back_ms)) {
+            (*last, *set_back_ms) = (point, 0);
+        }
+        // Of the newest one, history has what came first.
+        if let Some((_, newest)) = self.readings.get(&series).and_then(|readings| readings.last_key_value())
+            && *set_back_ms == 0
+            && newest.ts_ms == last.ts_ms
+        {
+            *last = *newest;
+        }
+    }
+
+    fn keep(&mut self, series: Series, point: Point) -> Outcome {
+        let readings = self.readings.entry(series).or_default();
+        match readings.get_mut(&point.ts_ms) {
+            Some(known) if known.value == point.value => Outcome::Duplicate,
             Some(known) => {
                 *known = point;
                 Outcome::Corrected
             }
             None => {
-                readings.insert(o.ts_ms, point);
+                readings.insert(point.ts_ms, point);
                 Outcome::Stored
             }
         }
@@ -92,8 +135,9 @@ impl Oracle {
         readings.map(|(_, point)| *point).filter(|point| range.contains(point.ts_ms)).collect()
     }
 
-    fn last(&self) -> Vec<(Series, Point)> {
-        self.readings.iter().filter_map(|(s, points)| Some((*s, *points.last_key_value()?.1))).collect()
+    fn last(&self) -> Vec<(Series, Last)> {
+        let last = |(point, set_back_ms): &(Point, i64)| Last { point: *point, set_back_ms: *set_back_ms };
+        self.lasts.iter().map(|(series, known)| (*series, last(known))).collect()
     }
 
     /// Combines the readings of devices by interval.

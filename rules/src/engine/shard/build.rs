@@ -103,24 +103,30 @@ impl Shard {
         let Some(device) = self.devices.get_mut(slot).and_then(Option::as_mut) else { return };
         let Series { property, window, .. } = &mut device.series[place];
         let to_ms = window.oldest_ms().map_or(to_ms, |oldest_ms| oldest_ms.min(to_ms));
-        let mut from_ms = to_ms.saturating_sub(window.keep_ms());
+        // By the device's clock, as windows are read.
+        let mut from_ms = to_ms.saturating_sub(window.keep_ms()).saturating_sub(device.behind_ms);
         let past = &self.shared.past;
         let index = device.labels.index;
+        // What stands behind the last one was there before a clock was set back, and would hide what comes.
+        let last = past.last(index, *property);
+        let is_in_order = |ts: i64| last.is_none_or(|(last_ms, _)| ts <= last_ms);
         let period_ms = device.labels.period_ms;
         let fold = Fold::of((from_ms, to_ms), period_ms).filter(|_| !need_samples);
         if let Some(Fold { step_ms, until_ms }) = fold {
-            window.fold_in(&past.summaries(index, *property, (from_ms, until_ms), step_ms));
+            let mut summaries = past.summaries(index, *property, (from_ms, until_ms), step_ms);
+            summaries.retain(|summary| is_in_order(summary.last_ms));
+            window.fold_in(&summaries);
             from_ms = until_ms;
         }
-        let samples = past.samples(index, *property, from_ms, to_ms);
+        let mut samples = past.samples(index, *property, from_ms, to_ms);
+        samples.retain(|(ts, _)| is_in_order(*ts));
         if samples.is_empty() && window.oldest_ms().is_none() {
-            let last = past.last(index, *property).filter(|(ts, _)| *ts < to_ms);
-            last.into_iter().for_each(|(ts, value)| _ = window.insert(Sample { ts, value }));
+            last.into_iter()
+                .filter(|(ts, _)| *ts < to_ms)
+                .for_each(|(ts, value)| _ = window.insert(Sample { ts, value }));
         }
         samples.into_iter().for_each(|(ts, value)| _ = window.insert(Sample { ts, value }));
-        if let (Some((ts, _)), Some(arrived_ms)) =
-            (past.last(index, *property), past.arrived(index, *property))
-        {
+        if let (Some((ts, _)), Some(arrived_ms)) = (last, past.arrived(index, *property)) {
             window.refresh(placed_ms(ts, arrived_ms), arrived_ms.min(to_ms));
         }
     }

@@ -3,17 +3,19 @@ use crate::{
     engine::prepare::{Prepared, Reader},
     eval::{
         device::{Series, look_back_ms},
-        window::Window,
+        window::{Sample, Window},
     },
     labels::DeviceLabels,
     lifecycle::record::{Active, Heard},
     vocabulary::DEVICE_SILENT_SECONDS,
 };
 use ioc_model::{PropertyId, time::ClockOffset};
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 /// No instant at all.
 pub(crate) const NEVER: i64 = i64::MAX;
+/// Samples kept apart that may turn out to be the first since a clock was set back.
+const SINCE_MAX: usize = 256;
 
 /// A device, its windows and its part in rules.
 #[derive(Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Device {
     /// When it was last heard of, or taken in.
     pub(crate) last_heard_ms: i64,
     clock: ClockOffset,
+    /// What came since the last message that was newer than all before it: of a clock that was set back, or a back-fill.
+    since: VecDeque<Since>,
     /// How far its clock is known to be behind, in whole seconds: windows end where it stands.
     pub(crate) behind_ms: i64,
     /// Properties that arrived and that some rule might read, in the order of first arrival.
@@ -33,6 +37,14 @@ pub(crate) struct Device {
     /// Who reads the device's silence.
     pub(crate) silence: Vec<Target>,
     pub(crate) instances: Vec<Instance>,
+}
+
+/// A sample that is older than one before, and from when on it would count as the present value.
+#[derive(Debug, Clone, Copy)]
+struct Since {
+    property: PropertyId,
+    sample: Sample,
+    fresh_ms: i64,
 }
 
 /// Who reads a series of a device.
@@ -89,6 +101,7 @@ impl Device {
             labels,
             last_heard_ms,
             clock: ClockOffset::default(),
+            since: VecDeque::new(),
             behind_ms: 0,
             series: Vec::new(),
             properties: Vec::new(),
@@ -104,18 +117,51 @@ impl Device {
         self.behind_ms = behind_ms(&self.clock);
     }
 
-    /// Takes the newest event time of a message that arrived; returns whether the clock is now known to be behind by
-    /// something else than before.
-    pub(crate) fn measure_clock(&mut self, event_ms: i64, arrival_ms: i64) -> bool {
-        self.clock.observe(event_ms, arrival_ms);
+    /// Takes the newest event time of a message that arrived, and what was found out about the clock with it; returns whether
+    /// the clock is now known to be behind by something else than before.
+    pub(crate) fn measure_clock(&mut self, event_ms: i64, arrival_ms: i64, set_back_ms: Option<i64>) -> bool {
+        self.clock.follow(event_ms, arrival_ms, set_back_ms);
+        if !self.clock.is_behind() {
+            self.since.clear();
+        }
         let behind_ms = behind_ms(&self.clock);
         std::mem::replace(&mut self.behind_ms, behind_ms) != behind_ms
+    }
+
+    /// Reports whether the message measured last is older than one before.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.clock.is_behind()
+    }
+
+    /// Remembers a sample of a message that is older than one before.
+    pub(crate) fn remember(&mut self, property: PropertyId, sample: Sample, fresh_ms: i64) {
+        if self.place_of(property).is_none() {
+            return;
+        }
+        if self.since.len() == SINCE_MAX {
+            self.since.pop_front();
+        }
+        self.since.push_back(Since { property, sample, fresh_ms });
+    }
+
+    /// Follows the device's clock, which was set back and now shows `event_ms`: samples from before go back with it, and those
+    /// since stay.
+    pub(crate) fn set_back(&mut self, by_ms: i64, event_ms: i64) {
+        let times = self.clock.since(by_ms, event_ms);
+        self.since.retain(|since| times.contains(&since.sample.ts));
+        for series in &mut self.series {
+            let of_series = self.since.iter().filter(|since| since.property == series.property);
+            let since: Vec<_> = of_series.map(|since| (since.sample, since.fresh_ms)).collect();
+            series.window.set_back(by_ms, &since);
+        }
+        self.since.clear();
     }
 
     /// Moves everything that is remembered back in time, but not ahead of `now_ms`.
     pub(crate) fn put_back(&mut self, by_ms: i64, now_ms: i64) {
         self.last_heard_ms = self.last_heard_ms.saturating_sub(by_ms).min(now_ms);
         self.series.iter_mut().for_each(|series| series.window.put_back(by_ms));
+        self.since.clear();
         self.clock.shift(by_ms.saturating_neg());
         self.behind_ms = behind_ms(&self.clock);
     }

@@ -145,9 +145,9 @@ impl Shard {
         for item in &batch.items {
             self.stamp += 1;
             match item {
-                Item::Message { moment, device, from, to } => {
+                Item::Message { moment, device, set_back_ms, from, to } => {
                     let observations = batch.observations.get(*from as usize..*to as usize).unwrap_or(&[]);
-                    self.message(*device, observations, *moment)?;
+                    self.message(*device, observations, *set_back_ms, *moment)?;
                 }
                 Item::Presence { moment, presence } => self.presence(presence, *moment)?,
                 Item::Tick { moment } => self.tick(*moment)?,
@@ -167,17 +167,21 @@ impl Shard {
         &mut self,
         device: DeviceIndex,
         observations: &[Observation],
+        set_back_ms: Option<i64>,
         moment: Moment,
     ) -> Result<(), Deaf> {
         let Some(slot) = self.slot_of(device, moment.at_ms) else { return Ok(()) };
         if let Some(device) = &mut self.devices[slot] {
             device.last_heard_ms = device.last_heard_ms.max(moment.arrival_ms);
         }
-        self.measure_clock(slot, observations, moment);
+        let is_behind = self.measure_clock(slot, observations, set_back_ms, moment);
         for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
             let sample = Sample { ts: placed_ms(observation.ts_ms, moment.at_ms), value: observation.value };
             let timely = !observation.quality.contains(Quality::LATE);
             self.sample(slot, observation.property, sample, timely, moment);
+            if is_behind && let Some(device) = &mut self.devices[slot] {
+                device.remember(observation.property, sample, fresh_ms(sample, timely, moment));
+            }
         }
         if let Some(device) = &mut self.devices[slot] {
             let instances = device.silence.iter().filter_map(|target| match target {
@@ -191,16 +195,34 @@ impl Shard {
         self.judge_touched(slot, moment)
     }
 
-    /// Measures the device's clock by a message. Where it turns out to be elsewhere, windows have other ends: everything
-    /// that the device decides is looked at again with the next tick.
-    fn measure_clock(&mut self, slot: usize, observations: &[Observation], moment: Moment) {
+    /// Measures the device's clock by a message; returns whether the message is older than one before. Where the clock turns
+    /// out to be elsewhere, windows have other ends, or other samples: everything that the device decides is looked at again
+    /// with the next tick.
+    fn measure_clock(
+        &mut self,
+        slot: usize,
+        observations: &[Observation],
+        set_back_ms: Option<i64>,
+        moment: Moment,
+    ) -> bool {
         let of_its_clock =
             observations.iter().filter(|observation| !observation.quality.contains(Quality::ARRIVAL_TIMED));
-        let Some(event_ms) = of_its_clock.map(|observation| observation.ts_ms).max() else { return };
-        let Some(device) = &mut self.devices[slot] else { return };
-        if !device.measure_clock(event_ms, moment.arrival_ms) {
-            return;
+        let event_ms = of_its_clock.map(|observation| observation.ts_ms).max();
+        let Some(device) = &mut self.devices[slot] else { return false };
+        if let Some(by_ms) = set_back_ms {
+            device.set_back(by_ms, event_ms.unwrap_or(moment.arrival_ms));
         }
+        let is_elsewhere =
+            event_ms.is_some_and(|event_ms| device.measure_clock(event_ms, moment.arrival_ms, set_back_ms));
+        if is_elsewhere || set_back_ms.is_some() {
+            self.look_again(slot, moment);
+        }
+        event_ms.is_some() && self.devices[slot].as_ref().is_some_and(|device| device.is_behind())
+    }
+
+    /// Has everything that a device decides looked at again with the next tick.
+    fn look_again(&mut self, slot: usize, moment: Moment) {
+        let Some(device) = &mut self.devices[slot] else { return };
         for (place, instance) in device.instances.iter_mut().enumerate() {
             instance.due_ms = moment.at_ms;
             self.timetable.push(Reverse((moment.at_ms, (slot as u32, place as u32))));
@@ -237,8 +259,7 @@ impl Shard {
         if targets.is_empty() {
             return;
         }
-        // What is current is judged by arrival: a clock that is behind makes nobody silent. What came late was so then.
-        let fresh_ms = if timely { moment.at_ms.max(sample.ts) } else { sample.ts };
+        let fresh_ms = fresh_ms(sample, timely, moment);
         if device.series[place].window.insert_fresh(sample, fresh_ms) == Inserted::Crowded {
             count(&self.shared.meters.samples_dropped, 1);
         }
@@ -372,6 +393,12 @@ impl Shard {
     fn labels_of(&self, slot: usize) -> Option<Arc<DeviceLabels>> {
         self.devices.get(slot)?.as_ref().map(|device| Arc::clone(&device.labels))
     }
+}
+
+/// Returns from when on a sample counts as the present value. What is current is judged by arrival: a clock that is behind makes
+/// nobody silent. What came late was so then.
+fn fresh_ms(sample: Sample, timely: bool, moment: Moment) -> i64 {
+    if timely { moment.at_ms.max(sample.ts) } else { sample.ts }
 }
 
 /// Notes that an instance is to be evaluated once, however many observations of the item it reads.
