@@ -255,8 +255,7 @@ async fn change_own_password(
             "current_password is missing; to change your own password give the one until now",
         )
     })?;
-    let turn = state.identity.claim_turn(actor.name(), &from)?;
-    tokio::time::sleep(turn.wait()).await;
+    let turn = state.identity.turn(actor.name(), &current, &from).await?;
     let work = move |state: &ApiState| {
         let changed = state.identity.change_own_password(turn, &current, new, actor.secret(), now_ms());
         changed.map_err(|error| match error {

@@ -31,8 +31,7 @@ pub async fn sign_in(
     Json(body): Json<SignIn>,
 ) -> Answer<Response> {
     let from = SignInFrom { network: client.network, browser: auth::browser(&headers) };
-    let turn = state.identity.claim_turn(&body.username, &from)?;
-    tokio::time::sleep(turn.wait()).await;
+    let turn = state.identity.turn(&body.username, &body.password, &from).await?;
     let opened = state.blocking(move |state| state.identity.sign_in(turn, &body.password, now_ms())).await?;
     client.peer.identified(&opened.caller.name);
     let info = SessionInfo {

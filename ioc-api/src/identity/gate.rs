@@ -9,7 +9,7 @@ use std::{
 
 /// Hashes that wait or are worked out. A network of strangers has a few places; some are for known people and our own
 /// work alone.
-const PLACES: ShareLimits = ShareLimits { total: 96, reserved: 32, each: 16 };
+const PLACES: ShareLimits = ShareLimits { total: 192, reserved: 64, each: 64 };
 /// Most hashes at the same time, on however many cores.
 const RUNNING_MAX: usize = 4;
 

@@ -14,8 +14,10 @@ const FORGET: Duration = Duration::from_secs(15 * 60);
 pub(super) struct Lane {
     /// See [`Rate`].
     state: u64,
-    /// Tries that were not followed by a right password.
+    /// Tries that were not followed by a right password: wrong ones, and those under way.
     tries: u32,
+    /// Of these, the wrong ones.
+    wrong: u32,
 }
 
 /// How a lane flows.
@@ -34,8 +36,16 @@ pub(super) struct Cost(u64);
 impl Lane {
     /// Returns how many tries count.
     pub(super) fn tries(&self, now_ns: u64) -> u32 {
-        let is_over = now_ns.saturating_sub(self.state) > FORGET.as_nanos() as u64;
-        if is_over { 0 } else { self.tries }
+        if self.is_over(now_ns) { 0 } else { self.tries }
+    }
+
+    /// Reports whether passwords were wrong here.
+    pub(super) fn saw_wrong(&self, now_ns: u64) -> bool {
+        self.wrong > 0 && !self.is_over(now_ns)
+    }
+
+    fn is_over(&self, now_ns: u64) -> bool {
+        now_ns.saturating_sub(self.state) > FORGET.as_nanos() as u64
     }
 
     /// Takes the next turn. Returns how long to wait for it and what it cost.
@@ -47,10 +57,12 @@ impl Lane {
         now_ns: u64,
         patience: Duration,
     ) -> Result<(Duration, Cost), Exceeded> {
-        let tries = self.tries(now_ns);
-        let units = if flow.grows { 1 + u64::from(tries.max(1).ilog(4)) } else { 1 };
+        if self.is_over(now_ns) {
+            (self.tries, self.wrong) = (0, 0);
+        }
+        let units = if flow.grows { 1 + u64::from(self.tries.max(1).ilog(4)) } else { 1 };
         let (state, wait) = flow.rate.reserve(self.state, units, now_ns, patience)?;
-        *self = Self { state, tries: tries.saturating_add(1) };
+        (self.state, self.tries) = (state, self.tries.saturating_add(1));
         Ok((wait, Cost(units)))
     }
 
@@ -58,6 +70,11 @@ impl Lane {
     pub(super) fn give_back(&mut self, flow: Flow, Cost(units): Cost) {
         self.state = flow.rate.give_back(self.state, units);
         self.tries = self.tries.saturating_sub(1);
+    }
+
+    /// Notes that a password was wrong.
+    pub(super) fn note_wrong(&mut self) {
+        self.wrong = self.wrong.saturating_add(1);
     }
 }
 

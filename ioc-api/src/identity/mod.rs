@@ -20,6 +20,7 @@ mod role;
 mod secret;
 mod sign_in;
 mod throttle;
+mod tickets;
 
 pub use displays::DISPLAY_TOKENS_MAX;
 pub use grants::{Grants, Lineage};

@@ -3,7 +3,7 @@
 use super::{lanes::Lane, secret::hash_secret};
 use crate::records::{OriginRow, SecretHash};
 use ioc_model::share::Network;
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 /// Networks and browsers remembered for one person; the one that was not used for longest goes.
 pub const ORIGINS_PER_USER_MAX: usize = 32;
@@ -39,6 +39,8 @@ struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Origins {
     users: HashMap<String, HashMap<Origin, Known>>,
+    /// How many people have signed in from each.
+    people: HashMap<Origin, u32>,
 }
 
 impl Origins {
@@ -46,7 +48,23 @@ impl Origins {
     pub(super) fn load(&mut self, rows: Vec<OriginRow>) {
         for OriginRow { user, origin, last_ms } in rows {
             let known = Known { lane: Lane::default(), last_ms };
-            self.users.entry(user).or_default().insert(Origin(origin), known);
+            if self.users.entry(user).or_default().insert(Origin(origin), known).is_none() {
+                *self.people.entry(Origin(origin)).or_default() += 1;
+            }
+        }
+    }
+
+    /// Reports whether anyone has signed in from there.
+    pub(super) fn knows_anyone(&self, origin: Origin) -> bool {
+        self.people.contains_key(&origin)
+    }
+
+    fn leave(people: &mut HashMap<Origin, u32>, origin: Origin) {
+        if let Entry::Occupied(mut count) = people.entry(origin) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
         }
     }
 
@@ -63,21 +81,28 @@ impl Origins {
     /// Remembers a sign-in. Returns the row to be written; `None` when what is written is recent enough.
     pub(super) fn remember(&mut self, user: &str, origin: Origin, now_ms: i64) -> Option<OriginRow> {
         let own = self.users.entry(user.to_owned()).or_default();
-        let known = own.entry(origin).or_insert(Known { lane: Lane::default(), last_ms: i64::MIN });
+        let known = own.entry(origin).or_insert_with(|| {
+            *self.people.entry(origin).or_default() += 1;
+            Known { lane: Lane::default(), last_ms: i64::MIN }
+        });
         if now_ms.saturating_sub(known.last_ms) < DATED_MS && now_ms >= known.last_ms {
             return None;
         }
         known.last_ms = now_ms;
         if own.len() > ORIGINS_PER_USER_MAX {
             let oldest = own.iter().min_by_key(|(_, known)| known.last_ms).map(|(origin, _)| *origin);
-            oldest.map(|origin| own.remove(&origin));
+            if let Some(oldest) = oldest.filter(|oldest| own.remove(oldest).is_some()) {
+                Self::leave(&mut self.people, oldest);
+            }
         }
         Some(OriginRow { user: user.to_owned(), origin: origin.0, last_ms: now_ms })
     }
 
     /// Forgets all origins of a person: whoever knew the old password may have used them.
     pub(super) fn forget(&mut self, user: &str) {
-        self.users.remove(user);
+        for origin in self.users.remove(user).unwrap_or_default().into_keys() {
+            Self::leave(&mut self.people, origin);
+        }
     }
 }
 
@@ -98,8 +123,12 @@ mod tests {
         assert!(!origins.knows("mai", browser(0)), "the oldest went");
         assert!(origins.knows("mai", browser(1)));
         assert!(!origins.knows("lan", browser(1)));
+        assert!(!origins.knows_anyone(browser(0)) && origins.knows_anyone(browser(1)));
+        origins.remember("lan", browser(1), 1);
         origins.forget("mai");
-        assert!(!origins.knows("mai", browser(1)));
+        assert!(!origins.knows("mai", browser(1)) && origins.knows_anyone(browser(1)));
+        origins.forget("lan");
+        assert!(origins.people.is_empty());
     }
 
     #[test]

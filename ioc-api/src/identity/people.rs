@@ -8,7 +8,7 @@ use super::{
     quality,
     refusals::Refusals,
     secret::{hash_secret, new_token},
-    sign_in::Turn,
+    sign_in::{Clock, Turn},
     throttle::Throttle,
 };
 use crate::records::{
@@ -19,7 +19,7 @@ use ioc_ingest::Wards;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 /// Most sign-ins of one person at once; the oldest ends.
@@ -29,8 +29,8 @@ pub const USERS_MAX: usize = 10_000;
 
 /// People, sign-ins and display tokens.
 ///
-/// [`Identity::caller`] and [`Identity::claim_turn`] read memory only and may be called from async tasks; everything
-/// else blocks on the disk or on hashing.
+/// [`Identity::caller`] and [`Identity::turn`] read memory only and may be called from async tasks; everything else
+/// blocks on the disk or on hashing.
 pub struct Identity {
     pub(super) records: Records,
     pub(super) late: Arc<LateWrites>,
@@ -49,8 +49,7 @@ pub struct Identity {
     pub(super) passwords: Passwords,
     /// Hash of nobody's password: an unknown name takes as long as a known one.
     pub(super) decoy: String,
-    /// Begin of the throttle's clock, which no change of the date moves.
-    started: Instant,
+    pub(super) clock: Clock,
 }
 
 impl Identity {
@@ -81,7 +80,7 @@ impl Identity {
             refusals: Mutex::default(),
             passwords,
             decoy,
-            started: Instant::now(),
+            clock: Clock::new(),
         };
         identity.reload_users()?;
         identity.reload_displays()?;
@@ -279,13 +278,6 @@ impl Identity {
     pub(super) fn reload_users(&self) -> Result<(), IdentityError> {
         self.directory.store(Arc::new(Directory::new(self.records.users()?)));
         Ok(())
-    }
-
-    pub(super) fn monotonic_ns(&self) -> u64 {
-        /// The throttle's clock begins late, so that a lane that was never used is an old one.
-        const BEGIN_NS: u64 = 1 << 50;
-        let since = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        BEGIN_NS.saturating_add(since)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Signing in and out.
 //!
-//! A sign-in is two steps, so that nothing blocks while a guesser waits: [`Identity::claim_turn`] decides in memory how
-//! long to wait, and [`Identity::sign_in`] works on the password. The disk does not decide: a right password starts a
+//! A sign-in is three steps, so that nothing blocks while a guesser waits: [`Identity::claim_turn`] finds a place in
+//! memory, [`Turn::wait`] waits for its turn, and [`Identity::sign_in`] works on the password. The disk does not decide: a right password starts a
 //! session also while the records cannot be written, which then lives in memory until they can.
 use super::{
     PasswordError,
@@ -12,15 +12,19 @@ use super::{
     people::{Identity, SESSIONS_PER_USER_MAX, caller, lock},
     person::{IdentityError, SignInError, SignedIn},
     secret::{hash_secret, is_token, new_token},
-    throttle::{Claim, NoTurn, Outcome, Throttle, Try},
+    throttle::{Claim, NoTurn, Outcome, PATIENCE, POLL, Throttle, Try},
 };
 use crate::records::{Audit, Ends, SecretHash, SessionRow, UserRow, Write, Written};
 use ioc_model::share::Network;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
+use tokio::time::sleep;
+
+/// How long a refusal for want of a place takes: whoever asks without pause should not ask more often for it.
+const REFUSAL: Duration = Duration::from_secs(1);
 
 /// Where a sign-in comes from.
 #[derive(Debug, Clone)]
@@ -31,19 +35,72 @@ pub struct SignInFrom {
     pub browser: Option<String>,
 }
 
-/// A turn to try a password. Dropping it costs the same as a wrong one.
+/// A turn to try a password, or the wait for one. Dropping a turn costs the same as a wrong password.
 pub struct Turn {
     throttle: Arc<Mutex<Throttle>>,
     turn: Option<Try>,
+    /// How long until it begins; `None` while there is none.
+    begins: Option<Duration>,
+    clock: Clock,
     name: String,
     network: Network,
     browser: Option<String>,
 }
 
+/// The throttle's clock, which no change of the date moves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Clock(Instant);
+
+impl Clock {
+    /// Begins now.
+    pub(super) fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    fn now_ns(self) -> u64 {
+        /// It begins late, so that a lane that was never used is an old one.
+        const BEGIN_NS: u64 = 1 << 50;
+        let since = u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        BEGIN_NS.saturating_add(since)
+    }
+}
+
 impl Turn {
-    /// Returns how long to wait before the password is tried.
-    pub fn wait(&self) -> Duration {
-        self.turn.as_ref().map_or(Duration::ZERO, |turn| turn.wait)
+    /// Waits until the password may be tried.
+    ///
+    /// Errors: [`SignInError`] when that takes too long; the same password asked for again has waited for longer.
+    pub async fn wait(&mut self) -> Result<(), SignInError> {
+        let come = Instant::now();
+        while !self.has_come() {
+            if come.elapsed() >= PATIENCE {
+                return Err(self.give_up());
+            }
+            sleep(POLL).await;
+        }
+        sleep(self.begins.unwrap_or_default()).await;
+        Ok(())
+    }
+
+    /// Returns how long until it begins; `None` while there is no turn.
+    #[cfg(test)]
+    pub(super) fn begins(&self) -> Option<Duration> {
+        self.begins
+    }
+
+    /// Claims a turn if one is in reach.
+    fn has_come(&mut self) -> bool {
+        if self.begins.is_none()
+            && let Some(waiting) = &mut self.turn
+        {
+            self.begins = lock(&self.throttle).turn(waiting, self.clock.now_ns()).ok();
+        }
+        self.begins.is_some()
+    }
+
+    fn give_up(&mut self) -> SignInError {
+        let busy = || SignInError::Failed(PasswordError::Busy.into());
+        let waiting = self.turn.take();
+        waiting.map_or_else(busy, |waiting| lock(&self.throttle).give_up(waiting, self.clock.now_ns()).into())
     }
 
     /// Returns the name that was typed.
@@ -71,31 +128,61 @@ impl Drop for Turn {
 impl From<NoTurn> for SignInError {
     fn from(refused: NoTurn) -> Self {
         match refused {
-            NoTurn::Wait(wait) => Self::Throttled { wait },
+            NoTurn::Guessing(wait) => Self::Throttled { wait },
             NoTurn::Busy => Self::Failed(PasswordError::Busy.into()),
         }
     }
 }
 
 impl Identity {
-    /// Claims a turn to try a password of `name`. Reads memory only. The caller waits for [`Turn::wait`], then goes on
-    /// with [`Identity::sign_in`].
+    /// Claims a turn to try a password of `name`, and waits for it. The caller goes on with [`Identity::sign_in`].
     ///
-    /// Errors: [`SignInError::Throttled`] when the turn would be too far away, or too many wait.
-    pub fn claim_turn(&self, name: &str, from: &SignInFrom) -> Result<Turn, SignInError> {
+    /// Errors: [`SignInError`]; it is worth coming again.
+    pub async fn turn(&self, name: &str, password: &str, from: &SignInFrom) -> Result<Turn, SignInError> {
+        match self.claim_turn(name, password, from) {
+            Ok(mut turn) => turn.wait().await.map(|()| turn),
+            Err(refused) => {
+                sleep(REFUSAL).await;
+                Err(refused)
+            }
+        }
+    }
+
+    /// Reports whether somebody has signed in with the browser that holds this secret. Reads memory only.
+    pub fn knows_browser(&self, secret: &str) -> bool {
+        is_token(secret) && lock(&self.throttle).origins.knows_anyone(Origin::browser(secret))
+    }
+
+    /// Finds a place for a try, and its turn if that has come. Reads memory only.
+    ///
+    /// Errors: [`SignInError`] when too many wait.
+    pub(super) fn claim_turn(
+        &self,
+        name: &str,
+        password: &str,
+        from: &SignInFrom,
+    ) -> Result<Turn, SignInError> {
         let known = self.directory.load().find(name).map(|user| user.name.clone());
         let account = known.unwrap_or_else(|| names::canonical(name));
         let network = from.network;
         let browser = from.browser.clone().filter(|secret| is_token(secret));
-        let claim = Claim { account, network, browser: browser.as_deref().map(Origin::browser) };
-        let turn = lock(&self.throttle).begin(&claim, self.monotonic_ns())?;
-        Ok(Turn {
+        let turn = {
+            let mut throttle = lock(&self.throttle);
+            let ticket = throttle.ticket(&account, network, password);
+            let claim = Claim { account, network, browser: browser.as_deref().map(Origin::browser), ticket };
+            throttle.begin(claim, self.clock.now_ns())?
+        };
+        let mut turn = Turn {
             throttle: Arc::clone(&self.throttle),
             turn: Some(turn),
+            begins: None,
+            clock: self.clock,
             name: name.to_owned(),
             network,
             browser,
-        })
+        };
+        turn.has_come();
+        Ok(turn)
     }
 
     /// Checks the password and starts a session. Takes tens of milliseconds of a core on purpose.

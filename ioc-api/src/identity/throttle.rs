@@ -1,8 +1,8 @@
 //! Slows down those who guess passwords, and nobody else. Time is an argument, and monotonic.
 //!
-//! There is no lock-out: a try waits for its turn in a lane, and is refused only when that turn is more than
-//! [`PATIENCE`] away. A right password gives back what it took; a wrong one leaves its cost, which grows. The lanes are
-//! those of the origin that a try comes from:
+//! There is no lock-out: a try waits for its turn in a lane, and is sent away only after [`PATIENCE`], to come again. A
+//! right password gives back what it took; a wrong one leaves its cost, which grows. The lanes are those of the origin
+//! that a try comes from:
 //!
 //! | Origin | Lanes | Who can slow it |
 //! |---|---|---|
@@ -11,7 +11,9 @@
 //! | stranger | account and network; account (first tries and others apart); network | the same, a flood of networks against this account, a flood from this network |
 //!
 //! So who guesses an account from elsewhere never slows its owner where the owner is known. Two in one network, at one
-//! account and in browsers without a past cannot be told apart: they share a lane, in the order of asking.
+//! account and in browsers without a past share a lane, in the order of asking: whoever has asked for a try for longest
+//! gets the next turn ([`patience`]), and a try is the same as long as its password is ([`super::tickets`]). So guessers,
+//! however many and however hasty, are each served once or twice before someone who asks with the right password is.
 //!
 //! Places are counted beside the lanes, so that tries that wait stay few: each account and origin has some, each network
 //! of strangers more, and some are kept for known origins.
@@ -21,12 +23,17 @@
 use super::{
     lanes::{Cost, Flow, Lane, Lanes},
     origins::{Origin, Origins},
+    tickets::{Ticket, Tickets},
 };
 use ioc_model::share::{Exceeded, Full, Network, Rate, ShareLimits, Shares, Standing};
 use std::time::Duration;
 
 /// The longest that a try waits for its turn.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// How often a waiting try looks whether its turn has come.
+pub(super) const POLL: Duration = Duration::from_millis(200);
+/// How far ahead a turn may be claimed, as a part of the time that a try has been asked for.
+const AHEAD: u32 = 20;
 /// Tries at one account from one origin come at once up to this many seconds' worth.
 const BURST: u32 = 15;
 /// Tries of all strangers at one account, and of the strangers of one network, that come at once.
@@ -40,9 +47,9 @@ const AGAIN: Duration = Duration::from_secs(2);
 const LANES: usize = 1 << 16;
 
 /// Tries that are waiting or being checked, of one account from one origin.
-const PLACES: ShareLimits = ShareLimits { total: 1024, reserved: 256, each: 8 };
+const PLACES: ShareLimits = ShareLimits { total: 1024, reserved: 256, each: 64 };
 /// The same, of all strangers of one network.
-const NETWORK_PLACES: ShareLimits = ShareLimits { total: 1024, reserved: 0, each: 64 };
+const NETWORK_PLACES: ShareLimits = ShareLimits { total: 1024, reserved: 0, each: 128 };
 
 /// One origin and one account.
 fn own() -> Flow {
@@ -59,6 +66,12 @@ fn network() -> Flow {
     Flow { rate: Rate::new(NETWORK_PER_SECOND, STRANGERS_BURST), grows: false }
 }
 
+/// Returns how far ahead a turn may be claimed by a try that has been asked for since `since_ns`: when a turn comes up,
+/// it is within the reach of the oldest first.
+fn patience(since_ns: u64, now_ns: u64) -> Duration {
+    (Duration::from_nanos(now_ns.saturating_sub(since_ns)) / AHEAD).min(PATIENCE)
+}
+
 /// Who wants to try a password.
 #[derive(Debug, Clone)]
 pub(super) struct Claim {
@@ -68,6 +81,8 @@ pub(super) struct Claim {
     pub(super) network: Network,
     /// The secret of the browser, if it has one.
     pub(super) browser: Option<Origin>,
+    /// Which try it is, see [`Throttle::ticket`].
+    pub(super) ticket: Ticket,
 }
 
 /// Whose places and lanes a try takes.
@@ -97,12 +112,13 @@ impl Caller {
     }
 }
 
-/// A turn. Its place and lanes are given back with [`Throttle::end`].
+/// A try that has a place and, once it has taken something from its lanes, a turn. Given back with [`Throttle::end`].
 #[derive(Debug)]
 pub(super) struct Try {
     pub(super) caller: Caller,
-    /// How long to wait until it begins.
-    pub(super) wait: Duration,
+    claim: Claim,
+    /// Since when it has been asked for.
+    since_ns: u64,
     taken: Vec<(Which, Flow, Cost)>,
 }
 
@@ -118,25 +134,10 @@ pub(super) enum Outcome {
 /// Why there is no turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoTurn {
-    /// Too many tries; there is one again after this time.
-    Wait(Duration),
-    /// All places are taken.
+    /// Too many wrong passwords; worth asking again after this time.
+    Guessing(Duration),
+    /// Too many at once, though none of theirs was wrong.
     Busy,
-}
-
-impl From<Exceeded> for NoTurn {
-    fn from(Exceeded { wait }: Exceeded) -> Self {
-        Self::Wait(wait)
-    }
-}
-
-impl From<Full> for NoTurn {
-    fn from(full: Full) -> Self {
-        match full {
-            Full::Caller => Self::Wait(AGAIN),
-            Full::All => Self::Busy,
-        }
-    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -156,6 +157,7 @@ pub(super) struct Throttle {
     networks: Lanes,
     places: Shares<Caller>,
     crowds: Shares<Network>,
+    tickets: Tickets,
 }
 
 impl Default for Throttle {
@@ -168,25 +170,59 @@ impl Default for Throttle {
             networks: lanes(),
             places: Shares::new(PLACES),
             crowds: Shares::new(NETWORK_PLACES),
+            tickets: Tickets::default(),
         }
     }
 }
 
 impl Throttle {
-    /// Gives a turn to whoever claims it.
+    /// Returns the ticket of a try.
+    pub(super) fn ticket(&self, account: &str, network: Network, password: &str) -> Ticket {
+        self.tickets.of(account, network, password)
+    }
+
+    /// Gives a place to whoever claims a turn, which [`Throttle::turn`] gives.
     ///
     /// Errors: [`NoTurn`]; nothing was taken then.
-    pub(super) fn begin(&mut self, claim: &Claim, now_ns: u64) -> Result<Try, NoTurn> {
-        let caller = self.caller(claim);
-        self.take_place(&caller)?;
-        let mut turn = Try { caller, wait: Duration::ZERO, taken: Vec::new() };
-        match self.take_lanes(claim, &mut turn, now_ns) {
-            Ok(()) => Ok(turn),
-            Err(refused) => {
-                self.end(turn, Outcome::Free);
-                Err(refused.into())
+    pub(super) fn begin(&mut self, claim: Claim, now_ns: u64) -> Result<Try, NoTurn> {
+        let caller = self.caller(&claim);
+        if let Err(full) = self.take_place(&caller) {
+            return Err(match full {
+                Full::Caller => self.refusal(&claim, &caller, now_ns),
+                Full::All => NoTurn::Busy,
+            });
+        }
+        let since_ns = self.tickets.ask(claim.ticket, now_ns);
+        Ok(Try { caller, claim, since_ns, taken: Vec::new() })
+    }
+
+    /// Gives the next turn that is in the try's reach; returns how long to wait until it begins.
+    ///
+    /// Errors: [`Exceeded`]; asked again later, it is in reach.
+    pub(super) fn turn(&mut self, waiting: &mut Try, now_ns: u64) -> Result<Duration, Exceeded> {
+        let mut longest = Duration::ZERO;
+        for (which, flow) in self.lanes_of(&waiting.claim, &waiting.caller, now_ns) {
+            let Some(lane) = self.lane(which, &waiting.caller) else { continue };
+            match lane.take(flow, now_ns, patience(waiting.since_ns, now_ns)) {
+                Ok((wait, cost)) => {
+                    longest = longest.max(wait);
+                    waiting.taken.push((which, flow, cost));
+                }
+                Err(exceeded) => {
+                    self.give_back_lanes(waiting);
+                    return Err(exceeded);
+                }
             }
         }
+        Ok(longest)
+    }
+
+    /// Ends a try that was given no turn in all its time.
+    pub(super) fn give_up(&mut self, waiting: Try, now_ns: u64) -> NoTurn {
+        self.tickets.ask(waiting.claim.ticket, now_ns);
+        let refusal = self.refusal(&waiting.claim, &waiting.caller, now_ns);
+        self.give_back_place(&waiting.caller);
+        refusal
     }
 
     fn take_place(&mut self, caller: &Caller) -> Result<(), Full> {
@@ -196,19 +232,46 @@ impl Throttle {
     }
 
     /// Gives back what a turn took: its place, and the lanes unless a wrong password was tried.
-    pub(super) fn end(&mut self, turn: Try, outcome: Outcome) {
-        self.places.give_back(&turn.caller);
-        if let Some(network) = turn.caller.crowd() {
+    pub(super) fn end(&mut self, mut turn: Try, outcome: Outcome) {
+        self.give_back_place(&turn.caller);
+        match outcome {
+            Outcome::Free => self.give_back_lanes(&mut turn),
+            Outcome::Spent => {
+                for (which, ..) in &turn.taken {
+                    if let Some(lane) = self.lane(*which, &turn.caller) {
+                        lane.note_wrong();
+                    }
+                }
+                // Whoever left before had no turn, and may come back.
+                if !turn.taken.is_empty() {
+                    self.tickets.end(turn.claim.ticket);
+                }
+            }
+        }
+    }
+
+    fn give_back_place(&mut self, caller: &Caller) {
+        self.places.give_back(caller);
+        if let Some(network) = caller.crowd() {
             self.crowds.give_back(&network);
         }
-        if outcome == Outcome::Spent {
-            return;
-        }
-        for (which, flow, cost) in turn.taken {
+    }
+
+    fn give_back_lanes(&mut self, turn: &mut Try) {
+        for (which, flow, cost) in turn.taken.drain(..) {
             if let Some(lane) = self.lane(which, &turn.caller) {
                 lane.give_back(flow, cost);
             }
         }
+    }
+
+    /// Says why a caller has to come again.
+    fn refusal(&mut self, claim: &Claim, caller: &Caller, now_ns: u64) -> NoTurn {
+        let lanes = self.lanes_of(claim, caller, now_ns);
+        let saw_wrong = lanes
+            .into_iter()
+            .any(|(which, _)| self.lane(which, caller).is_some_and(|lane| lane.saw_wrong(now_ns)));
+        if saw_wrong { NoTurn::Guessing(AGAIN) } else { NoTurn::Busy }
     }
 
     /// Finds the origin that counts: the browser before the network, because fewer can sit at it.
@@ -219,16 +282,6 @@ impl Throttle {
             Some(origin) => Caller::Known(claim.account.clone(), origin),
             None => Caller::Stranger(claim.account.clone(), claim.network),
         }
-    }
-
-    fn take_lanes(&mut self, claim: &Claim, turn: &mut Try, now_ns: u64) -> Result<(), Exceeded> {
-        for (which, flow) in self.lanes_of(claim, &turn.caller, now_ns) {
-            let Some(lane) = self.lane(which, &turn.caller) else { continue };
-            let (wait, cost) = lane.take(flow, now_ns, PATIENCE)?;
-            turn.wait = turn.wait.max(wait);
-            turn.taken.push((which, flow, cost));
-        }
-        Ok(())
     }
 
     fn lanes_of(&mut self, claim: &Claim, caller: &Caller, now_ns: u64) -> Vec<(Which, Flow)> {

@@ -10,8 +10,10 @@ fn at(n: u32) -> Network {
     Network::of(IpAddr::V4(Ipv4Addr::from_bits(n)), 64)
 }
 
+/// One who comes again and again with the same password.
 fn claim(account: &str, network: u32, browser: Option<&str>) -> Claim {
-    Claim { account: account.to_owned(), network: at(network), browser: browser.map(Origin::browser) }
+    let browser = browser.map(Origin::browser);
+    Claim { account: account.to_owned(), network: at(network), browser, ticket: u64::MAX.into() }
 }
 
 fn signed_in_before(throttle: &mut Throttle, account: &str, network: u32, browser: &str) {
@@ -20,46 +22,195 @@ fn signed_in_before(throttle: &mut Throttle, account: &str, network: u32, browse
     }
 }
 
-/// Guesses as often as it is let, and keeps no place longer than it must. Returns how many passwords it tried.
-fn guess(throttle: &mut Throttle, claims: &[Claim], from_ns: u64, seconds: u64) -> u32 {
-    let mut tried = 0;
-    let mut waiting: Vec<(u64, Try)> = Vec::new();
-    for step in 0..seconds * 10 {
-        let now = from_ns + step * SECOND / 10;
-        let (due, later) = waiting.into_iter().partition(|(begins, _)| *begins <= now);
-        waiting = later;
-        tried += due.len() as u32;
-        for (_, turn) in due {
-            throttle.end(turn, Outcome::Spent);
-        }
-        for claim in claims {
-            while let Ok(turn) = throttle.begin(claim, now) {
-                waiting.push((now + turn.wait.as_nanos() as u64, turn));
-            }
-        }
-    }
-    for (_, turn) in waiting {
-        throttle.end(turn, Outcome::Spent);
-    }
-    tried
+/// Whether a guesser who is sent away comes again with the same password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guess {
+    Another,
+    TheSame,
 }
 
-/// Signs in with the right password; a refusal is tried again when the server says. Returns how many tries and how
-/// much time it took.
-fn sign_in(throttle: &mut Throttle, claim: &Claim, from_ns: u64) -> (u32, Duration) {
-    let mut waited = Duration::ZERO;
-    for tries in 1..20 {
-        match throttle.begin(claim, from_ns + waited.as_nanos() as u64) {
-            Ok(turn) => {
-                waited += turn.wait;
-                throttle.end(turn, Outcome::Free);
-                return (tries, waited);
+/// So many guessers, none of whom ever pauses.
+struct Guessers<'a> {
+    claims: &'a [Claim],
+    size: usize,
+    guess: Guess,
+    waiting: Vec<(u64, Try)>,
+    /// When they begin.
+    trying: Vec<(u64, Try)>,
+    sent_away: Vec<Claim>,
+    passwords: u64,
+    tried: u32,
+}
+
+impl<'a> Guessers<'a> {
+    fn new(claims: &'a [Claim], size: usize, guess: Guess) -> Self {
+        let (waiting, trying, sent_away) = (Vec::new(), Vec::new(), Vec::new());
+        Self { claims, size, guess, waiting, trying, sent_away, passwords: 0, tried: 0 }
+    }
+
+    fn next(&mut self) -> Claim {
+        if let Some(same) = self.sent_away.pop().filter(|_| self.guess == Guess::TheSame) {
+            return same;
+        }
+        self.passwords += 1;
+        let claim = &self.claims[self.passwords as usize % self.claims.len()];
+        Claim { ticket: self.passwords.into(), ..claim.clone() }
+    }
+
+    fn step(&mut self, throttle: &mut Throttle, now: u64) {
+        for (begins, turn) in std::mem::take(&mut self.trying) {
+            if begins <= now {
+                throttle.end(turn, Outcome::Spent);
+                self.tried += 1;
+            } else {
+                self.trying.push((begins, turn));
             }
-            Err(NoTurn::Wait(wait)) => waited += wait,
-            Err(NoTurn::Busy) => waited += Duration::from_secs(1),
+        }
+        // Each account's guessers come by, so that one whose places are taken keeps no other from its own.
+        let mut refused = 0;
+        while self.waiting.len() + self.trying.len() < self.size && refused < self.claims.len() {
+            let claim = self.next();
+            match throttle.begin(claim, now) {
+                Ok(turn) => {
+                    self.waiting.push((now, turn));
+                    refused = 0;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+        for (come, mut turn) in std::mem::take(&mut self.waiting) {
+            match throttle.turn(&mut turn, now) {
+                Ok(wait) => self.trying.push((now + wait.as_nanos() as u64, turn)),
+                Err(_) if now - come >= PATIENCE.as_nanos() as u64 => {
+                    self.sent_away.push(turn.claim.clone());
+                    throttle.give_up(turn, now);
+                }
+                Err(_) => self.waiting.push((come, turn)),
+            }
         }
     }
-    panic!("not let in after {waited:?}");
+
+    fn stop(self, throttle: &mut Throttle) -> u32 {
+        for (_, turn) in self.waiting.into_iter().chain(self.trying) {
+            throttle.end(turn, Outcome::Spent);
+        }
+        self.tried
+    }
+}
+
+const STEP: u64 = POLL.as_nanos() as u64;
+
+/// Guesses as often as it is let. Returns how many passwords it tried.
+fn guess(throttle: &mut Throttle, claims: &[Claim], from_ns: u64, seconds: u64) -> u32 {
+    let mut guessers = Guessers::new(claims, usize::MAX, Guess::Another);
+    for now in (from_ns..from_ns + seconds * SECOND).step_by(STEP as usize) {
+        guessers.step(throttle, now);
+    }
+    guessers.stop(throttle)
+}
+
+/// Signs in with the right password beside guessers; a refusal is tried again after two seconds. Returns how many tries
+/// and how much time it took.
+fn sign_in_beside(
+    throttle: &mut Throttle,
+    claim: &Claim,
+    from_ns: u64,
+    guessers: &mut Guessers<'_>,
+) -> (u32, Duration) {
+    let mut now = from_ns;
+    for tries in 1..100 {
+        if let Ok(mut turn) = throttle.begin(claim.clone(), now) {
+            let come = now;
+            while now - come <= PATIENCE.as_nanos() as u64 {
+                if let Ok(wait) = throttle.turn(&mut turn, now) {
+                    throttle.end(turn, Outcome::Free);
+                    return (tries, Duration::from_nanos(now - from_ns) + wait);
+                }
+                now += STEP;
+                guessers.step(throttle, now);
+            }
+            throttle.give_up(turn, now);
+        }
+        for _ in 0..10 {
+            now += STEP;
+            guessers.step(throttle, now);
+        }
+    }
+    panic!("not let in after {:?}", Duration::from_nanos(now - from_ns));
+}
+
+/// The same, while nobody guesses any more.
+fn sign_in(throttle: &mut Throttle, claim: &Claim, from_ns: u64) -> (u32, Duration) {
+    sign_in_beside(throttle, claim, from_ns, &mut Guessers::new(&[], 0, Guess::Another))
+}
+
+/// However many guess an account in a network, for however long: who has the right password there is let in after few
+/// of their tries, and in a browser of theirs at once.
+#[test]
+fn whoever_has_the_right_password_gets_in_beside_guessers_who_never_pause() {
+    for count in [1, 8, 40, 60] {
+        for guess in [Guess::Another, Guess::TheSame] {
+            for warm_up in [1, 60, 900] {
+                let mut throttle = Throttle::default();
+                throttle.origins.remember("mai", Origin::browser("mai's"), 0);
+                let claims = [claim("mai", 1, None)];
+                let mut guessers = Guessers::new(&claims, count, guess);
+                let now = BEGIN + warm_up * SECOND;
+                (BEGIN..now).step_by(STEP as usize).for_each(|now| guessers.step(&mut throttle, now));
+                let known = claim("mai", 1, Some("mai's"));
+                let case = format!("{count} guessers ({guess:?}), after {warm_up} s");
+                assert_eq!(sign_in(&mut throttle, &known, now), (1, Duration::ZERO), "{case}");
+                let before = guessers.tried;
+                let person = sign_in_beside(&mut throttle, &claim("mai", 1, None), now, &mut guessers);
+                let served = guessers.tried - before;
+                println!("{case}: {served} guesses were tried meanwhile, {person:?}");
+                assert!(served as usize <= 2 * count + 10, "{case}: {served} were tried, {person:?}");
+                guessers.stop(&mut throttle);
+                assert_eq!((throttle.places.taken(), throttle.crowds.taken()), (0, 0));
+            }
+        }
+    }
+}
+
+/// People of one name who come at once with the right password: all get in, as fast as passwords are checked.
+#[test]
+fn many_right_sign_ins_of_one_account_at_once_get_in() {
+    const CHECKED_IN_A_STEP: usize = 2;
+    for count in [12, 30, PLACES.each] {
+        let mut throttle = Throttle::default();
+        let mut waiting: Vec<_> =
+            (0..count).map(|_| throttle.begin(claim("mai", 1, None), BEGIN).unwrap()).collect();
+        let (mut now, mut checking) = (BEGIN, Vec::new());
+        while !(waiting.is_empty() && checking.is_empty()) {
+            assert!(now - BEGIN < PATIENCE.as_nanos() as u64, "{count}: {} still wait", waiting.len());
+            for mut turn in std::mem::take(&mut waiting) {
+                match throttle.turn(&mut turn, now) {
+                    Ok(_) => checking.push(turn),
+                    Err(_) => waiting.push(turn),
+                }
+            }
+            let checked = CHECKED_IN_A_STEP.min(checking.len());
+            checking.drain(..checked).for_each(|turn| throttle.end(turn, Outcome::Free));
+            now += STEP;
+        }
+        assert_eq!((throttle.places.taken(), throttle.crowds.taken()), (0, 0));
+    }
+}
+
+/// Who is too many is told to come again, as guesser only where passwords were wrong.
+#[test]
+fn too_many_at_once_are_busy_and_too_many_wrong_ones_are_guessing() {
+    let mut throttle = Throttle::default();
+    let held: Vec<_> =
+        (0..PLACES.each).map(|_| throttle.begin(claim("mai", 1, None), BEGIN).unwrap()).collect();
+    let refused = |throttle: &mut Throttle| throttle.begin(claim("mai", 1, None), BEGIN).map(drop);
+    assert_eq!(refused(&mut throttle), Err(NoTurn::Busy));
+    let mut held = held.into_iter();
+    let mut wrong = held.next().unwrap();
+    throttle.turn(&mut wrong, BEGIN).unwrap();
+    throttle.end(wrong, Outcome::Spent);
+    let _again = throttle.begin(claim("mai", 1, None), BEGIN).unwrap();
+    assert_eq!(refused(&mut throttle), Err(NoTurn::Guessing(AGAIN)));
 }
 
 #[test]
@@ -134,7 +285,7 @@ fn a_flood_of_networks_against_one_account_slows_only_strangers_who_were_wrong_b
 fn a_crowd_of_guessers_of_one_account_takes_no_place_of_newcomers_beside_it() {
     let mut throttle = Throttle::default();
     let mut held = Vec::new();
-    while let Ok(turn) = throttle.begin(&claim("admin", 1, None), BEGIN) {
+    while let Ok(turn) = throttle.begin(claim("admin", 1, None), BEGIN) {
         held.push(turn);
     }
     assert!(held.len() <= PLACES.each);
@@ -142,7 +293,7 @@ fn a_crowd_of_guessers_of_one_account_takes_no_place_of_newcomers_beside_it() {
         assert_eq!(sign_in(&mut throttle, &claim(newcomer, 1, None), BEGIN), (1, Duration::ZERO));
     }
     let mut names = 0;
-    while let Ok(turn) = throttle.begin(&claim(&format!("user{names}"), 1, None), BEGIN) {
+    while let Ok(turn) = throttle.begin(claim(&format!("user{names}"), 1, None), BEGIN) {
         held.push(turn);
         names += 1;
     }
@@ -157,11 +308,11 @@ fn places_are_kept_for_those_who_are_known() {
     signed_in_before(&mut throttle, "mai", 1, "mai's");
     let mut held = Vec::new();
     for network in 10..2_000 {
-        held.extend(throttle.begin(&claim(&format!("user{network}"), network, None), BEGIN));
+        held.extend(throttle.begin(claim(&format!("user{network}"), network, None), BEGIN));
     }
     assert_eq!(held.len(), PLACES.total - PLACES.reserved);
     let stranger = claim("lan", 5_000, None);
-    assert_eq!(throttle.begin(&stranger, BEGIN).map(|_| ()), Err(NoTurn::Busy));
+    assert_eq!(throttle.begin(stranger.clone(), BEGIN).map(drop), Err(NoTurn::Busy));
     assert_eq!(sign_in(&mut throttle, &claim("mai", 1, None), BEGIN), (1, Duration::ZERO));
     for turn in held {
         throttle.end(turn, Outcome::Spent);
@@ -174,7 +325,8 @@ fn after_a_forgotten_password_the_old_browsers_are_strangers() {
     let mut throttle = Throttle::default();
     signed_in_before(&mut throttle, "mai", 1, "mai's");
     throttle.origins.forget("mai");
-    let turn = throttle.begin(&claim("mai", 1, Some("mai's")), BEGIN).unwrap();
+    let mut turn = throttle.begin(claim("mai", 1, Some("mai's")), BEGIN).unwrap();
+    throttle.turn(&mut turn, BEGIN).unwrap();
     assert_eq!(turn.caller, Caller::Stranger("mai".to_owned(), at(1)));
     // Whoever was at it when it was forgotten gives back what there is to give back.
     throttle.end(turn, Outcome::Free);
@@ -191,13 +343,20 @@ proptest! {
     ) {
         let mut throttle = Throttle::default();
         signed_in_before(&mut throttle, "mai", 1, "mai's");
-        let (mut now, mut begins, mut held) = (BEGIN, Vec::new(), Vec::new());
-        for (pause_ms, browser, waits) in steps {
+        let (mut now, mut begins, mut waiting, mut held) = (BEGIN, Vec::new(), Vec::new(), Vec::new());
+        for (number, (pause_ms, browser, waits)) in (0_u64..).zip(steps) {
             now += pause_ms * 1_000_000;
             let browser = format!("stolen {browser}");
-            if let Ok(turn) = throttle.begin(&claim("mai", 2, Some(&browser)), now) {
-                begins.push(now + turn.wait.as_nanos() as u64);
-                if waits { held.push(turn) } else { throttle.end(turn, Outcome::Spent) }
+            let stolen = Claim { ticket: number.into(), ..claim("mai", 2, Some(&browser)) };
+            waiting.extend(throttle.begin(stolen, now));
+            for mut turn in std::mem::take(&mut waiting) {
+                match throttle.turn(&mut turn, now) {
+                    Ok(wait) => {
+                        begins.push(now + wait.as_nanos() as u64);
+                        if waits { held.push(turn) } else { throttle.end(turn, Outcome::Spent) }
+                    }
+                    Err(_) => waiting.push(turn),
+                }
             }
             if held.len() > 3 {
                 held.drain(..).for_each(|turn| throttle.end(turn, Outcome::Spent));

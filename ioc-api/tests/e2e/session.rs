@@ -1,7 +1,14 @@
 //! Signing in, what the cookie is like, and promise 4: default deny.
 use crate::support::{City, Client, Reply, rules, within};
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 fn sign_in(client: &Client, name: &str, password: &str) -> Reply {
     client.post("/api/v1/session", &json!({ "username": name, "password": password }))
@@ -104,6 +111,84 @@ fn a_wrong_password_and_an_unknown_name_look_alike_and_guessing_is_slowed() {
     assert_eq!(wrong, sign_in(&client, "disabled", "not the password").problem(401));
     assert_eq!(sign_in(&client, " MAI ", &password).status, 200, "a name is the same however it is typed");
     assert_eq!(sign_in(&client, "mai", &password.to_lowercase()).status, 401, "a password is not");
+}
+
+/// People of one name, or programs that share one, who come at once.
+#[test]
+fn right_sign_ins_of_one_account_at_once_all_get_in() {
+    let mut city = City::prepare("");
+    city.start();
+    let mai = city.add_user("mai", "operator");
+    let client = city.client();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let come: Vec<_> = (0..30).map(|_| scope.spawn(|| sign_in(&client, "mai", &mai).status)).collect();
+        come.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+}
+
+/// People who guess without pause, from one address, until this is dropped.
+struct Guessers {
+    stop: Arc<AtomicBool>,
+    /// Passwords that were tried.
+    served: Arc<AtomicUsize>,
+}
+
+impl Guessers {
+    fn start(client: &Client, names: [&'static str; 2], count: usize) -> Self {
+        let guessers = Self { stop: Arc::default(), served: Arc::default() };
+        for guesser in 0..count {
+            let (stop, served, client) =
+                (Arc::clone(&guessers.stop), Arc::clone(&guessers.served), client.clone());
+            std::thread::spawn(move || {
+                for (n, name) in (0..).zip(names.into_iter().cycle()) {
+                    if stop.load(Relaxed) {
+                        return;
+                    }
+                    let body = json!({ "username": name, "password": format!("guess {n} of {guesser}") });
+                    let headers = [("Content-Type", "application/json")];
+                    let reply =
+                        client.try_send("POST", "/api/v1/session", &headers, body.to_string().as_bytes());
+                    if reply.is_ok_and(|reply| reply.status == 401) {
+                        served.fetch_add(1, Relaxed);
+                    }
+                }
+            });
+        }
+        guessers
+    }
+
+    fn served(&self) -> usize {
+        self.served.load(Relaxed)
+    }
+}
+
+impl Drop for Guessers {
+    fn drop(&mut self) {
+        self.stop.store(true, Relaxed);
+    }
+}
+
+/// However long they go on: whoever is known gets in at once, and who has the right password after few of their tries.
+#[test]
+fn guessers_who_never_pause_keep_nobody_out() {
+    const GUESSERS: usize = 8;
+    let mut city = City::prepare("");
+    city.start();
+    let (mai, hoa) = (city.add_user("mai", "operator"), city.add_user("hoa", "viewer"));
+    let client = city.client();
+    let known = client.with_cookie(&browser(&sign_in(&client, "mai", &mai)));
+    let guessers = Guessers::start(&client, ["mai", "hoa"], GUESSERS);
+    within(Duration::from_secs(60), "guesses in both lanes", || (guessers.served() >= 20).then_some(()));
+    for n in 0..5 {
+        assert_eq!(sign_in(&known, "mai", &mai).status, 200, "time {n} in her own browser");
+    }
+    for (name, password) in [("hoa", &hoa), ("mai", &mai)] {
+        let before = guessers.served();
+        sign_in_patiently(&client, name, password);
+        let meanwhile = guessers.served() - before;
+        assert!(meanwhile <= 4 * GUESSERS, "{meanwhile} guesses were tried before {name} was let in");
+    }
 }
 
 /// Sixty guesses from one address: they are slowed, and who has the right password gets in beside them.
