@@ -85,7 +85,7 @@ impl From<Refused> for Problem {
 
 /// Reports whether a request signs somebody in. The throttle of sign-ins has shares of its own: counted here, guesses from
 /// an address would keep everybody behind it from reaching it.
-fn is_sign_in(request: &Request) -> bool {
+pub(super) fn is_sign_in(request: &Request) -> bool {
     request.method() == Method::POST && matches!(request.uri().path(), "/session" | "/api/v1/session")
 }
 

@@ -9,6 +9,7 @@ pub mod devices;
 pub mod dto;
 pub mod fair;
 mod forwarded;
+mod hasty;
 pub mod headers;
 pub mod health;
 pub mod history;

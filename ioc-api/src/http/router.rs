@@ -2,7 +2,7 @@
 use super::{
     alerts, assets, city, client, devices,
     fair::{self, Work},
-    headers, health, history, openapi, origin,
+    hasty, headers, health, history, openapi, origin,
     problem::{self, Problem},
     records, request_id, rules, session,
     state::ApiState,
@@ -28,6 +28,7 @@ pub fn router(state: ApiState, body_bytes_max: usize) -> Router {
     let (trust, door) = (state.trust.clone(), state.door.clone());
     let closed = || Router::new().route("/metrics", get(no_metrics));
     let metrics = if state.metrics_open { metrics(&state) } else { closed() };
+    let hasty = from_fn_with_state(state.clone(), hasty::guard);
     Router::new()
         .nest("/api/v1", api(&state))
         .merge(metrics)
@@ -39,6 +40,7 @@ pub fn router(state: ApiState, body_bytes_max: usize) -> Router {
         .layer(from_fn(origin::guard))
         .layer(from_fn_with_state(door, headers::add))
         .layer(CatchPanicLayer::custom(|_| Problem::internal("a handler panicked").into_response()))
+        .layer(hasty)
         .layer(from_fn_with_state(trust, client::find))
         .layer(from_fn(request_id::assign))
 }
@@ -47,6 +49,7 @@ pub fn router(state: ApiState, body_bytes_max: usize) -> Router {
 pub fn metrics_only(state: ApiState) -> Router {
     metrics(&state)
         .fallback(unknown)
+        .layer(from_fn_with_state(state.clone(), hasty::guard))
         .layer(from_fn_with_state(state.trust.clone(), client::find))
         .layer(from_fn(request_id::assign))
         .with_state(state)

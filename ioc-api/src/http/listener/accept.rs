@@ -56,9 +56,9 @@ impl Listener {
     }
 
     /// Finds a place for a connection, or tells it that there is none.
-    fn admit(&self, address: SocketAddr, stream: &TcpStream) -> Option<Arc<Place>> {
+    fn admit(&self, address: SocketAddr, tls: bool, stream: &TcpStream) -> Option<Arc<Place>> {
         self.meters.accepted.fetch_add(1, Relaxed);
-        match self.places.admit(address.ip()) {
+        match self.places.admit(address.ip(), tls) {
             Ok((place, evicted)) => {
                 self.meters.evicted.fetch_add(evicted as u64, Relaxed);
                 Some(place)
@@ -123,9 +123,9 @@ where
             },
             () = stop(&mut stopping) => break,
         };
-        let Some(place) = listener.admit(address, &stream) else { continue };
+        let Some(place) = listener.admit(address, tls.is_some(), &stream) else { continue };
         socket::tune(&stream);
-        let acceptor = tls.as_ref().map(|tls| tls.acceptor());
+        let acceptor = tls.clone().map(TlsAcceptor::from);
         let (shared, stopped, held) = (Arc::clone(&shared), stopped.clone(), held.clone());
         tokio::spawn(async move {
             match acceptor {
@@ -152,8 +152,9 @@ async fn handshake<S>(
     place: &Place,
     shared: &Shared<S>,
 ) -> Option<TlsStream<TcpStream>> {
+    let deadline = shared.deadlines.of(place).head;
     let agreed = tokio::select! {
-        agreed = timeout(shared.deadlines.head, acceptor.accept(stream)) => agreed.ok().and_then(Result::ok),
+        agreed = timeout(deadline, acceptor.accept(stream)) => agreed.ok().and_then(Result::ok),
         // Counted where it lost its place.
         () = place.wake.notified() => return None,
     };

@@ -8,7 +8,7 @@ use super::{
     place::{Peer, Phase, Place},
 };
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header::CONNECTION};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -51,7 +51,8 @@ pub(super) async fn serve<S, B, I>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     I: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let io = Timed::new(io, Arc::clone(&place), shared.deadlines, Arc::clone(&shared.meters));
+    let deadlines = shared.deadlines.of(&place);
+    let io = Timed::new(io, Arc::clone(&place), deadlines, Arc::clone(&shared.meters));
     let service = service_fn(|mut request: Request<Incoming>| {
         let (place, shared) = (Arc::clone(&place), Arc::clone(&shared));
         place.begin();
@@ -89,12 +90,17 @@ where
     let Deadlines { body, body_rate, .. } = shared.deadlines;
     let mut request = request.map(|inner| Paced::new(inner, body, body_rate, pace.clone()));
     request.extensions_mut().insert(pace.clone());
-    let Ok(response) = shared.service.clone().oneshot(request).await;
+    let Ok(mut response) = shared.service.clone().oneshot(request).await;
     if pace.is_too_slow() {
         count(&shared.meters.slow_body);
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         place.set_phase(Phase::Upgraded);
+    } else if place.is_over_rate() {
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            count(&shared.meters.refused_rate);
+        }
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|inner| Counted { inner, place })
 }

@@ -243,7 +243,7 @@ mod tests {
             ipv6_prefix: 64,
             proxies: Arc::new([]),
         };
-        let (place, _) = Places::new(Table::new(limits)).admit(Ipv4Addr::LOCALHOST.into()).unwrap();
+        let (place, _) = Places::new(Table::new(limits)).admit(Ipv4Addr::LOCALHOST.into(), false).unwrap();
         let (client, server) = duplex(1024);
         (client, Timed::new(server, Arc::clone(&place), DEADLINES, Arc::default()), place)
     }

@@ -4,7 +4,9 @@
 //! Every connection is accepted at once and decided upon at once; none waits in the kernel. Each has a place in one
 //! table ([`table`]). A connection whose caller is not known shares its network's places and makes room, oldest and
 //! idle first, for a newer one; a connection whose caller the service has identified ([`Peer::identified`]) keeps its
-//! place. What a client is slow with has a deadline: the head of a request, its body ([`body`]), reading the answer
+//! place. A network that opens connections faster than it may gets a small lane in which only the head of a request is
+//! read: the service answers health checks and callers that it knows, and tells all others so ([`Peer::is_over_rate`]).
+//! What a client is slow with has a deadline: the head of a request, its body ([`body`]), reading the answer
 //! ([`io`]).
 mod accept;
 mod body;
@@ -41,6 +43,19 @@ pub struct Deadlines {
     pub idle: Duration,
     /// For requests in progress after a stop.
     pub grace: Duration,
+}
+
+/// The head of a connection beyond its network's rate comes within this time, or not at all.
+const OVER_RATE: Duration = Duration::from_secs(2);
+
+impl Deadlines {
+    /// Returns those of one connection.
+    fn of(self, place: &place::Place) -> Self {
+        match place.is_over_rate() {
+            true => Self { head: self.head.min(OVER_RATE), ..self },
+            false => self,
+        }
+    }
 }
 
 /// How large the head of a request may be.

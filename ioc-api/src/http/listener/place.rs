@@ -28,9 +28,13 @@ impl Places {
     /// Finds a place for a new connection. Returns it and how many others ended for it.
     ///
     /// Errors: [`Refused`].
-    pub(super) fn admit(self: &Arc<Self>, address: IpAddr) -> Result<(Arc<Place>, usize), Refused> {
-        let admitted = self.table().admit(address, self.now_ns())?;
-        let place = Arc::new(Place::new(Arc::clone(self), admitted.id));
+    pub(super) fn admit(
+        self: &Arc<Self>,
+        address: IpAddr,
+        tls: bool,
+    ) -> Result<(Arc<Place>, usize), Refused> {
+        let admitted = self.table().admit(address, tls, self.now_ns())?;
+        let place = Arc::new(Place::new(Arc::clone(self), admitted.id, admitted.is_over_rate));
         let mut open = self.open();
         open.insert(admitted.id, Arc::downgrade(&place));
         let evicted: Vec<_> = admitted
@@ -88,18 +92,20 @@ pub(super) struct Place {
     /// Grows with each request.
     requests: AtomicU64,
     lost: AtomicBool,
+    over_rate: AtomicBool,
     /// Wakes the connection when it has lost its place.
     pub(super) wake: Notify,
 }
 
 impl Place {
-    fn new(places: Arc<Places>, id: Id) -> Self {
+    fn new(places: Arc<Places>, id: Id, is_over_rate: bool) -> Self {
         Self {
             places,
             id,
             phase: AtomicU8::new(0),
             requests: AtomicU64::new(0),
             lost: AtomicBool::new(false),
+            over_rate: AtomicBool::new(is_over_rate),
             wake: Notify::new(),
         }
     }
@@ -138,6 +144,20 @@ impl Place {
         self.wake.notify_one();
     }
 
+    /// Reports whether it was opened beyond the rate of its network, and nobody known speaks through it.
+    pub(super) fn is_over_rate(&self) -> bool {
+        self.over_rate.load(Ordering::Acquire)
+    }
+
+    /// Notes who speaks through it; see [`Peer::identified`].
+    fn identify(&self, caller: &Arc<str>) -> bool {
+        let keeps_place = self.places.table().identify(self.id, caller);
+        if keeps_place {
+            self.over_rate.store(false, Ordering::Release);
+        }
+        keeps_place
+    }
+
     pub(super) fn is_lost(&self) -> bool {
         self.lost.load(Ordering::Acquire)
     }
@@ -173,6 +193,12 @@ impl Peer {
     /// Notes who the caller is, so that the connection keeps its place when others make room. Returns whether it does:
     /// not when this caller has its share of places.
     pub fn identified(&self, caller: &Arc<str>) -> bool {
-        self.place.as_ref().is_none_or(|place| place.places.table().identify(place.id, caller))
+        self.place.as_ref().is_none_or(|place| place.identify(caller))
+    }
+
+    /// Reports whether the connection was opened beyond the rate of its network. Then whoever answers serves health
+    /// checks and callers that are known, and tells all others so; the connection ends with the answer.
+    pub fn is_over_rate(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.is_over_rate())
     }
 }

@@ -5,6 +5,10 @@ use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 /// A connection that has waited this long is the first to make room; a younger one is given the time that a request
 /// takes to arrive.
 const PATIENCE_NS: u64 = 2_000_000_000;
+/// Connections beyond the rate of their network whose head is read all the same: those of one network, and in all. What
+/// they ask for decides whether they are served, see [`Admitted::is_over_rate`].
+const OVERFLOW_EACH: usize = 64;
+const OVERFLOW: usize = 512;
 
 /// How many connections there may be.
 #[derive(Debug, Clone)]
@@ -41,6 +45,8 @@ enum Source {
     Network(Network),
     /// A proxy's connection stands for itself.
     Proxy(Id),
+    /// A network beyond its rate.
+    Overflow(Network),
 }
 
 #[derive(Debug)]
@@ -59,6 +65,8 @@ pub struct Admitted {
     pub id: Id,
     /// Connections that lost theirs.
     pub evicted: Vec<Id>,
+    /// Its network opens connections faster than it may: only health checks and people who are known are served.
+    pub is_over_rate: bool,
 }
 
 /// No place.
@@ -78,7 +86,11 @@ pub struct Table {
     /// Connections whose callers are not known.
     unknown: Shares<Source>,
     known: Shares<Arc<str>>,
+    /// Connections beyond the rate whose callers are not known.
+    overflow: Shares<Network>,
     rates: Rates<Network>,
+    /// TLS handshakes beyond the rate, which cost more than an answer.
+    handshakes: Rates<Network>,
     next: Id,
 }
 
@@ -91,8 +103,11 @@ impl Table {
             each: limits.per_network.max(1),
         };
         let known = ShareLimits { total: limits.connections, reserved: 0, each: limits.per_caller };
+        let overflow = ShareLimits { total: OVERFLOW, reserved: 0, each: OVERFLOW_EACH };
         Self {
+            overflow: Shares::new(overflow),
             rates: Rates::new(limits.rate),
+            handshakes: Rates::new(limits.rate),
             limits,
             entries: HashMap::new(),
             unknown: Shares::new(unknown),
@@ -101,31 +116,65 @@ impl Table {
         }
     }
 
-    /// Finds a place for a new connection from `address`, at the expense of older ones if need be.
+    /// Finds a place for a new connection from `address`, at the expense of older ones if need be. `tls` says that it
+    /// begins with a handshake.
     ///
     /// Errors: [`Refused`].
-    pub fn admit(&mut self, address: std::net::IpAddr, now_ns: u64) -> Result<Admitted, Refused> {
-        let id = self.next;
-        let network = Network::of(address, self.limits.ipv6_prefix);
-        let source = match self.limits.is_proxy(address) {
-            true => Source::Proxy(id),
-            false => {
-                self.rates.take(network, 1, now_ns).map_err(|_| Refused::Rate)?;
-                Source::Network(network)
-            }
-        };
+    pub fn admit(&mut self, address: std::net::IpAddr, tls: bool, now_ns: u64) -> Result<Admitted, Refused> {
+        let source = self.source(address, tls, now_ns)?;
+        let is_over_rate = matches!(source, Source::Overflow(_));
         let mut evicted = Vec::new();
-        while self.entries.len() >= self.limits.connections {
-            evicted.push(self.evict(|_| true, now_ns).ok_or(Refused::Full)?);
+        self.take(source, &mut evicted, now_ns)?;
+        // Not after one has made room already.
+        if self.entries.len() >= self.limits.connections {
+            let room = if is_over_rate { None } else { self.evict(|_| true, now_ns) };
+            let Some(room) = room else {
+                self.give_back(source);
+                return Err(Refused::Full);
+            };
+            evicted.push(room);
         }
-        while let Err(full) = self.unknown.take(source, Standing::Ordinary) {
-            let of_this = |entry: &Entry| full == Full::All || entry.source == source;
-            evicted.push(self.evict(of_this, now_ns).ok_or(Refused::Full)?);
-        }
+        let id = self.next;
         self.next += 1;
         let entry = Entry { source, accepted_ns: now_ns, waiting_ns: Some(now_ns), caller: None };
         self.entries.insert(id, entry);
-        Ok(Admitted { id, evicted })
+        Ok(Admitted { id, evicted, is_over_rate })
+    }
+
+    fn source(&mut self, address: std::net::IpAddr, tls: bool, now_ns: u64) -> Result<Source, Refused> {
+        if self.limits.is_proxy(address) {
+            return Ok(Source::Proxy(self.next));
+        }
+        let network = Network::of(address, self.limits.ipv6_prefix);
+        if self.rates.take(network, 1, now_ns).is_ok() {
+            return Ok(Source::Network(network));
+        }
+        match tls && self.handshakes.take(network, 1, now_ns).is_err() {
+            true => Err(Refused::Rate),
+            false => Ok(Source::Overflow(network)),
+        }
+    }
+
+    fn take(&mut self, source: Source, evicted: &mut Vec<Id>, now_ns: u64) -> Result<(), Refused> {
+        if let Source::Overflow(network) = source {
+            while let Err(full) = self.overflow.take(network, Standing::Ordinary) {
+                // Whose head did not come in the meantime; never one that is served.
+                let waits = |entry: &Entry| {
+                    entry.waiting_ns.is_some()
+                        && matches!(entry.source, Source::Overflow(of) if full == Full::All || of == network)
+                };
+                evicted.push(self.evict(waits, now_ns).ok_or(Refused::Rate)?);
+            }
+            return Ok(());
+        }
+        while let Err(full) = self.unknown.take(source, Standing::Ordinary) {
+            let of_this = |entry: &Entry| match full {
+                Full::All => !matches!(entry.source, Source::Overflow(_)),
+                Full::Caller => entry.source == source,
+            };
+            evicted.push(self.evict(of_this, now_ns).ok_or(Refused::Full)?);
+        }
+        Ok(())
     }
 
     /// Takes the place of the connection that has the least claim to it among those that are not known: one that has
@@ -148,7 +197,14 @@ impl Table {
         let Some(entry) = self.entries.remove(&id) else { return };
         match entry.caller {
             Some(caller) => self.known.give_back(&caller),
-            None => self.unknown.give_back(&entry.source),
+            None => self.give_back(entry.source),
+        }
+    }
+
+    fn give_back(&mut self, source: Source) {
+        match source {
+            Source::Overflow(network) => self.overflow.give_back(&network),
+            source => self.unknown.give_back(&source),
         }
     }
 
@@ -174,9 +230,10 @@ impl Table {
         if self.known.take(Arc::clone(caller), Standing::Ordinary).is_err() {
             return entry.caller.is_some();
         }
+        let source = entry.source;
         match entry.caller.replace(Arc::clone(caller)) {
             Some(before) => self.known.give_back(&before),
-            None => self.unknown.give_back(&entry.source),
+            None => self.give_back(source),
         }
         true
     }
@@ -226,13 +283,13 @@ mod tests {
                 let mut table = Table::new(limits());
                 let known: Vec<Id> = (0..20)
                     .map(|n| {
-                        let id = table.admit(address(70_000 + n), 0).unwrap().id;
+                        let id = table.admit(address(70_000 + n), false, 0).unwrap().id;
                         assert!(table.identify(id, &wall()));
                         id
                     })
                     .collect();
                 let attack = |table: &mut Table, n: u32, now| {
-                    let admitted = table.admit(of(n), now).unwrap();
+                    let admitted = table.admit(of(n), false, now).unwrap();
                     if serving {
                         table.begin(admitted.id);
                     }
@@ -242,7 +299,7 @@ mod tests {
                     attack(&mut table, n, u64::from(n) * SECOND / 100);
                 }
                 let now = 100 * SECOND;
-                let victim = table.admit(address(90_000), now).unwrap().id;
+                let victim = table.admit(address(90_000), false, now).unwrap().id;
                 for n in 0..50 {
                     let evicted = attack(&mut table, 3_000 + n, now + u64::from(n));
                     assert!(!evicted.contains(&victim), "{name}, serving {serving}: after {n} more");
@@ -256,12 +313,12 @@ mod tests {
     #[test]
     fn one_network_makes_room_for_itself_alone() {
         let mut table = Table::new(limits());
-        let other = table.admit(address(2), 0).unwrap().id;
-        let first = table.admit(address(1), 1).unwrap().id;
+        let other = table.admit(address(2), false, 0).unwrap().id;
+        let first = table.admit(address(1), false, 1).unwrap().id;
         for n in 1..10 {
-            assert!(table.admit(address(1), 1 + n).unwrap().evicted.is_empty());
+            assert!(table.admit(address(1), false, 1 + n).unwrap().evicted.is_empty());
         }
-        assert_eq!(table.admit(address(1), 20).unwrap().evicted, [first]);
+        assert_eq!(table.admit(address(1), false, 20).unwrap().evicted, [first]);
         assert!(table.begin(other) && !table.begin(first));
     }
 
@@ -269,7 +326,7 @@ mod tests {
     fn a_proxy_speaks_for_many_and_known_callers_have_the_reserved_places() {
         let mut table = Table::new(limits());
         let proxy: IpAddr = "10.9.1.1".parse().unwrap();
-        let ids: Vec<Id> = (0..60).map(|n| table.admit(proxy, n).unwrap().id).collect();
+        let ids: Vec<Id> = (0..60).map(|n| table.admit(proxy, false, n).unwrap().id).collect();
         for id in &ids[..20] {
             assert!(table.identify(*id, &wall()));
         }
@@ -284,25 +341,64 @@ mod tests {
     fn when_all_are_known_a_further_one_is_told_so() {
         let mut table = Table::new(Limits { per_caller: 100, ..limits() });
         for n in 0..100 {
-            let id = table.admit(address(n), 0).unwrap().id;
+            let id = table.admit(address(n), false, 0).unwrap().id;
             assert!(table.identify(id, &wall()));
         }
-        assert_eq!(table.admit(address(7), 0), Err(Refused::Full));
+        assert_eq!(table.admit(address(7), false, 0), Err(Refused::Full));
         let mut table = Table::new(Limits { rate: Rate::new(1, 2), ..limits() });
-        assert!(table.admit(address(1), SECOND).is_ok() && table.admit(address(1), SECOND).is_ok());
-        assert_eq!(table.admit(address(1), SECOND), Err(Refused::Rate));
-        assert!(table.admit(address(2), SECOND).is_ok());
+        assert!(
+            table.admit(address(1), false, SECOND).is_ok() && table.admit(address(1), false, SECOND).is_ok()
+        );
+        assert!(table.admit(address(1), false, SECOND).unwrap().is_over_rate);
+        assert!(!table.admit(address(2), false, SECOND).unwrap().is_over_rate);
+    }
+
+    #[test]
+    fn beyond_the_rate_a_bounded_lane_reads_on_and_a_newcomer_in_it_has_its_time() {
+        let mut table = Table::new(Limits { connections: 1_000, rate: Rate::new(1, 1), ..limits() });
+        let other = table.admit(address(2), false, SECOND).unwrap().id;
+        let mut ids = vec![table.admit(address(1), false, SECOND).unwrap().id];
+        for n in 0..OVERFLOW_EACH {
+            let admitted = table.admit(address(1), false, SECOND + n as u64).unwrap();
+            assert!(admitted.is_over_rate && admitted.evicted.is_empty());
+            ids.push(admitted.id);
+        }
+        // One that is served stays, whoever comes; of the others the oldest goes, and nobody else's.
+        assert!(table.begin(ids[1]));
+        let newer = table.admit(address(1), false, 2 * SECOND - 1).unwrap();
+        assert_eq!(newer.evicted, [ids[2]]);
+        assert!(table.begin(ids[0]) && table.begin(other));
+        // Whoever proves to be known is in the lane no longer.
+        assert!(table.identify(newer.id, &wall()));
+        assert_eq!(table.overflow.taken(), OVERFLOW_EACH - 1);
+        for id in ids.iter().chain([&newer.id, &other]) {
+            table.begin(*id);
+            table.remove(*id);
+        }
+        assert_eq!((table.counts(), table.overflow.taken(), table.unknown.taken()), ((0, 0), 0, 0));
+    }
+
+    #[test]
+    fn a_lane_in_which_all_are_served_and_one_of_handshakes_are_full() {
+        let mut table = Table::new(Limits { connections: 1_000, rate: Rate::new(1, 1), ..limits() });
+        for _ in 0..=OVERFLOW_EACH {
+            let id = table.admit(address(1), false, SECOND).unwrap().id;
+            table.begin(id);
+        }
+        assert_eq!(table.admit(address(1), false, SECOND), Err(Refused::Rate));
+        let mut admit = || table.admit(address(3), true, SECOND).map(|admitted| admitted.is_over_rate);
+        assert_eq!((admit(), admit(), admit()), (Ok(false), Ok(true), Err(Refused::Rate)));
     }
 
     proptest! {
         /// Whatever happens, the counts are those of the connections, and within the bounds.
         #[test]
         fn the_counts_are_right(steps in prop::collection::vec((0_u8..5, 0_u32..30, 0_u64..40), 1..400)) {
-            let mut table = Table::new(limits());
+            let mut table = Table::new(Limits { rate: Rate::new(1, 2), ..limits() });
             for (step, n, which) in steps {
                 let now = table.next * SECOND / 4;
                 match step {
-                    0 | 1 => drop(table.admit(address(n), now)),
+                    0 | 1 => drop(table.admit(address(n), step == 1, now)),
                     2 => drop(table.identify(which, &format!("caller{}", n % 3).into())),
                     3 => table.remove(which),
                     _ => drop(table.begin(which)),
@@ -310,7 +406,7 @@ mod tests {
                 let (all, known) = table.counts();
                 let identified = table.entries.values().filter(|entry| entry.caller.is_some()).count();
                 prop_assert_eq!(known, identified);
-                prop_assert_eq!(all, known + table.unknown.taken());
+                prop_assert_eq!(all, known + table.unknown.taken() + table.overflow.taken());
                 prop_assert!(all <= 100 && table.unknown.taken() <= 60);
                 let of = |n| table.unknown.of(&Source::Network(Network::of(address(n), 64)));
                 let most = (0..30).map(of).max();
