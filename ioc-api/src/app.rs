@@ -34,6 +34,7 @@ use crate::{
     start_progress::{Phase, StartProgress},
     startup::{self, StartupError},
     stream::{Feeds, KpiFrame, Meters},
+    tls::Certificate,
     web::Web,
 };
 use ioc_broker::Broker;
@@ -123,6 +124,7 @@ pub async fn run(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result
     scrapes.set(http::metrics_only(state.clone()));
     requests.set(http::router(state, web.body_bytes_max));
     center.broker.serve();
+    let renewing = tokio::spawn(launch::renew_mqtts(center.certificate.clone()));
     let devices = simulated.map(|demo| tokio::spawn(demo.run(addresses.mqtt[0].port(), stopped)));
     let memory = &center.memory;
     let ready = launch::become_ready(memory.ready.clone(), Arc::clone(&memory.engine), center.last);
@@ -134,6 +136,7 @@ pub async fn run(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result
     tracing::info!("stopping");
     stopping.send_replace(true);
     ready.abort();
+    renewing.abort();
     if let Some(devices) = devices {
         let _ = devices.await;
     }
@@ -182,6 +185,8 @@ struct Center {
     memory: Memory,
     ingress: Arc<Ingress>,
     broker: Arc<Broker>,
+    /// Of MQTT over TLS.
+    certificate: Option<Arc<Certificate>>,
     changed: RegistryChanged,
 }
 
@@ -206,8 +211,9 @@ impl Center {
             Arc::new(Decoder::new(Arc::clone(&foundation.catalogue), launch::decode_limits(&config)));
         let (registry, grants) = (foundation.registry.clone(), Arc::clone(&foundation.grants));
         let ingress = Arc::new(Ingress::new(registry, grants, Arc::clone(&decoder), journal.clone()));
+        let certificate = launch::mqtts_certificate(&config, data, mode)?;
         let broker = Arc::new(Broker::start_closed(
-            launch::broker_config(&config, data, mode)?,
+            launch::broker_config(&config, certificate.as_ref(), mode)?,
             Arc::clone(&foundation.grants) as _,
             Arc::clone(&ingress) as _,
         )?);
@@ -219,7 +225,7 @@ impl Center {
         let hub = Arc::clone(&memory.hub);
         journal.on_progress(Box::new(move |durable| hub.committed(durable)));
         let (last, changed) = (opened.last, RegistryChanged::default());
-        Ok(Self { config, foundation, journal, last, store, memory, ingress, broker, changed })
+        Ok(Self { config, foundation, journal, last, store, memory, ingress, broker, certificate, changed })
     }
 
     /// Starts everyone who lives on the journal's records.
@@ -340,7 +346,8 @@ impl Center {
             followers: Arc::clone(&followers),
             own_clock: Arc::clone(&memory.own_clock),
             listener: web.listener.clone(),
-            tls: web.tls.clone(),
+            https: web.certificate.clone(),
+            mqtts: self.certificate.clone(),
         };
         ApiState {
             records: Arc::clone(&foundation.records),

@@ -9,14 +9,14 @@ use crate::{
     defaults,
     demo::{self, Demo, DemoError},
     followers::{self, Stop},
-    http::{listener::TlsError, state::Ready},
+    http::state::Ready,
     identity::random_bytes,
     kpis::{self, Definition, KpiDesk},
     records::{Audit, LateWrites, Records, Write},
     rule_desk::{RuleDeskError, RuleSource},
     startup::{self, StartupError},
     stream::{KpiFrame, OlderTransitions, hub::Hub},
-    tls,
+    tls::{self, Certificate, TlsError},
 };
 use ioc_broker::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
 use ioc_ingest::{DecodeLimits, LiveState, Registry};
@@ -62,7 +62,10 @@ pub enum StartError {
     },
     /// The certificate of HTTPS.
     #[error("https: {0}")]
-    Https(#[from] TlsError),
+    Https(#[source] TlsError),
+    /// The certificate of MQTT.
+    #[error("mqtts: {0}")]
+    Mqtts(#[source] TlsError),
     /// Catalogue, city, records, identities.
     #[error(transparent)]
     Foundation(#[from] FoundationError),
@@ -119,6 +122,7 @@ impl StartError {
             Self::Foundation(error) => error.is_usage(),
             Self::Broker(Broker::Bind { .. } | Broker::Thread(_)) => false,
             Self::Https(_)
+            | Self::Mqtts(_)
             | Self::Broker(_)
             | Self::Rules(_)
             | Self::Kpis(_)
@@ -216,21 +220,46 @@ pub fn decode_limits(config: &Config) -> DecodeLimits {
     }
 }
 
-/// Returns what the device edge wants. The demo makes its own certificate when none is configured.
+/// Whose certificate it is, in the log.
+const MQTTS: &str = "MQTT over TLS";
+
+/// Returns the certificate of MQTT over TLS, if there is one. The demo makes its own when none is configured.
 ///
-/// Errors: no certificate can be made.
-pub fn broker_config(config: &Config, data: &DataDir, mode: Mode) -> Result<BrokerConfig, StartError> {
-    let mqtt = &config.mqtt;
-    let identity = match (&mqtt.tls.certificate, &mqtt.tls.key) {
-        (Some(certificates), Some(key)) => {
-            Some(TlsIdentity::Pem { certificates: certificates.clone(), key: key.clone() })
-        }
-        _ if mode == Mode::Demo => {
-            let (certificates, key) = tls::self_signed(data.path()).map_err(StartError::Certificate)?;
-            Some(TlsIdentity::Pem { certificates, key })
-        }
-        _ => None,
+/// Errors: no certificate can be made, or the files cannot be used.
+pub fn mqtts_certificate(
+    config: &Config,
+    data: &DataDir,
+    mode: Mode,
+) -> Result<Option<Arc<Certificate>>, StartError> {
+    let tls = &config.mqtt.tls;
+    let (certificate, key) = match (&tls.certificate, &tls.key) {
+        (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
+        _ if mode == Mode::Demo => tls::self_signed(data.path()).map_err(StartError::Certificate)?,
+        _ => return Ok(None),
     };
+    let certificate = Certificate::load(&certificate, &key).map_err(StartError::Mqtts)?;
+    tls::tell_expiry(MQTTS, &certificate);
+    Ok(Some(Arc::new(certificate)))
+}
+
+/// Reads the certificate of MQTT over TLS again when its files change, for ever.
+pub async fn renew_mqtts(certificate: Option<Arc<Certificate>>) {
+    if let Some(certificate) = certificate {
+        tls::renew(MQTTS, certificate).await;
+    }
+}
+
+/// Returns what the device edge wants.
+///
+/// Errors: the certificate cannot be used.
+pub fn broker_config(
+    config: &Config,
+    certificate: Option<&Arc<Certificate>>,
+    mode: Mode,
+) -> Result<BrokerConfig, StartError> {
+    let mqtt = &config.mqtt;
+    let identity = certificate.map(|certificate| certificate.server(&[])).transpose();
+    let identity = identity.map_err(StartError::Mqtts)?.map(TlsIdentity::Config);
     let limits = &mqtt.limits;
     Ok(BrokerConfig {
         tcp: plain_addresses(mqtt, mode),

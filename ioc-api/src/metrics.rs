@@ -2,9 +2,10 @@
 use crate::{
     clock_watch::{OwnClock, OwnClockState},
     followers::Progress,
-    http::listener::{Listener, Tls},
+    http::listener::Listener,
     rule_desk::RuleDesk,
     stream::Feeds,
+    tls::Certificate,
 };
 use ioc_broker::Broker;
 use ioc_ingest::{Ledger, Registry};
@@ -45,7 +46,9 @@ pub struct Sources {
     /// The web server.
     pub listener: Listener,
     /// Its certificate.
-    pub tls: Option<Arc<Tls>>,
+    pub https: Option<Arc<Certificate>>,
+    /// That of MQTT.
+    pub mqtts: Option<Arc<Certificate>>,
 }
 
 /// Installs the recorder of the process.
@@ -71,7 +74,9 @@ pub fn page(handle: PrometheusHandle, sources: Sources) -> Arc<dyn Fn() -> Strin
         history(&sources.history);
         rules(&sources.engine, &sources.rules, &sources.feeds);
         clocks(sources.own_clock.state());
-        web(&sources.listener, sources.tls.as_deref());
+        web(&sources.listener);
+        certificate("ioc_https_certificate_expires_seconds", sources.https.as_deref());
+        certificate("ioc_mqtts_certificate_expires_seconds", sources.mqtts.as_deref());
         gauge!("ioc_devices").set(sources.registry.devices().len() as f64);
         handle.render()
     })
@@ -144,7 +149,13 @@ fn clocks(own: OwnClockState) {
     gauge!("ioc_device_clocks_wrong").set(own.wrong as f64);
 }
 
-fn web(listener: &Listener, tls: Option<&Tls>) {
+fn certificate(name: &'static str, certificate: Option<&Certificate>) {
+    if let Some(expires_s) = certificate.and_then(Certificate::expires_s) {
+        gauge!(name).set(expires_s as f64);
+    }
+}
+
+fn web(listener: &Listener) {
     let meters = listener.meters();
     gauge!("ioc_http_connections", "caller" => "known").set(meters.known as f64);
     gauge!("ioc_http_connections", "caller" => "unknown").set((meters.open - meters.known) as f64);
@@ -153,9 +164,6 @@ fn web(listener: &Listener, tls: Option<&Tls>) {
         counter!("ioc_http_closed_total", "reason" => reason).absolute(count);
     }
     counter!("ioc_http_accept_errors_total").absolute(meters.errors);
-    if let Some(expires_s) = tls.and_then(Tls::expires_s) {
-        gauge!("ioc_https_certificate_expires_seconds").set(expires_s as f64);
-    }
 }
 
 fn history(store: &Store) {
@@ -262,6 +270,10 @@ fn describe() {
         (
             "ioc_https_certificate_expires_seconds",
             "When the certificate of HTTPS ends, seconds since the epoch",
+        ),
+        (
+            "ioc_mqtts_certificate_expires_seconds",
+            "When the certificate of MQTT over TLS ends, seconds since the epoch",
         ),
         ("ioc_http_connections", "Open web connections, by whether their caller is known"),
         ("ioc_stream_clients", "Clients of the live stream"),

@@ -9,6 +9,7 @@ use crate::{
     },
     launch::StartError,
     stream::seats::{Seats, Threads},
+    tls::{self, Certificate},
 };
 use axum::Router;
 use ioc_model::share::{Network, Rate};
@@ -17,14 +18,15 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{sync::watch, task::JoinSet, time::interval};
+use tokio::{sync::watch, task::JoinSet};
+use tokio_rustls::rustls::ServerConfig;
 
 /// How long requests may take to end after a stop.
 const GRACE: Duration = Duration::from_secs(5);
-/// How often the certificate's files are looked at.
-const RELOAD_PERIOD: Duration = Duration::from_secs(2);
-/// A certificate that ends within this time is warned of at each start and each change.
-const EXPIRES_SOON_S: i64 = 14 * 86_400;
+/// Browsers that speak HTTP/2 as well are told what we speak.
+const PROTOCOL: &[u8] = b"http/1.1";
+/// Whose certificate it is, in the log.
+const NAME: &str = "HTTPS";
 
 /// The web server with its ports taken; nothing is served yet.
 pub struct Web {
@@ -39,11 +41,12 @@ pub struct Web {
     /// What is asked of browsers.
     pub door: Door,
     /// The certificate, if any.
-    pub tls: Option<Arc<Tls>>,
+    pub certificate: Option<Arc<Certificate>>,
     /// Longest body of a request.
     pub body_bytes_max: usize,
     addr: SocketAddr,
     https_addr: Option<SocketAddr>,
+    tls: Option<Arc<ServerConfig>>,
     sockets: Vec<Socket>,
     /// Ends with this.
     _threads: Threads,
@@ -65,10 +68,14 @@ impl Web {
         let limits = &config.limits;
         let head = HeadLimits { bytes: limits.head_max.as_len(), headers: limits.headers_max as usize };
         let proxies: Arc<[Network]> = config.trusted_proxies.iter().map(|proxy| proxy.0).collect();
-        let plain = bind(config.listen.0)?;
-        let metrics = config.metrics.listen.map(|listen| bind(listen.0)).transpose()?;
-        let tls = certificate(config)?;
-        let encrypted = tls.as_ref().map(|_| bind(config.tls.listen.0)).transpose()?;
+        warn_of_wide_trust(&proxies);
+        let plain = bind(config.listen.0, "--http")?;
+        let metrics =
+            config.metrics.listen.map(|listen| bind(listen.0, "http.metrics.listen")).transpose()?;
+        let certificate = certificate(config)?;
+        let tls = certificate.as_ref().map(|certificate| certificate.server(&[PROTOCOL])).transpose();
+        let tls = tls.map_err(StartError::Https)?;
+        let encrypted = tls.as_ref().map(|_| bind(config.tls.listen.0, "http.tls.listen")).transpose()?;
         let https_port = encrypted.as_ref().filter(|_| config.tls.redirect);
         let https_port = https_port.map(|socket| socket.local_addr().map(|addr| addr.port())).transpose()?;
         let threads = Threads::start()?;
@@ -80,6 +87,7 @@ impl Web {
             seats: Seats::new(streams, limits.streams_per_caller_max as usize, threads.handle()?),
             trust: Trust { proxies, behind_tls: config.behind_tls, ipv6_prefix: limits.ipv6_prefix },
             door: Door::new(config.hsts.0.as_secs(), https_port),
+            certificate,
             tls,
             body_bytes_max: config.body_max.as_len(),
             addr: plain.local_addr()?,
@@ -113,7 +121,8 @@ impl Web {
     ) -> impl Future<Output = ()> + Send + use<> {
         let mut serving = JoinSet::new();
         let sockets = std::mem::take(&mut self.sockets);
-        let (listener, tls) = (self.listener.clone(), self.tls.clone());
+        let (listener, tls, certificate) =
+            (self.listener.clone(), self.tls.clone(), self.certificate.clone());
         async move {
             for socket in sockets {
                 let router = if socket.is_for_scrapes { &scrapes } else { &router };
@@ -121,7 +130,7 @@ impl Web {
                 let (listener, stopping) = (listener.clone(), stopping.clone());
                 serving.spawn(listener::serve(listener, socket.listener, tls, router.clone(), stopping));
             }
-            let renewing = tls.map(|tls| tokio::spawn(renew(tls)));
+            let renewing = certificate.map(|certificate| tokio::spawn(tls::renew(NAME, certificate)));
             while let Some(ended) = serving.join_next().await {
                 if let Ok(Err(error)) = ended {
                     tracing::error!(%error, "a port of the web server cannot be served");
@@ -134,47 +143,26 @@ impl Web {
     }
 }
 
-fn bind(addr: SocketAddr) -> Result<TcpListener, StartError> {
-    listener::bind(addr).map_err(|source| StartError::Http { addr, source })
+fn warn_of_wide_trust(proxies: &[Network]) {
+    for network in proxies.iter().filter(|network| network.is_wider_than_private()) {
+        tracing::warn!(
+            %network,
+            "http.trusted_proxies holds a network larger than any private one: whoever is in it may write with \
+             X-Forwarded-For which address they come from, so that shares of an address, the throttle of sign-ins and \
+             the audit trail say what they like; name the proxies' own addresses"
+        );
+    }
 }
 
-fn certificate(config: &Http) -> Result<Option<Arc<Tls>>, StartError> {
+fn bind(addr: SocketAddr, setting: &'static str) -> Result<TcpListener, StartError> {
+    listener::bind(addr).map_err(|source| StartError::Http { addr, setting, source })
+}
+
+fn certificate(config: &Http) -> Result<Option<Arc<Certificate>>, StartError> {
     let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) else { return Ok(None) };
-    let tls = Tls::load(certificate, key)?;
-    tell_expiry(&tls);
-    Ok(Some(Arc::new(tls)))
-}
-
-fn tell_expiry(tls: &Tls) {
-    let Some(expires_s) = tls.expires_s() else { return };
-    let expires =
-        jiff::Timestamp::from_second(expires_s).map_or_else(|_| "?".to_owned(), |at| at.to_string());
-    let left_s = expires_s - jiff::Timestamp::now().as_second();
-    match left_s < EXPIRES_SOON_S {
-        true => tracing::warn!(
-            expires,
-            days = left_s.div_euclid(86_400),
-            "the certificate of HTTPS ends soon; renew it"
-        ),
-        false => tracing::info!(expires, "the certificate of HTTPS is in use"),
-    }
-}
-
-/// Reads the certificate again when its files change, for ever.
-async fn renew(tls: Arc<Tls>) {
-    let mut ticks = interval(RELOAD_PERIOD);
-    loop {
-        ticks.tick().await;
-        let tls = Arc::clone(&tls);
-        let reload = move || match tls.reload() {
-            Ok(true) => tell_expiry(&tls),
-            Ok(false) => {}
-            Err(error) => {
-                tracing::error!(%error, "the new certificate cannot be used; the one before stays in use")
-            }
-        };
-        let _ = tokio::task::spawn_blocking(reload).await;
-    }
+    let certificate = Certificate::load(certificate, key).map_err(StartError::Https)?;
+    tls::tell_expiry(NAME, &certificate);
+    Ok(Some(Arc::new(certificate)))
 }
 
 fn connection_limits(limits: &HttpLimits, proxies: &Arc<[Network]>) -> Limits {

@@ -3,11 +3,10 @@ use super::{Failure, print};
 use crate::{
     admin::{CityFiles, catalogue},
     config::{Config, Place, Problem, Problems},
-    defaults,
-    http::listener::Tls,
-    kpis, launch,
+    defaults, kpis, launch,
     rule_desk::RuleSource,
     text_file,
+    tls::Certificate,
 };
 use firmware_sim::Scenario;
 use ioc_model::Catalogue;
@@ -103,17 +102,16 @@ impl Checked {
         self.rules(&launch::rule_source(config), catalogue);
         self.kpis(config.display.kpis.as_deref(), catalogue);
         self.scenario(&config.demo.scenario);
-        if let (Some(certificate), Some(key)) = (&config.http.tls.certificate, &config.http.tls.key) {
-            self.report.files += 2;
-            if let Err(error) = Tls::load(certificate, key) {
-                self.file("http.tls", None, &error.to_string());
-            }
-        }
-        for path in [&config.mqtt.tls.certificate, &config.mqtt.tls.key].into_iter().flatten() {
-            self.report.files += 1;
-            if let Err(error) = std::fs::File::open(path) {
-                self.file(&path.display().to_string(), None, &format!("cannot be read: {error}"));
-            }
+        let (https, mqtts) = (&config.http.tls, &config.mqtt.tls);
+        self.certificate("http.tls", &https.certificate, &https.key);
+        self.certificate("mqtt.tls", &mqtts.certificate, &mqtts.key);
+    }
+
+    fn certificate(&mut self, section: &str, certificate: &Option<PathBuf>, key: &Option<PathBuf>) {
+        let (Some(certificate), Some(key)) = (certificate, key) else { return };
+        self.report.files += 2;
+        if let Err(error) = Certificate::load(certificate, key) {
+            self.file(section, None, &error.to_string());
         }
     }
 

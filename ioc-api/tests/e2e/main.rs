@@ -26,6 +26,7 @@ mod hostile;
 mod http;
 mod issue;
 mod ledger;
+mod mqtt_door;
 mod refusals;
 mod reload;
 mod repeats;

@@ -1,20 +1,16 @@
 //! How the web is entered: through proxies, over HTTPS, with which secrets, and what browsers are told.
-use crate::support::{City, Client, Reply, Ws, ports, until};
+use crate::support::{
+    City, Client, Reply, Ws, ports,
+    tls::{self, write_pair},
+    until,
+};
 use serde_json::json;
 use std::{
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::Path,
-    sync::Arc,
-    time::Duration,
 };
-use tokio_rustls::rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
-    crypto::ring,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
-
 const HTTPS: [(&str, &str); 2] = [("X-Forwarded-For", "192.0.2.7"), ("X-Forwarded-Proto", "https")];
 const JSON: (&str, &str) = ("Content-Type", "application/json");
 
@@ -92,6 +88,15 @@ fn origins_are_compared_as_browsers_and_proxies_write_them() {
     assert_eq!(behind("https://ioc.hue.example"), 200);
     assert_eq!(behind("https://IOC.hue.example:443"), 200);
     assert_eq!(behind("https://evil.example"), 403);
+    let chain = [
+        ("X-Forwarded-Host", "ioc.hue.example, inner"),
+        ("X-Forwarded-Port", "8443"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-For", "192.0.2.1"),
+    ];
+    let through = |origin| status(&[&chain[..], &[("Origin", origin)]].concat());
+    assert_eq!(through("https://ioc.hue.example:8443"), 200);
+    assert_eq!(through("http://ioc.hue.example:8443"), 403, "another scheme");
     assert_eq!(status(&[("Origin", "https://ioc.hue.example")]), 403);
 }
 
@@ -155,26 +160,9 @@ fn metrics_can_be_closed_or_served_elsewhere() {
     assert_eq!(elsewhere.get("/").status, 404);
 }
 
-/// Writes a new self-signed pair as a renewal does.
-fn write_pair(certificate: &Path, key: &Path) {
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-    fs::write(certificate, made.cert.pem()).unwrap();
-    fs::write(key, made.signing_key.serialize_pem()).unwrap();
-}
-
 /// Asks over HTTPS and trusts one certificate alone; `None` when the server has another.
 fn ask_https(port: u16, certificate: &Path, request: &str) -> Option<String> {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(certificate).ok()?).ok()?;
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    let name = ServerName::try_from("localhost").unwrap();
-    let socket = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut stream = StreamOwned::new(ClientConnection::new(Arc::new(config), name).unwrap(), socket);
+    let mut stream = tls::open(SocketAddr::from(([127, 0, 0, 1], port)), certificate)?;
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
     // A server that closes without a farewell is no reason to doubt what came before.
@@ -226,7 +214,7 @@ fn https_of_our_own_renews_its_certificate_and_leads_there() {
     fs::copy(&certificate, &old).unwrap();
     fs::write(&key, "no key").unwrap();
     until("the log says that the new certificate cannot be used", || {
-        city.log().contains("the new certificate cannot be used").then_some(())
+        city.log().contains("the new certificate of HTTPS cannot be used").then_some(())
     });
     let live = "GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     assert!(ask_https(port, &old, live).is_some_and(|answer| answer.starts_with("http/1.1 200")));

@@ -7,7 +7,6 @@ use super::{
     place::{Place, Places},
     socket,
     table::{Refused, Table},
-    tls::Tls,
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -25,7 +24,7 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig, server::TlsStream};
 use tower::Service;
 
 /// How long accepting pauses when the system has no more files.
@@ -80,13 +79,13 @@ impl Listener {
     }
 }
 
-/// Serves `socket`, over TLS when there is a certificate, until `stopping` becomes true, then lets requests end.
+/// Serves `socket`, over TLS when there is a configuration of it, until `stopping` becomes true, then lets requests end.
 ///
 /// Errors: the socket cannot be used.
 pub async fn serve<S, B>(
     listener: Listener,
     socket: std::net::TcpListener,
-    tls: Option<Arc<Tls>>,
+    tls: Option<Arc<ServerConfig>>,
     service: S,
     mut stopping: watch::Receiver<bool>,
 ) -> io::Result<()>

@@ -16,7 +16,6 @@ mod meters;
 mod place;
 mod socket;
 pub mod table;
-mod tls;
 
 pub use accept::{Listener, serve};
 pub use body::{BodyPace, Paced, TooSlow};
@@ -24,7 +23,6 @@ pub use meters::Snapshot;
 pub use place::Peer;
 pub use socket::bind;
 pub use table::Limits;
-pub use tls::{Tls, TlsError};
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! The certificate of HTTPS: read again when its files change, so that renewing it takes no restart. A pair that cannot
-//! be used, such as a new certificate whose key is still the old one, leaves the one before in use.
+//! A certificate that is read again when its files change, so that renewing it takes no restart. A pair that cannot be
+//! used, such as a new certificate whose key is still the old one, leaves the one before in use.
+use super::expiry::not_after;
 use arc_swap::ArcSwap;
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -7,17 +8,13 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio_rustls::{
-    TlsAcceptor,
-    rustls::{
-        self, ServerConfig,
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    },
+use tokio_rustls::rustls::{
+    self, ServerConfig,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
 };
-
-/// Browsers that speak HTTP/2 as well are told what we speak.
-const PROTOCOL: &[u8] = b"http/1.1";
 
 /// A certificate that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -52,32 +49,62 @@ pub enum TlsError {
     },
 }
 
-/// A certificate and its key.
-pub struct Tls {
+/// A certificate and its key. Each handshake shows the one that is in use at the moment.
+pub struct Certificate {
     certificate: PathBuf,
     key: PathBuf,
-    current: ArcSwap<Served>,
+    current: ArcSwap<Shown>,
     /// What the files held when they were last looked at.
     seen: Mutex<u64>,
 }
 
-struct Served {
-    config: Arc<ServerConfig>,
+struct Shown {
+    certified: Arc<CertifiedKey>,
     expires_s: Option<i64>,
 }
 
-impl Tls {
+impl std::fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Certificate({})", self.certificate.display())
+    }
+}
+
+impl ResolvesServerCert for Certificate {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.current.load().certified))
+    }
+}
+
+impl Certificate {
     /// Reads both files.
     ///
     /// Errors: [`TlsError`] names the file and what it should hold.
     pub fn load(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        let (served, seen) = read(certificate, key)?;
+        let (shown, seen) = read(certificate, key)?;
         Ok(Self {
             certificate: certificate.to_owned(),
             key: key.to_owned(),
-            current: ArcSwap::from_pointee(served),
+            current: ArcSwap::from_pointee(shown),
             seen: Mutex::new(seen),
         })
+    }
+
+    /// Returns what a listener needs to show it. `protocols` are told to clients that ask (ALPN); none means that nobody
+    /// is.
+    ///
+    /// Errors: [`TlsError::Pair`].
+    pub fn server(self: &Arc<Self>, protocols: &[&[u8]]) -> Result<Arc<ServerConfig>, TlsError> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|source| self.pair(source))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(self) as _);
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Ok(Arc::new(config))
+    }
+
+    fn pair(&self, source: rustls::Error) -> TlsError {
+        TlsError::Pair { certificate: self.certificate.clone(), key: self.key.clone(), source }
     }
 
     /// Reads the files again if they have changed. Returns whether there is another certificate now.
@@ -92,18 +119,14 @@ impl Tls {
             }
             *seen = now;
         }
-        let (served, _) = read(&self.certificate, &self.key)?;
-        self.current.store(Arc::new(served));
+        let (shown, _) = read(&self.certificate, &self.key)?;
+        self.current.store(Arc::new(shown));
         Ok(true)
     }
 
     /// Returns when the certificate ends, in seconds since the epoch; `None` when it cannot be told.
     pub fn expires_s(&self) -> Option<i64> {
         self.current.load().expires_s
-    }
-
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.current.load().config))
     }
 }
 
@@ -115,7 +138,7 @@ fn fingerprint(certificate: &Path, key: &Path) -> u64 {
     hasher.finish()
 }
 
-fn read(certificate: &Path, key: &Path) -> Result<(Served, u64), TlsError> {
+fn read(certificate: &Path, key: &Path) -> Result<(Shown, u64), TlsError> {
     let seen = fingerprint(certificate, key);
     let bytes =
         |path: &Path| std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source });
@@ -132,66 +155,8 @@ fn read(certificate: &Path, key: &Path) -> Result<(Served, u64), TlsError> {
     let private = PrivateKeyDer::from_pem_slice(&bytes(key)?)
         .map_err(|error| pem(key, error.to_string(), "the private key"))?;
     let pair = |source| TlsError::Pair { certificate: certificate.to_owned(), key: key.to_owned(), source };
-    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(pair)?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)
-        .map_err(pair)?;
-    config.alpn_protocols = vec![PROTOCOL.to_vec()];
-    Ok((Served { config: Arc::new(config), expires_s }, seen))
-}
-
-/// Reads the end of validity out of a certificate (RFC 5280 §4.1), in seconds since the epoch.
-fn not_after(certificate: &[u8]) -> Option<i64> {
-    const VERSION: u8 = 0xa0;
-    let (_, certificate, _) = element(certificate)?;
-    let (_, mut to_be_signed, _) = element(certificate)?;
-    if to_be_signed.first() == Some(&VERSION) {
-        to_be_signed = element(to_be_signed)?.2;
-    }
-    // Serial number, signature algorithm, issuer.
-    for _ in 0..3 {
-        to_be_signed = element(to_be_signed)?.2;
-    }
-    let (_, validity, _) = element(to_be_signed)?;
-    let (tag, time, _) = element(element(validity)?.2)?;
-    seconds(tag, std::str::from_utf8(time).ok()?)
-}
-
-/// Splits DER into the first element's tag and content, and what follows it.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&[tag, short], rest) = der.split_first_chunk::<2>()?;
-    let (len, rest) = match short {
-        0..0x80 => (usize::from(short), rest),
-        long => {
-            let (digits, rest) = rest.split_at_checked(usize::from(long & 0x7f))?;
-            let push = |len: usize, digit: &u8| len.checked_mul(256)?.checked_add(usize::from(*digit));
-            (digits.iter().try_fold(0, push)?, rest)
-        }
-    };
-    let (content, rest) = rest.split_at_checked(len)?;
-    Some((tag, content, rest))
-}
-
-/// Reads UTCTime (two digits of the year) or GeneralizedTime (four).
-fn seconds(tag: u8, time: &str) -> Option<i64> {
-    const UTC_TIME: u8 = 0x17;
-    let digits = time.strip_suffix('Z').filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-    let (year, rest) = match tag {
-        UTC_TIME => {
-            let (year, rest) = digits.split_at_checked(2)?;
-            let year: i16 = year.parse().ok()?;
-            (if year < 50 { 2000 + year } else { 1900 + year }, rest)
-        }
-        _ => {
-            let (year, rest) = digits.split_at_checked(4)?;
-            (year.parse().ok()?, rest)
-        }
-    };
-    let part = |at: usize| rest.get(at..at + 2)?.parse::<i8>().ok();
-    let date = jiff::civil::DateTime::new(year, part(0)?, part(2)?, part(4)?, part(6)?, part(8)?, 0).ok()?;
-    Some(date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
+    let certified = CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(pair)?;
+    Ok((Shown { certified: Arc::new(certified), expires_s }, seen))
 }
 
 #[cfg(test)]
@@ -236,33 +201,21 @@ mod tests {
         let files = Files::new();
         let (first, second) = (files.make(2031), files.make(2055));
         files.write(&first);
-        let tls = Tls::load(&files.certificate, &files.key).unwrap();
-        assert_eq!((tls.reload().unwrap(), tls.expires_s()), (false, end_of(2031)));
+        let shown = Certificate::load(&files.certificate, &files.key).unwrap();
+        assert_eq!((shown.reload().unwrap(), shown.expires_s()), (false, end_of(2031)));
         // Files are replaced one after the other.
         fs::write(&files.certificate, &second.0).unwrap();
-        let error = tls.reload().unwrap_err().to_string();
+        let error = shown.reload().unwrap_err().to_string();
         assert!(error.contains("the key must be that of the first certificate"), "{error}");
-        assert_eq!((tls.reload().unwrap(), tls.expires_s()), (false, end_of(2031)), "said once");
+        assert_eq!((shown.reload().unwrap(), shown.expires_s()), (false, end_of(2031)), "said once");
         fs::write(&files.key, &second.1).unwrap();
-        assert_eq!((tls.reload().unwrap(), tls.expires_s()), (true, end_of(2055)));
+        assert_eq!((shown.reload().unwrap(), shown.expires_s()), (true, end_of(2055)));
         fs::remove_file(&files.key).unwrap();
-        assert!(tls.reload().unwrap_err().to_string().contains("key.pem"));
+        assert!(shown.reload().unwrap_err().to_string().contains("key.pem"));
         fs::write(&files.certificate, "garbage").unwrap();
-        let error = tls.reload().unwrap_err().to_string();
+        let error = shown.reload().unwrap_err().to_string();
         assert!(error.contains("cert.pem") && error.contains("PEM file"), "{error}");
         files.write(&first);
-        assert_eq!((tls.reload().unwrap(), tls.expires_s()), (true, end_of(2031)));
-    }
-
-    #[test]
-    fn der_that_is_cut_anywhere_is_no_certificate_and_no_panic() {
-        let files = Files::new();
-        let der = CertificateDer::from_pem_slice(files.make(2031).0.as_bytes()).unwrap();
-        assert_eq!(not_after(&der), end_of(2031));
-        for len in 0..der.len() {
-            assert_eq!(not_after(&der[..len]), None);
-        }
-        assert_eq!(not_after(&[0x30, 0x8f, 0xff, 0xff]), None);
-        assert_eq!(not_after(&[0x30, 0x84, 0xff, 0xff, 0xff, 0xff]), None);
+        assert_eq!((shown.reload().unwrap(), shown.expires_s()), (true, end_of(2031)));
     }
 }
