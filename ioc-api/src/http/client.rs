@@ -1,5 +1,5 @@
 //! Whom a request comes from: found once, at the door, and an extension of the request from there on.
-use super::{forwarded, listener::Peer};
+use super::{forwarded, listener::Peer, origin::Asked};
 use axum::{
     extract::{Request, State},
     middleware::Next,
@@ -31,8 +31,8 @@ pub struct Client {
     pub network: Network,
     /// It speaks HTTPS, with us or with a proxy.
     pub https: bool,
-    /// The host that it asked a proxy for.
-    pub host: Option<String>,
+    /// As what it asked for us.
+    pub asked: Asked,
     /// Its connection, or the proxy's.
     pub peer: Peer,
 }
@@ -42,11 +42,13 @@ pub async fn find(State(trust): State<Trust>, mut request: Request, next: Next) 
     let nobody = || Peer::detached(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
     let peer = request.extensions().get::<Peer>().cloned().unwrap_or_else(nobody);
     let origin = forwarded::origin(peer.address.ip(), request.headers(), &trust.proxies);
+    let https = peer.tls || trust.behind_tls || origin.https == Some(true);
+    let is_known = https || origin.https.is_some() || !origin.is_proxied;
     let client = Client {
         address: origin.address,
         network: Network::of(origin.address, trust.ipv6_prefix),
-        https: peer.tls || trust.behind_tls || origin.https == Some(true),
-        host: origin.host,
+        https,
+        asked: Asked { https: is_known.then_some(https), hosts: origin.hosts, ports: origin.ports },
         peer,
     };
     request.extensions_mut().insert(client);

@@ -12,10 +12,22 @@ const HOPS_MAX: usize = 32;
 pub(super) struct Origin {
     /// The client's address: the nearest one that is not a trusted proxy's.
     pub address: IpAddr,
+    /// It came through a trusted proxy.
+    pub is_proxied: bool,
     /// Whether the client came over https, when a proxy said so.
     pub https: Option<bool>,
-    /// The host that the client asked for, when a proxy said so.
-    pub host: Option<String>,
+    /// The hosts that proxies in a row say they were asked for. Whose each is matters to nobody who compares them with
+    /// what a browser says: no page can make a browser send these headers.
+    pub hosts: Vec<String>,
+    /// The same of ports.
+    pub ports: Vec<u16>,
+}
+
+impl Origin {
+    /// Whoever is connected, of whom nobody says anything.
+    fn itself(address: IpAddr) -> Self {
+        Self { address, is_proxied: false, https: None, hosts: Vec::new(), ports: Vec::new() }
+    }
 }
 
 /// One proxy's account of the request that it got.
@@ -35,7 +47,7 @@ pub(super) fn origin(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> 
     let peer = peer.to_canonical();
     let is_proxy = |address: IpAddr| proxies.iter().any(|proxy| proxy.contains(address));
     if !is_proxy(peer) {
-        return Origin { address: peer, https: None, host: None };
+        return Origin::itself(peer);
     }
     let (standard, common) = (forwarded(headers), x_forwarded(headers));
     let by_standard = nearest(peer, &standard, is_proxy);
@@ -44,15 +56,24 @@ pub(super) fn origin(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> 
         (true, _) => by_common,
         (false, true) => by_standard,
         (false, false) if by_standard.0 == by_common.0 => (by_standard.0, merged(by_standard.1, by_common.1)),
-        (false, false) => (peer, Hop::default()),
+        (false, false) => return Origin { is_proxied: true, ..Origin::itself(peer) },
     };
     let https =
         hop.proto.map(|proto| proto.eq_ignore_ascii_case("https") || proto.eq_ignore_ascii_case("wss"));
-    Origin { address, https, host: hop.host }
+    let hosts = standard.iter().filter_map(|hop| hop.host.clone());
+    let hosts = hosts.chain(list(headers, "x-forwarded-host").map(str::to_owned)).collect();
+    let ports = list(headers, "x-forwarded-port").filter_map(|port| port.parse().ok()).collect();
+    Origin { address, is_proxied: true, https, hosts, ports }
 }
 
 fn merged(first: Hop, second: Hop) -> Hop {
-    Hop { proto: first.proto.or(second.proto), host: first.host.or(second.host), ..first }
+    Hop { proto: first.proto.or(second.proto), ..first }
+}
+
+/// Returns the entries of all lines of a header that is a list.
+fn list<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> + use<'h> {
+    let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|entry| !entry.is_empty())
 }
 
 /// Goes from the nearest hop outwards, as long as the one before is a trusted proxy.
@@ -149,25 +170,17 @@ fn node(text: &str) -> Option<IpAddr> {
 }
 
 fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
-    let list = |name: &str| -> Vec<&str> {
-        let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        lines.flat_map(|line| line.split(',')).map(str::trim).filter(|entry| !entry.is_empty()).collect()
-    };
-    let (clients, protos, hosts) =
-        (list("x-forwarded-for"), list("x-forwarded-proto"), list("x-forwarded-host"));
+    let list = |name| -> Vec<&str> { list(headers, name).collect() };
+    let (clients, protos) = (list("x-forwarded-for"), list("x-forwarded-proto"));
     // Proxies either add to these as they add addresses, or set one for the client.
-    let beside = |all: &[&str], at: usize| {
-        let one = if all.len() == clients.len() { all.get(at) } else { all.last() };
+    let beside = |at: usize| {
+        let one = if protos.len() == clients.len() { protos.get(at) } else { protos.last() };
         one.map(|text| (*text).to_owned())
     };
-    let hop = |(at, client): (usize, &&str)| Hop {
-        address: node(client),
-        proto: beside(&protos, at),
-        host: beside(&hosts, at),
-    };
+    let hop = |(at, client): (usize, &&str)| Hop { address: node(client), proto: beside(at), host: None };
     let hops: Vec<Hop> = clients.iter().enumerate().map(hop).collect();
-    match hops.is_empty() && !(protos.is_empty() && hosts.is_empty()) {
-        true => vec![Hop { address: None, proto: beside(&protos, 0), host: beside(&hosts, 0) }],
+    match hops.is_empty() && !protos.is_empty() {
+        true => vec![Hop { address: None, proto: beside(0), host: None }],
         false => hops,
     }
 }
@@ -236,8 +249,19 @@ mod tests {
         let both = [("x-forwarded-for", "192.0.2.1, 10.0.0.1"), ("x-forwarded-proto", "https, http")];
         assert_eq!(https(&both), Some(true));
         assert_eq!(seen("198.51.100.1", &both).https, None);
-        let host = [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-host", "ioc.hue.example")];
-        assert_eq!(seen(PROXY, &host).host.as_deref(), Some("ioc.hue.example"));
+        let hosts = |lines: &[(&'static str, &str)]| seen(PROXY, lines).hosts;
+        for lines in [
+            [("x-forwarded-for", "192.0.2.1"), ("x-forwarded-host", "ioc.hue.example, inner:8080")],
+            [("x-forwarded-host", "ioc.hue.example"), ("x-forwarded-host", "inner:8080")],
+            [
+                ("forwarded", "for=192.0.2.1;host=ioc.hue.example"),
+                ("forwarded", "for=10.0.0.1;host=\"inner:8080\""),
+            ],
+        ] {
+            assert_eq!(hosts(&lines), ["ioc.hue.example", "inner:8080"], "{lines:?}");
+            assert!(seen("198.51.100.1", &lines).hosts.is_empty());
+        }
+        assert_eq!(seen(PROXY, &[("x-forwarded-port", "8443, x,80")]).ports, [8443, 80]);
     }
 
     proptest! {
@@ -263,9 +287,11 @@ mod tests {
         /// From anyone else nothing is believed.
         #[test]
         fn only_trusted_proxies_are_believed(text in "[ -~]{0,80}") {
-            let lines = [("forwarded", text.as_str()), ("x-forwarded-for", &text), ("x-forwarded-proto", "https")];
+            let lines = [("forwarded", text.as_str()), ("x-forwarded-for", &text), ("x-forwarded-proto", "https"), ("x-forwarded-host", &text)];
             let found = seen("198.51.100.1", &lines);
-            prop_assert_eq!(found, Origin { address: "198.51.100.1".parse().unwrap(), https: None, host: None });
+            prop_assert_eq!(found.address.to_string(), "198.51.100.1");
+            prop_assert!(!found.is_proxied && found.https.is_none());
+            prop_assert!(found.hosts.is_empty() && found.ports.is_empty());
         }
     }
 }

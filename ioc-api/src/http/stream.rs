@@ -28,8 +28,8 @@ pub async fn upgrade(
     headers: HeaderMap,
     upgrade: WebSocketUpgrade,
 ) -> Answer<Response> {
-    if !origin::is_own(&headers, client.host.as_deref()) {
-        return Err(Problem::forbidden("the live stream is not for pages of other sites"));
+    if !origin::is_own(&headers, &client.asked) {
+        return Err(origin::refusal(&headers));
     }
     let seat = state.seats.take(&actor.caller.name)?;
     if !actor.keeps_place {
