@@ -2,6 +2,7 @@
 pub mod admin;
 pub mod app;
 pub mod backup;
+pub mod bbox;
 pub mod book;
 pub mod cli;
 pub mod clock;

@@ -164,10 +164,10 @@ pub(super) struct DeviceAdd {
     #[arg(long)]
     pub(super) kind: String,
     /// Latitude, degrees WGS 84
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_hyphen_values = true, value_parser = parse_degrees)]
     pub(super) lat: f64,
     /// Longitude, degrees WGS 84
-    #[arg(long, allow_negative_numbers = true)]
+    #[arg(long, allow_hyphen_values = true, value_parser = parse_degrees)]
     pub(super) lon: f64,
     /// Label for rules, as in street=le-loi; may be repeated
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = parse_label)]
@@ -245,6 +245,12 @@ fn parse_label(text: &str) -> Result<(String, String), String> {
     Ok((name.to_owned(), value.to_owned()))
 }
 
+/// Reads degrees. Whether they are those of a place is the registry's to say.
+fn parse_degrees(text: &str) -> Result<f64, String> {
+    let degrees = text.trim().parse().ok().filter(|degrees: &f64| degrees.is_finite());
+    degrees.ok_or_else(|| "expected a number of degrees, such as 16.4637 or -16.4".to_owned())
+}
+
 fn parse_parent(text: &str) -> Result<Parent, String> {
     let expected = "expected gateway:ID, cabinet:ID or feeder:ID";
     let (kind, id) = text.split_once(':').ok_or(expected)?;
@@ -277,6 +283,32 @@ mod tests {
         let cli = Cli::try_parse_from(["ioc", "--rules", "a", "--rules", "b,c", "--seed", "3"]).unwrap();
         assert_eq!(cli.flags.values()[1].texts, ["a", "b,c"]);
         assert_eq!(cli.flags.demo_flag(), Some("--seed"));
+    }
+
+    #[test]
+    fn degrees_are_numbers_and_may_be_negative() {
+        let add = |lat: &[&str]| {
+            let rest = ["--id", "X", "--domain", "lighting", "--kind", "luminaire", "--lon", "-70.6"];
+            let line = [&["ioc", "device", "add"], lat, &rest].concat();
+            Cli::try_parse_from(line).map_err(|error| error.to_string())
+        };
+        for lat in [&["--lat", "-16.4"][..], &["--lat=-16.4"], &["--lat", "-0"], &["--lat", "16"]] {
+            assert!(add(lat).is_ok(), "{lat:?}: {:?}", add(lat).err());
+        }
+        for lat in [
+            &["--lat", "-inf"][..],
+            &["--lat=-inf"],
+            &["--lat", "nan"],
+            &["--lat", "1e999"],
+            &["--lat", "north"],
+            &["--lat", "--lon"],
+        ] {
+            let said = add(lat).err().unwrap();
+            assert!(
+                said.contains("expected a number of degrees, such as 16.4637 or -16.4"),
+                "{lat:?}: {said}"
+            );
+        }
     }
 
     #[test]

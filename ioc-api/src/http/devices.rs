@@ -2,10 +2,11 @@
 use super::{
     auth::Actor,
     dto::{DeviceDto, LatestDto, LatestList, Page, ParentDto},
-    params::{self, Bbox},
+    params,
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
 };
+use crate::bbox::Bbox;
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -66,7 +67,7 @@ impl Wanted {
             wards: params::texts(query.ward.as_deref()),
             kinds: params::texts(query.kind.as_deref()),
             status,
-            bbox: query.bbox.as_deref().map(Bbox::parse).transpose()?,
+            bbox: query.bbox.as_deref().map(str::parse).transpose().map_err(Problem::bad_request)?,
             words: fold(search).split_whitespace().map(str::to_owned).collect(),
         })
     }

@@ -1,6 +1,5 @@
 //! Query parameters that several resources share, with errors that say what would be right.
 use super::problem::{Answer, Problem};
-use crate::stream::filter::within;
 
 /// Most entries on one page.
 pub const PAGE_MAX: usize = 1000;
@@ -56,28 +55,6 @@ pub fn texts(text: Option<&str>) -> Vec<String> {
     text.unwrap_or("").split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
-/// A box: west, south, east, north in degrees.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Bbox([f64; 4]);
-
-impl Bbox {
-    /// Reads `west,south,east,north`.
-    ///
-    /// Errors: 400 says what would be right.
-    pub fn parse(text: &str) -> Answer<Self> {
-        let numbers: Option<Vec<f64>> = text.split(',').map(|part| part.trim().parse().ok()).collect();
-        match <[f64; 4]>::try_from(numbers.unwrap_or_default()) {
-            Ok(bbox @ [west, south, east, north]) if west <= east && south <= north => Ok(Self(bbox)),
-            _ => Err(Problem::bad_request(format!("bbox={text}; expected west,south,east,north in degrees"))),
-        }
-    }
-
-    /// Says whether a place lies in it.
-    pub fn contains(self, lon: f64, lat: f64) -> bool {
-        within(self.0, (lon, lat))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,13 +81,5 @@ mod tests {
         );
         assert!(words::<Domain>(Some("roads")).is_err());
         assert_eq!(words::<Domain>(None).ok(), Some(vec![]));
-    }
-
-    #[test]
-    fn boxes_have_four_numbers_in_order() {
-        assert!(Bbox::parse("107.5,16.4,107.6,16.5").is_ok_and(|bbox| bbox.contains(107.55, 16.45)));
-        for bad in ["107.5,16.4,107.6", "107.6,16.4,107.5,16.5", "a,b,c,d", "1,2,3,4,x", "nan,1,2,3", ""] {
-            assert!(Bbox::parse(bad).is_err(), "{bad}");
-        }
     }
 }

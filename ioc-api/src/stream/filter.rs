@@ -1,4 +1,5 @@
 //! What a client of the live stream wants to see. An empty filter means all.
+use crate::bbox::Bbox;
 use ioc_ingest::Device;
 use ioc_model::{Alert, Domain, Severity};
 use serde::Deserialize;
@@ -14,7 +15,8 @@ pub struct Filter {
     /// Severities; only for alerts.
     pub severity: Vec<Severity>,
     /// West, south, east, north in degrees; only for devices and their alerts.
-    pub bbox: Option<[f64; 4]>,
+    #[schema(value_type = Option<[f64; 4]>)]
+    pub bbox: Option<Bbox>,
 }
 
 impl Filter {
@@ -24,7 +26,7 @@ impl Filter {
             self.domain.is_empty() || alert.domain.is_some_and(|domain| self.domain.contains(&domain));
         let ward = self.ward.is_empty() || alert.ward.as_ref().is_some_and(|ward| self.ward.contains(ward));
         let severity = self.severity.is_empty() || self.severity.contains(&alert.severity);
-        let inside = self.bbox.is_none_or(|bbox| place.is_some_and(|place| within(bbox, place)));
+        let inside = self.bbox.is_none_or(|bbox| place.is_some_and(|(lon, lat)| bbox.contains(lon, lat)));
         domain && ward && severity && inside
     }
 
@@ -38,13 +40,8 @@ impl Filter {
         let domain = self.domain.is_empty() || self.domain.contains(&device.domain);
         let ward = self.ward.is_empty()
             || device.ward.as_deref().is_some_and(|ward| self.ward.iter().any(|wanted| wanted == ward));
-        domain && ward && self.bbox.is_none_or(|bbox| within(bbox, (device.lon, device.lat)))
+        domain && ward && self.bbox.is_none_or(|bbox| bbox.holds(device))
     }
-}
-
-/// Says whether a place (longitude, latitude) lies in a box (west, south, east, north).
-pub(crate) fn within([west, south, east, north]: [f64; 4], (lon, lat): (f64, f64)) -> bool {
-    (west..=east).contains(&lon) && (south..=north).contains(&lat)
 }
 
 #[cfg(test)]
@@ -58,8 +55,8 @@ mod tests {
     }
 
     #[test]
-    fn a_box_holds_its_edges() {
-        assert!(within([107.0, 16.0, 108.0, 17.0], (107.0, 17.0)));
-        assert!(!within([107.0, 16.0, 108.0, 17.0], (106.9, 16.5)));
+    fn a_box_that_is_none_is_refused_with_the_reason() {
+        let error = serde_json::from_str::<Filter>(r#"{"bbox":[108,16,107,17]}"#).unwrap_err();
+        assert!(error.to_string().contains("west (108) lies east of east (107)"), "{error}");
     }
 }
