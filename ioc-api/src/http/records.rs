@@ -174,12 +174,17 @@ fn user_dto(row: &UserRow) -> UserDto {
     UserDto { name, role: role.to_string(), domains, wards, disabled, created_at: created_ms }
 }
 
-/// Lists users.
+/// Lists users: those whom one may change, and oneself.
 #[utoipa::path(get, path = "/api/v1/users", operation_id = "listUsers", tag = "users",
     responses((status = 200, body = Page<UserDto>), (status = 403, body = ProblemBody)))]
 pub async fn users(State(state): State<ApiState>, actor: Actor) -> Answer<Json<Page<UserDto>>> {
     actor.must(Action::ManagePeople, &Object::City)?;
-    let items = state.identity.users().iter().map(|row| user_dto(row)).collect();
+    let is_shown = |row: &Arc<UserRow>| {
+        let UserRow { name, domains, wards, .. } = &**row;
+        name == actor.name() || actor.may(Action::ManagePeople, &Object::Reach { domains, wards })
+    };
+    let users = state.identity.users();
+    let items = users.iter().filter(|row| is_shown(row)).map(|row| user_dto(row)).collect();
     Ok(Json(Page { items, next: None }))
 }
 

@@ -8,6 +8,7 @@ mod displays;
 mod gate;
 mod grants;
 mod lanes;
+mod local_words;
 mod may;
 mod names;
 mod origins;

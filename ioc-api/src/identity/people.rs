@@ -144,7 +144,7 @@ impl Identity {
         let NewUser { name, role, domains, wards, password } = new;
         let name = names::new_name(&name)?;
         let (domains, wards) = (without_repeats(domains), self.known_wards(wards)?);
-        quality::judge(&password, &name)?;
+        quality::judge(&password, &name, self.city_words())?;
         let _one_at_a_time = lock(&self.changes);
         let directory = self.directory.load();
         if directory.rows().len() >= USERS_MAX {
@@ -252,11 +252,16 @@ impl Identity {
         user.disabled = disabled.unwrap_or(user.disabled);
         let mut detail = describe(user);
         if let Some(password) = password {
-            quality::judge(&password, &user.name)?;
+            quality::judge(&password, &user.name, self.city_words())?;
             user.password_hash = self.passwords.hash(&password)?;
             detail.push_str(", new password");
         }
         Ok(detail)
+    }
+
+    /// Returns the names of the city's wards, which are guessed first.
+    fn city_words(&self) -> impl Iterator<Item = &str> {
+        self.wards.iter().flat_map(|wards| wards.iter().map(|ward| &*ward.name))
     }
 
     fn known_wards(&self, wards: Vec<String>) -> Result<Vec<String>, IdentityError> {

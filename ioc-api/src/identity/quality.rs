@@ -1,27 +1,18 @@
 //! Which new passwords are refused, and why. Those that people have already are never judged.
-use super::password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, prepare};
+use super::{
+    local_words::{NAMES, PLACES_AND_WORK},
+    password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, prepare},
+};
 use ioc_model::text::fold;
+use std::collections::HashSet;
 use zxcvbn::{Score, feedback::Warning, zxcvbn};
 
-/// What someone who guesses passwords of this center tries first, beside the lists of the estimator.
-const LOCAL_WORDS: [&str; 16] = [
-    "ioc",
-    "hue",
-    "thanhphohue",
-    "thuathienhue",
-    "songhuong",
-    "vietnam",
-    "matkhau",
-    "quantri",
-    "dieuhanh",
-    "giamsat",
-    "trungtam",
-    "anhyeuem",
-    "admin",
-    "operator",
-    "engineer",
-    "viewer",
-];
+/// Letters and digits that a password needs beside names, which are tried with some more behind them.
+const BESIDE_NAMES_MIN: usize = 6;
+/// More names than these are a sentence of their own.
+const NAMES_MAX: usize = 2;
+/// Shorter words are in every password.
+const WORD_LEN_MIN: usize = 3;
 
 /// Why a new password is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -80,10 +71,14 @@ impl Weakness {
     }
 }
 
-/// Judges a new password of the person `name`.
+/// Judges a new password of the person `name`. `city` are names of places in it.
 ///
 /// Errors: [`Weakness`] says what would be right.
-pub fn judge(password: &str, name: &str) -> Result<(), Weakness> {
+pub fn judge<'c>(
+    password: &str,
+    name: &str,
+    city: impl IntoIterator<Item = &'c str>,
+) -> Result<(), Weakness> {
     let password = prepare(password);
     if password.len() > PASSWORD_LEN_MAX {
         return Err(Weakness::Long);
@@ -94,11 +89,65 @@ pub fn judge(password: &str, name: &str) -> Result<(), Weakness> {
     if password.chars().any(char::is_control) {
         return Err(Weakness::Control);
     }
-    let words: Vec<&str> = name.split(['.', '_', '@', '-']).chain([name]).chain(LOCAL_WORDS).collect();
+    let words = words(name, city);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     // The lists know no marks: "mật khẩu" is guessed as "mat khau", with spaces or without.
     let plain = fold(&password);
     let joined: String = plain.split_whitespace().collect();
+    if is_little_beside_names(&plain, &words) {
+        return Err(Weakness::Guessable);
+    }
     [password, plain, joined].iter().try_for_each(|form| judge_form(form, &words))
+}
+
+/// Returns what is guessed first, the likeliest before the others: the person's own name and its parts, words of the
+/// center, frequent names, places; without marks, and without spaces.
+fn words<'c>(name: &str, city: impl IntoIterator<Item = &'c str>) -> Vec<String> {
+    let name = fold(name);
+    let parts = name.split(|c: char| !c.is_alphabetic()).filter(|part| !part.is_empty());
+    let mut words: Vec<String> = [joined(&name), name.clone()].into_iter().collect();
+    words.extend(parts.map(str::to_owned));
+    words.extend(PLACES_AND_WORK.iter().chain(&NAMES).map(|word| (*word).to_owned()));
+    words.extend(city.into_iter().map(joined));
+    let mut known = HashSet::new();
+    words.retain(|word| !word.is_empty() && known.insert(word.clone()));
+    words
+}
+
+/// Returns the letters and digits of a text, without marks.
+fn joined(text: &str) -> String {
+    fold(text).chars().filter(|c| c.is_alphanumeric()).collect()
+}
+
+/// Reports whether a password is a name or two with little beside them, as in `nguyen-admin1`.
+fn is_little_beside_names(plain: &str, words: &[&str]) -> bool {
+    let letters = joined(plain);
+    let rest = beside_names(&letters, words);
+    rest < BESIDE_NAMES_MIN && rest < letters.chars().count()
+}
+
+/// Returns how many letters are left when the longest pieces that are names are taken out of a text: `tranhung` is
+/// `tran` and `hung`, and not `nhung` with something before it.
+fn beside_names(letters: &str, words: &[&str]) -> usize {
+    // The fewest left of the text up to a place, by how many names may be taken out of it.
+    let mut fewest = vec![[usize::MAX; NAMES_MAX + 1]; letters.len() + 1];
+    fewest[0] = [0; NAMES_MAX + 1];
+    for (at, letter) in letters.char_indices() {
+        let here = fewest[at];
+        let next = &mut fewest[at + letter.len_utf8()];
+        for (next, here) in next.iter_mut().zip(here) {
+            *next = (*next).min(here.saturating_add(1));
+        }
+        let names =
+            words.iter().filter(|word| word.len() >= WORD_LEN_MIN && letters[at..].starts_with(**word));
+        for name in names {
+            let after = &mut fewest[at + name.len()];
+            for (after, here) in after[1..].iter_mut().zip(here) {
+                *after = (*after).min(here);
+            }
+        }
+    }
+    fewest[letters.len()][NAMES_MAX]
 }
 
 /// Characters that are estimated at once. Beyond 27 neighbouring keys the estimator's numbers overflow; what is good
@@ -173,11 +222,46 @@ mod tests {
             ("admin admin", Weakness::Guessable),
         ];
         for (password, expected) in table {
-            let found = judge(password, "phan.lan");
+            let found = judge(password, "phan.lan", ["Phường Thuận Hóa"]);
             let found = found.expect_err(password);
             let is_guessable = !matches!(found, Weakness::Short | Weakness::Long | Weakness::Control);
             let fits = found == expected || expected == Weakness::Guessable && is_guessable;
             assert!(fits, "{password:?}: {found:?}, expected {expected:?}");
+        }
+    }
+
+    #[test]
+    fn names_with_little_beside_them_are_refused_whoever_they_belong_to() {
+        let city = ["Vỹ Dạ", "Thuận Hóa", "Phong Điền"];
+        let table = [
+            ("u1", "nguyen-admin1"),
+            ("u1", "Nguyễn-Admin1"),
+            ("u1", "nguyễn admin 1"),
+            ("nguyen.admin", "NguyenAdmin1!"),
+            ("mai.phuong", "maiphuong99"),
+            ("mai.phuong", "Phuong_Mai#1"),
+            ("mai.phuong", "mai phương 99"),
+            ("u1", "Trần Hưng 2026"),
+            ("u1", "ioc-hue-2026"),
+            ("u1", "SongHuong2026"),
+            ("u1", "vyda123456"),
+            ("u1", "Vỹ Dạ 12345"),
+            ("u1", "ThuanHoa@123"),
+            ("u1", "phong-dien-1"),
+            ("le", "lelelelele1"),
+            ("quoc", "quocquoc12"),
+        ];
+        for (name, password) in table {
+            assert!(judge(password, name, city).is_err(), "{password:?} of {name}");
+        }
+        for (name, password) in [
+            ("nguyen.admin", "sông Hương, cầu Trường Tiền"),
+            ("mai", "con mèo xanh ngủ trên nóc nhà"),
+            ("mai", "ba con voi uống trà đá"),
+            ("an", "sáu quả trứng vịt lộn"),
+            ("hue", "correct horse battery"),
+        ] {
+            assert_eq!(judge(password, name, city), Ok(()), "{password:?} of {name}");
         }
     }
 
@@ -191,7 +275,7 @@ mod tests {
             "pCQaZ3n0sVtJm1xW8e_k",
         ];
         for password in good {
-            assert_eq!(judge(password, "mai"), Ok(()), "{password}");
+            assert_eq!(judge(password, "mai", []), Ok(()), "{password}");
         }
     }
 
@@ -224,7 +308,7 @@ mod tests {
             anything in "\\PC{0,60}",
         ) {
             for password in [keys, walk, anything] {
-                let _ = judge(&password, "mai");
+                let _ = judge(&password, "mai", []);
             }
         }
     }
@@ -234,7 +318,7 @@ mod tests {
         for evil in
             ["a".repeat(256), "1a".repeat(128), "20262026".repeat(32), "ư̛".repeat(60), "\u{301}".repeat(100)]
         {
-            let _ = judge(&evil, "mai");
+            let _ = judge(&evil, "mai", []);
         }
     }
 }

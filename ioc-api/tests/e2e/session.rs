@@ -350,4 +350,13 @@ fn who_is_restricted_gives_nobody_more() {
     den.post("/api/v1/users", &user("same", json!(["lighting"]))).expect(201);
     den.patch("/api/v1/users/root", &json!({ "password": "correct horse battery" })).problem(403);
     den.post("/api/v1/display-tokens", &json!({ "name": "wall" })).problem(403);
+
+    // Nor does anybody see people whom they may not change.
+    city.ioc_json(&["user", "add", "xe", "--role", "viewer", "--domain", "traffic"]);
+    let names = |client: &Client| -> Vec<Value> {
+        let list = client.get("/api/v1/users").expect(200);
+        list["items"].as_array().unwrap().iter().map(|user| user["name"].clone()).collect()
+    };
+    assert_eq!(names(&den), ["den", "same"]);
+    assert_eq!(names(&city.user("an", "admin")), ["an", "den", "root", "same", "xe"]);
 }
