@@ -13,6 +13,7 @@ use crate::{
     identity::random_bytes,
     kpis::{self, Definition, KpiDesk},
     records::{Audit, LateWrites, Records, Write},
+    rule_checks::RuleChecks,
     rule_desk::{RuleDeskError, RuleSource},
     startup::{self, StartupError},
     stream::{KpiFrame, OlderTransitions, hub::Hub},
@@ -314,6 +315,13 @@ pub fn rule_source(config: &Config) -> RuleSource {
         true => RuleSource::Embedded(defaults::rule_files()),
         false => RuleSource::Directories(dirs.clone()),
     }
+}
+
+/// Returns the places for checks of rule texts.
+pub fn rule_checks(config: &Config, catalogue: &Arc<Catalogue>) -> RuleChecks {
+    let limits = &config.http.limits;
+    let (total, each) = (limits.rule_checks_max as usize, limits.rule_checks_per_caller_max as usize);
+    RuleChecks::new(Arc::clone(catalogue), total, each)
 }
 
 /// Returns what the rule engine wants.

@@ -7,9 +7,6 @@ use ioc_model::{
 use ioc_rules::{RuleError, RuleFile, RuleSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Checks at once, in all and of one person.
-const LIMITS: ShareLimits = ShareLimits { total: 2, reserved: 0, each: 1 };
-
 /// Places for checks. Clones are the same.
 #[derive(Debug, Clone)]
 pub struct RuleChecks {
@@ -18,9 +15,10 @@ pub struct RuleChecks {
 }
 
 impl RuleChecks {
-    /// Makes the places; rules may name what is in the catalogue.
-    pub fn new(catalogue: Arc<Catalogue>) -> Self {
-        Self { shares: Arc::new(Mutex::new(Shares::new(LIMITS))), catalogue }
+    /// Makes places for `total` checks at once, `each` of one person; rules may name what is in the catalogue.
+    pub fn new(catalogue: Arc<Catalogue>, total: usize, each: usize) -> Self {
+        let shares = Shares::new(ShareLimits { total, reserved: 0, each });
+        Self { shares: Arc::new(Mutex::new(shares)), catalogue }
     }
 
     /// Takes a place for a person.
@@ -64,7 +62,7 @@ mod tests {
 
     fn checks() -> RuleChecks {
         let text = defaults::text("catalogue/catalogue.toml").unwrap();
-        RuleChecks::new(Arc::new(Catalogue::from_toml(text).unwrap()))
+        RuleChecks::new(Arc::new(Catalogue::from_toml(text).unwrap()), 2, 1)
     }
 
     #[test]

@@ -102,6 +102,7 @@ impl RuleDesk {
         source: RuleSource,
         kept: KeptRules,
         catalogue: Arc<Catalogue>,
+        checks: RuleChecks,
         now: fn() -> i64,
     ) -> Result<Arc<Self>, RuleDeskError> {
         let opened = signature(source.directories());
@@ -120,7 +121,6 @@ impl RuleDesk {
         }
         let is_refused = !errors.is_empty();
         let in_force = InForce { rules: Arc::new(rules), loaded_at_ms: now(), errors };
-        let checks = RuleChecks::new(Arc::clone(&catalogue));
         let in_force = ArcSwap::from_pointee(in_force);
         let before = ArcSwapOption::empty();
         let desk = Self { source, kept, catalogue, checks, in_force, before, opened, now };

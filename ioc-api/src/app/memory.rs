@@ -64,6 +64,7 @@ impl Memory {
             launch::rule_source(config),
             KeptRules::at(kept_rules(&config.data_dir)),
             Arc::clone(catalogue),
+            launch::rule_checks(config, catalogue),
             now_ms,
         )?;
         let (ledger, live) = (Arc::new(Ledger::default()), Arc::new(LiveState::default()));

@@ -96,6 +96,10 @@ pub struct HttpLimits {
     pub queries_max: u32,
     /// Of these, most of one person or display token; further ones wait for their turn.
     pub queries_per_caller_max: u32,
+    /// Most checks of rule texts that are worked on at once; each takes a core for up to a second.
+    pub rule_checks_max: u32,
+    /// Of these, most of one person.
+    pub rule_checks_per_caller_max: u32,
     /// Most clients of the live stream of one person or display token.
     pub streams_per_caller_max: u32,
 }
@@ -138,6 +142,8 @@ impl Default for HttpLimits {
             request_burst: 1000,
             queries_max: 8,
             queries_per_caller_max: 3,
+            rule_checks_max: 2,
+            rule_checks_per_caller_max: 1,
             streams_per_caller_max: 250,
         }
     }
@@ -214,5 +220,15 @@ pub(super) fn check(config: &Config, wrong: &mut Wrong) {
             limits.queries_max
         );
         wrong.add("http.limits.queries_per_caller_max", message, help);
+    }
+    wrong.at_least("http.limits.rule_checks_max", limits.rule_checks_max.into(), 2);
+    if !(1..limits.rule_checks_max.max(2)).contains(&limits.rule_checks_per_caller_max) {
+        let message =
+            format!("http.limits.rule_checks_per_caller_max is {}", limits.rule_checks_per_caller_max);
+        let help = format!(
+            "it must be at least 1 and less than http.limits.rule_checks_max ({}), so that no one has all",
+            limits.rule_checks_max
+        );
+        wrong.add("http.limits.rule_checks_per_caller_max", message, help);
     }
 }

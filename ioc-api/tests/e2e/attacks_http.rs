@@ -1,6 +1,6 @@
 //! One web client's excess is nobody else's delay. Each attack runs while a victim is served: what is asserted is how
 //! many of the attacker's units pass before that, never a time.
-use crate::support::{City, Ws, now_ms, telemetry, until, within};
+use crate::support::{City, Client, Ws, now_ms, ports, telemetry, tls, until, within};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -220,6 +220,39 @@ fn whoever_is_slow_is_cut_off_and_counted() {
         assert!(metrics.reason(CLOSED, reason) >= 1.0, "{reason}");
     }
     assert_eq!(victim(&city, "/health/ready"), 200);
+}
+
+/// Who begins a TLS handshake and does not go on with it.
+#[test]
+fn a_handshake_has_a_deadline() {
+    let dir = tempfile::tempdir().unwrap();
+    let (certificate, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    tls::write_pair(&certificate, &key);
+    let addr = SocketAddr::from(([127, 0, 0, 1], ports::free()));
+    let mut city = City::prepare(&format!(
+        "[http.tls]\nlisten = \"{addr}\"\ncertificate = {certificate:?}\nkey = {key:?}\n\
+         [http.limits]\nhead_timeout = \"300ms\"\n"
+    ));
+    city.start();
+    // Nothing, the header of a record without the rest of it, and a hello that trickles.
+    let mut silent = connect_from(Ipv4Addr::LOCALHOST, addr);
+    let mut half = connect_from(Ipv4Addr::LOCALHOST, addr);
+    half.write_all(&[0x16, 3, 1, 2, 0, 1]).unwrap();
+    let mut trickling = connect_from(Ipv4Addr::LOCALHOST, addr);
+    trickling.write_all(&[0x16, 3, 1, 64, 0]).unwrap();
+    trickling.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    until("the end of a hello that trickles", || {
+        let _ = trickling.write(&[1]);
+        let read = trickling.read(&mut [0; 64]);
+        let reset =
+            |kind| matches!(kind, std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe);
+        read.map_or_else(|error| reset(error.kind()), |read| read == 0).then_some(())
+    });
+    for stream in [&mut silent, &mut half] {
+        assert_eq!(status_of(stream), 0);
+    }
+    until("all of them are counted", || (city.metrics().reason(CLOSED, "tls") >= 3.0).then_some(()));
+    assert!(tls::open(addr, &certificate).is_some(), "who goes on with it");
 }
 
 #[test]
