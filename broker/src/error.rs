@@ -37,7 +37,11 @@ pub enum StartError {
 fn remedy(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::PermissionDenied => "give the program the right to it or choose a port above 1023",
-        _ => "free the port or give another address",
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has that address; give one that it has, or a port alone for all of them"
+        }
+        io::ErrorKind::AddrInUse => "free the port or give another address",
+        _ => "give another address",
     }
 }
 
@@ -51,5 +55,9 @@ mod tests {
         let error = |kind: io::ErrorKind| StartError::Bind { addr, source: kind.into() }.to_string();
         assert!(error(io::ErrorKind::AddrInUse).contains("; free the port"));
         assert!(error(io::ErrorKind::PermissionDenied).ends_with("or choose a port above 1023"));
+        assert!(
+            error(io::ErrorKind::AddrNotAvailable)
+                .contains("; no interface of this machine has that address")
+        );
     }
 }

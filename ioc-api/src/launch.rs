@@ -54,10 +54,12 @@ pub enum StartError {
     #[error(transparent)]
     DataDir(#[from] DataDirError),
     /// The web server's address.
-    #[error("cannot listen for the web on {addr}: {source}; {} with --http", http_remedy(source))]
+    #[error("cannot listen for the web on {addr}: {source}; {} with {setting}", http_remedy(source))]
     Http {
         /// As configured.
         addr: std::net::SocketAddr,
+        /// Where it is configured.
+        setting: &'static str,
         /// What the system said.
         source: io::Error,
     },
@@ -129,7 +131,6 @@ impl StartError {
             | Self::Kpis(_)
             | Self::TimeZone(_)
             | Self::Demo(_) => true,
-            Self::Http { source, .. } => source.kind() == io::ErrorKind::AddrNotAvailable,
             _ => false,
         }
     }
@@ -137,7 +138,7 @@ impl StartError {
     /// Returns the address that another process has, if that is the reason.
     pub fn taken_address(&self) -> Option<std::net::SocketAddr> {
         let (addr, source) = match self {
-            Self::Http { addr, source } => (addr, source),
+            Self::Http { addr, source, .. } => (addr, source),
             Self::Broker(ioc_broker::StartError::Bind { addr, source }) => (addr, source),
             _ => return None,
         };
@@ -176,7 +177,11 @@ pub fn keep_blocking_thread() {
 fn http_remedy(source: &io::Error) -> &'static str {
     match source.kind() {
         io::ErrorKind::PermissionDenied => "give the program the right to it or choose a port above 1023",
-        _ => "free the port or choose another",
+        io::ErrorKind::AddrNotAvailable => {
+            "no interface of this machine has that address; give one that it has, or a port alone for all of them,"
+        }
+        io::ErrorKind::AddrInUse => "free the port or choose another",
+        _ => "choose another address",
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
         client::Trust,
         fair::Fair,
         headers::Door,
-        listener::{self, Deadlines, HeadLimits, Limits, Listener, Tls},
+        listener::{self, Deadlines, HeadLimits, Limits, Listener},
     },
     launch::StartError,
     stream::seats::{Seats, Threads},

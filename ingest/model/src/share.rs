@@ -45,6 +45,13 @@ impl Network {
 }
 
 impl Network {
+    /// Reports whether it is larger than any private network can be (10.0.0.0/8, fc00::/7), such as 0.0.0.0/0.
+    pub fn is_wider_than_private(&self) -> bool {
+        const IPV4: u8 = 8;
+        const IPV6: u8 = 7;
+        self.prefix < if self.first.is_ipv4() { IPV4 } else { IPV6 }
+    }
+
     /// Reports whether `address` lies in it; an IPv4 address written as IPv6 is the IPv4 address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.first, address.to_canonical()) {
@@ -422,6 +429,24 @@ mod tests {
         assert!(within("2001:db8::/32", "2001:db8:1::1") && within("0.0.0.0/0", "9.9.9.9"));
         for wrong in ["", "10.0.0.0/33", "::/129", "10.0.0/8", "a/8", "10.0.0.0/", "10.0.0.0/-1", "[::1]"] {
             assert!(wrong.parse::<Network>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_largest_private_networks_are_the_bound() {
+        for (text, expected) in [
+            ("0.0.0.0/0", true),
+            ("128.0.0.0/1", true),
+            ("10.0.0.0/7", true),
+            ("::ffff:0.0.0.0/96", true),
+            ("::/0", true),
+            ("2000::/3", true),
+            ("10.0.0.0/8", false),
+            ("192.0.2.1", false),
+            ("fc00::/7", false),
+            ("2001:db8::/32", false),
+        ] {
+            assert_eq!(text.parse::<Network>().unwrap().is_wider_than_private(), expected, "{text}");
         }
     }
 

@@ -70,6 +70,26 @@ fn every_problem_is_named_with_its_place_in_one_run() {
 }
 
 #[test]
+fn late_after_has_a_sensible_range() {
+    for (text, is_fine) in [
+        ("0s", false),
+        ("9s", false),
+        ("10s", true),
+        ("2m", true),
+        ("1h", true),
+        ("61m", false),
+        ("1d", false),
+    ] {
+        let loaded = load_text(&format!("[ingest]\nlate_after = \"{text}\"\n"));
+        assert_eq!(loaded.is_ok(), is_fine, "{text}");
+        if let Err(problems) = loaded {
+            let said = problems.to_string();
+            assert!(said.contains("between 10s and 1h") && said.contains("never start an alert"), "{said}");
+        }
+    }
+}
+
+#[test]
 fn broken_toml_names_line_and_column() {
     let text = load_text("[http\nlisten = 1\n").unwrap_err().to_string();
     assert!(text.starts_with("ioc.toml:1:"), "{text}");

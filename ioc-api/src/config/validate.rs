@@ -163,6 +163,13 @@ fn check_disk(config: &Config, wrong: &mut Wrong) {
 
 fn check_rest(config: &Config, wrong: &mut Wrong) {
     wrong.at_least("ingest.values_max", config.ingest.values_max.into(), 1);
+    let late_after = config.ingest.late_after;
+    if !(10_000..=3_600_000).contains(&late_after.as_ms()) {
+        let message = format!("ingest.late_after is {late_after}");
+        // Below, a message that waited for the network or for its batch would start no alert; above, one of long ago would.
+        let help = "it must be between 10s and 1h: readings older than this on arrival never start an alert";
+        wrong.add("ingest.late_after", message, help);
+    }
     wrong.at_least("rules.queue_batches", config.rules.queue_batches.into(), 1);
     wrong.at_least("records.quarantine_rows_max", config.records.quarantine_rows_max.into(), 1);
     let anonymous_max = config.records.audit_anonymous_rows_max;

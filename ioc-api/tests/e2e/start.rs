@@ -58,6 +58,57 @@ fn a_taken_port_is_named() {
     contains(&line, &[&city.mqtt_addr().to_string(), "--mqtt"]);
 }
 
+/// Addresses for documentation (RFC 5737, RFC 3849), which no interface has.
+#[test]
+fn an_address_that_no_interface_has_is_named_as_such() {
+    let city = City::prepare("[http.metrics]\nlisten = \"192.0.2.1:9000\"\n");
+    let words = ["192.0.2.1:9000", "no interface of this machine has that address", "http.metrics.listen"];
+    contains(&ending(&process::run(&mut city.serve()), 1), &words);
+    let has_ipv6 = TcpListener::bind("[::1]:0").is_ok();
+    for (flag, addr) in [
+        ("--http", "192.0.2.1:8080"),
+        ("--http", "[2001:db8::1]:8080"),
+        ("--mqtt", "192.0.2.1:1883"),
+        ("--mqtt", "[2001:db8::1]:1883"),
+    ] {
+        if addr.starts_with('[') && !has_ipv6 {
+            continue;
+        }
+        let city = City::prepare("");
+        let (http, mqtt) = (city.http_addr().to_string(), city.mqtt_addr().to_string());
+        let other = if flag == "--http" { ["--mqtt", &mqtt] } else { ["--http", &http] };
+        let mut command = process::ioc();
+        command.arg("serve").arg("--data-dir").arg(city.data_dir()).arg("--rules").arg(city.rules_dir());
+        let line = ending(&process::run(command.args([flag, addr]).args(other)), 1);
+        contains(
+            &line,
+            &[addr, "no interface of this machine has that address", "give one that it has", flag],
+        );
+        assert!(!line.contains("free the port"), "{line}");
+    }
+}
+
+/// The city is served all the same.
+#[test]
+fn few_open_files_and_wide_trust_are_warned_of() {
+    let mut city = City::prepare("[http]\ntrusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\", \"::/0\"]\n");
+    let mut command = process::with_open_files(1024, &city.serve());
+    city.start_as(&mut command);
+    let log = city.log();
+    contains(&log, &["the limit of open files is lower", "limit=1024", "LimitNOFILE="]);
+    let warned: Vec<&str> = log.lines().filter(|line| line.contains("larger than any private one")).collect();
+    assert_eq!(warned.len(), 2, "{log}");
+    contains(warned[0], &["0.0.0.0/0", "http.trusted_proxies", "X-Forwarded-For"]);
+    contains(warned[1], &["::/0"]);
+
+    let mut enough = City::prepare(
+        "[mqtt.limits]\nconnections_max = 16\nunauthenticated_max = 8\n[http]\nstream_clients_max = 16\n",
+    );
+    let mut command = process::with_open_files(4096, &enough.serve());
+    enough.start_as(&mut command);
+    assert!(!enough.log().contains("limit of open files is lower"), "{}", enough.log());
+}
+
 #[test]
 fn a_data_directory_that_cannot_be_used_is_named() {
     let mut city = City::prepare("");
