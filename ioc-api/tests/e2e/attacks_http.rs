@@ -138,6 +138,7 @@ fn a_flood_of_new_connections_is_told_to_slow_down_and_those_who_are_known_behin
     // Some who say nothing, more than the lane holds: each of them makes room for the next.
     let silent: Vec<TcpStream> =
         (0..200).map(|_| connect_from(Ipv4Addr::LOCALHOST, city.http_addr())).collect();
+    let mut refusals = 0;
     for _ in 0..50 {
         let flood: Vec<TcpStream> = (0..4)
             .map(|_| {
@@ -151,10 +152,15 @@ fn a_flood_of_new_connections_is_told_to_slow_down_and_those_who_are_known_behin
         }
         assert_eq!(session.get("/api/v1/session").status, 200);
         assert_eq!(wall.get("/api/v1/kpis").status, 200);
-        assert_eq!(city.client().get("/api/v1/kpis").status, 429, "who is not known");
-        assert_eq!(city.client().with_token("forged").get("/api/v1/kpis").status, 429);
+        // One of them a second is within the rate.
+        for unknown in [city.client(), city.client().with_token("forged")] {
+            let status = unknown.get("/api/v1/kpis").status;
+            assert!([401, 429].contains(&status), "who is not known: {status}");
+            refusals += usize::from(status == 429);
+        }
         drop(flood);
     }
+    assert!(refusals > 50, "{refusals} of 100 were refused");
     let again = browser.post("/api/v1/session", &json!({ "username": "mai", "password": mai }));
     assert_eq!(again.status, 200, "a browser that is known: {}", again.text());
     assert_eq!(victim(&city, "/health/ready"), 200);
