@@ -104,6 +104,9 @@ pub(crate) trait Fanout: Send + Sync {
 
     /// Returns up to `max` retained messages that `filter` matches, by topic, from the first after `after`.
     fn retained(&self, filter: &str, after: Option<&str>, max: usize) -> Vec<Arc<Message>>;
+
+    /// Reports whether a message is still the retained one of its topic.
+    fn is_retained(&self, message: &Arc<Message>) -> bool;
 }
 
 type Subscribers = Vec<(Arc<Mailbox>, u8)>;
@@ -220,6 +223,10 @@ impl Fanout for Table {
             .map(|(_, message)| Arc::clone(message))
             .take(max)
             .collect()
+    }
+
+    fn is_retained(&self, message: &Arc<Message>) -> bool {
+        self.state().retained.get(&message.topic).is_some_and(|known| Arc::ptr_eq(known, message))
     }
 }
 

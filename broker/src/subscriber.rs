@@ -88,6 +88,10 @@ impl Subscriber {
         while out.len() < bytes_max {
             let next = self.held.take().or_else(|| self.mailbox.take()).or_else(|| self.retained(fanout));
             let Some(letter) = next else { break };
+            // Fetched a while ago: what took its place, or ended it, came or comes as a live message.
+            if letter.retain && !fanout.is_retained(&letter.message) {
+                continue;
+            }
             let packet_id = match letter.qos {
                 0 => None,
                 _ if self.unacknowledged.len() >= UNACKNOWLEDGED_MAX => {
@@ -163,6 +167,52 @@ mod tests {
         assert_eq!(subscriber.deliver(&table, &mut out, usize::MAX), 37);
         subscriber.leave(&table);
         assert_eq!(table.publish("a/live", b"y", false), 0);
+    }
+
+    /// However slowly a subscriber acknowledges: what it hears last of a topic is how the topic stands.
+    #[test]
+    fn a_retained_message_that_was_replaced_or_cleared_meanwhile_is_not_sent() {
+        const TOPICS: usize = 2 * UNACKNOWLEDGED_MAX + 10;
+        for acknowledged in [1, 7, UNACKNOWLEDGED_MAX as u16] {
+            let table = Table::new(1_000, Arc::default());
+            let topic = |number: usize| format!("a/{number:03}");
+            (0..TOPICS).for_each(|number| _ = table.publish(&topic(number), b"firing", true));
+            let mut subscriber = Subscriber::new(Arc::new(Handle::new()), 1_000);
+            subscriber.subscribe(&table, "a/#", 1);
+            let (mut heard, mut next_ack) = (BTreeMap::new(), 1_u16);
+            for round in 0.. {
+                let mut out = Vec::new();
+                subscriber.deliver(&table, &mut out, usize::MAX);
+                let mut bytes = &out[..];
+                while let Some(frame) = packet::frame(bytes, 4096).unwrap() {
+                    let publish = packet::publish(&frame).unwrap();
+                    heard.insert(publish.topic.to_owned(), publish.payload.to_vec());
+                    bytes = &bytes[frame.whole.len()..];
+                }
+                if round == 0 {
+                    (0..TOPICS).step_by(2).for_each(|number| _ = table.publish(&topic(number), b"", true));
+                    (1..TOPICS)
+                        .step_by(4)
+                        .for_each(|number| _ = table.publish(&topic(number), b"high", true));
+                }
+                if subscriber.unacknowledged.is_empty() {
+                    break;
+                }
+                for _ in 0..acknowledged {
+                    subscriber.acknowledged(next_ack);
+                    next_ack += 1;
+                }
+            }
+            for number in 0..TOPICS {
+                let expected: &[u8] = match number % 4 {
+                    0 | 2 => b"",
+                    1 => b"high",
+                    _ => b"firing",
+                };
+                let last = heard.get(topic(number).as_bytes()).map_or(&b""[..], Vec::as_slice);
+                assert_eq!(last, expected, "{} after {acknowledged} at a time", topic(number));
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod check;
 mod command;
 mod data;
 mod failure;
+mod log;
 mod port_owner;
 mod print;
 mod process;

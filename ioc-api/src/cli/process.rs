@@ -1,5 +1,5 @@
 //! What the process of a server needs: a log, enough open files, and a runtime.
-use super::{Failure, port_owner::port_owner};
+use super::{Failure, log::Log, port_owner::port_owner};
 use crate::{
     admin::chain,
     app::{self, Mode},
@@ -20,10 +20,12 @@ const LOG_DEFAULT: &str = "info";
 ///
 /// Errors: why it did not start, or how it ended.
 pub(super) fn serve(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result<(), Failure> {
-    start_log()?;
+    let log = start_log()?;
     raise_open_files();
     let runtime = Builder::new_multi_thread().enable_all().thread_name("web").build()?;
-    runtime.block_on(app::run(config, mode, accepted_losses)).map_err(failure)
+    let ended = runtime.block_on(app::run(config, mode, accepted_losses)).map_err(failure);
+    log.flush();
+    ended
 }
 
 /// Names the owner of a port that is taken.
@@ -37,15 +39,16 @@ fn failure(error: StartError) -> Failure {
 
 /// Starts the log on standard error.
 ///
-/// Errors: a log filter that cannot be read.
-fn start_log() -> Result<(), Failure> {
+/// Errors: a log filter that cannot be read, no thread.
+fn start_log() -> Result<Log, Failure> {
     let filter = std::env::var(LOG_VARIABLE).unwrap_or_else(|_| LOG_DEFAULT.to_owned());
     let filter = EnvFilter::try_new(&filter).map_err(|error| {
         Failure::Refused(format!("{LOG_VARIABLE}: {error}; write as in info or info,ioc_broker=debug"))
     })?;
     let colours = std::io::stderr().is_terminal();
-    let _ = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).try_init();
-    Ok(())
+    let log = Log::start(std::io::stderr())?;
+    let _ = fmt().with_env_filter(filter).with_writer(log.clone()).with_ansi(colours).try_init();
+    Ok(log)
 }
 
 /// Raises the limit of open files as far as it goes: every device is one.
