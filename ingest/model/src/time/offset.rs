@@ -177,7 +177,7 @@ impl ClockOffset {
         if self.is_undecided(delay_ms) {
             return;
         }
-        let agreeing = self.agreeing(usize::from(self.count));
+        let agreeing = self.agreeing(usize::from(self.count), |_| false);
         if agreeing.is_steady() {
             self.offset_ms = Some(agreeing.least_ms);
         } else if self.offset_ms.is_some_and(|offset_ms| offset_ms.saturating_sub(delay_ms) > SPREAD_MAX_MS) {
@@ -189,7 +189,7 @@ impl ClockOffset {
     /// back-fill: either way the order that they are judged in is still the one before, and so is the offset.
     fn is_undecided(&self, delay_ms: i64) -> bool {
         let behind = self.progress.behind();
-        let newest = self.progress.newest().filter(|_| (1..MANY).contains(&behind));
+        let newest = self.progress.newest().filter(|_| behind > 0);
         newest.is_some_and(|newest| self.stood_elsewhere(behind, newest.delay_ms(), delay_ms))
     }
 
@@ -200,7 +200,7 @@ impl ClockOffset {
         if behind < MESSAGES_MIN {
             return None;
         }
-        let since = self.agreeing(behind);
+        let since = self.agreeing(behind, Agreeing::is_of_a_clock);
         if !since.is_of_a_clock() || !self.stood_elsewhere(behind, newest.delay_ms(), since.least_ms) {
             return None;
         }
@@ -228,7 +228,7 @@ impl ClockOffset {
 
     /// Forgets what was before the clock was set back by `by_ms`.
     fn begin_anew(&mut self, by_ms: i64, event_ms: i64, arrival_ms: i64) {
-        let since = self.agreeing(self.progress.behind().max(1));
+        let since = self.agreeing(self.progress.behind().max(1), Agreeing::is_of_a_clock);
         self.count = since.count as u8;
         self.offset_ms = match self.offset_ms {
             _ if since.count >= MESSAGES_MIN => Some(since.least_ms),
@@ -239,8 +239,8 @@ impl ClockOffset {
         self.progress.take(event_ms, arrival_ms);
     }
 
-    /// Returns the newest messages whose delays agree, of the last `among`.
-    fn agreeing(&self, among: usize) -> Agreeing {
+    /// Returns the newest messages whose delays agree, of the last `among`: all of them, or as few as are enough.
+    fn agreeing(&self, among: usize, are_enough: impl Fn(&Agreeing) -> bool) -> Agreeing {
         let newest_ms = self.arrivals_ms[self.slot(0)];
         let mut found = Agreeing::NONE;
         let mut later: Option<(i64, i64)> = None;
@@ -265,6 +265,9 @@ impl ClockOffset {
                 reach_ms: found.reach_ms.max(delay_ms.max(0).saturating_add(ago_ms)),
                 is_even: found.is_even && is_even,
             };
+            if are_enough(&found) {
+                break;
+            }
         }
         found
     }

@@ -199,6 +199,19 @@ fn a_clock_that_was_set_back_hides_two_messages_at_most() {
     }
 }
 
+/// The second step comes before the first one is known.
+#[test]
+fn steps_that_follow_each_other_are_known_by_the_last() {
+    let (mut series, now) = Series::steady(20, SECOND);
+    let behind_s = [4, 4, 32, 32, 32, 32];
+    let shown = [0, 1, 2, 3, 4, 5].map(|n| {
+        let arrival_ms = now + n * SECOND;
+        series.take(arrival_ms - behind_s[n as usize] * SECOND, arrival_ms)
+    });
+    assert_eq!(shown, [false, false, false, false, true, true]);
+    assert_eq!((&series.set_back[..], series.clock.measured_ms()), (&[32 * SECOND][..], Some(32 * SECOND)));
+}
+
 #[test]
 fn a_clock_that_was_ahead_is_set_back_as_far_as_it_counted() {
     let mut series = Series::default();
