@@ -22,6 +22,9 @@ pub struct Counts {
     pub corrected: u64,
     /// Were computed here; not counted in `received`.
     pub derived: u64,
+    /// Messages of devices that held no observation and nothing to refuse, signs of life; in messages, and not counted in
+    /// `received`.
+    pub empty: u64,
     rejected: [u64; REASONS],
 }
 
@@ -47,6 +50,7 @@ impl Counts {
         self.duplicate += other.duplicate;
         self.corrected += other.corrected;
         self.derived += other.derived;
+        self.empty += other.empty;
         for (total, more) in self.rejected.iter_mut().zip(other.rejected) {
             *total += more;
         }
@@ -82,6 +86,11 @@ impl Tally {
     /// Counts one that was refused, by the decoder or by the store.
     pub fn rejected(&mut self, reason: RejectReason) {
         self.0.rejected[reason as usize] += 1;
+    }
+
+    /// Counts a message without observations.
+    pub fn empty(&mut self) {
+        self.0.empty += 1;
     }
 
     /// Counts one that was computed here.

@@ -177,7 +177,7 @@ fn insert(text: &str, part: &str, index: prop::sample::Index) -> String {
 
 /// What is wrong in the place of an object.
 const OBJECTS: [&str; 10] =
-    ["null", "7", "\"x\"", "true", "nan", "[]", "{}", "{\"ts\":5}", "{\"values\":7}", ""];
+    ["null", "7", "\"x\"", "true", "nan", "[]", "{}", "{\"seq\":5}", "{\"values\":7}", ""];
 /// What is wrong beside the values.
 const MEMBERS: [&str; 8] = [
     "\"unit\":\"m\"",
@@ -370,6 +370,39 @@ proptest! {
         };
         let clear = (0..document.elements.len()).filter(is_clear);
         check_elements(&document, &message, &clear.collect::<Vec<_>>(), &broken)?;
+    }
+}
+
+/// How what belongs to an object can stand apart from it; `@` is the object, `#` the members that were split off.
+const APART: [&str; 16] = [
+    "@,{#}", "@{#}", "@ {#}", "@,#}", "@,#", "@ #", "@},#}", "@},{#}", "@,[{#}]", "{#},@", "{#}@", "#,@",
+    "[@,{#}]", "[{#},@]", "[@],{#}", "[@],#}",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_time_or_quality_that_stands_apart_is_never_lost_silently(
+        element in element(), form in prop::sample::select(&APART[..]), cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut whole = Document { elements: vec![element.clone()], is_array: false, is_pretty: false };
+        whole.elements[0].values.iter_mut().for_each(|(_, value)| *value = 0.5);
+        let rest = Element { values: Vec::new(), ..element };
+        let apart = rest.members(0, &|_, text| text.to_owned()).replace("\"values\":{}", "");
+        let apart = apart.trim_matches(',').replace(",,", ",");
+        prop_assume!(whole.elements[0].ts.is_some() || whole.elements[0].quality.is_some());
+        let object = Element { ts: None, quality: None, seq: None, ..whole.elements[0].clone() };
+        let object = object.members(0, &|_, text| text.to_owned());
+        let text = form.replace('#', &apart).replace('@', &format!("{{{object}}}"));
+        // What was cut off within its name may have been anything; a time that was cut off with its name was never heard of.
+        let named = text.find(if whole.elements[0].ts.is_some() { "\"ts\"" } else { "\"quality\"" }).map_or(0, |at| at + 3);
+        // In an array an object that was cut off costs the others nothing.
+        let cut = cut.filter(|_| !text.starts_with('['));
+        let text = &text[..cut.map_or(text.len(), |cut| named + cut.index(text.len() + 1 - named))];
+        let message = decode(text.as_bytes());
+        check_subset(&whole, &message, text)?;
+        prop_assert!(message.rejected.is_some(), "{}", text);
     }
 }
 

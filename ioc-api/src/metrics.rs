@@ -89,6 +89,7 @@ fn ledger(ledger: &Ledger) {
     counter!("ioc_observations_duplicate_total").absolute(counts.duplicate);
     counter!("ioc_observations_corrected_total").absolute(counts.corrected);
     counter!("ioc_observations_derived_total").absolute(counts.derived);
+    counter!("ioc_messages_without_observations_total").absolute(counts.empty);
     for reason in RejectReason::ALL {
         counter!("ioc_observations_rejected_total", "reason" => reason.as_str())
             .absolute(counts.rejected(*reason));
@@ -206,6 +207,10 @@ fn describe() {
         ("ioc_observations_duplicate_total", "Observations that were there already"),
         ("ioc_observations_corrected_total", "Stored observations that replaced another value"),
         ("ioc_observations_derived_total", "Observations computed here; not counted as received"),
+        (
+            "ioc_messages_without_observations_total",
+            "Messages of devices that held no observation: signs of life",
+        ),
         ("ioc_observations_rejected_total", "Observations in quarantine, by reason"),
         ("ioc_mqtt_accepted_total", "TCP connections accepted"),
         ("ioc_mqtt_connected_total", "CONNECTs accepted"),

@@ -13,7 +13,7 @@ use super::{
     property::{Properties, describe, hash},
     sequence::{Delivery, SequenceMemory},
     time::rfc3339,
-    yielded::{DETAILED_MAX, Yield},
+    yielded::{DETAILED_MAX, Lone, Yield},
 };
 use crate::quarantine::excerpt;
 use ioc_model::{Observation, Quality, RejectReason, Repeatable};
@@ -42,6 +42,19 @@ struct Parts {
     misnamed_time: Option<String>,
     /// A quality that nobody understands was meant for all values.
     in_doubt: bool,
+    has_quality: bool,
+    /// There is a key of no meaning here. Its values may have been meant by it, unless it holds what is like a time.
+    has_unknown: bool,
+    has_unknown_time: bool,
+}
+
+impl Parts {
+    /// Returns what the element says without values of its own, so that it can only be about other ones.
+    fn lone(&self, wound: Wound) -> Lone {
+        let is_lone = !self.has_values && !self.has_unknown && !wound.is_wounded;
+        let has_time = self.time.is_some() || self.misnamed_time.is_some() || self.has_unknown_time;
+        Lone { time: is_lone && has_time, quality: is_lone && self.has_quality }
+    }
 }
 
 /// Reads one element of a message. `wound` says what syntax faults in it were passed over.
@@ -56,6 +69,7 @@ pub(super) fn read(
     let start = reader.at();
     if !reader.take(b'{') {
         let raw = reader.scalar("an object: arrays do not nest")?;
+        out.lone.time |= is_like_time(&raw);
         out.reject(RejectReason::Malformed, || {
             format!("{} stands in the place of an object; expected {EXAMPLE}", describe(&raw))
         });
@@ -70,6 +84,7 @@ pub(super) fn read(
         read_member(scope, reader, &key, &mut parts, out)?;
         more = reader.another(b'}', "',' or '}'")?;
     }
+    out.lone |= parts.lone(wound);
     // Whatever was refused in this element may have been meant to be its values.
     let was_empty = out.count() == count_before && !wound.is_wounded;
     if !parts.has_values && was_empty {
@@ -119,7 +134,10 @@ fn read_member(
             parts.has_values = true;
             read_values(scope, reader, parts, out)?;
         }
-        "quality" => read_qualities(scope, reader, parts, out)?,
+        "quality" => {
+            parts.has_quality = true;
+            read_qualities(scope, reader, parts, out)?;
+        }
         other => unknown_key(scope, other, &reader.value()?, parts, out),
     }
     Ok(())
@@ -135,7 +153,12 @@ fn unknown_key(scope: &Scope<'_>, key: &str, raw: &Raw<'_>, parts: &mut Parts, o
         parts.misnamed_time = Some(detail("the time is \"ts\""));
         return;
     }
-    parts.in_doubt |= distance(&name, b"quality") <= 3 && *raw != Raw::Null;
+    let is_quality = distance(&name, b"quality") <= 3 && *raw != Raw::Null;
+    parts.in_doubt |= is_quality;
+    parts.has_quality |= is_quality;
+    let is_time = is_like_time(raw);
+    parts.has_unknown_time |= is_time;
+    parts.has_unknown |= !is_time && !is_quality;
     // A word beside the name of a property is likely to be its quality.
     if let (Raw::Text(_), Some(entry)) = (raw, scope.properties.find(key)) {
         out.doubt(entry.id);
@@ -190,6 +213,19 @@ fn read_time(raw: &Raw<'_>) -> Time {
         _ => "",
     };
     read.map_or_else(|| Time::Bad(format!("ts is {}; {EXPECTED}{hint}", describe(raw))), Time::At)
+}
+
+/// Reports whether something that stands where no time is expected is likely to be one, in seconds or a finer unit.
+fn is_like_time(raw: &Raw<'_>) -> bool {
+    /// From 2001 in seconds to 2286 in nanoseconds.
+    const TIMES: std::ops::Range<f64> = 1e9..1e19;
+    let number = match raw {
+        Raw::Text(text) if rfc3339(text).is_some() => return true,
+        Raw::Text(text) => text.trim().parse(),
+        Raw::Number(text) => text.parse(),
+        _ => return false,
+    };
+    number.is_ok_and(|number: f64| TIMES.contains(&number))
 }
 
 fn milliseconds(text: &str) -> Option<i64> {

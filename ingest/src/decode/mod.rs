@@ -23,11 +23,14 @@
 //! | a quality | the quality | the value, flagged uncertain |
 //! | `ts` | the values of its object | other objects of the array |
 //! | an object of an array: null, a number | that one | all others |
+//! | a time in a part of its own: `{"values": …}, {"ts": …}`, in an array or not, or as bare digits beside the objects | every value of the message that has no `ts` | those with one |
+//! | a quality in a part of its own | nothing | all values, flagged uncertain |
 //! | syntax: a comma, a quote or a bracket too many or too few, a comment, bytes that are not UTF-8 | the member it is in, see [`mend`] | all others; those of the same object are flagged uncertain, or refused when their time was not read, if their quality or time may have been in the part that was lost. Behind a brace too few the next object may be the rest of this one, and is treated so |
 //! | the end is missing | what is incomplete | values that are complete, as before |
 //! | more objects or values than one message may have | those beyond, as one | those before |
 //!
-//! A payload that is too long, or holds no object at all, is refused as a whole and counts as one.
+//! A payload that is too long, or holds no object at all, is refused as a whole and counts as one. `{"ts": …, "values": {}}`
+//! is right: a sign of life without readings, see [`crate::Counts::empty`].
 //!
 //! One pass over the bytes, no tree, one allocation for a message without fault. A fault of the syntax costs a
 //! second pass.
@@ -190,6 +193,7 @@ fn read_payload(scope: &Scope<'_>) -> Yield {
     if let Ok(text) = text {
         let mut out = Yield::new(scope.limits.values_max);
         if let Ok(excess) = read_message(scope, text, None, &mut out) {
+            out.settle_lone();
             out.end(excess);
             return out;
         }
@@ -201,6 +205,7 @@ fn read_payload(scope: &Scope<'_>) -> Yield {
     let mut out = Yield::new(scope.limits.values_max);
     let read = read_message(scope, &mended.text, Some(&mended), &mut out);
     debug_assert!(read.is_ok(), "mended text is JSON: {:?}", mended.text);
+    out.settle_lone();
     for damage in mended.damages {
         out.reject(damage.reason, || damage.detail);
     }

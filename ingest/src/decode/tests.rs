@@ -246,8 +246,10 @@ fn a_name_that_stands_twice_is_a_correction_of_itself() {
 
 #[test]
 fn no_values_is_a_sign_of_life() {
-    let message = decode(r#"{"values":{}}"#);
-    assert_eq!((message.observations.len(), message.rejected), (0, None));
+    for payload in [r#"{"values":{}}"#.to_owned(), format!(r#"{{"ts":{NOW},"values":{{}}}}"#)] {
+        let message = decode(&payload);
+        assert_eq!((message.observations.len(), message.rejected), (0, None));
+    }
 }
 
 #[test]

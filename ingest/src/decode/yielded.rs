@@ -4,6 +4,20 @@ use ioc_model::{Observation, PropertyId, Quality, RejectReason, Rejection};
 /// Rejections of one message that get a text of their own; the rest refers to them.
 pub const DETAILED_MAX: usize = 32;
 
+/// What parts of a message say that have no values themselves: it can only be about values in other parts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Lone {
+    pub(super) time: bool,
+    pub(super) quality: bool,
+}
+
+impl std::ops::BitOrAssign for Lone {
+    fn bitor_assign(&mut self, other: Self) {
+        self.time |= other.time;
+        self.quality |= other.quality;
+    }
+}
+
 /// What a message became so far.
 #[derive(Debug)]
 pub(super) struct Yield {
@@ -15,6 +29,8 @@ pub(super) struct Yield {
     pub(super) qualities: Vec<(PropertyId, Quality)>,
     /// Position of the current element in its array, if it is in one.
     pub(super) position: Option<usize>,
+    /// A time or a quality stands in a part without values.
+    pub(super) lone: Lone,
     /// Most values, refused ones included.
     max: usize,
     /// How many there were beyond.
@@ -31,6 +47,7 @@ impl Yield {
             refused_ms: None,
             qualities: Vec::new(),
             position: None,
+            lone: Lone::default(),
             max,
             excess: 0,
         }
@@ -80,6 +97,26 @@ impl Yield {
 
     pub(super) fn count(&self) -> usize {
         self.observations.len() + self.rejections.len()
+    }
+
+    /// Refuses values that got the time of their arrival although a time stands in a part of its own: the device wrote one,
+    /// and which values it is of nobody can tell. A quality of its own makes every value uncertain.
+    pub(super) fn settle_lone(&mut self) {
+        if self.lone.quality {
+            self.observations.iter_mut().for_each(|observation| observation.quality |= Quality::UNCERTAIN);
+        }
+        if !self.lone.time {
+            return;
+        }
+        let before = self.observations.len();
+        self.observations.retain(|observation| !observation.quality.contains(Quality::ARRIVAL_TIMED));
+        for _ in self.observations.len()..before {
+            self.reject(RejectReason::BadTime, || {
+                "a value without \"ts\", and a time in another part of the message; expected both in one object, as in \
+                 {\"ts\": 1761523200000, \"values\": {\"pm25\": 38.1}}"
+                    .to_owned()
+            });
+        }
     }
 
     /// Refuses, as one, what was beyond the limits: values, and `elements` of an array.

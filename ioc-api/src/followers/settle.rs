@@ -113,7 +113,8 @@ fn count(tally: &mut Tally, message: &MessageView<'_>, outcomes: &[Outcome]) {
         message.observations().for_each(|_| tally.derived());
         return;
     }
-    tally.received(message.observations().len());
+    let observations = message.observations().len();
+    tally.received(observations);
     for outcome in outcomes {
         match outcome {
             Outcome::Stored => tally.stored(),
@@ -122,9 +123,13 @@ fn count(tally: &mut Tally, message: &MessageView<'_>, outcomes: &[Outcome]) {
             Outcome::TooOld => tally.rejected(RejectReason::TooOld),
         }
     }
-    if let Ok(Some(rejected)) = message.rejected() {
-        tally.received(rejected.items.len());
-        rejected.items.iter().for_each(|item| tally.rejected(item.reason));
+    match message.rejected() {
+        Ok(Some(rejected)) => {
+            tally.received(rejected.items.len());
+            rejected.items.iter().for_each(|item| tally.rejected(item.reason));
+        }
+        Ok(None) if observations == 0 => tally.empty(),
+        _ => {}
     }
 }
 
@@ -145,5 +150,32 @@ impl Work for Settle {
 
     fn safe(&mut self, _taken: Offset) -> Option<Offset> {
         self.store.replay_from().checked_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ioc_model::{DeviceIndex, Message, Rejected, Rejection};
+
+    #[test]
+    fn a_message_without_observations_is_counted_as_one() {
+        let refused = Rejection { reason: RejectReason::Malformed, detail: String::new() };
+        let rejected = Rejected::new("A", "t", b"", vec![refused]);
+        for (origin, rejected, expected) in [
+            (Origin::Device, None, (1, 0)),
+            (Origin::Device, Some(rejected), (0, 1)),
+            (Origin::Derived, None, (0, 0)),
+        ] {
+            let device = Some(DeviceIndex(0));
+            let message = Message { device, arrival_ms: 0, origin, observations: Vec::new(), rejected };
+            let mut bytes = Vec::new();
+            message.encode_with(None, &mut bytes);
+            let (ledger, mut tally) = (Ledger::default(), Tally::default());
+            count(&mut tally, &MessageView::parse(&bytes).unwrap(), &[]);
+            ledger.book(&mut tally);
+            let counts = ledger.snapshot();
+            assert_eq!((counts.empty, counts.received, counts.difference()), (expected.0, expected.1, 0));
+        }
     }
 }

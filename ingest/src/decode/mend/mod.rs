@@ -8,8 +8,9 @@
 //!   pair up, reading goes on at the next text that looks like a member or an object of the array;
 //! - a value is copied only when it is complete: a number at the very end may have lost digits.
 //!
-//! What was lost may have held the time or the quality of an object; [`Wound::is_in_doubt`] says so. Work is
-//! bounded by a small multiple of the message's length.
+//! What was lost may have held the time or the quality of an object; [`Wound::is_in_doubt`] says so. The same holds for what
+//! stands beside the objects: digits there may be the time of one that was closed too early. Work is bounded by a small
+//! multiple of the message's length.
 mod lex;
 mod object;
 
@@ -89,6 +90,14 @@ struct Mender<'a> {
     is_cut: bool,
     /// A brace opened within an object: what follows may be the next one, or the rest of this one.
     is_next_in_doubt: bool,
+    /// The message began as an array.
+    began_as_array: bool,
+    /// The current element has its values.
+    has_values: bool,
+    /// The last element ended without its brace.
+    is_last_lost: bool,
+    /// What stands outside of all objects may be the time or the quality of any of them.
+    is_all_in_doubt: bool,
 }
 
 impl<'a> Mender<'a> {
@@ -103,6 +112,10 @@ impl<'a> Mender<'a> {
             is_array: false,
             is_cut: false,
             is_next_in_doubt: false,
+            began_as_array: false,
+            has_values: false,
+            is_last_lost: false,
+            is_all_in_doubt: false,
         }
     }
 
@@ -110,10 +123,10 @@ impl<'a> Mender<'a> {
         self.out.push('[');
         if !matches!(self.cursor.peek(), Some(b'{' | b'[')) {
             self.damage("", "'{' or '['");
-            self.cursor.go_to_bracket();
+            self.pass_outside();
         }
         let mut is_open = self.cursor.take(b'[');
-        self.is_array = is_open;
+        (self.is_array, self.began_as_array) = (is_open, is_open);
         let (mut next, mut has_inner, mut inner) = (Next::Object, false, 0usize);
         while let Some(byte) = self.cursor.peek() {
             next = match byte {
@@ -166,7 +179,7 @@ impl<'a> Mender<'a> {
                     self.damage("", "nothing more: the message was complete");
                     self.cursor.at += usize::from(byte == b',');
                     self.doubt_closed();
-                    self.cursor.go_to_bracket();
+                    self.pass_outside();
                     Next::Any
                 }
             }
@@ -175,17 +188,41 @@ impl<'a> Mender<'a> {
             self.damage("", "']'");
         }
         self.out.push(']');
+        if self.is_all_in_doubt {
+            self.wounds.iter_mut().for_each(|wound| wound.is_in_doubt = true);
+        }
+    }
+
+    /// Passes what stands outside of the array or object up to the next one. It may be the time of what stands beside it; what
+    /// stands first or last may be that of all.
+    fn pass_outside(&mut self) {
+        let start = self.cursor.at;
+        self.cursor.go_to_bracket();
+        let passed = &self.cursor.text[start..self.cursor.at];
+        let is_end = self.cursor.at == self.cursor.text.len();
+        let is_first = self.wounds.is_empty();
+        let is_quoted = passed.contains(['"', '\'']);
+        // A quality has no digits, nor has a name that was cut off; a quote in front of all may be one too many.
+        if has_digit(passed) || is_quoted && (!is_first || passed.contains(':')) {
+            // Behind an object without its brace it is likely to be the rest of that one.
+            self.is_all_in_doubt |= is_first || is_end && !self.is_last_lost;
+            self.is_next_in_doubt = true;
+            self.doubt_last();
+        }
     }
 
     /// Mends an object of the message, whose brace was passed.
     fn element(&mut self, wound: Wound) -> Next {
         self.begin_slot();
-        self.wound = wound;
+        (self.wound, self.has_values) = (wound, false);
         self.out.push('{');
         let end = self.members(object::Level::Element);
         self.out.push('}');
+        // Without an array, a part that holds no values can only be about those of the others.
+        self.is_all_in_doubt |= self.wound.is_wounded && !self.has_values && !self.began_as_array;
         self.end_slot();
-        if end == object::End::Lost { Next::Any } else { Next::Comma }
+        self.is_last_lost = end == object::End::Lost;
+        if self.is_last_lost { Next::Any } else { Next::Comma }
     }
 
     /// Passes something in an array that is no object. A value in the place of one stays, to be refused as such.
@@ -201,6 +238,9 @@ impl<'a> Mender<'a> {
             _ => Err(lex::UNTERMINATED),
         });
         let behind = std::mem::replace(&mut self.cursor.at, start);
+        if (value.is_err() || next == Next::Comma) && has_digit(&self.cursor.text[start..behind]) {
+            self.doubt_last();
+        }
         match value {
             Ok(value) if next != Next::Comma => {
                 self.begin_slot();
@@ -222,10 +262,16 @@ impl<'a> Mender<'a> {
     /// and this is its time or quality.
     fn doubt_closed(&mut self) -> bool {
         let is_member = self.cursor.peek() == Some(b'"') && self.cursor.is_at_member();
-        if let Some(wound) = self.wounds.last_mut().filter(|_| is_member) {
-            *wound = Wound { is_wounded: true, is_in_doubt: true };
+        if is_member {
+            self.doubt_last();
         }
         is_member
+    }
+
+    fn doubt_last(&mut self) {
+        if let Some(wound) = self.wounds.last_mut() {
+            *wound = Wound { is_wounded: true, is_in_doubt: true };
+        }
     }
 
     fn begin_slot(&mut self) {
@@ -259,6 +305,11 @@ impl<'a> Mender<'a> {
             self.damages.push(Damage { reason, detail: index + &detail() });
         }
     }
+}
+
+/// A time has digits.
+fn has_digit(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]

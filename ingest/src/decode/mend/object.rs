@@ -178,6 +178,7 @@ impl<'a> Mender<'a> {
     /// Copies `values` or `quality`, whose brace comes next.
     fn inner(&mut self, key: &str, level: Level, place: &str, state: &mut State) -> Outcome {
         self.cursor.at += 1;
+        self.has_values |= level == Level::Values;
         self.copy(key, "{", state);
         let end = self.members(level);
         self.out.push('}');

@@ -210,6 +210,103 @@ fn where_time_or_quality_may_be_lost_values_are_uncertain_or_refused() {
     }
 }
 
+/// A device that closes its object too early wrote a time all the same: its values do not get the time of their arrival.
+#[test]
+fn a_time_that_stands_elsewhere_is_never_lost_silently() {
+    let v = r#"{"values":{"pm25":1}}"#;
+    let cases = [
+        format!(r#"{v},{{"ts":{NOW}}}"#),
+        format!(r#"{v}{{"ts":{NOW}}}"#),
+        format!("{v}\n{{\"ts\":{NOW}}}\n"),
+        format!(r#"{v},{{"time":{NOW}}}"#),
+        format!(r#"{v},{{"epoch":{NOW}}}"#),
+        format!(r#"{v},{{"at":"2025-10-27T00:00:00Z","seq":3}}"#),
+        format!(r#"{v},{{"ts":{NOW}"#),
+        format!(r#"{v},{{"ts":"#),
+        format!(r#"{v},{{"#),
+        format!(r#"{v},{{'ts':{NOW}}}"#),
+        format!(r#"{v},{{ts:{NOW}}}"#),
+        format!(r#"{v},"ts":{NOW}}}"#),
+        format!(r#"{v},"ts":{NOW}"#),
+        format!(r#"{v},"t"#),
+        format!(r#"{v},'ts':{NOW}}}"#),
+        format!(r#"{v},ts:{NOW}}}"#),
+        format!(r#"{v},{NOW}"#),
+        format!(r#"{v} {NOW}"#),
+        format!(r#"{v},"x","ts":{NOW}}}"#),
+        format!(r#"{v},["ts",{NOW}]"#),
+        format!(r#"{v},['ts',{NOW}]"#),
+        format!(r#"{v}}},{{"ts":{NOW}}}"#),
+        format!(r#"{{"ts":{NOW}}},{v}"#),
+        format!(r#"{{"ts":{NOW}}}{v}"#),
+        format!(r#""ts":{NOW},{v}"#),
+        format!(r#"{NOW} {v}"#),
+        format!(r#"{NOW},{v}"#),
+        format!(r#"[{v},{{"ts":{NOW}}}]"#),
+        format!(r#"[{{"ts":{NOW}}},{v}]"#),
+        format!(r#"[{{"seq":1,"ts":{NOW}}},{v}]"#),
+        format!(r#"[{NOW},{v}]"#),
+        format!(r#"["2025-10-27T00:00:00Z",{v}]"#),
+        format!(r#"[{v},"ts":{NOW}]"#),
+        format!(r#"[{v},'ts':{NOW}]"#),
+        format!(r#"[{v},ts:{NOW}}}]"#),
+        format!(r#"[{v}],{{"ts":{NOW}}}"#),
+        format!(r#"[{v}],"ts":{NOW}}}"#),
+        format!(r#"[{v},{v}],"ts":{NOW}}}"#),
+    ];
+    for payload in cases {
+        let message = decode(&payload);
+        assert_eq!(message.observations, [], "{payload}: {:?}", refused(&message));
+        let found = refused(&message);
+        let bad = found.iter().filter(|(reason, _)| *reason == RejectReason::BadTime).count();
+        assert_eq!(bad, payload.matches("pm25").count(), "{payload}: {found:?}");
+    }
+}
+
+#[test]
+fn a_quality_that_stands_elsewhere_makes_values_uncertain() {
+    let quality = r#""quality":{"pm25":"fault"}"#;
+    for payload in [
+        format!("{A},{{{quality}}}"),
+        format!("{A},{quality}}}"),
+        format!("{A}}},{quality}}}"),
+        format!("[{A},{{{quality}}}]"),
+        format!("{{{quality}}}{A}"),
+        format!("{quality},{A}"),
+        format!("[{A},{{\"qualities\":{{\"pm25\":\"fault\"}}}}]"),
+    ] {
+        let message = decode(&payload);
+        let found: Vec<_> = message.observations.iter().map(|o| (o.value, o.quality)).collect();
+        assert_eq!(found, [(1.0, Quality::UNCERTAIN)], "{payload}: {:?}", refused(&message));
+    }
+}
+
+#[test]
+fn what_cannot_be_a_time_beside_values_without_one_costs_them_nothing() {
+    let v = r#"{"values":{"pm25":1}}"#;
+    for payload in [
+        format!("{v}}}"),
+        format!("{v} x"),
+        format!("{v},"),
+        format!("{v}\0"),
+        format!("{v},{{}}"),
+        format!(r#"{v},{{"seq":3}}"#),
+        format!("{v},{A}"),
+        format!("[{v},7]"),
+        format!("[{v},{{\"ts\":{NOW},\"values\":{{}}}}]"),
+        format!("[{v},{{\"ts\":{NOW},\"value\":{{\"pm25\":2}}}}]"),
+        format!("data: {v}"),
+    ] {
+        let message = decode(&payload);
+        assert_eq!(
+            message.observations[0].quality,
+            Quality::ARRIVAL_TIMED,
+            "{payload}: {:?}",
+            refused(&message)
+        );
+    }
+}
+
 #[test]
 fn damage_in_one_object_leaves_the_others_alone() {
     let ts = format!(r#""ts":{NOW}"#);
