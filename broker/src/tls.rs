@@ -1,5 +1,6 @@
 //! The TLS identity of the listeners.
 use crate::{StartError, TlsIdentity};
+use ioc_files::Links;
 use std::{path::Path, sync::Arc};
 use tokio_rustls::{
     TlsAcceptor,
@@ -26,16 +27,21 @@ fn from_pem(certificates: &Path, key: &Path) -> Result<ServerConfig, StartError>
         path: path.to_owned(),
         reason: match error {
             pem::Error::NoItemsFound => "nothing of the expected kind in it".to_owned(),
+            pem::Error::Io(error) => error.to_string(),
             other => other.to_string(),
         },
     };
-    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(certificates)
-        .and_then(Iterator::collect)
+    let bytes = |path: &Path| {
+        let read = ioc_files::read(path, ioc_files::SETTINGS_BYTES_MAX, Links::Followed);
+        read.map_err(|error| unreadable(path, pem::Error::Io(error)))
+    };
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&bytes(certificates)?)
+        .collect::<Result<_, _>>()
         .map_err(|error| unreadable(certificates, error))?;
     if chain.is_empty() {
         return Err(unreadable(certificates, pem::Error::NoItemsFound));
     }
-    let key_der = PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable(key, error))?;
+    let key_der = PrivateKeyDer::from_pem_slice(&bytes(key)?).map_err(|error| unreadable(key, error))?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()

@@ -3,7 +3,6 @@ use clap::Parser;
 use firmware_sim::{RunConfig, RunMeters, Scenario, Simulation, connections, fleet};
 use std::{
     collections::HashMap,
-    fs,
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -173,7 +172,7 @@ fn scenario(args: &Args) -> Result<Scenario, Refusal> {
         Some(parsed) => parsed,
         None => Scenario::from_toml(
             name,
-            &fs::read_to_string(name).map_err(|error| {
+            &ioc_files::read_settings(Path::new(name)).map_err(|error| {
                 Refusal(format!(
                     "cannot read {name} ({error}); name a scenario file, normal-day or flood-2025-10"
                 ))
@@ -205,7 +204,8 @@ struct TokenLine {
 
 fn tokens(path: &Path) -> Result<HashMap<String, String>, Refusal> {
     let file = path.display();
-    let text = fs::read_to_string(path).map_err(|error| Refusal(format!("cannot read {file}: {error}")))?;
+    let text =
+        ioc_files::read_settings(path).map_err(|error| Refusal(format!("cannot read {file}: {error}")))?;
     let mut tokens = HashMap::new();
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let entry: TokenLine = serde_json::from_str(line).map_err(|_| {

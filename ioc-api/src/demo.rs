@@ -85,7 +85,7 @@ fn scenario(path: &Path) -> Result<Scenario, DemoError> {
                     "scenario {name} cannot be read: {error}; name a file, or one of {built_in}"
                 ))
             };
-            Scenario::from_toml(&name, &std::fs::read_to_string(path).map_err(unreadable)?)
+            Scenario::from_toml(&name, &ioc_files::read_settings(path).map_err(unreadable)?)
         }
     };
     parsed.map_err(|error| DemoError::Scenario(error.to_string()))

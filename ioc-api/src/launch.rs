@@ -370,7 +370,7 @@ pub fn kpi_definitions(config: &Config, catalogue: &Catalogue) -> Result<Vec<Def
     let (file, text) = match &config.display.kpis {
         Some(path) => {
             let name = path.display().to_string();
-            let text = std::fs::read_to_string(path)
+            let text = ioc_files::read_settings(path)
                 .map_err(|error| StartError::Kpis(format!("{name}: cannot be read: {error}")))?;
             (name, text)
         }

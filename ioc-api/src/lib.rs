@@ -27,6 +27,5 @@ mod rule_files;
 pub mod start_progress;
 pub mod startup;
 pub mod stream;
-mod text_file;
 pub mod tls;
 pub mod web;

@@ -1,9 +1,7 @@
 //! Rule files on disk: which there are, and their texts. Only regular files inside their directory are read: what a link
 //! leads to elsewhere is none of ours to show, and errors show lines.
-use crate::{
-    rule_desk::RuleDeskError,
-    text_file::{self, Links},
-};
+use crate::rule_desk::RuleDeskError;
+use ioc_files::Links;
 use ioc_rules::{RuleError, RuleFile, limits::FILE_BYTES_MAX};
 use std::{
     fs, io,
@@ -47,7 +45,7 @@ fn read_one(path: &Path, root: &Path) -> Result<RuleFile, RuleError> {
         let message = "is a link to a file outside of its directory, which is not read".into();
         return Err(error_at(&shown, (1, 1), (0, 0), message, help));
     }
-    let bytes = text_file::read(&target, FILE_BYTES_MAX, Links::Refused).map_err(unreadable)?;
+    let bytes = ioc_files::read(&target, FILE_BYTES_MAX, Links::Refused).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|error| not_utf8(&shown, &error))?;
     Ok(RuleFile { path: shown, text })
 }
@@ -70,14 +68,38 @@ pub(crate) fn error_at(
     RuleError { file: path.to_owned(), line, column, span, message, help }
 }
 
+/// Says whether a file is named like one with rules, in any case: systems that ignore the case write `A.YAML`.
+fn has_ending(path: &Path) -> bool {
+    let is_ours =
+        |extension: &std::ffi::OsStr| ["yaml", "yml"].iter().any(|ours| extension.eq_ignore_ascii_case(ours));
+    path.extension().is_some_and(is_ours)
+}
+
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// Returns files that hold what looks like rules under names that are not read.
+pub(crate) fn passed_over(directories: &[PathBuf]) -> Vec<PathBuf> {
+    let entries =
+        directories.iter().flat_map(|directory| fs::read_dir(directory).into_iter().flatten().flatten());
+    let paths = entries.map(|entry| entry.path()).filter(|path| !has_ending(path) && !is_hidden(path));
+    let mut found: Vec<PathBuf> = paths.filter(|path| holds_rules(path)).take(FILES_MAX).collect();
+    found.sort();
+    found
+}
+
+fn holds_rules(path: &Path) -> bool {
+    let Ok(text) = ioc_files::read_text(path, FILE_BYTES_MAX) else { return false };
+    text.lines().any(|line| line.trim_end() == "groups:") && text.contains("alert:")
+}
+
 /// Returns what is named like a rule file, whatever it is: what cannot be read is an error, not nothing.
 fn rule_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
-        let is_rule = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if is_rule && !hidden {
+        if has_ending(&path) && !is_hidden(&path) {
             paths.push(path);
         }
         if paths.len() > FILES_MAX {
@@ -125,10 +147,25 @@ mod tests {
     #[test]
     fn only_visible_yaml_files_are_rules() {
         let directory = tempfile::tempdir().unwrap();
-        for name in ["b.yaml", "a.yml", ".hidden.yaml", "notes.txt", "c.yaml~"] {
+        for name in ["b.yaml", "a.yml", ".hidden.yaml", "notes.txt", "c.yaml~", "D.YAML", "e.Yml"] {
             fs::write(directory.path().join(name), RULES).unwrap();
         }
-        assert_eq!(names(directory.path()), ["a.yml", "b.yaml"]);
+        assert_eq!(names(directory.path()), ["D.YAML", "a.yml", "b.yaml", "e.Yml"]);
+    }
+
+    #[test]
+    fn rules_under_names_that_are_not_read_are_named() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a.rules", "b.yaml.txt", "c.yaml~", "d.YAML", ".e.txt"] {
+            fs::write(directory.path().join(name), "groups:\n- rules:\n  - alert: A\n").unwrap();
+        }
+        fs::write(directory.path().join("notes.txt"), "groups: of people\n").unwrap();
+        let fifo = rustix::fs::FileType::Fifo;
+        let pipe = directory.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, pipe, fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        let found = passed_over(&[directory.path().to_owned()]);
+        let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
+        assert_eq!(names, ["a.rules", "b.yaml.txt", "c.yaml~"]);
     }
 
     #[test]

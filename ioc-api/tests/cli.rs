@@ -444,6 +444,67 @@ fn rule_files_are_checked_by_line_and_column() {
 }
 
 #[test]
+fn a_check_that_finds_no_rules_says_so_and_names_what_it_passed_over() {
+    let place = Place::new();
+    let rule = "groups:\n  - name: g\n    rules:\n      - alert: High\n        expr: water_level > 2\n        labels: {severity: high}\n        annotations: {summary_vi: Cao, summary_en: High}\n";
+    fs::create_dir(place.0.path().join("empty")).unwrap();
+    place.write("other/flood.yaml.txt", rule);
+    place.write("bare/a.yaml", "groups: []\n");
+    for (directory, said) in
+        [("empty", "no file ending in .yaml"), ("other", "no file ending"), ("bare", "no rule in bare")]
+    {
+        let output = place.run(&format!("rules check {directory}"));
+        assert_eq!(output.status.code(), Some(1), "{directory}");
+        let text = text(&output.stderr);
+        assert!(text.contains(said), "{directory}: {text}");
+        assert_eq!(
+            text.contains("flood.yaml.txt: holds rules and is not read"),
+            directory == "other",
+            "{text}"
+        );
+    }
+    place.write("upper/A.YAML", rule);
+    let output = place.run("rules check upper");
+    assert!(text(&output.stdout).starts_with("1 rules in order"), "{}", text(&output.stderr));
+    let json = place.run("rules check other --json");
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(report["warnings"][0]["file"].as_str().unwrap().ends_with("flood.yaml.txt"), "{report}");
+}
+
+/// Opening a pipe in the place of a file would wait for ever, and a device would fill the memory.
+#[test]
+fn what_is_no_file_is_told_and_not_waited_for() {
+    let place = Place::new();
+    let pipe = place.0.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
+    fs::create_dir(place.0.path().join("city")).unwrap();
+    std::os::unix::fs::symlink(&pipe, place.0.path().join("city/city.toml")).unwrap();
+    place.write("kpis.toml", "[display]\nkpis = \"pipe\"\n");
+    place.write("tls.toml", "[http.tls]\ncertificate = \"pipe\"\nkey = \"pipe\"\n");
+    place.write("mqtts.toml", "[mqtt.tls]\ncertificate = \"pipe\"\nkey = \"pipe\"\n");
+    place.write("scenario.toml", "[demo]\nscenario = \"pipe\"\n");
+    place.write("city.toml", "city = \"city\"\n");
+    for line in [
+        "--config pipe check",
+        "--config /dev/zero check",
+        "--config kpis.toml check",
+        "--config tls.toml check",
+        "--config mqtts.toml check",
+        "--config scenario.toml check",
+        "--config city.toml check",
+    ] {
+        let output = place.run(line);
+        assert!(matches!(output.status.code(), Some(1 | 64)), "{line}: {output:?}");
+        assert!(
+            text(&output.stderr).contains("it is not a regular file"),
+            "{line}: {}",
+            text(&output.stderr)
+        );
+    }
+}
+
+#[test]
 fn everything_built_in_passes_the_check() {
     let output = Place::new().run("check");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));

@@ -123,7 +123,7 @@ fn read(city: &str, file: &str) -> Result<(String, String), FoundationError> {
     }
     let path = directory.join(file);
     let name = path.display().to_string();
-    match std::fs::read_to_string(&path) {
+    match ioc_files::read_settings(&path) {
         Ok(text) => Ok((name, text)),
         Err(error) => Err(FoundationError::File {
             file: name,

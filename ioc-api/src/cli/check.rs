@@ -5,7 +5,7 @@ use crate::{
     config::{Config, Place, Problem, Problems},
     defaults, kpis, launch,
     rule_desk::RuleSource,
-    text_file,
+    rule_files,
     tls::Certificate,
 };
 use firmware_sim::Scenario;
@@ -13,9 +13,6 @@ use ioc_model::Catalogue;
 use ioc_rules::{RuleFile, RuleSet};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-
-/// Largest file that is checked here, in bytes.
-const FILE_BYTES_MAX: usize = 16 << 20;
 
 /// One problem for `--json`.
 #[derive(Debug, Serialize)]
@@ -34,6 +31,8 @@ struct Report {
     files: usize,
     rules: usize,
     problems: Vec<Found>,
+    /// What is allowed, and hardly meant.
+    warnings: Vec<Found>,
 }
 
 /// Checks the configuration and every file that it names.
@@ -59,6 +58,9 @@ pub(super) fn rules(config: &Config, dirs: Vec<PathBuf>, json: bool) -> Result<(
     let catalogue = catalogue().map_err(|error| Failure::failed(&error))?;
     let mut checked = Checked { json, ..Checked::default() };
     checked.rules(&source, &catalogue);
+    if let (Some(none), true) = (checked.no_rules(&source), checked.report.problems.is_empty()) {
+        checked.file("rules", None, &none);
+    }
     checked.finish()
 }
 
@@ -81,7 +83,7 @@ fn refuse(problems: Problems, json: bool) -> Failure {
         Found { file, line, column, message: problem.message, help: Some(problem.help) }
     };
     let problems = problems.into_iter().map(found).collect();
-    match print::json(&Report { ok: false, files: 1, rules: 0, problems }) {
+    match print::json(&Report { files: 1, problems, ..Report::default() }) {
         Ok(()) => Failure::RefusedSaid,
         Err(error) => error.into(),
     }
@@ -99,7 +101,11 @@ impl Checked {
         if let Err(error) = CityFiles::load(&config.city, catalogue) {
             self.file(&config.city, None, &error.to_string());
         }
-        self.rules(&launch::rule_source(config), catalogue);
+        let source = launch::rule_source(config);
+        self.rules(&source, catalogue);
+        if let Some(none) = self.no_rules(&source) {
+            self.warn("rules", &none);
+        }
         self.kpis(config.display.kpis.as_deref(), catalogue);
         self.scenario(&config.demo.scenario);
         let (https, mqtts) = (&config.http.tls, &config.mqtt.tls);
@@ -127,6 +133,19 @@ impl Checked {
         }
     }
 
+    /// Names files whose rules are not read; returns what to say when there is no rule at all.
+    fn no_rules(&mut self, source: &RuleSource) -> Option<String> {
+        for path in rule_files::passed_over(source.directories()) {
+            self.warn(&path.display().to_string(), "holds rules and is not read: rename it to end in .yaml");
+        }
+        let places: Vec<String> =
+            source.directories().iter().map(|path| path.display().to_string()).collect();
+        (self.report.rules == 0 && self.report.problems.is_empty()).then(|| {
+            let found = if self.report.files == 0 { "no file ending in .yaml or .yml" } else { "no rule" };
+            format!("{found} in {}: nothing would ever alarm", places.join(", "))
+        })
+    }
+
     fn rule(&mut self, error: &ioc_rules::RuleError, files: &[RuleFile]) {
         if !self.json {
             let file = files.iter().find(|file| file.path == error.file);
@@ -145,7 +164,7 @@ impl Checked {
         self.report.files += 1;
         let (name, text) = match path {
             None => ("kpis.toml".to_owned(), Ok(defaults::text("kpis.toml").unwrap_or_default().to_owned())),
-            Some(path) => (path.display().to_string(), text_file::read_text(path, FILE_BYTES_MAX)),
+            Some(path) => (path.display().to_string(), ioc_files::read_settings(path)),
         };
         match text {
             Err(error) => self.file(&name, None, &format!("cannot be read: {error}")),
@@ -162,7 +181,7 @@ impl Checked {
         let name = path.display().to_string();
         let problem = match Scenario::built_in(&name) {
             Some(scenario) => scenario.err().map(|error| error.to_string()),
-            None => match text_file::read_text(path, FILE_BYTES_MAX) {
+            None => match ioc_files::read_settings(path) {
                 Ok(text) => Scenario::from_toml(&name, &text).err().map(|error| error.to_string()),
                 Err(error) => {
                     let known: Vec<&str> = firmware_sim::BUILT_IN.iter().map(|(name, _)| *name).collect();
@@ -173,6 +192,14 @@ impl Checked {
         if let Some(problem) = problem {
             self.file(&name, None, &problem);
         }
+    }
+
+    fn warn(&mut self, file: &str, message: &str) {
+        if !self.json {
+            print::error_line(&format!("warning: {file}: {message}"));
+        }
+        let (file, message) = (file.to_owned(), message.to_owned());
+        self.report.warnings.push(Found { file, line: None, column: None, message, help: None });
     }
 
     fn file(&mut self, file: &str, at: Option<(usize, usize)>, message: &str) {

@@ -53,7 +53,7 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
     let mut source = None;
     if let Some(path) = sources.file {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(&path).map_err(|error| {
+        let text = ioc_files::read_settings(&path).map_err(|error| {
             let help = "name a readable file with --config, or leave it out for the defaults";
             Problem::new(Place::WholeFile(name.clone()), format!("cannot be read: {error}"), help)
         })?;

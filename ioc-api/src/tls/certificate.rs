@@ -2,6 +2,7 @@
 //! used, such as a new certificate whose key is still the old one, leaves the one before in use.
 use super::expiry::not_after;
 use arc_swap::ArcSwap;
+use ioc_files::Links;
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     io,
@@ -130,10 +131,14 @@ impl Certificate {
     }
 }
 
+fn bytes_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    ioc_files::read(path, ioc_files::SETTINGS_BYTES_MAX, Links::Followed)
+}
+
 fn fingerprint(certificate: &Path, key: &Path) -> u64 {
     let mut hasher = DefaultHasher::new();
     for path in [certificate, key] {
-        std::fs::read(path).map_err(|error| error.kind()).hash(&mut hasher);
+        bytes_of(path).map_err(|error| error.kind()).hash(&mut hasher);
     }
     hasher.finish()
 }
@@ -141,7 +146,7 @@ fn fingerprint(certificate: &Path, key: &Path) -> u64 {
 fn read(certificate: &Path, key: &Path) -> Result<(Shown, u64), TlsError> {
     let seen = fingerprint(certificate, key);
     let bytes =
-        |path: &Path| std::fs::read(path).map_err(|source| TlsError::Read { path: path.to_owned(), source });
+        |path: &Path| bytes_of(path).map_err(|source| TlsError::Read { path: path.to_owned(), source });
     let pem =
         |path: &Path, reason: String, expected| TlsError::Pem { path: path.to_owned(), reason, expected };
     const CHAIN: &str = "the certificate and those that signed it";

@@ -1,7 +1,8 @@
-//! Reading files that people write: bounded, and never waiting for what is no file.
+//! Reading files that people name: bounded, and never waiting for what is no file. A pipe without a writer would keep a start
+//! waiting for ever, and a device or a huge file would take all memory.
 use rustix::fs::OFlags;
 use std::{
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io::{self, Read},
     os::unix::fs::OpenOptionsExt,
     path::Path,
@@ -9,24 +10,35 @@ use std::{
 
 /// Whether a link may stand in place of the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Links {
+pub enum Links {
     /// It is followed.
     Followed,
     /// It is refused.
     Refused,
 }
 
-/// Reads a whole regular file of at most `bytes_max`.
+/// Largest file of settings that is read: configuration, indicators, city, scenario, certificates.
+pub const SETTINGS_BYTES_MAX: usize = 16 << 20;
+
+/// Opens a regular file to be read.
 ///
-/// Errors: it cannot be opened, it is a directory, a pipe or a device (which is not waited for), or it is larger.
-pub(crate) fn read(path: &Path, bytes_max: usize, links: Links) -> io::Result<Vec<u8>> {
+/// Errors: it cannot be opened, or it is a directory, a pipe or a device (which is not waited for).
+pub fn open(path: &Path, links: Links) -> io::Result<File> {
     let no_follow = if links == Links::Refused { OFlags::NOFOLLOW } else { OFlags::empty() };
     // A pipe without a writer would keep us waiting for ever.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | no_follow).bits();
     let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
     }
+}
+
+/// Reads a whole regular file of at most `bytes_max`.
+///
+/// Errors: those of [`open`], or it is larger.
+pub fn read(path: &Path, bytes_max: usize, links: Links) -> io::Result<Vec<u8>> {
+    let file = open(path, links)?;
     let mut bytes = Vec::new();
     // It may grow while it is read.
     file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
@@ -41,12 +53,20 @@ pub(crate) fn read(path: &Path, bytes_max: usize, links: Links) -> io::Result<Ve
 /// Reads a whole text file, as [`read`] does; links are followed.
 ///
 /// Errors: those of [`read`], and it is not UTF-8.
-pub(crate) fn read_text(path: &Path, bytes_max: usize) -> io::Result<String> {
+pub fn read_text(path: &Path, bytes_max: usize) -> io::Result<String> {
     let not_utf8 = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8; save it as UTF-8");
     String::from_utf8(read(path, bytes_max, Links::Followed)?).map_err(not_utf8)
 }
 
+/// Reads a whole file of settings as text, as [`read_text`] does.
+///
+/// Errors: those of [`read_text`].
+pub fn read_settings(path: &Path) -> io::Result<String> {
+    read_text(path, SETTINGS_BYTES_MAX)
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use std::{fs, os::unix::fs::symlink};
