@@ -110,6 +110,11 @@ impl RuleSet {
         Self { rules, by_name }
     }
 
+    /// Returns the rules that `is_wanted` says.
+    pub fn only(&self, is_wanted: impl Fn(&Rule) -> bool) -> Self {
+        Self::from_rules(self.rules.iter().filter(|rule| is_wanted(rule)).cloned().collect())
+    }
+
     /// Returns the rules.
     pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules

@@ -1,6 +1,6 @@
 //! Which names rules may use: the metrics of the catalogue.
 use crate::lang::ast::Selector;
-use ioc_model::{Catalogue, PropertyId};
+use ioc_model::{Catalogue, PropertyId, catalogue::ValueKind};
 
 /// `device_online`: 1 while the device's connection stands, else 0; made by the broker for every device.
 pub const DEVICE_ONLINE: PropertyId = PropertyId(90);
@@ -17,6 +17,11 @@ pub trait Vocabulary {
     /// is not known.
     fn shortest_period_ms(&self, selector: &Selector) -> Option<i64> {
         let _ = selector;
+        None
+    }
+    /// Returns the smallest and the largest value that a property can have; `None` when that is not known.
+    fn range(&self, property: PropertyId) -> Option<(f64, f64)> {
+        let _ = property;
         None
     }
 }
@@ -40,5 +45,21 @@ impl Vocabulary for Catalogue {
     fn shortest_period_ms(&self, selector: &Selector) -> Option<i64> {
         let kinds = self.kinds().filter(|kind| selector.may_read(kind));
         kinds.map(|kind| i64::from(kind.reporting_period_s) * 1000).min()
+    }
+
+    fn range(&self, property: PropertyId) -> Option<(f64, f64)> {
+        match property {
+            DEVICE_ONLINE => return Some((0.0, 1.0)),
+            DEVICE_SILENT_SECONDS => return Some((0.0, f64::INFINITY)),
+            _ => {}
+        }
+        match &self.property_by_id(property)?.kind {
+            ValueKind::Number { min, max } => Some((*min, *max)),
+            ValueKind::Bool => Some((0.0, 1.0)),
+            ValueKind::Enum { codes, .. } => {
+                let codes = || codes.values().copied();
+                Some((f64::from(codes().min()?), f64::from(codes().max()?)))
+            }
+        }
     }
 }

@@ -62,7 +62,7 @@ fn parsed() -> RuleSet {
         ("SilentCount", "expr: count(device_silent_seconds > 4) >= 3\nfor: 1s"),
         ("SilentLongest", "expr: max(device_silent_seconds) > 8"),
         ("Offline", "expr: device_online == 0\nfor: 3s"),
-        ("Daytime", "expr: active_power > 3 and local_hour() >= 7 and on() hour() >= 0"),
+        ("Daytime", "expr: active_power > 3 and local_hour() >= 7 and on() hour() >= 1"),
         ("TimeOf", "expr: time() - water_level > 100 and water_level > 6"),
         ("CitySum", "expr: sum(water_level) > 12"),
         ("WardAvg", "expr: avg by (ward) (water_level) > 4\nfor: 2s"),

@@ -86,6 +86,59 @@ fn empty_files_hold_no_rules() {
     }
 }
 
+/// A rule that could never fire is told, whatever makes it so.
+#[test]
+fn what_can_never_happen_is_refused() {
+    let expr = r#"water_level{station="kim-long"} > 3.5"#;
+    let clear = r#"water_level{station="kim-long"} < 3.4"#;
+    let cases = [
+        (expr, "water_level > NaN", "can never hold"),
+        (expr, "water_level == nan", "can never hold"),
+        (expr, "water_level > Inf", "can never hold"),
+        (expr, "water_level > 1e999", "can never hold"),
+        (expr, "water_level != NaN", "always holds"),
+        (expr, "water_level > 3 and pm25 > NaN", "can never hold"),
+        (expr, "pm25 > 1e6", "can never hold: the values are between"),
+        (expr, "device_online == 2", "can never hold: the values are between 0 and 1"),
+        (expr, "avg_over_time(water_level[0s]) > 3", "a window must be longer than 0"),
+        (expr, "avg_over_time(water_level[8d]) > 3", "a window must be longer than 0 and at most 1w"),
+        (expr, "5 > bool 3", "is a number, which is always there"),
+        (clear, "water_level < NaN", "can never hold"),
+        (clear, "water_level < -1e6", "can never hold"),
+        ("for: 1m", "for: 31d", "31d is too long; at most 30d"),
+        ("for: 1m", "for: -1m", "is not a duration"),
+        ("for: 1m", "for: NaN", "is not a duration"),
+        ("keep_firing_for: 5m", "keep_firing_for: 1y", "1y is too long; at most 30d"),
+    ];
+    for (from, to, part) in cases {
+        let said = after(from, to);
+        assert!(said.len() == 1 && said[0].contains(part), "{to}: {said:?} should say {part:?}");
+    }
+}
+
+/// Vietnamese keyboards write both forms of a letter.
+#[test]
+fn both_forms_of_a_text_are_one() {
+    let composed = GOOD.replace("kim-long", "Kim Lộng").replace("team: water", "team: Nước");
+    let decomposed = ioc_model::text::nfd(&composed);
+    assert_ne!(composed, decomposed);
+    let [one, other] = [&*composed, &*decomposed].map(|text| load(&[text]).unwrap());
+    let (one, other) = (&one.rules()[0], &other.rules()[0]);
+    assert_eq!(one.labels, other.labels);
+    let series = |name: &str| if name == "station" { "Kim Lộng" } else { "" };
+    for rule in [one, other] {
+        assert!(rule.query.expr.reads()[0].selector.picks(series));
+    }
+    let named = GOOD.replace("KimLongAlarm3", "Lộng");
+    let both = load(&[&named, &ioc_model::text::nfd(&named).replace("name: flood", "name: other")]);
+    assert!(both.unwrap_err()[0].message.contains("is defined twice"));
+    let matches = |pattern: &str| {
+        let text = GOOD.replace("station=\"kim-long\"} >", &format!("station=~\"{pattern}\"}} >"));
+        load(&[&text]).unwrap().rules()[0].query.expr.reads()[0].selector.picks(series)
+    };
+    assert!(matches(&ioc_model::text::nfd("Kim L.ng|Kim L[ộê]ng")) && !matches("Kim L[aê]ng"));
+}
+
 #[test]
 fn mistakes_in_fields_say_where_and_what_would_be_right() {
     let cases = [

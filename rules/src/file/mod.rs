@@ -8,6 +8,7 @@
 //! evaluated when data arrives; `limit` and `query_offset` are refused unless they are 0.
 mod fields;
 mod hash;
+mod pointless;
 mod report;
 mod rule;
 mod scalar;
@@ -25,9 +26,11 @@ use crate::{
     vocabulary::Vocabulary,
 };
 use fields::Fields;
+use ioc_model::text::nfc;
 use report::Report;
 use rule::{Group, Placed};
 use std::{
+    borrow::Cow,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
@@ -158,7 +161,7 @@ fn read_file(
 fn read_group<'n>(
     node: &'n Node,
     path: &Arc<str>,
-    seen: &mut HashSet<&'n str>,
+    seen: &mut HashSet<Cow<'n, str>>,
     vocabulary: &dyn Vocabulary,
     totals: &mut Totals,
     report: &mut Report<'_>,
@@ -174,7 +177,7 @@ fn read_group<'n>(
             let message = format!("the name of a group must have 1 to {NAME_CHARS_MAX} characters");
             report.error(name.place, message, None);
         }
-        Some(name) if !seen.insert(name.text) => {
+        Some(name) if !seen.insert(nfc(name.text)) => {
             report.error(name.place, format!("group {:?} stands twice in this file", name.text), None);
         }
         Some(_) => {}
@@ -184,7 +187,7 @@ fn read_group<'n>(
     refuse_unless_zero(&fields, "limit", |text| text.parse::<u64>().is_ok_and(|limit| limit == 0), report);
     refuse_unless_zero(&fields, "query_offset", |text| parse_duration(text) == Ok(0), report);
     let labels = fields.get("labels").map(|node| rule::read_labels(node, report)).unwrap_or_default();
-    let name: Arc<str> = name.map_or("", |name| name.text).into();
+    let name: Arc<str> = nfc(name.map_or("", |name| name.text)).as_ref().into();
     let group = Group { name: &name, labels: &labels, file: path };
     for node in fields.list("rules", report) {
         if totals.are_exceeded || report.is_full() {

@@ -88,18 +88,74 @@ impl RuleError {
         let before = self.column.saturating_sub(1) as usize;
         // Of a long line the part around the mistake.
         let skipped = before.saturating_sub(SHOWN_MAX / 2);
-        let (shown, before): (String, _) =
-            (line.chars().skip(skipped).take(SHOWN_MAX).collect(), before - skipped);
+        let (shown, before) = (excerpt(line, skipped), before - skipped);
         let marked = text.get(self.span.0..self.span.1.min(line_start + line.len())).unwrap_or("");
-        let carets = marked.chars().count().clamp(1, SHOWN_MAX);
+        let carets = marked.chars().filter(|c| !is_mark(*c)).count().clamp(1, SHOWN_MAX);
+        let margin_of_carets: String = shown
+            .chars()
+            .take(before)
+            .filter(|c| !is_mark(*c))
+            .map(|c| if c == '\t' { c } else { ' ' })
+            .collect();
         let number = self.line.to_string();
         let margin = " ".repeat(number.len());
         let mut out = format!("{}:{}:{}: {}\n", self.file, self.line, self.column, self.message);
         out.push_str(&format!("{margin} |\n{number} | {shown}\n"));
-        out.push_str(&format!("{margin} | {}{}", " ".repeat(before), "^".repeat(carets)));
+        out.push_str(&format!("{margin} | {margin_of_carets}{}", "^".repeat(carets)));
         if let Some(help) = &self.help {
             out.push_str(&format!("\n{margin} = help: {help}"));
         }
         out
+    }
+}
+
+/// Returns the part of a long line that is shown, behind so many characters; "…" stands where something is left out.
+fn excerpt(line: &str, skipped: usize) -> String {
+    let mut shown: Vec<char> = line.chars().skip(skipped).take(SHOWN_MAX).collect();
+    if skipped > 0
+        && let Some(first) = shown.first_mut()
+    {
+        *first = '…';
+    }
+    if line.chars().nth(skipped + SHOWN_MAX).is_some()
+        && let Some(last) = shown.last_mut()
+    {
+        *last = '…';
+    }
+    shown.into_iter().collect()
+}
+
+/// Reports whether a character is drawn over the one before it, as in decomposed Vietnamese.
+const fn is_mark(c: char) -> bool {
+    matches!(c, '\u{300}'..='\u{36f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The caret stands under what is wrong, whatever comes before it in the line.
+    #[test]
+    fn the_caret_stands_where_the_column_says() {
+        let long = "x".repeat(300);
+        for before in ["a: ", "\ta: ", "Hue\u{302}\u{301}: ", "Huế: ", &format!("{long}: ")] {
+            let text = format!("ok: 1\n{before}BAD rest{long}\n");
+            let at = text.find("BAD").unwrap();
+            let file = RuleFile { path: "f".into(), text: text.clone() };
+            let mut report = Report::new(&file);
+            report.error(Place { start: at, end: at + 3 }, "wrong", None);
+            let error = report.into_errors().remove(0);
+            assert_eq!((error.line, error.column as usize), (2, before.chars().count() + 1));
+            let drawn = error.render(&text);
+            let lines: Vec<&str> = drawn.lines().collect();
+            let cells = |text: &str| text.chars().filter(|c| !is_mark(*c)).collect::<Vec<_>>();
+            let (shown, carets) =
+                (cells(lines[2].split_once("| ").unwrap().1), cells(lines[3].split_once("| ").unwrap().1));
+            let first = carets.iter().position(|c| *c == '^').unwrap();
+            assert_eq!(shown[first..first + 3], ['B', 'A', 'D'], "{drawn}");
+            assert_eq!(carets.iter().filter(|c| **c == '^').count(), 3, "{drawn}");
+            assert_eq!(carets[..first].contains(&'\t'), before.starts_with('\t'));
+            assert!(shown.contains(&'…'), "{drawn}");
+        }
     }
 }

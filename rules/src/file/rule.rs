@@ -2,6 +2,7 @@
 use super::{
     fields::{Fields, Text, text},
     hash::Hasher,
+    pointless,
     report::Report,
     scalar,
     telling::TellingLabels,
@@ -26,7 +27,7 @@ use crate::{
     template::Template,
     vocabulary::Vocabulary,
 };
-use ioc_model::{Domain, Severity};
+use ioc_model::{Domain, Severity, text::nfc};
 use std::{collections::BTreeMap, sync::Arc};
 
 const RULE_FIELDS: [&str; 6] = ["alert", "expr", "for", "keep_firing_for", "labels", "annotations"];
@@ -82,7 +83,7 @@ pub(crate) fn read(
         return None;
     }
     let mut rule = Rule {
-        name: name.text.into(),
+        name: nfc(name.text).as_ref().into(),
         group: Arc::clone(group.name),
         file: Arc::clone(group.file),
         line: report.line(name.place.start),
@@ -101,8 +102,9 @@ pub(crate) fn read(
     rule.hash = hash(&rule);
     check_tells_apart(&rule, labelled, report);
     let clear = notes.clear.as_ref().map(|(query, place)| (query, Text { text: &query.text, place: *place }));
-    for (query, found) in std::iter::once((&rule.query, expr)).chain(clear) {
+    for (n, (query, found)) in std::iter::once((&rule.query, expr)).chain(clear).enumerate() {
         report_in(found, windows::too_long(&query.expr, vocabulary), report);
+        report_in(found, pointless::comparisons(&query.expr, vocabulary, n == 0), report);
     }
     check_plan(&rule, expr, notes.clear.as_ref(), report);
     (report.errors.len() == errors_before).then_some(Placed { rule, name_place: name.place })
@@ -235,7 +237,7 @@ pub(crate) fn read_labels(node: &Node, report: &mut Report<'_>) -> Texts {
         check_label_name(name, place, report);
         let Some(value) = text(value, name, report) else { continue };
         check_label_value(name, value, report);
-        labels.insert(name.into(), value.text.into());
+        labels.insert(name.into(), nfc(value.text).as_ref().into());
     }
     labels
 }

@@ -260,4 +260,25 @@ mod tests {
         }
         assert!(matches!(parse("").unwrap().value, Value::Null));
     }
+
+    #[test]
+    fn what_is_too_deep_is_shown_where_it_is() {
+        let steps = |step: &str, lead: &str| -> String {
+            (0..40).map(|n| format!("{}{step}\n", lead.repeat(n))).collect()
+        };
+        let cases = [
+            (format!("# Huế\ngroups: {}1{}", "[".repeat(40), "]".repeat(40)), "["),
+            (format!("# Huế\ngroups: {}1{}", "{a: ".repeat(40), "}".repeat(40)), "{a"),
+            (format!("# Huế\n{}1", "- ".repeat(40)), "- "),
+            (format!("# Huế\n{}", steps("đ:", "  ")), "đ:"),
+            (format!("# Huế\n{}", steps("-", " ")), "-\n"),
+        ];
+        for (text, begin) in cases {
+            let error = parse(&text).unwrap_err();
+            assert!(error.message.contains("too much in it"), "{text}: {error:?}");
+            let at = error.place.start;
+            let shown = text.get(at..).unwrap_or("not at a character");
+            assert!(shown.starts_with(begin), "{at}: {shown:?} in {text}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
 //! Label matchers.
+use ioc_model::text::nfc;
 use regex::Regex;
 use std::{fmt, sync::Arc};
 
@@ -42,7 +43,7 @@ pub struct Matcher {
     pub name: Arc<str>,
     /// How it compares.
     pub op: MatchOp,
-    /// The text or the regex, as written.
+    /// The text or the regex, with composed characters (NFC) as labels have them.
     pub value: Arc<str>,
     regex: Option<Regex>,
 }
@@ -58,10 +59,12 @@ impl Matcher {
     ///
     /// Errors: the regex does not compile within [`REGEX_BYTES_MAX`].
     pub fn new(name: &str, op: MatchOp, value: &str) -> Result<Self, regex::Error> {
+        let value = nfc(value);
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
-            MatchOp::Regex | MatchOp::NotRegex => Some(compile(value)?),
+            MatchOp::Regex | MatchOp::NotRegex => Some(compile(&value)?),
         };
+        let value = &*value;
         Ok(Self { name: name.into(), op, value: value.into(), regex })
     }
 
