@@ -46,6 +46,8 @@ pub(crate) struct Will {
     pub(crate) topic: String,
     pub(crate) payload: Vec<u8>,
     pub(crate) retain: bool,
+    /// 0 to 2; QoS 2 is refused, as in a PUBLISH.
+    pub(crate) qos: u8,
 }
 
 /// A CONNECT of MQTT 3.1.1.
@@ -137,13 +139,16 @@ pub(crate) fn connect(frame: &Frame<'_>) -> Result<Connect, ConnectError> {
 }
 
 fn checked_flags(flags: u8) -> Result<u8, ConnectError> {
-    let will_qos = (flags >> 3) & 3;
-    let will_alone = flags & FLAG_WILL == 0 && (will_qos != 0 || flags & FLAG_WILL_RETAIN != 0);
+    let will_alone = flags & FLAG_WILL == 0 && (will_qos(flags) != 0 || flags & FLAG_WILL_RETAIN != 0);
     let password_alone = flags & FLAG_PASSWORD != 0 && flags & FLAG_USER == 0;
-    if flags & FLAG_RESERVED != 0 || will_qos == 3 || will_alone || password_alone {
+    if flags & FLAG_RESERVED != 0 || will_qos(flags) == 3 || will_alone || password_alone {
         return Err(ConnectError::Malformed);
     }
     Ok(flags)
+}
+
+const fn will_qos(flags: u8) -> u8 {
+    (flags >> 3) & 3
 }
 
 fn will(fields: &mut Fields<'_>, flags: u8) -> Result<Will, ConnectError> {
@@ -151,7 +156,8 @@ fn will(fields: &mut Fields<'_>, flags: u8) -> Result<Will, ConnectError> {
     if !topic::is_name(&topic) {
         return Err(ConnectError::Malformed);
     }
-    Ok(Will { topic, payload: fields.bytes()?.to_vec(), retain: flags & FLAG_WILL_RETAIN != 0 })
+    let (payload, retain) = (fields.bytes()?.to_vec(), flags & FLAG_WILL_RETAIN != 0);
+    Ok(Will { topic, payload, retain, qos: will_qos(flags) })
 }
 
 #[cfg(test)]
@@ -212,7 +218,7 @@ mod tests {
             let mut bytes = BytesMut::new();
             V4.write(Packet::Connect(theirs, None, last_will, None, their_login), &mut bytes).unwrap();
             let (user_name, password) = login.map_or((None, Vec::new()), |(u, p)| (Some(u), p.into_bytes()));
-            let will = will.map(|(topic, payload, retain)| Will { topic, payload, retain });
+            let will = will.map(|(topic, payload, retain)| Will { topic, payload, retain, qos: 1 });
             let expected = Connect { client_id, clean_session, keep_alive_s: keep_alive, will, user_name, password };
             prop_assert_eq!(parse(&bytes), Ok(expected));
         }

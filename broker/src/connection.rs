@@ -10,7 +10,8 @@
 //! # What was received is handled
 //! A client may be told to wait: its rate, the disk, its connection before this one. While it waits its pings are
 //! answered. When it goes, or comes back on another connection, what it had sent is handled to the end, at its rate; the
-//! new connection's turn comes after that.
+//! new connection's turn comes after that. At a stop what was received is handled at once, whatever the rate: nobody would
+//! send a QoS 0 message again, and there is no more of it than the bounds of reading ahead.
 use crate::{
     allowance::Rates,
     backlog::Backlog,
@@ -90,6 +91,8 @@ pub(crate) struct Connection {
     pub(crate) is_deaf: bool,
     /// Bytes read since the end was decided.
     pub(crate) last_bytes: usize,
+    /// The edge stops: there is no later turn to wait for.
+    pub(crate) is_unpaced: bool,
     will: Option<Box<Will>>,
     registered: bool,
     checks: u32,
@@ -136,6 +139,7 @@ impl Connection {
             is_dry: false,
             is_deaf: false,
             last_bytes: 0,
+            is_unpaced: false,
             will: will.map(Box::new),
             registered: false,
             checks: 0,
@@ -151,14 +155,16 @@ impl Connection {
             self.registered = true;
         }
         let mut ended = self.session.handle.closing();
-        if ended.is_none() && !reactor.is_draining() {
-            ended = self.read_turn(cx, reactor);
+        if ended.is_none() {
+            ended = self.turn(cx, reactor);
         }
         self.write_turn(cx, reactor);
         let gone = (self.has_ended || self.is_deaf).then_some(CloseReason::PeerClosed);
         match ended.or(gone) {
             Some(reason) => Poll::Ready(reason),
-            None if reactor.is_draining() && self.is_settled() => Poll::Ready(CloseReason::Shutdown),
+            None if reactor.is_draining() && self.is_settled() && self.is_drained() => {
+                Poll::Ready(CloseReason::Shutdown)
+            }
             None => Poll::Pending,
         }
     }
@@ -174,7 +180,7 @@ impl Connection {
             return Poll::Ready(other);
         }
         self.is_deaf |= matches!(reason, CloseReason::WriteTimeout | CloseReason::SlowSubscriber);
-        let ended = if reactor.is_draining() { None } else { self.read_turn(cx, reactor) };
+        let ended = self.turn(cx, reactor);
         self.write_turn(cx, reactor);
         if ended.is_some() {
             return ended.map_or(Poll::Pending, Poll::Ready);
@@ -186,11 +192,23 @@ impl Connection {
         }
         // One that has only said that it sends no more still hears PUBACKs.
         let waits = reason == CloseReason::PeerClosed && !self.is_deaf && !self.is_settled();
-        if (self.is_through() || reactor.is_draining()) && !waits {
+        if (self.is_through() || reactor.is_draining() && self.is_drained()) && !waits {
             Poll::Ready(reason)
         } else {
             Poll::Pending
         }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>, reactor: &Reactor) -> Option<CloseReason> {
+        match reactor.is_draining() {
+            true => self.drain_turn(cx, reactor),
+            false => self.read_turn(cx, reactor),
+        }
+    }
+
+    /// Reports, at a stop, whether nothing that was received is left that can be handled.
+    fn is_drained(&self) -> bool {
+        matches!(self.blocked, Blocked::No)
     }
 
     fn is_settled(&self) -> bool {

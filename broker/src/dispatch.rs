@@ -143,6 +143,10 @@ impl Connection {
 
     /// Slows down a credential that asks for more than its rate.
     fn take_share(&self, bytes: usize, now_ns: u64) -> Result<(), Stop> {
+        if self.is_unpaced {
+            self.session.allowance.charge_message(&self.session.rates, bytes, now_ns);
+            return Ok(());
+        }
         let taken = self.session.allowance.take(&self.session.rates, bytes, now_ns);
         taken.map_err(|wait| Stop::Block(Blocked::Throttled(Box::pin(tokio::time::sleep(wait)))))
     }

@@ -33,6 +33,8 @@ use tokio_rustls::TlsAcceptor;
 const CONNECT_BYTES_MAX: usize = 16 * 1024;
 /// Bytes asked for at once while waiting for CONNECT.
 const CHUNK_BYTES: usize = 1024;
+/// Highest QoS that anything is published with.
+const QOS_MAX: u8 = 1;
 /// How long, and how many bytes of, what a refused client still sends is read, so that our closing does not
 /// reset the connection before it has seen why.
 const LINGER: Duration = Duration::from_secs(1);
@@ -200,6 +202,9 @@ async fn admit(
         && !acl::may_publish(&*shared.access, &principal, &will.topic)
     {
         return Err(Refused::will(&principal, &will.topic).into());
+    }
+    if connect.will.as_ref().is_some_and(|will| will.qos > QOS_MAX) {
+        return Err(Refused::will_qos(&principal).into());
     }
     pace(shared, &principal, handle).await?;
     let joined = shared

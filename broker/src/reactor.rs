@@ -249,7 +249,7 @@ impl Reactor {
     /// Publishes a will like any other publish of its client; its topic was checked at CONNECT. Returns `false` while the
     /// intake is busy.
     fn offer_will(&self, session: &Session, will: &Will) -> bool {
-        let Will { topic, payload, retain } = will;
+        let Will { topic, payload, retain, .. } = will;
         let principal = &session.principal;
         let message =
             Incoming { principal, topic, payload, verdict: Verdict::Ok, retain: *retain, dup: false };

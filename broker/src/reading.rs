@@ -61,6 +61,26 @@ impl Connection {
         None
     }
 
+    /// Handles what was received, when the edge stops; reads nothing more.
+    pub(crate) fn drain_turn(&mut self, cx: &mut Context<'_>, reactor: &Reactor) -> Option<CloseReason> {
+        self.is_unpaced = true;
+        if matches!(self.blocked, Blocked::Throttled(_)) {
+            self.blocked = Blocked::No;
+        }
+        if self.is_still_blocked(cx, reactor) {
+            return None;
+        }
+        self.blocked = Blocked::No;
+        if self.backlog.is_empty() {
+            return None;
+        }
+        let ended = self.handle_backlog(cx, reactor);
+        if matches!(self.blocked, Blocked::Turn) {
+            cx.waker().wake_by_ref();
+        }
+        ended
+    }
+
     /// Reads once; returns how many bytes came. `None` when nothing is there, nothing more comes, or there is no room.
     fn receive(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Option<usize> {
         self.is_dry = false;

@@ -135,6 +135,15 @@ impl Refused {
         Self::new(RefuseReason::NotAuthorized, ReturnCode::NotAuthorized, why)
     }
 
+    /// A will that is to be published in a way that no publish is.
+    pub(crate) fn will_qos(principal: &Principal) -> Self {
+        let why = format!(
+            "will of {:?} with QoS 2, which is not supported; expected QoS 0 or 1, as in every publish",
+            excerpt(&principal.credential)
+        );
+        Self::new(RefuseReason::NotAuthorized, ReturnCode::NotAuthorized, why)
+    }
+
     /// Writes the line.
     pub(crate) fn log(&self, shared: &Shared, from: Network) {
         let gate = shared.gates.refused[self.reason as usize].of(from);

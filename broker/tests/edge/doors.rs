@@ -26,7 +26,11 @@ fn text(bytes: &[u8]) -> Vec<u8> {
 
 /// A CONNECT of the gateway `GW1` with raw texts.
 fn connect(client_id: &[u8], user: &[u8], will: Option<&[u8]>) -> Vec<u8> {
-    let flags = 0b1100_0010 | if will.is_some() { 0b1100 } else { 0 };
+    connect_with(client_id, user, will, 1)
+}
+
+fn connect_with(client_id: &[u8], user: &[u8], will: Option<&[u8]>, qos: u8) -> Vec<u8> {
+    let flags = 0b1100_0010 | if will.is_some() { 0b100 | qos << 3 } else { 0 };
     let mut body = [text(b"MQTT"), vec![4, flags, 0, 60], text(client_id)].concat();
     if let Some(topic) = will {
         body.extend([text(topic), text(b"gone")].concat());
@@ -94,5 +98,21 @@ fn every_door_checks_what_comes_in() {
             answer_to(&edge, &filters(0xa2, text, &[])),
         ];
         assert_eq!(found, expected, "{:?}", String::from_utf8_lossy(text));
+    }
+}
+
+#[test]
+fn a_will_has_the_qos_of_a_publish() {
+    let edge = Edge::start();
+    let topic = b"ioc/v1/lighting/LUM-1/state";
+    for (qos, published, willed) in
+        [(0, Fine, Fine), (1, Fine, Fine), (2, Closed, Refused(5)), (3, Closed, Closed)]
+    {
+        let id: &[u8] = if qos == 0 { b"" } else { &[0, 7] };
+        let found = answer_to(&edge, &packet(0x30 | qos << 1, &[&text(topic), id, b"{}"].concat()));
+        // At QoS 0 nothing is answered, so that its end says nothing.
+        assert!(qos == 0 || found == published, "publish with QoS {qos}: {found:?}");
+        let found = answer_to_connect(&edge, &connect_with(b"x", b"GW1", Some(topic), qos));
+        assert_eq!(found, willed, "will with QoS {qos}");
     }
 }

@@ -180,3 +180,21 @@ fn a_flood_of_pings_is_not_answered_without_end() {
     assert!((1..1_000).contains(&answered), "{answered}");
     edge.connected("D2").ping();
 }
+
+/// Nobody sends a QoS 0 message again: what was received before a stop is stored, however fast its sender was.
+#[test]
+fn what_was_received_before_a_stop_is_handled() {
+    let edge = Edge::with(Limits { inflight_max: 5, ..slow() });
+    let mut device = edge.connected("D1");
+    let confirmed: Vec<u8> =
+        (1..=20).flat_map(|id| publish(TOPIC, (40 + id).to_string().as_bytes(), id)).collect();
+    // The ping shows that all in front of it was received; the last message never comes whole.
+    device.send(&[numbered(40), confirmed, PINGREQ.to_vec(), vec![0x30, 100]].concat());
+    device.expect(&PINGRESP);
+    let mut again = edge.connected("D1");
+    again.send(&[publish(TOPIC, b"61", 0), PINGREQ.to_vec()].concat());
+    again.expect(&PINGRESP);
+    assert!(edge.meters().publishes[0] < 40);
+    edge.broker.shutdown(PATIENCE);
+    assert_eq!(numbers(&edge.journal.taken(61)), (1..=61).collect::<Vec<_>>());
+}
