@@ -7,7 +7,7 @@ use crate::{
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ioc_model::Catalogue;
-use ioc_rules::{Engine, RuleError, RuleFile, RuleSet};
+use ioc_rules::{Engine, Rule, RuleError, RuleFile, RuleSet};
 use std::{io, path::PathBuf, sync::Arc, thread, time::Duration};
 
 /// How often the files are looked at: a change is live within a second. Polling sees every kind of file system
@@ -86,16 +86,17 @@ pub struct RuleDesk {
     now: fn() -> i64,
 }
 
-/// Rules changed while the center was down.
+/// Rules changed while the center was down, or may have.
 struct Before {
-    /// Those that were in force.
-    rules: Arc<RuleSet>,
+    /// Those that were in force; `None` when nobody knows them.
+    rules: Option<Arc<RuleSet>>,
     /// The files that take their place.
     files: Vec<RuleFile>,
 }
 
 impl RuleDesk {
     /// Loads the rules for the start: those of the files, or if they cannot be used those that were last in force.
+    /// `has_past` says whether anything came before.
     ///
     /// Errors: they cannot be read, or any of them is wrong, and none are kept.
     pub fn open(
@@ -103,6 +104,7 @@ impl RuleDesk {
         kept: KeptRules,
         catalogue: Arc<Catalogue>,
         checks: RuleChecks,
+        has_past: bool,
         now: fn() -> i64,
     ) -> Result<Arc<Self>, RuleDeskError> {
         let opened = signature(source.directories());
@@ -119,31 +121,41 @@ impl RuleDesk {
         for error in &errors {
             tracing::error!(%error, "rule file refused; the rules that were last in force go on");
         }
+        if rules.rules().is_empty() {
+            let directories = source.directories();
+            tracing::warn!(
+                ?directories,
+                "no rule was found (files end in .yaml or .yml): nothing will alarm"
+            );
+        }
+        for path in rule_files::passed_over(source.directories()) {
+            tracing::warn!(path = %path.display(), "a file that holds rules is not read: its name must end in .yaml or .yml");
+        }
         let is_refused = !errors.is_empty();
         let in_force = InForce { rules: Arc::new(rules), loaded_at_ms: now(), errors };
         let in_force = ArcSwap::from_pointee(in_force);
         let before = ArcSwapOption::empty();
         let desk = Self { source, kept, catalogue, checks, in_force, before, opened, now };
         if !is_refused {
-            match desk.changed_from(&files) {
-                Some(rules) => desk.before.store(Some(Arc::new(Before { rules, files }))),
-                None => desk.keep(&files),
+            match has_past && desk.kept.last().is_none_or(|last| last != files) {
+                true => desk.before.store(Some(Arc::new(Before { rules: desk.last_in_force(), files }))),
+                false => desk.keep(&files),
             }
         }
         Ok(Arc::new(desk))
     }
 
-    /// Returns the rules that were last in force when these files are others; `None` too when nobody knows them.
-    fn changed_from(&self, files: &[RuleFile]) -> Option<Arc<RuleSet>> {
-        let last = self.kept.last().filter(|last| last != files)?;
-        load(&last, &self.catalogue).ok().map(Arc::new)
+    /// Returns the rules that were last in force; `None` when they were not kept, or can no longer be read as rules.
+    fn last_in_force(&self) -> Option<Arc<RuleSet>> {
+        load(&self.kept.last()?, &self.catalogue).ok().map(Arc::new)
     }
 
     /// Returns the rules that a start begins with: those that were in force before it. What devices sent by then is
     /// decided by them; then [`RuleDesk::watch`] hands over the others, as it does while the center runs.
     pub fn at_start(&self) -> Arc<RuleSet> {
-        match &*self.before.load() {
-            Some(before) => Arc::clone(&before.rules),
+        let before = self.before.load();
+        match before.as_ref().and_then(|before| before.rules.as_ref()) {
+            Some(rules) => Arc::clone(rules),
             None => Arc::clone(&self.in_force.load().rules),
         }
     }
@@ -157,7 +169,11 @@ impl RuleDesk {
     fn catch_up(&self, engine: &Engine) {
         let Some(before) = self.before.load_full() else { return };
         let rules = Arc::clone(&self.in_force.load().rules);
-        match engine.replace_rules(&rules) {
+        // Any of them may be new. One that has no alert has nothing to lose, and sees the last values when it is taken for
+        // new; the others were in force, or have seen a value.
+        let known = before.rules.is_none().then(|| rules.only(|rule| has_alert(engine, rule)));
+        let handed = known.map_or(Ok(()), |known| engine.replace_rules(&known));
+        match handed.and_then(|()| engine.replace_rules(&rules)) {
             Ok(()) => {
                 tracing::info!(
                     rules = rules.rules().len(),
@@ -261,6 +277,11 @@ impl RuleDesk {
     }
 }
 
+fn has_alert(engine: &Engine, rule: &Rule) -> bool {
+    let states = engine.rule_states();
+    states.iter().any(|state| state.name == rule.name && (state.pending > 0 || state.firing > 0))
+}
+
 /// What is seen of the files from poll to poll. A change counts when two polls in a row see the same: in between a
 /// file may be half copied or away for a moment, and alerts of rules that are gone would end.
 struct Changes {
@@ -296,7 +317,8 @@ fn load(files: &[RuleFile], catalogue: &Catalogue) -> Result<RuleSet, RuleDeskEr
 }
 
 impl RuleSource {
-    fn directories(&self) -> &[PathBuf] {
+    /// Returns the directories that are read, none for what is compiled in.
+    pub(crate) fn directories(&self) -> &[PathBuf] {
         match self {
             Self::Embedded(_) => &[],
             Self::Directories(directories) => directories,

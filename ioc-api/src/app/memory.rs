@@ -65,6 +65,7 @@ impl Memory {
             KeptRules::at(kept_rules(&config.data_dir)),
             Arc::clone(catalogue),
             launch::rule_checks(config, catalogue),
+            opened.last > 0,
             now_ms,
         )?;
         let (ledger, live) = (Arc::new(Ledger::default()), Arc::new(LiveState::default()));

@@ -140,10 +140,13 @@ fn rules_changed_while_the_center_is_down_see_the_last_values() {
     let kept = open_of(&city, &viewer, "Same");
     let mut before = open_of(&city, &viewer, "HighWater");
 
-    // Once by each kind of stop; another severity, another expression, and a file that moved.
-    for (severity, expr, file, is_clean) in [
-        ("critical", "water_level > 5", "city.yaml", true),
-        ("critical", "water_level > 6", "moved.yaml", false),
+    // Once by each kind of stop; another severity, another expression, and a file that moved. Then nobody knows what was in
+    // force any more.
+    for (severity, expr, file, is_clean, is_known) in [
+        ("critical", "water_level > 5", "city.yaml", true, true),
+        ("critical", "water_level > 6", "moved.yaml", false, true),
+        ("high", "water_level > 6.5", "city.yaml", true, false),
+        ("medium", "water_level > 6", "moved.yaml", false, false),
     ] {
         // So that the value is current after the start too.
         city.mqtt("WL-1", &token).publish(&telemetry("WL-1"), &one(now_ms(), "water_level", 9));
@@ -152,13 +155,19 @@ fn rules_changed_while_the_center_is_down_see_the_last_values() {
         } else {
             city.kill();
         }
-        fs::remove_file(city.rules_dir().join("city.yaml")).unwrap();
-        let added = rules::rule(&format!("Added{is_clean}"), "water_level > 7", "medium", "");
+        for old in ["city.yaml", "moved.yaml"] {
+            let _ = fs::remove_file(city.rules_dir().join(old));
+        }
+        if !is_known {
+            fs::remove_file(city.data_dir().join("rules.json")).unwrap();
+        }
+        let name = format!("Added{is_clean}{is_known}");
+        let added = rules::rule(&name, "water_level > 7", "medium", "");
         let changed = rules::rule("HighWater", expr, severity, "");
         city.write_rules(file, &rules::file("water", &[same.clone(), changed, added]));
         city.start();
 
-        open_of(&city, &viewer, &format!("Added{is_clean}"));
+        open_of(&city, &viewer, &name);
         let id = before["id"].clone();
         let after = until("the changed rule's alert", || {
             let alerts = city.alerts(&viewer, "HighWater");
