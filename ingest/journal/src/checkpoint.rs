@@ -3,10 +3,19 @@ use crate::{
     JournalError, Offset, disk, retention, segment,
     shared::{Shared, lock},
 };
-use std::{collections::BTreeMap, fmt::Write as _, fs, io, ops::Range, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs, io,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 const FILE: &str = "checkpoints";
-const FIRST_LINE: &str = "ioc-journal-checkpoints 1";
+const FIRST_LINE: &str = "ioc-journal-checkpoints 2";
+/// Without a checksum.
+const FIRST_LINE_1: &str = "ioc-journal-checkpoints 1";
+const CHECK: &str = "crc";
 /// Longest name of a checkpoint, in bytes.
 const NAME_LEN_MAX: usize = 64;
 /// Names in one warning.
@@ -56,17 +65,36 @@ pub(crate) fn peek(dir: &Path) -> Option<BTreeMap<String, Offset>> {
 }
 
 fn parse(text: &str) -> Result<BTreeMap<String, Offset>, usize> {
-    let mut lines = text.lines();
-    if lines.next() != Some(FIRST_LINE) {
-        return Err(1);
-    }
+    let body = match text.lines().next() {
+        Some(FIRST_LINE) => checked(text).ok_or_else(|| text.lines().count().max(1))?,
+        Some(FIRST_LINE_1) => text,
+        _ => return Err(1),
+    };
     let mut checkpoints = BTreeMap::new();
-    for (index, line) in lines.enumerate() {
+    for (index, line) in body.lines().skip(1).enumerate() {
         let pair = line.split_once(' ').and_then(|(name, offset)| Some((name, offset.parse().ok()?)));
         let (name, offset) = pair.filter(|(name, _)| is_name(name)).ok_or(index + 2)?;
         checkpoints.insert(name.to_owned(), offset);
     }
     Ok(checkpoints)
+}
+
+/// Returns what stands before the last line, which must be the checksum of it.
+fn checked(text: &str) -> Option<&str> {
+    let at = text.strip_suffix('\n')?.rfind('\n')? + 1;
+    let (body, check) = text.split_at(at);
+    (check == check_of(body)).then_some(body)
+}
+
+fn check_of(body: &str) -> String {
+    format!("{CHECK} {:08x}\n", crc32fast::hash(body.as_bytes()))
+}
+
+/// Returns the path of the checkpoints in `dir` when they are there and cannot be read.
+pub(crate) fn damaged(dir: &Path) -> Option<PathBuf> {
+    let path = dir.join(FILE);
+    let bytes = fs::read(&path).ok()?;
+    parse(&String::from_utf8_lossy(&bytes)).is_err().then_some(path)
 }
 
 fn print(checkpoints: &BTreeMap<String, Offset>) -> String {
@@ -75,7 +103,8 @@ fn print(checkpoints: &BTreeMap<String, Offset>) -> String {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "{name} {offset}");
     }
-    text
+    let check = check_of(&text);
+    text + &check
 }
 
 pub(crate) fn is_name(name: &str) -> bool {

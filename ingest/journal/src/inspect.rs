@@ -42,6 +42,12 @@ pub fn inspect(dir: &Path) -> Result<Inspection, JournalError> {
     Ok(Inspection { first, last, segments, places: checkpoint::peek(dir).unwrap_or_default() })
 }
 
+/// Returns the path of the checkpoints in `dir` when they are there and damaged; opening makes them anew, and followers read
+/// again what is kept.
+pub fn damaged_checkpoints(dir: &Path) -> Option<PathBuf> {
+    checkpoint::damaged(dir)
+}
+
 fn last_in(dir: &Path, first: Offset, len: u64) -> Result<Offset, JournalError> {
     let mut reader = SegmentReader::open(dir, first)?;
     match reader.check_header(len) {

@@ -71,7 +71,7 @@ pub use batch::{Batch, Record, Records};
 pub use config::JournalConfig;
 pub use error::{AppendError, FollowError, JournalError, WaitError};
 pub use follower::Follower;
-pub use inspect::{Inspection, check, inspect};
+pub use inspect::{Inspection, check, damaged_checkpoints, inspect};
 pub use journal::{Health, Journal, Meters, Opened};
 pub use registration::Registration;
 pub use retention::Held;

@@ -293,10 +293,34 @@ fn bad_checkpoints_are_refused() {
 }
 
 #[test]
+fn no_flipped_bit_of_the_checkpoints_goes_unseen() {
+    let dir = tempfile::tempdir().unwrap();
+    let (journal, _) = Journal::open(small(dir.path(), &["a", "b"])).unwrap();
+    append_ten(&journal);
+    journal.checkpoint("a", 10).unwrap();
+    journal.close().unwrap();
+    assert_eq!(ioc_journal::damaged_checkpoints(dir.path()), None);
+    let path = dir.path().join("checkpoints");
+    let whole = fs::read(&path).unwrap();
+    for bit in 0..whole.len() * 8 {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&path, flipped).unwrap();
+        assert_eq!(ioc_journal::damaged_checkpoints(dir.path()), Some(path.clone()), "bit {bit}");
+    }
+    fs::write(&path, "ioc-journal-checkpoints 1\na 10\nb 3\n").unwrap();
+    assert_eq!(ioc_journal::damaged_checkpoints(dir.path()), None, "an earlier version's");
+}
+
+#[test]
 fn checkpoints_that_are_damaged_or_lost_cost_reading_again_and_nothing_else() {
-    for damage in
-        ["", "ioc-journal-checkpoints 1\na one\n", "\u{0}\u{0}\u{0}", "ioc-journal-checkpoints 9\na 3\n"]
-    {
+    for damage in [
+        "",
+        "ioc-journal-checkpoints 1\na one\n",
+        "\u{0}\u{0}\u{0}",
+        "ioc-journal-checkpoints 9\na 3\n",
+        "ioc-journal-checkpoints 2\na 10\nb 9\n",
+    ] {
         for removed in [false, true] {
             let dir = tempfile::tempdir().unwrap();
             let (journal, _) = Journal::open(small(dir.path(), &["a", "b"])).unwrap();

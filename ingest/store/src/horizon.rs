@@ -73,11 +73,10 @@ impl Horizon {
         let is_held = now_ms > limit_ms;
         if is_held && !self.is_held.swap(true, Ordering::Relaxed) {
             tracing::warn!(
-                now_ms,
-                believed_ms = limit_ms,
-                "the clock is more than a day ahead of the newest stored reading and the time since the start, so \
-                 history is not deleted by it; set the clock right, or, if it is right, restart once new readings \
-                 are stored"
+                days = (now_ms - limit_ms) / SLACK_MS + 1,
+                "the newest reading in history is so many days older than the clock says it is now. If nothing was stored for \
+                 so long, all is right, and history that is too old is kept until the next start after new readings; if not, \
+                 the clock is ahead: set it right. Nothing is deleted by it"
             );
         } else if !is_held {
             self.is_held.store(false, Ordering::Relaxed);

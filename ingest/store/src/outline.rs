@@ -76,6 +76,7 @@ pub fn go_on_from(dir: &Path, applied: u64, span_ms: i64) -> Result<(), StoreErr
 pub fn check(dir: &Path, progress: &mut dyn FnMut(&Path, u64)) -> Result<Vec<Damage>, StoreError> {
     let mut damage = Vec::new();
     let Some(manifest) = Manifest::load(dir)? else { return Ok(damage) };
+    damage.extend(check_newest(dir, manifest.newest_seq));
     for info in &manifest.segments {
         progress(&segment::path(dir, info.seq), info.bytes);
         let base_ms = info.partition.map_or(0, |partition| partition.saturating_mul(manifest.span_ms));
@@ -98,6 +99,20 @@ pub fn check(dir: &Path, progress: &mut dyn FnMut(&Path, u64)) -> Result<Vec<Dam
         }
     }
     Ok(damage)
+}
+
+/// Checks the table of newest points, which a sealing replaces.
+fn check_newest(dir: &Path, seq: u64) -> Option<Damage> {
+    let is_whole = || seq == 0 || newest::load(dir, seq).is_some();
+    let is_named = || Manifest::load(dir).is_ok_and(|now| now.is_some_and(|now| now.newest_seq == seq));
+    (!is_whole() && is_named()).then(|| Damage {
+        path: newest::path(dir, seq),
+        byte: 0,
+        block: None,
+        range: TimeRange::ALL,
+        what: "the table of newest readings is missing or damaged; nothing is lost: the next start makes it anew"
+            .to_owned(),
+    })
 }
 
 fn check_segment(segment: &Segment, base_ms: i64) -> Vec<Damage> {

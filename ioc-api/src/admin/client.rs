@@ -97,6 +97,12 @@ pub fn execute_telling(
         match DataDir::open(directory) {
             Ok(data) => return run_here(data, config, request, progress),
             Err(DataDirError::InUse { .. }) if Instant::now() < deadline => thread::sleep(RETRY),
+            Err(error) if error.is_read_only() && request.is_long() => {
+                let data = DataDir::open_to_read(directory)?;
+                let lock = if data.is_locked() { "taken" } else { "absent: nobody holds it" };
+                tracing::warn!(%error, lock, "the data directory cannot be written; it is only read");
+                return run_here(data, config, request, progress);
+            }
             Err(error) => return Err(error.into()),
         }
     }

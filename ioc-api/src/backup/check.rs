@@ -2,7 +2,7 @@
 use super::{BackupError, Progress, Source};
 use crate::{
     admin::chain,
-    data_dir::{Found, judge},
+    data_dir::{Found, judge, stamp},
     records,
 };
 use serde::{Deserialize, Serialize};
@@ -42,6 +42,7 @@ impl Source {
         let _turn = self.turn();
         let mut checking = Checking::new(self, progress)?;
         checking.together()?;
+        checking.identities();
         checking.journal()?;
         checking.history();
         checking.records();
@@ -84,10 +85,32 @@ impl<'c> Checking<'c> {
         Ok(())
     }
 
+    /// Checks the small files that say what belongs together.
+    fn identities(&mut self) {
+        let data = &self.source.data;
+        let places =
+            [("directory", data.path().to_owned()), ("journal", data.journal()), ("history", data.store())];
+        for (part, directory) in places {
+            let file = directory.join(stamp::FILE);
+            let Ok(found) = std::fs::metadata(&file) else { continue };
+            self.read(&file, found.len());
+            if stamp::is_damaged(&directory) {
+                let what =
+                    "it is damaged; nothing is lost: the next start makes it anew where the parts agree";
+                self.wrong(part, Some(&file), None, what.to_owned());
+            }
+        }
+    }
+
     fn journal(&mut self) -> Result<(), BackupError> {
         let is_running = self.source.journal.is_some();
         if !self.source.data.journal().is_dir() {
             return Ok(());
+        }
+        if let Some(path) = ioc_journal::damaged_checkpoints(&self.source.data.journal()) {
+            let what =
+                "they are damaged; nothing is lost: at the next start followers read again what is kept";
+            self.wrong("journal", Some(&path), None, what.to_owned());
         }
         let segments = self.source.segments()?;
         let found = ioc_journal::check(&segments, !is_running, &mut |path, bytes| self.read(path, bytes));

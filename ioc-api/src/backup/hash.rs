@@ -1,5 +1,6 @@
 //! SHA-256 of files, while they are read or copied.
 use super::BackupError;
+use ioc_files::Links;
 use ring::digest::{Context, SHA256};
 use std::{
     fs::File,
@@ -19,7 +20,8 @@ pub(super) fn copy(
     mut target: Option<&mut File>,
     tell: &mut dyn FnMut(u64),
 ) -> Result<(String, u64), BackupError> {
-    let mut file = File::open(source).map_err(BackupError::io("open", source))?.take(len);
+    let mut file =
+        ioc_files::open(source, Links::Followed).map_err(BackupError::io("open", source))?.take(len);
     let (mut context, mut buffer, mut bytes) = (Context::new(&SHA256), vec![0; BUFFER_BYTES], 0);
     loop {
         let read = file.read(&mut buffer).map_err(BackupError::io("read", source))?;

@@ -31,7 +31,7 @@ impl Source {
         let _turn = self.turn();
         let begun_ms = now_ms();
         let before = self.prepare(target)?;
-        let stage = Stage::hold(self)?;
+        let stage = Stage::hold(self, target)?;
         let problems = judge(&stage.found);
         if !problems.is_empty() {
             return Err(DataDirError::Parts { path: self.data.path().to_owned(), problems }.into());
@@ -72,7 +72,9 @@ impl Source {
         // What is left over does no harm.
         let _ = manifest.prune(target);
         // From here on what was backed up is older than what is in use.
-        self.data.next_epoch()?;
+        if !self.data.is_read_only() {
+            self.data.next_epoch()?;
+        }
         Ok(manifest)
     }
 

@@ -1,6 +1,7 @@
 //! The list of what a backup holds.
 use super::BackupError;
 use crate::data_dir::files::write_durably;
+use ioc_files::Links;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,
@@ -13,7 +14,7 @@ const FORMAT: u32 = 1;
 const FILE: &str = "manifest.json";
 const OBJECTS: &str = "objects";
 /// Longest list that is read, in bytes.
-const MANIFEST_LEN_MAX: u64 = 256 << 20;
+const MANIFEST_BYTES_MAX: usize = 256 << 20;
 
 /// One file of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,17 +65,13 @@ impl Manifest {
     /// Errors: [`BackupError::Manifest`] when it is damaged, of a newer program, or names what no backup can hold.
     pub fn load(directory: &Path) -> Result<Option<Self>, BackupError> {
         let path = directory.join(FILE);
-        let len = match fs::metadata(&path) {
-            Ok(found) => found.len(),
+        let bytes = match ioc_files::read(&path, MANIFEST_BYTES_MAX, Links::Followed) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(BackupError::io("read", path)(error)),
         };
         let wrong = |what: String| BackupError::Manifest { path: path.clone(), what };
-        if len > MANIFEST_LEN_MAX {
-            return Err(wrong("it is longer than any that is written".to_owned()));
-        }
-        let bytes = fs::read(&path).map_err(BackupError::io("read", &path))?;
-        let manifest: Self = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        let manifest: Self = serde_json::from_slice(&bytes).map_err(|error| wrong(damage(&error)))?;
         if manifest.format > FORMAT {
             let what = format!(
                 "it has format {}, this program reads up to {FORMAT}; run a newer one",
@@ -107,12 +104,25 @@ impl Manifest {
         let named: BTreeSet<&str> = self.files.iter().map(|entry| entry.sha256.as_str()).collect();
         for object in fs::read_dir(directory.join(OBJECTS))? {
             let object = object?;
-            if !object.file_name().to_str().is_some_and(|name| named.contains(name)) {
+            let is_named = object.file_name().to_str().is_some_and(|name| named.contains(name));
+            // A directory is what is read aside while a backup is made.
+            if !is_named && !object.file_type()?.is_dir() {
                 fs::remove_file(object.path())?;
             }
         }
         Ok(())
     }
+}
+
+/// Says what is wrong with a list, and what would be right.
+fn damage(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it is cut off".to_owned(),
+        _ => format!("it is damaged: {error}"),
+    };
+    format!(
+        "{what}; without this list nothing of the backup can be put back: copy it again, or use another backup"
+    )
 }
 
 impl Entry {

@@ -19,8 +19,19 @@ use std::{
 /// How often history is tried: its list changes when segments are merged.
 const ATTEMPTS: usize = 20;
 /// Files at the top that belong to a backup, when they are there.
-const TOP: [&str; 7] =
-    ["FORMAT", "identity", "token.key", "rules.json", "demo-signin.json", "demo-tls.crt", "demo-tls.key"];
+const TOP: [&str; 8] = [
+    "FORMAT",
+    "identity",
+    "changes",
+    "token.key",
+    "rules.json",
+    "demo-signin.json",
+    "demo-tls.crt",
+    "demo-tls.key",
+];
+
+/// Small files of the parts.
+const SMALL: [&str; 3] = ["journal/checkpoints", "journal/identity", "store/identity"];
 
 /// The files of one moment; the links go with it.
 pub(super) struct Stage {
@@ -41,10 +52,14 @@ pub(super) struct Held {
 }
 
 impl Stage {
-    /// Holds the files of `source` as of now.
+    /// Holds the files of `source` as of now. Those of a directory that is only read nobody changes: they stay where they
+    /// are, and the records alone are copied, beside `target`'s.
     ///
     /// Errors: [`BackupError`].
-    pub(super) fn hold(source: &Source) -> Result<Self, BackupError> {
+    pub(super) fn hold(source: &Source, target: &Path) -> Result<Self, BackupError> {
+        if source.data.is_read_only() {
+            return in_place(source, target);
+        }
         let directory = source.data.path().join(STAGING);
         remove(&directory).map_err(BackupError::io("remove", &directory))?;
         let stage = Holding { source, directory: directory.clone() };
@@ -61,6 +76,44 @@ impl Drop for Stage {
     fn drop(&mut self) {
         let _ = remove(&self.directory);
     }
+}
+
+/// Names the files of a directory that is only read, where they are.
+fn in_place(source: &Source, target: &Path) -> Result<Stage, BackupError> {
+    let path = source.data.path();
+    let directory = target.join("objects/reading");
+    remove(&directory).map_err(BackupError::io("remove", &directory))?;
+    let mut files = Vec::new();
+    let mut hold = |name: String, path: PathBuf, bytes: Option<u64>| {
+        if let Ok(found) = fs::metadata(&path) {
+            files.push(Held { name, path, bytes: bytes.unwrap_or(found.len()).min(found.len()) });
+        }
+    };
+    for name in SMALL.into_iter().chain(TOP) {
+        hold(name.to_owned(), path.join(name), None);
+    }
+    let of_part = |part: &str, path: &Path| {
+        format!("{part}/{}", path.file_name().unwrap_or_default().to_string_lossy())
+    };
+    for (path, bytes) in source.segments()? {
+        hold(of_part("journal", &path), path, Some(bytes));
+    }
+    for path in ioc_store::outline(&source.data.store())?.into_iter().flat_map(|outline| outline.files) {
+        hold(of_part("store", &path), path, None);
+    }
+    let mut stage = Stage { directory, files: Vec::new(), found: Found::look_at(path)?, journal_last: 0 };
+    if stage.found.records.is_some() {
+        files::make_dir(&stage.directory).map_err(BackupError::io("create", &stage.directory))?;
+        let copy = stage.directory.join("records.sqlite");
+        records::copy(&source.data.records(), &copy)?;
+        hold("records.sqlite".to_owned(), copy, None);
+    }
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    stage.files = files;
+    if let Some(Ok(journal)) = &stage.found.journal {
+        stage.journal_last = journal.last;
+    }
+    Ok(stage)
 }
 
 fn remove(directory: &Path) -> io::Result<()> {
@@ -83,7 +136,7 @@ impl Holding<'_> {
         }
         let mut segments = BTreeMap::new();
         self.hold_segments(&mut segments)?;
-        for name in ["journal/checkpoints", "journal/identity", "store/identity"].into_iter().chain(TOP) {
+        for name in SMALL.into_iter().chain(TOP) {
             self.copy(name)?;
         }
         let records = self.directory.join("records.sqlite");

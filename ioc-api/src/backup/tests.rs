@@ -359,16 +359,22 @@ fn a_part_that_cannot_be_opened_is_not_damaged_and_no_loss_of_it_is_accepted() {
     for (file, part) in files {
         let path = cases.tamper("closed", &[]);
         remove(&path.join(file));
-        fs::create_dir(path.join(file)).unwrap();
+        // For the superuser, who runs tests, every file can be opened: a link that leads nowhere, or a directory.
+        match part {
+            Part::Records => fs::create_dir(path.join(file)).unwrap(),
+            _ => std::os::unix::fs::symlink(path.join(file), path.join(file)).unwrap(),
+        }
         for accepted in [&[][..], &[part]] {
             let error = Center::start(&path, accepted).err().unwrap_or_else(|| panic!("{file} starts"));
-            assert!(
-                matches!(&error, DataDirError::Closed { part: closed, .. } if *closed == part),
-                "{file}: {error}"
-            );
-            let text = error.to_string();
-            assert!(text.contains("cannot be opened") && !text.contains("--accept-loss"), "{text}");
-            assert!(path.join(file).is_dir() && !path.join("lost").exists(), "{file} was touched");
+            let is_told = match &error {
+                DataDirError::Closed { part: closed, .. } => *closed == part && part != Part::Records,
+                DataDirError::Shape { .. } => part == Part::Records,
+                _ => false,
+            };
+            assert!(is_told, "{file}: {error}");
+            assert!(!error.to_string().contains("--accept-loss"), "{error}");
+            let is_there = fs::symlink_metadata(path.join(file)).is_ok();
+            assert!(is_there && !path.join("lost").exists(), "{file} was touched");
         }
         remove(&path);
     }
@@ -651,6 +657,8 @@ fn records_that_lack_a_device_with_unsealed_readings_are_older() {
     center.stop();
     files_of(Part::Records).iter().for_each(|file| remove(&path.join(file)));
     copy(&aside, &path.join("records.sqlite"));
+    // Which alone would tell.
+    remove(&path.join("changes"));
     let text = Center::start(&path, &[]).err().unwrap().to_string();
     assert!(text.contains("older than the rest") && text.contains("device number 1, they know 1"), "{text}");
     let center = Center::start(&path, &[Part::Records]).unwrap();
@@ -746,6 +754,147 @@ fn a_check_names_file_and_place_of_each_damage() {
         assert!(part == "records" || found.byte.is_some(), "{found:?}");
         remove(&path);
     }
+}
+
+#[test]
+fn a_check_names_each_flipped_bit_of_the_small_files() {
+    let cases = Cases::new();
+    let newest = fs::read_dir(cases.path("ours/store")).unwrap().map(|file| file.unwrap().path());
+    let newest =
+        newest.into_iter().find(|path| path.extension().is_some_and(|kind| kind == "newest")).unwrap();
+    let newest = format!("store/{}", newest.file_name().unwrap().to_str().unwrap());
+    let files = ["identity", "journal/identity", "store/identity", "journal/checkpoints", &newest];
+    for file in files {
+        let whole = fs::read(cases.path("ours").join(file)).unwrap();
+        for byte in [0, whole.len() / 3, whole.len() / 2, whole.len() - 2] {
+            let path = cases.tamper("flipped", &[]);
+            let mut flipped = whole.clone();
+            flipped[byte] ^= 1;
+            fs::write(path.join(file), flipped).unwrap();
+            let data = Arc::new(DataDir::open(&path).unwrap());
+            let report = Source::stopped(data).check(&mut |_| ()).unwrap();
+            let named = path.join(file).display().to_string();
+            let is_named = report.problems.iter().any(|fault| fault.file.as_ref() == Some(&named));
+            assert!(is_named && !report.ok, "{file} at {byte}: {report:?}");
+            remove(&path);
+        }
+    }
+}
+
+#[test]
+fn records_of_the_same_start_that_lack_a_change_are_older() {
+    let place = tempfile::tempdir().unwrap();
+    let (path, aside) = (place.path().join("data"), place.path().join("records.sqlite"));
+    let center = Center::start(&path, &[]).unwrap();
+    center.add("A");
+    crate::records::copy(&path.join("records.sqlite"), &aside).unwrap();
+    center.operations.rotate(&"A".parse().unwrap(), "test", now_ms()).unwrap();
+    center.stop();
+    files_of(Part::Records).iter().for_each(|file| remove(&path.join(file)));
+    copy(&aside, &path.join("records.sqlite"));
+    for _ in 0..2 {
+        let text = Center::start(&path, &[]).err().unwrap().to_string();
+        assert!(
+            text.contains("older than the rest") && text.contains("changes of people, devices"),
+            "{text}"
+        );
+    }
+    Center::start(&path, &[Part::Records]).unwrap().stop();
+    let center = Center::start(&path, &[]).unwrap();
+    center.add("B");
+    center.stop();
+    // The file alone is made anew.
+    remove(&path.join("changes"));
+    Center::start(&path, &[]).unwrap().stop();
+    assert!(crate::data_dir::changes::read(&path).unwrap().is_some_and(|count| count > 0));
+}
+
+#[test]
+fn a_part_that_lived_on_elsewhere_is_newer_and_not_foreign() {
+    let cases = Cases::new();
+    let copied = cases.tamper("lived-on", &[]);
+    Center::start(&copied, &[]).unwrap().stop();
+    for part in [Part::Journal, Part::History, Part::Records] {
+        let path = cases.tamper("mixed", &[]);
+        for file in files_of(part) {
+            remove(&path.join(file));
+            if copied.join(file).exists() {
+                copy(&copied.join(file), &path.join(file));
+            }
+        }
+        let text = Center::start(&path, &[]).err().unwrap().to_string();
+        assert!(text.contains("newer than the rest: it is from epoch"), "{part}: {text}");
+        remove(&path);
+    }
+}
+
+#[test]
+fn damage_is_told_with_one_way_out() {
+    let cases = Cases::new();
+    let path = cases.tamper("damaged", &[]);
+    fs::write(path.join("store/manifest"), "ioc-history-manifest 2\n").unwrap();
+    let text = Center::start(&path, &[]).err().unwrap().to_string();
+    assert!(text.contains("manifest is damaged: it has no checksum"), "{text}");
+    assert_eq!(text.matches("restore").count(), 1, "{text}");
+    let backup = cases.path("backup");
+    let list = fs::read(backup.join("manifest.json")).unwrap();
+    fs::write(backup.join("manifest.json"), &list[..list.len() / 2]).unwrap();
+    let error = super::restore(&backup, &cases.path("t"), false, &mut |_| ()).unwrap_err().to_string();
+    assert!(error.contains("manifest.json: it is cut off; without this list"), "{error}");
+}
+
+/// As on a file system that takes no writes: for the superuser, who runs tests, every directory can be written.
+#[test]
+fn a_directory_that_is_only_read_is_checked_and_backed_up() {
+    use crate::data_dir::files::seam::READ_ONLY;
+    let cases = Cases::new();
+    // Once with a log beside the records, as after a crash.
+    for has_log in [false, true] {
+        let path = cases.tamper("read-only", &[]);
+        let log = path.join("records.sqlite-wal");
+        let keeping = has_log.then(|| {
+            let records = rusqlite::Connection::open(path.join("records.sqlite")).unwrap();
+            records.pragma_update(None, "journal_mode", "WAL").unwrap();
+            records.execute("UPDATE devices SET lat = lat + 1", []).unwrap();
+            records
+        });
+        assert_eq!(fs::metadata(&log).is_ok_and(|found| found.len() > 0), has_log);
+        remove(&path.join("LOCK"));
+        let before = listing(&path);
+        READ_ONLY.set(Some(path.clone()));
+        let data = Arc::new(DataDir::open_to_read(&path).unwrap());
+        assert!(!data.is_locked(), "nobody can hold it");
+        data.verify().unwrap();
+        let source = Source::stopped(data);
+        assert_eq!(source.check(&mut |_| ()).unwrap().problems, []);
+        let backup = cases.path("read");
+        let manifest = source.back_up(&backup, &mut |_| ()).unwrap();
+        READ_ONLY.set(None);
+        assert_eq!(listing(&path), before, "nothing was written");
+        assert!(!backup.join("objects/reading").exists());
+        drop(keeping);
+        super::restore(&backup, &cases.path("again"), false, &mut |_| ()).unwrap();
+        assert!(manifest.files.iter().any(|entry| entry.path == "records.sqlite"));
+        let center = Center::start(&cases.path("again"), &[]).unwrap();
+        assert_right(&center, &cases.acknowledged, true, "from a directory that is only read");
+        center.stop();
+        ["read-only", "read", "again"].iter().for_each(|name| remove(&cases.path(name)));
+    }
+}
+
+/// Every file with its length and time of change.
+fn listing(directory: &Path) -> Vec<(PathBuf, u64, std::time::SystemTime)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let found = fs::metadata(&path).unwrap();
+        match found.is_dir() {
+            true => files.extend(listing(&path)),
+            false => files.push((path, found.len(), found.modified().unwrap())),
+        }
+    }
+    files.sort();
+    files
 }
 
 /// The oldest of the large files: the newest of the journal may be torn.

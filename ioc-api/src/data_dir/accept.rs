@@ -1,6 +1,6 @@
 //! Going on without a part. What is there of it is set aside in `lost/`, never deleted.
 use super::{
-    DataDir, DataDirError, Fault, Found, Part, Problem, files::sync_parent, judge::reference, stamp,
+    DataDir, DataDirError, Fault, Found, Part, Problem, changes, files::sync_parent, judge::reference, stamp,
 };
 use crate::{
     clock::now_ms,
@@ -133,6 +133,10 @@ impl Plan {
     fn lose_records(&self, data: &DataDir, lost: &Path) -> Result<(), DataDirError> {
         let is_new =
             if self.has_records { lost.join("records.sqlite").exists() } else { data.records().exists() };
+        if !is_new {
+            // Those that are new count from the beginning.
+            set_aside(data, &data.path().join(changes::FILE), lost)?;
+        }
         for suffix in ["-wal", "-shm", ""].into_iter().filter(|_| !is_new) {
             let mut path = data.records().into_os_string();
             path.push(suffix);

@@ -4,6 +4,7 @@ use super::{
     files::remedy,
     lock::Owner,
     parts::{Part, Problem},
+    shapes::Shape,
 };
 use crate::{
     identity::{NoRandom, TOKEN_KEY_BYTES},
@@ -73,6 +74,19 @@ pub enum DataDirError {
         /// The file.
         path: PathBuf,
     },
+    /// Something in it is not what belongs in its place.
+    #[error(
+        "{} is {found} where {expected} belongs; move it away and start again, or put a backup back (`ioc restore`)",
+        path.display()
+    )]
+    Shape {
+        /// Where.
+        path: PathBuf,
+        /// What it is.
+        found: Shape,
+        /// What it should be.
+        expected: Shape,
+    },
     /// Something else lives there.
     #[error("{} holds other files and no FORMAT file of ours; choose an empty or new directory with --data-dir", path.display())]
     Foreign {
@@ -126,6 +140,12 @@ pub enum DataDirError {
 }
 
 impl DataDirError {
+    /// Reports whether the directory cannot be written, which who only reads can do without.
+    pub fn is_read_only(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        matches!(self, Self::Io { cause, .. } if matches!(cause.kind(), PermissionDenied | ReadOnlyFilesystem))
+    }
+
     /// Reports whether the command line names a directory that can never be right.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::File { .. } | Self::Foreign { .. } | Self::NothingLost { .. })

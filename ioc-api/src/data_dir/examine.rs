@@ -1,6 +1,6 @@
 //! What a data directory holds, found without changing anything.
 use super::{
-    DataDir, DataDirError, KEY_FILE, Part,
+    DataDir, DataDirError, KEY_FILE, Part, changes,
     files::is_full,
     stamp::{self, Root, Stamp, fingerprint},
 };
@@ -44,6 +44,8 @@ pub struct Found {
     pub history: Look<History>,
     /// The records, with their stamp.
     pub records: Look<RecordsSummary>,
+    /// How many changes the records had, as noted beside them.
+    pub changes: Option<u64>,
     /// The fingerprint of the key of device tokens; an error when the file is not one.
     pub key: Look<u64>,
 }
@@ -77,6 +79,11 @@ impl Found {
             history_stamp: read(&store)?.map(|root| root.stamp),
             history: look.history(&store)?,
             records: look.records(&path.join("records.sqlite"))?,
+            changes: changes::read(path).map_err(|cause| DataDirError::Io {
+                doing: "read the number of changes in",
+                path: path.to_owned(),
+                cause,
+            })?,
             key: look.key(&path.join(KEY_FILE))?,
         })
     }
@@ -112,7 +119,7 @@ impl Looking<'_> {
                 let why = format!("{}: {cause}", path.display());
                 Err(self.closed(Part::Journal, why, is_full(&cause)))
             }
-            found => Ok(Some(found.map_err(|error| chain(&error)))),
+            found => Ok(Some(found.map_err(|error| journal_damage(&error)))),
         }
     }
 
@@ -129,6 +136,9 @@ impl Looking<'_> {
             Err(StoreError::Io { source: cause, path, .. }) if is_closed(&cause) => {
                 let why = format!("{}: {cause}", path.display());
                 return Err(self.closed(Part::History, why, is_full(&cause)));
+            }
+            Err(StoreError::Manifest { path, what }) => {
+                return Ok(Some(Err(format!("{} is damaged: {what}", path.display()))));
             }
             Err(error) => return Ok(Some(Err(chain(&error)))),
         };
@@ -152,6 +162,19 @@ impl Looking<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.closed(Part::Keys, error.to_string(), is_full(&error))),
         }
+    }
+}
+
+/// Says what is wrong with a journal, without the ways out: what tells of the part names those.
+fn journal_damage(error: &JournalError) -> String {
+    match error {
+        JournalError::Corrupt { path, byte, what } => {
+            format!("{} is damaged at byte {byte}: {what}", path.display())
+        }
+        JournalError::Gap { path, expected, found } => {
+            format!("{} starts at record {found} instead of {expected}", path.display())
+        }
+        other => chain(other),
     }
 }
 

@@ -1,4 +1,5 @@
 //! Small files of the data directory: whole or not there, and for their own user alone.
+use rustix::fs::Access;
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, Permissions},
     io::{self, Read, Write},
@@ -64,6 +65,33 @@ pub fn read_small(file: &mut File) -> io::Result<String> {
 /// Errors: what the operating system says.
 pub fn make_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(DIR_MODE).create(path)
+}
+
+/// Reports whether files can be made in a directory, as far as the file system and its mode say.
+pub fn can_write_in(directory: &Path) -> bool {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    !seam::is_read_only(directory)
+        && rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok()
+}
+
+/// Directories that tests take for read-only: for the superuser every directory can be written.
+pub(crate) mod seam {
+    use std::path::Path;
+    #[cfg(test)]
+    thread_local! {
+        pub(crate) static READ_ONLY: std::cell::RefCell<Option<std::path::PathBuf>> =
+            const { std::cell::RefCell::new(None) };
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_read_only(directory: &Path) -> bool {
+        READ_ONLY.with_borrow(|read_only| read_only.as_ref().is_some_and(|path| directory.starts_with(path)))
+    }
+
+    #[cfg(not(test))]
+    pub(super) fn is_read_only(_: &Path) -> bool {
+        false
+    }
 }
 
 /// Closes a directory and all that lies in it to other users.

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::records::RecordsSummary;
 use ioc_journal::Inspection;
+use std::cmp::Ordering;
 
 /// Returns what keeps a directory from being used; empty when its parts belong together, or are new.
 pub fn judge(found: &Found) -> Vec<Problem> {
@@ -112,12 +113,15 @@ fn misfit(root: &Root, stamp: Stamp) -> Option<Fault> {
     if stamp.mark == root.stamp.mark || root.previous == Some(stamp.mark) {
         return None;
     }
-    match stamp.epoch < root.stamp.epoch {
-        true => Some(Fault::Older(format!(
-            "it is from epoch {} of this directory, which is at {} (it grows with each start and each backup)",
-            stamp.epoch, root.stamp.epoch
-        ))),
-        false => Some(Fault::Foreign),
+    let detail = format!(
+        "it is from epoch {} of this directory, which is at {} (it grows with each start and each backup)",
+        stamp.epoch, root.stamp.epoch
+    );
+    match stamp.epoch.cmp(&root.stamp.epoch) {
+        Ordering::Less => Some(Fault::Older(detail)),
+        Ordering::Greater => Some(Fault::Newer(detail)),
+        // Two copies of the directory have lived on.
+        Ordering::Equal => Some(Fault::Foreign),
     }
 }
 
@@ -139,7 +143,7 @@ fn is_replayed(found: &Found, fault: &Fault) -> bool {
     let is_ours = match fault {
         Fault::Missing => true,
         Fault::Older(_) => applied <= journal.last,
-        Fault::Foreign | Fault::Damaged(_) => false,
+        Fault::Newer(_) | Fault::Foreign | Fault::Damaged(_) => false,
     };
     is_ours && applied + 1 >= journal.first && fault_of(found, Part::Journal).is_none()
 }
@@ -203,6 +207,16 @@ fn ends(found: &Found, problems: &[Problem]) -> Vec<Problem> {
             more.extend(history.and_then(|history| history_ends(journal, history)));
             more.extend(records.and_then(|records| records_ends(journal, records)));
         }
+    }
+    if let (Some(noted), Some(records)) = (found.changes, records)
+        && noted > records.changes
+        && found.root.zip(records.stamp).is_none_or(|(root, stamp)| misfit(&root, stamp).is_none())
+    {
+        let detail = format!(
+            "they know {} changes of people, devices and credentials, {noted} were made",
+            records.changes
+        );
+        more.push(Problem::new(Part::Records, Fault::Older(detail)));
     }
     if let (Some(history), Some(records)) = (history, records)
         && history.newest_device.is_some_and(|device| device >= records.devices)

@@ -130,6 +130,27 @@ impl Lock {
         Ok(lock)
     }
 
+    /// Takes the lock of a directory that is only read; `None` when there is none.
+    ///
+    /// Errors: as [`Lock::take`].
+    pub(super) fn take_to_read(directory: &Path) -> Result<Option<Self>, DataDirError> {
+        let path = directory.join(LOCK_FILE);
+        let failed = |doing, cause| DataDirError::Io { doing, path: path.clone(), cause };
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed("open", error)),
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => {
+                let owner = Owner::read(&mut file);
+                Err(DataDirError::InUse { path: directory.to_owned(), owner })
+            }
+            Err(TryLockError::Error(cause)) => Err(failed("lock", cause)),
+        }
+    }
+
     /// Says in the lock what holds it.
     pub(super) fn write(&self, holder: Holder) -> io::Result<()> {
         let mut file = &self.0;

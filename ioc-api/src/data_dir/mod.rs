@@ -7,16 +7,20 @@
 //! | `lock` | the lock, and who holds it |
 //! | `parts` | the parts, what can be wrong with one, what each way out costs |
 //! | `stamp` | the identity that every part carries |
+//! | `changes` | how often people, devices and credentials were changed |
+//! | `shapes` | whether files are files |
 //! | `examine`, `judge` | what is there, and whether it belongs together |
 //! | `verify` | the check at each start; the identity of new and of older directories |
 //! | `accept` | going on without a part |
 pub(crate) mod accept;
+pub(crate) mod changes;
 mod error;
 mod examine;
 pub mod files;
 mod judge;
 mod lock;
 pub mod parts;
+mod shapes;
 pub mod stamp;
 mod verify;
 
@@ -25,6 +29,7 @@ pub use examine::{Found, History, Look};
 pub use judge::judge;
 pub use lock::{Holder, Owner};
 pub use parts::{Fault, Part, Problem};
+pub use shapes::Shape;
 pub use verify::STAGING;
 
 use crate::identity::{TOKEN_KEY_BYTES, TokenKey, random_bytes};
@@ -47,7 +52,9 @@ const KEPT_RULES: &str = "rules.json";
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    lock: Lock,
+    /// `None` where nobody can have it.
+    lock: Option<Lock>,
+    is_read_only: bool,
 }
 
 impl DataDir {
@@ -69,20 +76,49 @@ impl DataDir {
         }
         refuse_cut_off(path)?;
         make_dir(path).map_err(failed("create"))?;
-        let is_ours = path.join(FORMAT_FILE).exists() || stamp::read(path).is_ok_and(|root| root.is_some());
+        shapes::check(path)?;
+        let has_format = fs::metadata(path.join(FORMAT_FILE)).is_ok_and(|found| found.len() > 0);
+        let is_ours = has_format || stamp::read(path).is_ok_and(|root| root.is_some());
         if !is_ours && holds_other_files(path).map_err(failed("read"))? {
             return Err(DataDirError::Foreign { path: path.to_owned() });
         }
         let lock = Lock::take(path, holder)?;
         check_format(path)?;
         tighten(path).map_err(failed("close to other users"))?;
-        Ok(Self { path: path.to_owned(), lock })
+        Ok(Self { path: path.to_owned(), lock: Some(lock), is_read_only: false })
+    }
+
+    /// Opens the directory at `path` to be read and nothing else, as on a file system that takes no writes. It is locked as
+    /// far as that is possible: where there is no `LOCK` nobody can hold it.
+    ///
+    /// Errors: as [`DataDir::open`].
+    pub fn open_to_read(path: &Path) -> Result<Self, DataDirError> {
+        shapes::check(path)?;
+        let has_format = fs::metadata(path.join(FORMAT_FILE)).is_ok_and(|found| found.len() > 0);
+        if !has_format && !stamp::read(path).is_ok_and(|root| root.is_some()) {
+            return Err(DataDirError::Foreign { path: path.to_owned() });
+        }
+        let lock = Lock::take_to_read(path)?;
+        if has_format {
+            check_format(path)?;
+        }
+        Ok(Self { path: path.to_owned(), lock, is_read_only: true })
+    }
+
+    /// Reports whether it is only read.
+    pub fn is_read_only(&self) -> bool {
+        self.is_read_only
+    }
+
+    /// Reports whether the lock was taken, rather than that nobody can have it.
+    pub fn is_locked(&self) -> bool {
+        self.lock.is_some()
     }
 
     /// Notes in the lock that this server is stopping, so that the next one waits for it.
     pub fn mark_stopping(&self) {
         // Without it the next one does not wait, which its user sees.
-        let _ = self.lock.write(Holder::Stopping);
+        let _ = self.lock.as_ref().map(|lock| lock.write(Holder::Stopping));
     }
 
     /// Returns the directory.
@@ -218,17 +254,18 @@ fn check_format(directory: &Path) -> Result<(), DataDirError> {
         let path = path.clone();
         move |cause| DataDirError::Io { doing, path, cause }
     };
+    let write = || write_durably(&path, format!("{FORMAT}\n").as_bytes()).map_err(failed("write"));
     match File::open(&path) {
         Ok(mut file) => {
             let found = read_small(&mut file).map_err(failed("read"))?.trim().to_owned();
-            match found == FORMAT {
-                true => Ok(()),
-                false => Err(DataDirError::Format { path: directory.to_owned(), found }),
+            match &*found {
+                FORMAT => Ok(()),
+                // A copy onto a full disk, say; as if it were not there.
+                "" => write(),
+                _ => Err(DataDirError::Format { path: directory.to_owned(), found }),
             }
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            write_durably(&path, format!("{FORMAT}\n").as_bytes()).map_err(failed("write"))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => write(),
         Err(error) => Err(failed("read")(error)),
     }
 }
@@ -293,6 +330,19 @@ mod tests {
         fs::write(dir.path().join("letter.txt"), "dear").unwrap();
         assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::Foreign { .. })));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_empty_format_is_as_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let format = dir.path().join(FORMAT_FILE);
+        DataDir::open(dir.path()).unwrap().verify().unwrap();
+        fs::write(&format, "").unwrap();
+        DataDir::open(dir.path()).unwrap().verify().unwrap();
+        assert_eq!(fs::read_to_string(&format).unwrap(), "ioc-data 1\n");
+        let other = tempfile::tempdir().unwrap();
+        fs::write(other.path().join(FORMAT_FILE), "").unwrap();
+        assert!(matches!(DataDir::open(other.path()), Err(DataDirError::Foreign { .. })));
     }
 
     #[test]

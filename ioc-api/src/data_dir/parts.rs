@@ -84,6 +84,8 @@ pub enum Fault {
     Missing,
     /// It is as it was at an earlier time than the others.
     Older(String),
+    /// It goes on from a later time than the others.
+    Newer(String),
     /// It belongs to another directory.
     Foreign,
     /// It is there and cannot be read, or lacks files.
@@ -111,6 +113,7 @@ impl Problem {
         match &self.fault {
             Fault::Missing => format!("{name} {verb} missing"),
             Fault::Older(detail) => format!("{name} {verb} older than the rest: {detail}"),
+            Fault::Newer(detail) => format!("{name} {verb} newer than the rest: {detail}"),
             Fault::Foreign => format!("{name} {verb} of another data directory"),
             Fault::Damaged(detail) => format!("{name} cannot be used: {detail}"),
         }

@@ -12,7 +12,9 @@ use std::{fs::File, io, path::Path};
 
 /// Name of the file that carries it.
 pub const FILE: &str = "identity";
-const FIRST_LINE: &str = "ioc-identity 1";
+const FIRST_LINE: &str = "ioc-identity 2";
+/// Without a check.
+const FIRST_LINE_1: &str = "ioc-identity 1";
 
 /// What a part carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,23 +102,39 @@ fn print(root: &Root) -> String {
     if let Some(previous) = previous {
         text.push_str(&format!("previous {previous:016x}\n"));
     }
-    text.push_str("end\n");
+    let check = fingerprint(text.as_bytes());
+    text.push_str(&format!("check {check:016x}\nend\n"));
     text
 }
 
 fn parse(text: &str) -> Option<Root> {
-    let mut lines = text.lines();
-    if lines.next() != Some(FIRST_LINE) || lines.next_back() != Some("end") {
-        return None;
-    }
+    let first = text.lines().next();
+    let body = match first {
+        Some(FIRST_LINE) => checked(text.strip_suffix("end\n")?)?,
+        Some(FIRST_LINE_1) => text.strip_suffix("end\n")?,
+        _ => return None,
+    };
     let value = |name: &str| {
-        let mut found = text.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let mut found = body.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         found.next()
     };
     let hex = |name: &str| u64::from_str_radix(value(name)?, 16).ok();
     let stamp =
         Stamp { directory: hex("directory")?, epoch: value("epoch")?.parse().ok()?, mark: hex("mark")? };
     Some(Root { stamp, previous: hex("previous"), key: hex("key").unwrap_or(0) })
+}
+
+/// Returns what stands before the last line, which must be the check of it.
+fn checked(text: &str) -> Option<&str> {
+    let at = text.strip_suffix('\n')?.rfind('\n')? + 1;
+    let (body, check) = text.split_at(at);
+    let expected = format!("check {:016x}\n", fingerprint(body.as_bytes()));
+    (check == expected).then_some(body)
+}
+
+/// Reports whether the file of the stamp in `directory` is there and cannot be read.
+pub fn is_damaged(directory: &Path) -> bool {
+    read(directory).is_ok_and(|root| root.is_none()) && directory.join(FILE).exists()
 }
 
 #[cfg(test)]
@@ -135,8 +153,21 @@ mod tests {
             assert_eq!(read(dir.path()).unwrap(), Some(root));
         }
         let text = print(&root);
-        for len in 0..text.len() - 1 {
+        for len in 0..text.len() {
             assert_eq!(parse(&text[..len]), None, "{len}");
+        }
+        let old = text.replace("identity 2", "identity 1");
+        let at = old.find("check").unwrap();
+        assert_eq!(parse(&format!("{}end\n", &old[..at])), Some(root), "an earlier version's");
+    }
+
+    #[test]
+    fn no_flipped_bit_goes_unseen() {
+        let text = print(&Root { stamp: Stamp::draw().unwrap(), previous: Some(7), key: 9 });
+        for bit in 0..text.len() * 8 {
+            let mut bytes = text.clone().into_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(parse(&String::from_utf8_lossy(&bytes)), None, "bit {bit}");
         }
     }
 }

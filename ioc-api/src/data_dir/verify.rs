@@ -16,6 +16,9 @@ impl DataDir {
     ///
     /// Errors: [`DataDirError::Parts`] says what is missing, older or foreign, and each way out with what it costs.
     pub fn verify(&self) -> Result<(), DataDirError> {
+        if self.is_read_only() {
+            return self.refuse(judge(&self.look()?));
+        }
         accept::finish(self)?;
         let found = self.look()?;
         self.refuse(judge(&found))?;

@@ -1,11 +1,14 @@
 //! What the records say about themselves, for those who check that a data directory belongs together: read and written
 //! without opening them for use.
-use super::{ALERTS_OFFSET, QUARANTINE_OFFSET, connect, make_private, meta, migrations, set_meta, transact};
+use super::reading::Reading;
+use super::{
+    ALERTS_OFFSET, CHANGES, QUARANTINE_OFFSET, connect, make_private, meta, migrations, set_meta, transact,
+};
 use crate::{
     data_dir::stamp::Stamp,
     records::{RecordsError, error::Doing},
 };
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use std::path::Path;
 
 const DIRECTORY: &str = "identity_directory";
@@ -28,6 +31,8 @@ pub struct RecordsSummary {
     pub devices: u32,
     /// How many credentials they hold.
     pub credentials: u32,
+    /// How often people, devices and credentials were changed.
+    pub changes: u64,
 }
 
 impl RecordsSummary {
@@ -52,9 +57,7 @@ pub fn summarize(path: &Path) -> Option<Result<RecordsSummary, RecordsError>> {
 
 fn read(path: &Path) -> Result<RecordsSummary, RecordsError> {
     let doing = "reading the records";
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags).doing(doing)?;
-    connection.busy_timeout(super::BUSY_TIMEOUT).doing(doing)?;
+    let connection = Reading::open(path)?;
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).doing(doing);
     let directory = meta(&connection, DIRECTORY)?;
     let stamp = Stamp { directory, epoch: meta(&connection, EPOCH)?, mark: meta(&connection, MARK)? };
@@ -65,6 +68,7 @@ fn read(path: &Path) -> Result<RecordsSummary, RecordsError> {
         quarantine: meta(&connection, QUARANTINE_OFFSET)?,
         devices: number("SELECT coalesce(max(device_index) + 1, 0) FROM devices")?,
         credentials: number("SELECT count(*) FROM credentials")?,
+        changes: meta(&connection, CHANGES)?,
     })
 }
 
@@ -118,7 +122,7 @@ pub fn lose_devices(
 /// Errors: [`RecordsError`].
 pub fn copy(path: &Path, target: &Path) -> Result<(), RecordsError> {
     let doing = "copying the records";
-    let connection = connect(path, "FULL")?;
+    let connection = Reading::open(path)?;
     let target = target.to_string_lossy().into_owned();
     connection.execute("VACUUM INTO ?1", [target]).map(|_| ()).doing(doing)
 }
@@ -128,7 +132,7 @@ pub fn copy(path: &Path, target: &Path) -> Result<(), RecordsError> {
 /// Errors: [`RecordsError`] when it cannot be read at all.
 pub fn check(path: &Path) -> Result<Vec<String>, RecordsError> {
     let doing = "checking the records";
-    let connection = connect(path, "FULL")?;
+    let connection = Reading::open(path)?;
     let mut statement = connection.prepare("PRAGMA integrity_check(100)").doing(doing)?;
     let rows = statement.query_map([], |row| row.get::<_, String>(0)).doing(doing)?;
     let found = rows.collect::<rusqlite::Result<Vec<_>>>().doing(doing)?;

@@ -4,7 +4,7 @@ use crate::records::{RecordsError, error::Doing};
 use rusqlite::Connection;
 use std::path::Path;
 
-const STEPS: [&str; 3] = [FIRST, PEOPLE, QUARANTINE];
+const STEPS: [&str; 4] = [FIRST, PEOPLE, QUARANTINE, CHANGES];
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -75,6 +75,24 @@ const PEOPLE: &str = "
 /// Rows of quarantine are counted by credential.
 const QUARANTINE: &str = "
     CREATE INDEX quarantine_by_credential ON quarantine (credential);
+";
+
+/// Whatever decides who may do what counts its changes; of sessions only their end, which must not be undone.
+const CHANGES: &str = "
+    INSERT INTO meta (key, value) VALUES ('changes', 0);
+    CREATE TRIGGER users_added AFTER INSERT ON users BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER users_changed AFTER UPDATE ON users BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER users_removed AFTER DELETE ON users BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER devices_added AFTER INSERT ON devices BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER devices_changed AFTER UPDATE ON devices BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER devices_removed AFTER DELETE ON devices BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER credentials_added AFTER INSERT ON credentials BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER credentials_changed AFTER UPDATE ON credentials BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER credentials_removed AFTER DELETE ON credentials BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER display_tokens_added AFTER INSERT ON display_tokens BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER display_tokens_changed AFTER UPDATE ON display_tokens BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER display_tokens_removed AFTER DELETE ON display_tokens BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+    CREATE TRIGGER sessions_removed AFTER DELETE ON sessions BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
 ";
 
 /// Takes every step that the database at `path` has not seen.

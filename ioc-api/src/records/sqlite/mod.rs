@@ -9,6 +9,7 @@ mod audit;
 pub(super) mod identity;
 mod migrations;
 mod quarantine;
+mod reading;
 mod registry;
 mod sessions;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 mod users;
 
 use super::{RecordsBackend, RecordsError, Result, error::Doing};
+use crate::data_dir::changes;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, types::FromSql};
 use std::{
     fs::{File, OpenOptions},
@@ -23,7 +25,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -40,6 +42,8 @@ const STATEMENTS_MAX: usize = 64;
 const ALERTS_OFFSET: &str = "alerts_offset";
 const QUARANTINE_OFFSET: &str = "quarantine_offset";
 const FORGOTTEN_OFFSET: &str = "forgotten_offset";
+/// How often people, devices and credentials were changed; the tables count it themselves.
+const CHANGES: &str = "changes";
 
 /// The records in one SQLite file.
 pub struct SqliteRecords {
@@ -54,6 +58,10 @@ pub struct SqliteRecords {
     readers: Vec<Mutex<Connection>>,
     /// Which of them is asked first next time.
     turn: AtomicUsize,
+    /// The data directory.
+    directory: PathBuf,
+    /// How many changes the file beside the records knows of.
+    noted: AtomicU64,
 }
 
 impl SqliteRecords {
@@ -68,14 +76,33 @@ impl SqliteRecords {
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
         let readers = (0..READERS).map(|_| reader(path)).collect::<Result<_>>()?;
-        Ok(Self {
+        let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let noted = changes::read(&directory).ok().flatten();
+        let opened = Self {
             writer: Mutex::new(writer),
             projector: Mutex::new(projector),
             keeper: Mutex::new(keeper),
             log: log.into(),
             readers,
             turn: AtomicUsize::new(0),
-        })
+            directory,
+            noted: AtomicU64::new(noted.unwrap_or(u64::MAX)),
+        };
+        // Who opened the directory has judged whether these are the records that belong in it.
+        opened.note_changes(meta(&lock(&opened.writer), CHANGES)?);
+        Ok(opened)
+    }
+
+    /// Notes beside the records how many changes they have, once they have them.
+    fn note_changes(&self, count: u64) {
+        if count == self.noted.load(Ordering::Relaxed) {
+            return;
+        }
+        match changes::write(&self.directory, count) {
+            Ok(()) => self.noted.store(count, Ordering::Relaxed),
+            // Tried again with the next change; until then records without this one would not be found out.
+            Err(error) => tracing::warn!(%error, "the number of changes cannot be noted beside the records"),
+        }
     }
 
     /// Refuses what people change from now on, as a disk does that takes nothing.
@@ -86,7 +113,11 @@ impl SqliteRecords {
 
     /// Runs `work` in a transaction whose commit is synced.
     fn write<T>(&self, doing: &'static str, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
-        transact(&mut lock(&self.writer), doing, work)
+        let mut writer = lock(&self.writer);
+        let done = transact(&mut writer, doing, work)?;
+        // One after the other, as the changes came.
+        self.note_changes(meta(&writer, CHANGES)?);
+        Ok(done)
     }
 
     /// Runs `work` in a transaction that the journal stands behind.
