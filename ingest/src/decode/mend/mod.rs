@@ -94,8 +94,8 @@ struct Mender<'a> {
     began_as_array: bool,
     /// The current element has its values.
     has_values: bool,
-    /// The last element ended without its brace.
-    is_last_lost: bool,
+    /// An element ended without its brace: what follows may be the rest of it.
+    has_lost: bool,
     /// What stands outside of all objects may be the time or the quality of any of them.
     is_all_in_doubt: bool,
 }
@@ -114,7 +114,7 @@ impl<'a> Mender<'a> {
             is_next_in_doubt: false,
             began_as_array: false,
             has_values: false,
-            is_last_lost: false,
+            has_lost: false,
             is_all_in_doubt: false,
         }
     }
@@ -204,8 +204,9 @@ impl<'a> Mender<'a> {
         let is_quoted = passed.contains(['"', '\'']);
         // A quality has no digits, nor has a name that was cut off; a quote in front of all may be one too many.
         if has_digit(passed) || is_quoted && (!is_first || passed.contains(':')) {
-            // Behind an object without its brace it is likely to be the rest of that one.
-            self.is_all_in_doubt |= is_first || is_end && !self.is_last_lost;
+            // Behind an array one of whose objects lacks its brace it is likely to be the rest of that one.
+            let is_rest = self.has_lost && self.began_as_array;
+            self.is_all_in_doubt |= is_first || is_end && !is_rest;
             self.is_next_in_doubt = true;
             self.doubt_last();
         }
@@ -221,8 +222,8 @@ impl<'a> Mender<'a> {
         // Without an array, a part that holds no values can only be about those of the others.
         self.is_all_in_doubt |= self.wound.is_wounded && !self.has_values && !self.began_as_array;
         self.end_slot();
-        self.is_last_lost = end == object::End::Lost;
-        if self.is_last_lost { Next::Any } else { Next::Comma }
+        self.has_lost |= end == object::End::Lost;
+        if end == object::End::Lost { Next::Any } else { Next::Comma }
     }
 
     /// Passes something in an array that is no object. A value in the place of one stays, to be refused as such.
