@@ -219,8 +219,11 @@ impl<'a> Mender<'a> {
         self.out.push('{');
         let end = self.members(object::Level::Element);
         self.out.push('}');
-        // Without an array, a part that holds no values can only be about those of the others.
-        self.is_all_in_doubt |= self.wound.is_wounded && !self.has_values && !self.began_as_array;
+        // Without an array, a part that holds no values can only be about those of the others; one that lacks its brace may
+        // have been any of them.
+        let is_whole = end != object::End::Lost || self.cursor.peek().is_none();
+        let is_apart = self.wound.is_wounded && !self.has_values && !self.began_as_array;
+        self.is_all_in_doubt |= is_apart && is_whole;
         self.end_slot();
         self.has_lost |= end == object::End::Lost;
         if end == object::End::Lost { Next::Any } else { Next::Comma }
