@@ -69,7 +69,8 @@ pub(super) fn read(
     let start = reader.at();
     if !reader.take(b'{') {
         let raw = reader.scalar("an object: arrays do not nest")?;
-        out.lone.time |= is_like_time(&raw);
+        // Behind damage it is part of what was damaged, which is in doubt by itself.
+        out.lone.time |= !wound.is_wounded && is_like_time(&raw);
         out.reject(RejectReason::Malformed, || {
             format!("{} stands in the place of an object; expected {EXAMPLE}", describe(&raw))
         });

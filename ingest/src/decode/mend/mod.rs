@@ -242,12 +242,13 @@ impl<'a> Mender<'a> {
             _ => Err(lex::UNTERMINATED),
         });
         let behind = std::mem::replace(&mut self.cursor.at, start);
-        if (value.is_err() || next == Next::Comma) && has_digit(&self.cursor.text[start..behind]) {
+        if (value.is_err() || next != Next::Object) && has_digit(&self.cursor.text[start..behind]) {
             self.doubt_last();
         }
         match value {
             Ok(value) if next != Next::Comma => {
                 self.begin_slot();
+                self.wound.is_wounded = next == Next::Any;
                 self.out.push_str(value.copy());
                 self.end_slot();
             }
