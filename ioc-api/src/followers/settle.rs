@@ -168,7 +168,9 @@ mod tests {
             (Origin::Derived, None, (0, 0)),
         ] {
             let device = Some(DeviceIndex(0));
-            let message = Message { device, arrival_ms: 0, origin, observations: Vec::new(), rejected };
+            let observations = Vec::new();
+            let message =
+                Message { device, arrival_ms: 0, origin, observations, rejected, set_back_ms: None };
             let mut bytes = Vec::new();
             message.encode_with(None, &mut bytes);
             let (ledger, mut tally) = (Ledger::default(), Tally::default());
