@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A city, as in `configs/cities/<code>/city.toml`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct City {
     /// Short name in lower case: `hue`.
@@ -13,10 +14,12 @@ pub struct City {
     /// Title of the wall.
     pub title: Text,
     /// Where the map opens: longitude, latitude, degrees.
+    #[cfg_attr(feature = "schema", schema(min_items = 2, max_items = 2))]
     pub center: [f64; 2],
     /// How close the map opens, 0 to 22.
     pub zoom: f64,
     /// West, south, east, north, degrees.
+    #[cfg_attr(feature = "schema", schema(min_items = 4, max_items = 4))]
     pub bounds: [f64; 4],
     /// IANA name.
     pub time_zone: String,
@@ -26,14 +29,17 @@ pub struct City {
     pub trend: Trend,
     /// River stations with alarm levels.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required))]
     pub stations: Vec<Station>,
 }
 
 /// A series with limits, for the wall.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Trend {
     /// Whose.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub device: DeviceId,
     /// A property of the catalogue.
     pub property: String,
@@ -49,6 +55,7 @@ pub struct Trend {
 
 /// A limit of a series.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// In the unit of the series.
@@ -61,17 +68,20 @@ pub struct Limit {
 
 /// A river station with its alarm levels (cấp báo động lũ, Decision 05/2020/QĐ-TTg).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Station {
     /// Value of the registry label `station`.
     pub id: String,
     /// The device that measures there.
+    #[cfg_attr(feature = "schema", schema(value_type = String))]
     pub device: DeviceId,
     /// Name of the place.
     pub name: Text,
     /// Name of the river.
     pub river: Text,
     /// Báo động I to III, metres.
+    #[cfg_attr(feature = "schema", schema(min_items = 3, max_items = 3))]
     pub alarm_levels_m: [f64; 3],
     /// Highest level on record, metres.
     pub record_m: f64,

@@ -121,6 +121,7 @@ pub struct Alert {
     pub resolved_at: Option<i64>,
     /// Oldest first.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(required))]
     pub notes: Vec<Note>,
     /// The series behind it went silent while it was firing.
     pub no_data: bool,

@@ -36,6 +36,8 @@ pub use catalogue::{Catalogue, DeviceKind, Property, ValueKind};
 pub use domain::{CredentialKind, Domain, Severity};
 pub use ids::{AlertId, DeviceId, DeviceIndex, Fingerprint, PropertyId};
 pub use message::{Message, Origin, Receipt, RejectReason, Rejected, Rejection, Repeatable};
+#[cfg(feature = "schema")]
+pub use observation::QualityFlag;
 pub use observation::{Observation, Quality};
 pub use presence::Presence;
 pub use record::RecordKind;

@@ -88,6 +88,24 @@ impl Quality {
     }
 }
 
+/// The name of one flag of [`Quality`], as the API spells it.
+#[cfg(feature = "schema")]
+pub struct QualityFlag;
+
+#[cfg(feature = "schema")]
+impl utoipa::PartialSchema for QualityFlag {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        let words = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String);
+        words
+            .enum_values(Some(Quality::NAMES.map(|(_, name)| name)))
+            .description(Some("A quality flag"))
+            .into()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl utoipa::ToSchema for QualityFlag {}
+
 impl BitOr for Quality {
     type Output = Self;
     fn bitor(self, other: Self) -> Self {

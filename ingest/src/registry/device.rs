@@ -10,6 +10,7 @@ use std::{
 
 /// What a device hangs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ParentKind {
     /// The gateway that speaks for it; need not be a device itself.

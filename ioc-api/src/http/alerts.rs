@@ -20,14 +20,15 @@ use axum::{
 use ioc_model::{Alert, AlertId, Transition, TransitionKind};
 use serde::Deserialize;
 use std::sync::Arc;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 /// Filters of the alert list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct AlertListQuery {
-    /// `open` (default) or `all`.
+    /// Which; the open ones when absent.
+    #[param(value_type = Option<AlertScope>)]
     state: Option<String>,
     /// Comma-separated severities.
     severity: Option<String>,
@@ -45,6 +46,16 @@ pub struct AlertListQuery {
     limit: Option<usize>,
     /// `next` of the page before.
     cursor: Option<String>,
+}
+
+/// Which alerts are listed.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum AlertScope {
+    /// Firing and not resolved.
+    Open,
+    /// Closed ones, too.
+    All,
 }
 
 fn parse_id(text: &str) -> Answer<AlertId> {

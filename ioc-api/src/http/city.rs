@@ -1,5 +1,5 @@
 //! The city, its areas and its indicators.
-use super::{auth::Actor, dto::Page, problem::ProblemBody, state::ApiState};
+use super::{areas::Areas, auth::Actor, dto::Page, problem::ProblemBody, state::ApiState};
 use crate::{clock::now_ms, kpis::KpiDto};
 use axum::{
     Json,
@@ -7,18 +7,25 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use ioc_ingest::City;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 /// Returns name, place, language and the wall's trend.
 #[utoipa::path(get, path = "/api/v1/city", operation_id = "getCity", tag = "city",
-    responses((status = 200, description = "Facts of the city as in its configuration, and `build`", body = serde_json::Value), (status = 401, body = ProblemBody)))]
+    responses((status = 200, description = "Facts of the city as in its configuration, and `build`", body = CityInfo), (status = 401, body = ProblemBody)))]
 pub async fn city(State(state): State<ApiState>, _actor: Actor) -> Response {
-    let mut facts = serde_json::to_value(&state.city.city).unwrap_or_default();
-    if let Some(facts) = facts.as_object_mut() {
-        facts.insert("build".into(), env!("CARGO_PKG_VERSION").into());
-    }
-    Json(facts).into_response()
+    Json(CityInfo { city: &state.city.city, build: env!("CARGO_PKG_VERSION") }).into_response()
+}
+
+/// The city as in its configuration, and the version of the server.
+#[derive(Serialize, ToSchema)]
+pub struct CityInfo<'a> {
+    /// Name, place and the wall's trend.
+    #[serde(flatten)]
+    city: &'a City,
+    /// Version of the server.
+    build: &'a str,
 }
 
 /// What is known about the clocks of this server and of devices.
@@ -60,7 +67,7 @@ pub async fn clock(State(state): State<ApiState>, _actor: Actor) -> Json<ClockDt
 
 /// Returns wards, outline and named areas as GeoJSON.
 #[utoipa::path(get, path = "/api/v1/areas", operation_id = "getAreas", tag = "city",
-    responses((status = 200, description = "GeoJSON FeatureCollection; property `layer` says what a feature is", body = serde_json::Value), (status = 401, body = ProblemBody)))]
+    responses((status = 200, description = "GeoJSON FeatureCollection; property `layer` says what a feature is", body = Areas), (status = 401, body = ProblemBody)))]
 pub async fn areas(State(state): State<ApiState>, _actor: Actor) -> Response {
     let cache = (header::CACHE_CONTROL, "private, max-age=300");
     ([(header::CONTENT_TYPE, "application/geo+json"), cache], state.areas.clone()).into_response()

@@ -11,7 +11,7 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
-use ioc_ingest::{Device, Parent, ParentKind, Wards};
+use ioc_ingest::{Device, Parent, Wards};
 use ioc_model::{DeviceKind, Domain, Property, ValueKind, catalogue::Catalogue, text::fold};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -27,7 +27,8 @@ pub struct DeviceQuery {
     ward: Option<String>,
     /// Comma-separated kinds.
     kind: Option<String>,
-    /// `normal`, `offline` or `alarm`.
+    /// How it stands.
+    #[param(value_type = Option<DeviceStatus>)]
     status: Option<String>,
     /// west,south,east,north in degrees.
     bbox: Option<String>,
@@ -38,6 +39,18 @@ pub struct DeviceQuery {
     limit: Option<usize>,
     /// `next` of the page before.
     cursor: Option<String>,
+}
+
+/// How a device stands, as a filter.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+pub enum DeviceStatus {
+    /// Heard, and without alerts.
+    Normal,
+    /// Not heard.
+    Offline,
+    /// With open alerts.
+    Alarm,
 }
 
 struct Wanted {
@@ -217,12 +230,7 @@ fn dto(state: &ApiState, device: &Device) -> DeviceDto {
 }
 
 fn parent_dto(parent: &Parent) -> ParentDto {
-    let kind = match parent.kind {
-        ParentKind::Gateway => "gateway",
-        ParentKind::Cabinet => "cabinet",
-        ParentKind::Feeder => "feeder",
-    };
-    ParentDto { kind: kind.to_owned(), id: parent.id.to_string() }
+    ParentDto { kind: parent.kind, id: parent.id.to_string() }
 }
 
 /// Properties and kinds of the city.

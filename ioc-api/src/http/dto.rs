@@ -1,5 +1,7 @@
 //! The shapes of answers that are not types of the model.
-use ioc_model::{Alert, Domain, Severity, TransitionKind, alert::Text};
+use crate::identity::Role;
+use ioc_ingest::ParentKind;
+use ioc_model::{Alert, Domain, QualityFlag, Severity, TransitionKind, alert::Text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -41,15 +43,15 @@ pub struct SessionInfo {
 pub struct SessionUser {
     /// User name.
     pub name: String,
-    /// viewer, operator, engineer or admin.
-    pub role: String,
+    /// What they may do at most.
+    pub role: Role,
 }
 
 /// What a device belongs to.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ParentDto {
-    /// gateway, cabinet or feeder.
-    pub kind: String,
+    /// What it is.
+    pub kind: ParentKind,
     /// Device id.
     pub id: String,
 }
@@ -115,6 +117,7 @@ pub struct LatestDto {
     /// The value in `unit`.
     pub value: f64,
     /// Quality flags that are set.
+    #[schema(value_type = Vec<QualityFlag>)]
     pub quality: Vec<String>,
     /// Name of the code, for enums; `false` or `true` for truth values.
     #[schema(required)]
@@ -303,8 +306,8 @@ pub struct RuleDto {
     pub file: String,
     /// Line of its `alert`.
     pub line: u32,
-    /// `ok` or `error`.
-    pub health: String,
+    /// Whether its last evaluation failed.
+    pub health: RuleHealthDto,
     /// What went wrong at its last evaluation.
     #[schema(required)]
     pub last_error: Option<String>,
@@ -312,6 +315,16 @@ pub struct RuleDto {
     pub firing: u64,
     /// Pending alerts.
     pub pending: u64,
+}
+
+/// Whether a rule can be evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleHealthDto {
+    /// It can.
+    Ok,
+    /// Its last evaluation failed.
+    Error,
 }
 
 /// The rules in force.
@@ -359,7 +372,8 @@ pub struct NewUser {
     pub name: String,
     /// Password.
     pub password: String,
-    /// viewer, operator, engineer or admin.
+    /// What they may do at most.
+    #[schema(value_type = Role)]
     pub role: String,
     /// Domains the user works in; empty is all.
     #[serde(default)]
@@ -381,6 +395,7 @@ pub struct UserPatch {
     pub current_password: Option<String>,
     /// New role.
     #[serde(default)]
+    #[schema(value_type = Option<Role>)]
     pub role: Option<String>,
     /// `true` ends all sessions and refuses new ones.
     #[serde(default)]

@@ -1,6 +1,7 @@
 //! The HTTP API: routes, who may use them, and the answers. Handlers stay thin; what they answer with is computed
 //! by the crates below.
 pub mod alerts;
+pub mod areas;
 pub mod assets;
 pub mod auth;
 pub mod city;

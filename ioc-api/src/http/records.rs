@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::now_ms,
-    identity::{Action, NewUser as NewPerson, Object, SignInError, SignInFrom, UserChange},
+    identity::{Action, NewUser as NewPerson, Object, Role, SignInError, SignInFrom, UserChange},
     records::{AuditEntry, AuditPage, DisplayTokenRow, QuarantineQuery, QuarantineRow, Reach, UserRow},
 };
 use axum::{
@@ -17,7 +17,7 @@ use axum::{
     extract::{Extension, Path, Query, State},
     http::{HeaderMap, StatusCode},
 };
-use ioc_model::Domain;
+use ioc_model::{Domain, RejectReason};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -30,6 +30,7 @@ pub struct QuarantineFilter {
     /// Device id.
     device: Option<String>,
     /// One reason.
+    #[param(value_type = Option<RejectReason>)]
     reason: Option<String>,
     /// 1 to 1000; 200 when absent.
     limit: Option<usize>,
@@ -64,8 +65,8 @@ pub struct QuarantineDto {
 /// One rejected observation, or the whole message.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct RejectionDto {
-    /// From a closed set.
-    pub reason: String,
+    /// Which kind of fault.
+    pub reason: RejectReason,
     /// What was found and what would be right.
     pub detail: String,
 }
@@ -103,8 +104,7 @@ fn cursor(text: Option<&str>) -> Answer<Option<u64>> {
 }
 
 fn quarantine_dto(row: QuarantineRow) -> QuarantineDto {
-    let rejection =
-        |item: ioc_model::Rejection| RejectionDto { reason: item.reason.to_string(), detail: item.detail };
+    let rejection = |item: ioc_model::Rejection| RejectionDto { reason: item.reason, detail: item.detail };
     QuarantineDto {
         seq: row.seq,
         at: row.at_ms,
@@ -157,8 +157,8 @@ pub async fn audit(
 pub struct UserDto {
     /// User name.
     pub name: String,
-    /// viewer, operator, engineer or admin.
-    pub role: String,
+    /// What they may do at most.
+    pub role: Role,
     /// Empty is all.
     pub domains: Vec<Domain>,
     /// Empty is all.
@@ -171,7 +171,7 @@ pub struct UserDto {
 
 fn user_dto(row: &UserRow) -> UserDto {
     let UserRow { name, role, domains, wards, disabled, created_ms, .. } = row.clone();
-    UserDto { name, role: role.to_string(), domains, wards, disabled, created_at: created_ms }
+    UserDto { name, role, domains, wards, disabled, created_at: created_ms }
 }
 
 /// Lists users: those whom one may change, and oneself.

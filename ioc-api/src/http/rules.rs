@@ -1,7 +1,7 @@
 //! Rules in force, and a check of a text before it becomes a file.
 use super::{
     auth::Actor,
-    dto::{RuleCheck, RuleDto, RuleErrorDto, RuleList},
+    dto::{RuleCheck, RuleDto, RuleErrorDto, RuleHealthDto, RuleList},
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
 };
@@ -46,7 +46,7 @@ fn dto(rule: &Rule, standing: Option<&RuleState>) -> RuleDto {
         summary: Text { vi: annotation("summary_vi"), en: annotation("summary_en") },
         file: rule.file.to_string(),
         line: rule.line,
-        health: if last_error.is_some() { "error" } else { "ok" }.to_owned(),
+        health: if last_error.is_some() { RuleHealthDto::Error } else { RuleHealthDto::Ok },
         last_error,
         firing: standing.map_or(0, |standing| standing.firing),
         pending: standing.map_or(0, |standing| standing.pending),

@@ -80,7 +80,7 @@ pub async fn current(State(state): State<ApiState>, actor: Actor) -> Json<Sessio
 }
 
 fn user(caller: &Caller) -> SessionUser {
-    SessionUser { name: caller.name.to_string(), role: caller.role.to_string() }
+    SessionUser { name: caller.name.to_string(), role: caller.role }
 }
 
 /// Signs out; nothing happens when nobody is signed in.

@@ -37,8 +37,10 @@ pub struct KpiDto {
     #[schema(required)]
     pub t: Option<i64>,
     /// Nobody is needed inside this band.
+    #[schema(min_items = 2, max_items = 2)]
     pub normal: [f64; 2],
     /// Ends of the gauge.
+    #[schema(min_items = 2, max_items = 2)]
     pub scale: [f64; 2],
     /// Set when the value is outside its normal band.
     #[schema(required)]

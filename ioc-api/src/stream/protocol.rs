@@ -110,6 +110,7 @@ pub enum ServerMessage<'a> {
         /// When, milliseconds since the epoch.
         at: i64,
         /// Who, for what people do.
+        #[schema(required)]
         by: Option<&'a str>,
         /// The alert after it.
         alert: &'a Alert,
