@@ -33,21 +33,41 @@ describe("a busy server", () => {
     const fetch = vi.fn(async () => busy());
     fetch.mockImplementationOnce(async () => busy());
     vi.stubGlobal("fetch", fetch);
-    const asked = new ApiClient().kpis().catch((error: unknown) => error);
+    const asked = new ApiClient().get("/api/v1/kpis").catch((error: unknown) => error);
     await vi.runAllTimersAsync();
     expect(await asked).toBeInstanceOf(ApiError);
     expect(fetch).toHaveBeenCalledTimes(4);
     fetch.mockImplementationOnce(async () => busy());
     fetch.mockImplementation(async () => new Response('{"items":[]}', { status: 200 }));
-    const answered = new ApiClient().kpis();
+    const answered = new ApiClient().get("/api/v1/kpis");
     await vi.runAllTimersAsync();
-    expect(await answered).toEqual([]);
+    expect(await answered).toEqual({ items: [] });
   });
 
   it("is not told twice of a change", async () => {
     const fetch = vi.fn(async () => busy());
     vi.stubGlobal("fetch", fetch);
-    await expect(new ApiClient().acknowledge("x")).rejects.toBeInstanceOf(ApiError);
+    await expect(
+      new ApiClient().post("/api/v1/alerts/{id}/ack", { path: { id: "x" } }),
+    ).rejects.toBeInstanceOf(ApiError);
     expect(fetch).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("an address", () => {
+  const asked = async (call: (api: ApiClient) => Promise<unknown>): Promise<string> => {
+    const fetch = vi.fn(async (_address: string) => new Response("{}"));
+    vi.stubGlobal("fetch", fetch);
+    await call(new ApiClient());
+    return fetch.mock.calls[0]?.[0] ?? "";
+  };
+
+  it("has its parameters in place, and of the filters those that are set", async () => {
+    const device = { path: { id: "A/B 1" } };
+    expect(await asked((api) => api.get("/api/v1/devices/{id}", device))).toBe("/api/v1/devices/A%2FB%201");
+    const query = { domain: "traffic", ward: "", q: "cầu", limit: 20, cursor: null };
+    expect(await asked((api) => api.get("/api/v1/devices", { query }))).toBe(
+      "/api/v1/devices?domain=traffic&q=c%E1%BA%A7u&limit=20",
+    );
   });
 });

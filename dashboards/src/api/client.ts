@@ -1,63 +1,54 @@
-/** Calls of the HTTP API: one function a resource, problems as exceptions that can be shown to people. */
-import { serverClock } from "../live/clock.ts";
-import type {
-  Alert,
-  AlertDetail,
-  Areas,
-  AuditRow,
-  BucketPoint,
-  Catalogue,
-  City,
-  ClockState,
-  Device,
-  Domain,
-  History,
-  Kpi,
-  Latest,
-  Page,
-  Problem,
-  QuarantineRow,
-  RuleList,
-  Session,
-} from "./types.ts";
-
-const BASE = "/api/v1";
+/** Calls of the HTTP API, typed by its OpenAPI document; refusals are exceptions that can be shown to people. */
+import { createContext } from "svelte";
+import type { ServerClock } from "./clock.ts";
+import type { ProblemBody, paths } from "./schema.ts";
 
 /** A refusal or failure of the server, as RFC 9457 tells it; `status` 0 when it could not be reached. */
 export class ApiError extends Error {
   constructor(
     readonly status: number,
-    readonly problem: Problem,
+    readonly problem: Partial<ProblemBody>,
   ) {
     super(problem.detail ?? problem.title);
     this.name = "ApiError";
   }
 }
 
-export type Query = Record<string, string | number | undefined | null>;
+type Method = "get" | "post" | "patch" | "delete";
+/** Paths of the document that have a method. */
+type PathOf<M extends Method> = {
+  [P in keyof paths]: paths[P][M] extends { responses: object } ? P : never;
+}[keyof paths];
 
-export interface DeviceFilter {
-  domain?: Domain | "";
-  ward?: string;
-  kind?: string;
-  status?: string;
-  q?: string;
-  limit?: number;
-  cursor?: string | null;
-}
+/** Filters that are empty are left out of the address. */
+type Loose<Q> = { [K in keyof Q]: Q[K] | "" | null };
+type JsonOf<T> = T extends { content: { "application/json": infer Body } } ? Body : never;
+type PathParams<O> = O extends { parameters: { path: infer P } } ? { path: P } : unknown;
+type QueryParams<O> = O extends { parameters: { query: infer Q } }
+  ? { query: Q }
+  : O extends { parameters: { query?: infer Q } }
+    ? { query?: Loose<Q> }
+    : unknown;
+type BodyOf<O> = O extends { requestBody: infer B } ? { body: JsonOf<B> } : { body?: unknown };
+type RequestOf<O> = PathParams<O> & QueryParams<O> & BodyOf<O>;
+type ArgsOf<O> =
+  Record<never, never> extends RequestOf<O> ? [request?: RequestOf<O>] : [request: RequestOf<O>];
+type Success<O> = O extends { responses: infer R } ? R[keyof R & (200 | 201 | 204)] : never;
+/** What the server answers when all is well. */
+export type AnswerOf<M extends Method, P extends PathOf<M>> = JsonOf<Success<paths[P][M]>>;
 
-export interface HistoryRange {
-  device: string;
-  property: string;
-  from: number;
-  to: number;
-  buckets: number;
+interface Request {
+  path?: Record<string, string>;
+  query?: Record<string, unknown>;
+  body?: unknown;
 }
 
 /** How often a question is asked again that the server was too busy for. */
 const RETRIES = 3;
 /** Longest pause between two tries; who must wait longer is told. */
 const PAUSE_MAX_MS = 10_000;
+/** Who asks here finds out whether there is a session: a 401 is the answer. */
+const SESSION_PATH = "/api/v1/session";
 
 /** Returns how long to wait when the server was too busy for a question, or null when waiting would not help. */
 export function pauseMs(status: number, retryAfter: string | null, random: number): number | null {
@@ -68,112 +59,95 @@ export function pauseMs(status: number, retryAfter: string | null, random: numbe
   return Math.max(seconds, 1) * 1000 * (0.5 + random);
 }
 
-type Method = "GET" | "POST" | "PATCH" | "DELETE";
-
-async function problemOf(response: Response): Promise<Problem> {
+async function problemOf(response: Response): Promise<Partial<ProblemBody>> {
   try {
     const body: unknown = await response.json();
-    if (typeof body === "object" && body !== null && "title" in body) return body as Problem;
+    if (typeof body === "object" && body !== null && "title" in body) return body as Partial<ProblemBody>;
   } catch {
     // A proxy's page, or nothing: the status line is what there is.
   }
-  return {
-    type: "about:blank",
-    title: response.statusText || `HTTP ${response.status}`,
-    status: response.status,
-  };
+  return { title: response.statusText || `HTTP ${response.status}`, status: response.status };
 }
 
-function pathWith(path: string, query: Query): string {
-  const params = new URLSearchParams();
+function addressOf(path: string, { path: params = {}, query = {} }: Request): string {
+  const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
-    if (value !== undefined && value !== null && value !== "") params.set(name, String(value));
+    if (value !== undefined && value !== null && value !== "") search.set(name, String(value));
   }
-  const text = params.toString();
-  return BASE + path + (text ? `?${text}` : "");
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ""));
+  return search.size > 0 ? `${filled}?${search}` : filled;
 }
 
-const part = encodeURIComponent;
+export interface ApiOptions {
+  /** Display token of a wall; a console relies on its cookie. */
+  token?: string | null;
+  /** Asked when the session is gone; resolves to true when the call should be made again. */
+  onUnauthorized?: () => Promise<boolean>;
+  /** Told the server's time by each answer. */
+  clock?: ServerClock;
+}
 
 export class ApiClient {
-  /**
-   * @param token display token of a wall; a console relies on its cookie
-   * @param onUnauthorized asked when the session is gone; resolves to true when the call should be made again
-   */
-  constructor(
-    private readonly token: () => string | null = () => null,
-    private readonly onUnauthorized: () => Promise<boolean> = async () => false,
-  ) {}
+  constructor(private readonly options: ApiOptions = {}) {}
 
-  session = (): Promise<Session> => this.call("GET", "/session", {}, undefined, false);
-  signIn = (username: string, password: string): Promise<Session> =>
-    this.call("POST", "/session", {}, { username, password }, false);
-  /** Changes one's own password; a wrong current one is a 403, so that it is not taken for an ended session. */
-  changePassword = (name: string, current: string, password: string): Promise<void> =>
-    this.call("PATCH", `/users/${part(name)}`, {}, { current_password: current, password });
-  signOut = (): Promise<void> => this.call("DELETE", "/session", {}, undefined, false);
+  get<P extends PathOf<"get">>(path: P, ...[request]: ArgsOf<paths[P]["get"]>): Promise<AnswerOf<"get", P>> {
+    return this.call("GET", path, request ?? {});
+  }
 
-  city = (): Promise<City> => this.call("GET", "/city");
-  clock = (): Promise<ClockState> => this.call("GET", "/clock");
-  areas = (): Promise<Areas> => this.call("GET", "/areas");
-  kpis = async (): Promise<Kpi[]> => (await this.call<{ items: Kpi[] }>("GET", "/kpis")).items;
-  catalogue = (): Promise<Catalogue> => this.call("GET", "/catalogue");
+  post<P extends PathOf<"post">>(
+    path: P,
+    ...[request]: ArgsOf<paths[P]["post"]>
+  ): Promise<AnswerOf<"post", P>> {
+    return this.call("POST", path, request ?? {});
+  }
 
-  alerts = (query: Query): Promise<Page<Alert>> => this.call("GET", "/alerts", query);
-  alert = (id: string): Promise<AlertDetail> => this.call("GET", `/alerts/${part(id)}`);
-  acknowledge = (id: string): Promise<Alert> => this.call("POST", `/alerts/${part(id)}/ack`, {}, {});
-  resolve = (id: string, note: string): Promise<Alert> =>
-    this.call("POST", `/alerts/${part(id)}/resolve`, {}, note ? { note } : {});
-  note = (id: string, text: string): Promise<Alert> =>
-    this.call("POST", `/alerts/${part(id)}/note`, {}, { text });
+  patch<P extends PathOf<"patch">>(
+    path: P,
+    ...[request]: ArgsOf<paths[P]["patch"]>
+  ): Promise<AnswerOf<"patch", P>> {
+    return this.call("PATCH", path, request ?? {});
+  }
 
-  devices = (filter: DeviceFilter): Promise<Page<Device>> => this.call("GET", "/devices", { ...filter });
-  device = (id: string): Promise<Device> => this.call("GET", `/devices/${part(id)}`);
-  latest = (id: string): Promise<Latest> => this.call("GET", `/devices/${part(id)}/latest`);
-  history = (range: HistoryRange): Promise<History<BucketPoint>> =>
-    this.call("GET", "/history", { ...range });
+  delete<P extends PathOf<"delete">>(
+    path: P,
+    ...[request]: ArgsOf<paths[P]["delete"]>
+  ): Promise<AnswerOf<"delete", P>> {
+    return this.call("DELETE", path, request ?? {});
+  }
 
-  rules = (): Promise<RuleList> => this.call("GET", "/rules");
-  quarantine = (cursor?: string | null): Promise<Page<QuarantineRow>> =>
-    this.call("GET", "/quarantine", { cursor });
-  audit = (cursor?: string | null): Promise<Page<AuditRow>> => this.call("GET", "/audit", { cursor });
-
-  private pause(response: Response): number | null {
-    return pauseMs(response.status, response.headers.get("retry-after"), Math.random());
+  private async send(method: string, path: string, request: Request): Promise<Response> {
+    const headers = new Headers({ accept: "application/json" });
+    if (this.options.token) headers.set("authorization", `Bearer ${this.options.token}`);
+    if (request.body !== undefined) headers.set("content-type", "application/json");
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    try {
+      return await fetch(addressOf(path, request), { method, headers, body, credentials: "same-origin" });
+    } catch {
+      throw new ApiError(0, { title: "network" });
+    }
   }
 
   private async call<T>(
-    method: Method,
+    method: string,
     path: string,
-    query: Query = {},
-    body?: unknown,
+    request: Request,
     again = true,
     tries = RETRIES,
   ): Promise<T> {
-    const headers = new Headers({ accept: "application/json" });
-    const token = this.token();
-    if (token) headers.set("authorization", `Bearer ${token}`);
-    if (body !== undefined) headers.set("content-type", "application/json");
-    let response: Response;
-    try {
-      response = await fetch(pathWith(path, query), {
-        method,
-        headers,
-        body: body === undefined ? undefined : JSON.stringify(body),
-        credentials: "same-origin",
-      });
-    } catch {
-      throw new ApiError(0, { type: "about:blank", title: "network", status: 0 });
-    }
-    serverClock.heardDate(response.headers.get("date"));
-    if (response.status === 401 && again && (await this.onUnauthorized())) {
-      return this.call(method, path, query, body, false);
+    const response = await this.send(method, path, request);
+    const { clock, onUnauthorized } = this.options;
+    clock?.heardDate(response.headers.get("date"));
+    if (response.status === 401 && again && path !== SESSION_PATH && (await onUnauthorized?.())) {
+      return this.call(method, path, request, false);
     }
     // Changes are never repeated by themselves.
-    const pause = method === "GET" && tries > 0 ? this.pause(response) : null;
+    const mayRepeat = method === "GET" && tries > 0;
+    const pause = mayRepeat
+      ? pauseMs(response.status, response.headers.get("retry-after"), Math.random())
+      : null;
     if (pause !== null) {
       await new Promise((resolve) => setTimeout(resolve, pause));
-      return this.call(method, path, query, body, again, tries - 1);
+      return this.call(method, path, request, again, tries - 1);
     }
     if (!response.ok) throw new ApiError(response.status, await problemOf(response));
     return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
@@ -182,9 +156,10 @@ export class ApiClient {
 
 /** Address of the live stream on this host, with the display token if there is one. */
 export function streamUrl(token: string | null): string {
-  const url = new URL(`${BASE}/stream`, location.href);
+  const url = new URL("/api/v1/stream", location.href);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  url.hash = "";
-  url.search = token ? `?token=${encodeURIComponent(token)}` : "";
+  if (token) url.searchParams.set("token", token);
   return url.href;
 }
+
+export const [useApi, provideApi] = createContext<ApiClient>();

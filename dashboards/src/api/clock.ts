@@ -37,6 +37,3 @@ export class ServerClock {
     return Math.round(mono + this.base);
   }
 }
-
-/** That of this page: the stream and the HTTP client tell it, everything that shows an age asks it. */
-export const serverClock = new ServerClock();

@@ -1,16 +1,19 @@
 /** Titles and units of properties and kinds, read once. */
-import { session } from "../api/session.svelte.ts";
-import type { Catalogue, CatalogueKind, CatalogueProperty } from "../api/types.ts";
+import { createContext } from "svelte";
+import type { ApiClient } from "../api/client.ts";
+import type { Catalogue, DeviceKind, Property } from "../api/schema.ts";
 
-class CatalogueStore {
+export class CatalogueStore {
   private data = $state.raw<Catalogue | null>(null);
   private asked = false;
+
+  constructor(private readonly api: Pick<ApiClient, "get">) {}
 
   /** Reads it at the first use; a failure is tried again at the next. */
   private need(): Catalogue | null {
     if (!this.asked) {
       this.asked = true;
-      session.api.catalogue().then(
+      this.api.get("/api/v1/catalogue").then(
         (data) => {
           this.data = data;
         },
@@ -22,16 +25,16 @@ class CatalogueStore {
     return this.data;
   }
 
-  kind(name: string): CatalogueKind | undefined {
+  kind(name: string): DeviceKind | undefined {
     return this.need()?.kinds.find((kind) => kind.name === name);
   }
 
-  property(name: string): CatalogueProperty | undefined {
+  property(name: string): Property | undefined {
     return this.need()?.properties.find((property) => property.name === name);
   }
 
   /** The first property that an expression names. */
-  propertyOf(expr: string): CatalogueProperty | undefined {
+  propertyOf(expr: string): Property | undefined {
     for (const [name] of expr.matchAll(/[a-z_][a-z0-9_]*/g)) {
       const found = this.property(name);
       if (found) return found;
@@ -40,4 +43,4 @@ class CatalogueStore {
   }
 }
 
-export const catalogue = new CatalogueStore();
+export const [useCatalogue, provideCatalogue] = createContext<CatalogueStore>();

@@ -1,20 +1,17 @@
 /** Page and filters live in the address, behind `#`: the server serves one page, and a link shows what its sender saw. */
-export type PageName = "alerts" | "devices" | "rules" | "quarantine" | "audit";
-
-const PAGES: readonly string[] = ["alerts", "devices", "rules", "quarantine", "audit"] satisfies PageName[];
+import { createContext } from "svelte";
 
 export interface Route {
-  page: PageName | null;
+  page: string;
   /** Of the alert or the device. */
   id: string | null;
   query: URLSearchParams;
 }
 
-/** Reads `#/devices/WL-KIMLONG?range=24`; an empty address is the alerts. */
-export function parseRoute(hash: string): Route {
+/** Reads `#/devices/WL-KIMLONG?range=24`; an empty address is the page `home`. */
+export function parseRoute(hash: string, home: string): Route {
   const [path = "", search = ""] = hash.replace(/^#/, "").split("?", 2);
-  const [name = "", id = ""] = path.split("/").filter(Boolean);
-  const page = name === "" ? "alerts" : PAGES.includes(name) ? (name as PageName) : null;
+  const [page = home, id = ""] = path.split("/").filter(Boolean);
   return { page, id: id === "" ? null : safeDecode(id), query: new URLSearchParams(search) };
 }
 
@@ -27,23 +24,25 @@ function safeDecode(text: string): string {
 }
 
 /** Address of a page; empty values are left out. */
-export function hrefOf(
-  page: PageName,
-  id: string | null,
-  query: URLSearchParams | Record<string, string> = {},
-): string {
-  const kept = [...new URLSearchParams(query)].filter(([, value]) => value !== "");
+export function hrefOf(page: string, id: string | null = null, query = new URLSearchParams()): string {
+  const kept = [...query].filter(([, value]) => value !== "");
   const search = new URLSearchParams(kept).toString();
   return `#/${page}${id === null ? "" : `/${encodeURIComponent(id)}`}${search ? `?${search}` : ""}`;
 }
 
-class Router {
-  route = $state.raw<Route>(parseRoute(location.hash));
+export class Router {
+  route = $state.raw<Route>(parseRoute("", ""));
 
-  constructor() {
-    addEventListener("hashchange", () => {
-      this.route = parseRoute(location.hash);
-    });
+  /** @param home the page of an empty address */
+  constructor(private readonly home: string) {
+    this.read(location.hash);
+  }
+
+  /** Follows the address until the returned function is called. */
+  follow(): () => void {
+    const read = (): void => this.read(location.hash);
+    addEventListener("hashchange", read);
+    return () => removeEventListener("hashchange", read);
   }
 
   /** Value of a filter, "" when it is not set. */
@@ -52,11 +51,11 @@ class Router {
   }
 
   /** Goes to a page with a new entry in the browser's history. */
-  go(page: PageName, id: string | null = null, query: URLSearchParams | Record<string, string> = {}): void {
-    location.hash = hrefOf(page, id, query);
+  go(page: string, id: string | null = null): void {
+    location.hash = hrefOf(page, id);
   }
 
-  /** Selects something on this page: replaces the entry, so that Back leaves the page. */
+  /** Selects something on a page: replaces the entry, so that Back leaves the page. */
   select(id: string | null): void {
     this.replace(id, this.route.query);
   }
@@ -72,10 +71,14 @@ class Router {
   }
 
   private replace(id: string | null, query: URLSearchParams): void {
-    const href = hrefOf(this.route.page ?? "alerts", id, query);
+    const href = hrefOf(this.route.page, id, query);
     history.replaceState(history.state, "", href);
-    this.route = parseRoute(href);
+    this.read(href);
+  }
+
+  private read(hash: string): void {
+    this.route = parseRoute(hash, this.home);
   }
 }
 
-export const router = new Router();
+export const [useRouter, provideRouter] = createContext<Router>();

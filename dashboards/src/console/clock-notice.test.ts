@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { ClockState } from "../api/types.ts";
+import type { Clock } from "../api/schema.ts";
 import { clockNotices } from "./clock-notice.ts";
 
-const RIGHT: ClockState = {
+const RIGHT: Clock = {
   now: 0,
   synchronized: true,
   ahead_ms: null,
@@ -20,8 +20,7 @@ describe("clockNotices", () => {
   });
 
   it("tells a wrong clock of the server from wrong clocks of devices", () => {
-    const texts = (clock: Partial<ClockState>) =>
-      clockNotices({ ...RIGHT, ...clock }).map(({ text }) => text);
+    const texts = (clock: Partial<Clock>) => clockNotices({ ...RIGHT, ...clock }).map(({ text }) => text);
     expect(texts({ ahead_ms: 600_000, devices_agreeing: 8, devices_wrong: 9 })).toEqual(["clock.ahead"]);
     expect(texts({ ahead_ms: -600_000, synchronized: false })).toEqual([
       "clock.behind",

@@ -1,5 +1,5 @@
 /** What operators are told about clocks. */
-import type { ClockState } from "../api/types.ts";
+import type { Clock } from "../api/schema.ts";
 
 export interface ClockNotice {
   text: "clock.ahead" | "clock.behind" | "clock.unsynchronized" | "clock.devicesWrong";
@@ -11,7 +11,7 @@ export interface ClockNotice {
 }
 
 /** Returns what is worth saying, worst first. When the server's clock is wrong, those of devices are not to blame. */
-export function clockNotices(clock: ClockState | null): ClockNotice[] {
+export function clockNotices(clock: Clock | null): ClockNotice[] {
   if (!clock) return [];
   const notices: ClockNotice[] = [];
   const of = clock.devices_measured;

@@ -1,5 +1,5 @@
 /** Numbers, times and ages as people of the city write them. */
-import type { Lang } from "./dictionary.ts";
+import type { Lang } from "./text.ts";
 
 const LOCALE: Record<Lang, string> = { vi: "vi-VN", en: "en-GB" };
 const SECOND = 1000;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Alert, Severity } from "../api/types.ts";
+import type { Alert, Severity } from "../api/schema.ts";
+import { alertLike } from "../testing/alert.ts";
 import { AlertBook, byBegin, byUrgency, countAlerts, lasted } from "./alerts.ts";
-import { alertLike } from "./testing.ts";
 
 const make = (id: string, severity: Severity, at: number, more: Partial<Alert> = {}) =>
   alertLike({ id, severity, firing_since: at, ...more });

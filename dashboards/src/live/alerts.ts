@@ -1,15 +1,13 @@
 /** The open alerts as the stream tells them, and the order in which people should see them. */
-import type { Alert, Domain, Severity } from "../api/types.ts";
+import type { Alert, Severity } from "../api/schema.ts";
 
 /** 1 is the most urgent. */
 export type Priority = 1 | 2 | 3 | 4;
 
 export const PRIORITIES: readonly Priority[] = [1, 2, 3, 4];
 const PRIORITY_OF: Record<Severity, Priority> = { critical: 1, high: 2, medium: 3, low: 4 };
-const SEVERITY_OF: readonly Severity[] = ["critical", "high", "medium", "low"];
 
 export const priorityOf = (severity: Severity): Priority => PRIORITY_OF[severity];
-export const severityOf = (priority: Priority): Severity => SEVERITY_OF[priority - 1] as Severity;
 
 /** Most alerts held at once; beyond it the least urgent are left to the server's list. */
 export const OPEN_ALERTS_MAX = 20_000;
@@ -49,7 +47,7 @@ export interface AlertCounts {
 export const noCounts = (): AlertCounts => ({ byPriority: [0, 0, 0, 0], unacknowledged: 0, total: 0 });
 
 /** Counts alerts, those of one domain if one is named. */
-export function countAlerts(alerts: readonly Alert[], domain?: Domain): AlertCounts {
+export function countAlerts(alerts: readonly Alert[], domain?: string): AlertCounts {
   const counts = noCounts();
   for (const alert of alerts) {
     if (domain !== undefined && alert.domain !== domain) continue;

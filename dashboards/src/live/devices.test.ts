@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { TableDevice } from "../api/schema.ts";
 import { DeviceTable } from "./devices.ts";
-import { readMessage, readStateFrame, type StateFrame, type TableRow } from "./protocol.ts";
+import { readMessage, readStateFrame, type StateFrame } from "./protocol.ts";
 
 function frameBytes(
   full: boolean,
@@ -21,7 +22,7 @@ function frameBytes(
 
 const frame = (...args: Parameters<typeof frameBytes>): StateFrame =>
   readStateFrame(frameBytes(...args)) as StateFrame;
-const row = (i: number, id: string, domain: TableRow["domain"]): TableRow => ({
+const row = (i: number, id: string, domain: TableDevice["domain"]): TableDevice => ({
   i,
   id,
   domain,
@@ -100,6 +101,6 @@ describe("DeviceTable", () => {
     devices.load(5, [row(1, "D", "lighting")]);
     expect(devices.generation).toBeGreaterThan(before);
     expect(devices.size).toBe(1);
-    expect(devices.tallies().traffic.total).toBe(0);
+    expect(devices.tallies()).toEqual({ lighting: { total: 1, offline: 0 } });
   });
 });

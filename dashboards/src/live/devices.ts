@@ -2,24 +2,16 @@
  * Every device's place and state in typed arrays, outside the framework: thousands of changes a second cost one
  * byte each, and components only ever see the totals.
  */
-import type { Domain } from "../api/types.ts";
-import { DeviceFlag, DeviceState, type StateFrame, type TableRow } from "./protocol.ts";
-
-export const DOMAINS: readonly Domain[] = ["environment", "traffic", "lighting", "parking"];
+import type { TableDevice } from "../api/schema.ts";
+import { DeviceFlag, DeviceState, type StateFrame } from "./protocol.ts";
 
 export interface DomainTally {
   total: number;
   offline: number;
 }
 
-export type Tallies = Record<Domain, DomainTally>;
-
-const emptyTallies = (): Tallies => ({
-  environment: { total: 0, offline: 0 },
-  traffic: { total: 0, offline: 0 },
-  lighting: { total: 0, offline: 0 },
-  parking: { total: 0, offline: 0 },
-});
+/** By domain; those of the table only. */
+export type Tallies = Readonly<Record<string, DomainTally>>;
 
 /** Silent or never heard: its value is not to be trusted, whatever its alerts say. */
 const isAbsent = (state: number, flags: number): boolean =>
@@ -32,32 +24,31 @@ export class DeviceTable {
   marks = new Uint8Array(0);
   /** Grows when rows come or go: whoever holds positions must take them again. */
   generation = 0;
-  private rows: readonly TableRow[] = [];
+  private rows: readonly TableDevice[] = [];
   private rowOfIndex = new Map<number, number>();
   private rowOfId = new Map<string, number>();
   private epoch = -1;
-  private counts = emptyTallies();
+  private counts: Record<string, DomainTally> = {};
 
   get size(): number {
     return this.rows.length;
   }
 
   /** Takes a new table; states are normal until the full frame that follows it. */
-  load(epoch: number, rows: readonly TableRow[]): void {
+  load(epoch: number, rows: readonly TableDevice[]): void {
     this.epoch = epoch;
     this.rows = rows;
     this.positions = new Float64Array(rows.length * 2);
     this.marks = new Uint8Array(rows.length * 2);
     this.rowOfIndex = new Map();
     this.rowOfId = new Map();
-    this.counts = emptyTallies();
+    this.counts = {};
     rows.forEach((row, n) => {
       this.positions[2 * n] = row.lon;
       this.positions[2 * n + 1] = row.lat;
       this.rowOfIndex.set(row.i, n);
       this.rowOfId.set(row.id, n);
-      const tally = this.counts[row.domain];
-      if (tally) tally.total += 1;
+      this.tallyOf(row).total += 1;
     });
     this.generation += 1;
   }
@@ -78,7 +69,12 @@ export class DeviceTable {
     const after = isAbsent(state, flags);
     this.marks[2 * n] = state;
     this.marks[2 * n + 1] = flags;
-    if (row && before !== after) this.counts[row.domain].offline += after ? 1 : -1;
+    if (row && before !== after) this.tallyOf(row).offline += after ? 1 : -1;
+  }
+
+  private tallyOf({ domain }: TableDevice): DomainTally {
+    this.counts[domain] ??= { total: 0, offline: 0 };
+    return this.counts[domain];
   }
 
   tallies(): Tallies {
@@ -91,7 +87,7 @@ export class DeviceTable {
     return row ? [row.lon, row.lat] : undefined;
   }
 
-  rowAt(n: number): TableRow | undefined {
+  rowAt(n: number): TableDevice | undefined {
     return this.rows[n];
   }
 }

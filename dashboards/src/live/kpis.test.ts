@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Kpi } from "../api/types.ts";
+import type { Kpi } from "../api/schema.ts";
 import { KpiBoard } from "./kpis.ts";
 
 const kpi = (id: string, t: number | null): Kpi => ({

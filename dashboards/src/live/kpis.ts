@@ -1,6 +1,5 @@
 /** The city's key figures: their definition and past from the API, their newest value from the stream. */
-import type { Kpi } from "../api/types.ts";
-import type { KpiSample } from "./protocol.ts";
+import type { Kpi, KpiValue } from "../api/schema.ts";
 
 export class KpiBoard {
   private readonly kpis = new Map<string, Kpi>();
@@ -12,7 +11,7 @@ export class KpiBoard {
   }
 
   /** Takes newer values; older ones than are held, and unknown ones, are passed over. */
-  apply(samples: readonly KpiSample[]): void {
+  apply(samples: readonly KpiValue[]): void {
     for (const { id, value, severity, t } of samples) {
       // Without a time there is no fresh data: that is news, too.
       const kpi = this.kpis.get(id);

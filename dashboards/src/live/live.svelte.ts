@@ -2,22 +2,25 @@
  * The city as it is now: joins the stream, the alert book, the device table and the key figures, and hands what
  * changed to the components at most once a frame.
  */
-import type { Alert, Kpi } from "../api/types.ts";
+import { createContext } from "svelte";
+import { ServerClock } from "../api/clock.ts";
+import type { Alert, Channel, Kpi, ServerMessage } from "../api/schema.ts";
 import { AlertBook, type AlertCounts, countAlerts, noCounts } from "./alerts.ts";
-import { serverClock } from "./clock.ts";
 import { DeviceTable, type Tallies } from "./devices.ts";
 import { KpiBoard } from "./kpis.ts";
-import type { Channel, ServerMessage, StateFrame } from "./protocol.ts";
+import type { StateFrame } from "./protocol.ts";
 import { type LinkStatus, LiveSocket } from "./socket.ts";
 
 export interface LiveSource {
   url: () => string;
   channels: readonly Channel[];
-  /** Definitions and past of the key figures. */
-  kpis: () => Promise<Kpi[]>;
+  /** Definitions and past of the key figures, for who listens to them. */
+  kpis?: () => Promise<Kpi[]>;
   refused: () => void;
   /** Whether there is any use in connecting now. */
   wanted?: () => boolean;
+  /** The server's, which the stream tells. */
+  clock?: ServerClock;
 }
 
 /** The past of a key figure covers minutes; its end comes by the stream. */
@@ -38,7 +41,7 @@ export class LiveCity {
   kpis = $state.raw<Kpi[]>([]);
   tallies = $state.raw<Tallies | null>(null);
   /** The server's clock, in steps of a second: screens may have wrong clocks. */
-  now = $state(serverClock.now());
+  now = $state(0);
   /** How old what is shown is, ms, as of `now`. */
   age = $state(0);
   /** A snapshot has come: an empty list means a calm city. */
@@ -51,6 +54,7 @@ export class LiveCity {
   /** Read by the map, drawn outside the framework. */
   readonly devices = new DeviceTable();
 
+  private readonly clock: ServerClock;
   private readonly book = new AlertBook();
   private readonly board = new KpiBoard();
   private readonly socket: LiveSocket;
@@ -62,6 +66,8 @@ export class LiveCity {
   private pastTimer: ReturnType<typeof setInterval> | undefined;
 
   constructor(private readonly source: LiveSource) {
+    this.clock = source.clock ?? new ServerClock();
+    this.now = this.clock.now();
     this.socket = new LiveSocket(
       { url: source.url, channels: source.channels, wanted: source.wanted },
       {
@@ -72,7 +78,7 @@ export class LiveCity {
         },
         status: (status) => {
           this.link = status;
-          if (status.phase === "live" && source.channels.includes("kpi")) void this.loadKpis();
+          if (status.phase === "live") void this.loadKpis();
         },
         refused: source.refused,
       },
@@ -82,7 +88,7 @@ export class LiveCity {
   start(): void {
     this.tick();
     this.socket.start();
-    if (this.source.channels.includes("kpi")) {
+    if (this.source.kpis) {
       this.pastTimer = setInterval(() => void this.loadKpis(), KPI_PAST_EVERY_MS);
     }
     globalThis.addEventListener?.("online", this.retry);
@@ -124,23 +130,23 @@ export class LiveCity {
 
   /** When the stream was last heard, by the server's clock. */
   get heardAt(): number {
-    return serverClock.at(this.link.heardMono);
+    return this.clock.at(this.link.heardMono);
   }
 
   /** The server's time, ms since the epoch. */
   serverNow(): number {
-    return serverClock.now();
+    return this.clock.now();
   }
 
   private take(message: ServerMessage): void {
     switch (message.type) {
       case "hello":
-        serverClock.heard(message.server_time);
+        this.clock.heard(message.server_time);
         this.rebuilt ||= this.build !== null && this.build !== message.build;
         this.build = message.build;
         break;
       case "heartbeat":
-        serverClock.heard(message.t);
+        this.clock.heard(message.t);
         break;
       case "snapshot":
         this.book.reset(message.alerts);
@@ -173,6 +179,7 @@ export class LiveCity {
   }
 
   private async loadKpis(): Promise<void> {
+    if (!this.source.kpis) return;
     try {
       this.board.load(await this.source.kpis());
       this.mark("kpis");
@@ -208,3 +215,5 @@ export class LiveCity {
     this.clockTimer = setTimeout(() => this.tick(), 1000 - (this.now % 1000) + 5);
   }
 }
+
+export const [useLive, provideLive] = createContext<LiveCity>();

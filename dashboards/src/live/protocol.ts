@@ -1,41 +1,5 @@
-/** Messages of `/api/v1/stream`: what the server sends, and how the binary state frames are read. */
-import type { Alert, Domain, Severity, TransitionKind } from "../api/types.ts";
-
-export interface TableRow {
-  i: number;
-  id: string;
-  domain: Domain;
-  kind: string;
-  lon: number;
-  lat: number;
-  ward: string | null;
-}
-
-export interface KpiSample {
-  id: string;
-  value: number | null;
-  severity: Severity | null;
-  t: number | null;
-}
-
-export type ServerMessage =
-  | { type: "hello"; last_seq: number; server_time: number; protocol: number; build: string }
-  | { type: "snapshot"; seq: number; alerts: Alert[] }
-  | { type: "alert"; seq: number; transition: TransitionKind; at: number; by: string | null; alert: Alert }
-  | { type: "heartbeat"; t: number; seq: number }
-  | { type: "kpi"; t: number; items: KpiSample[] }
-  | { type: "devices"; epoch: number; items: TableRow[] }
-  | { type: "resync"; reason: string }
-  | { type: "error"; detail: string };
-
-export type Channel = "alerts" | "state" | "kpi";
-
-export interface Subscribe {
-  type: "subscribe";
-  channels: readonly Channel[];
-  filter: Record<string, never>;
-  after?: number;
-}
+/** The live stream: what its messages are comes from the OpenAPI document; the binary state frames are read here. */
+import { SERVER_MESSAGE_TYPES, type ServerMessage } from "../api/schema.ts";
 
 /** The protocol version this page speaks. */
 export const PROTOCOL = 1;
@@ -74,7 +38,7 @@ export function readStateFrame(bytes: ArrayBuffer): StateFrame | null {
   };
 }
 
-const KNOWN_TYPES = new Set(["hello", "snapshot", "alert", "heartbeat", "kpi", "devices", "resync", "error"]);
+const KNOWN_TYPES = new Set<string>(SERVER_MESSAGE_TYPES);
 
 /** Reads a text frame; `null` for types that a newer server may add, which are passed over. */
 export function readMessage(text: string): ServerMessage | null {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { ServerMessage } from "./protocol.ts";
+import type { ServerMessage } from "../api/schema.ts";
 import { type LinkStatus, LiveSocket, LOST_AFTER_MS, retryDelay, type SocketLike } from "./socket.ts";
 
 class FakeSocket implements SocketLike {

@@ -2,15 +2,8 @@
  * The live stream's connection: hello, subscribe, resume with `after`, reconnect with backoff and jitter, and the
  * watchdog that notices a silent stream. Knows nothing of what the messages mean beyond their sequence numbers.
  */
-import {
-  type Channel,
-  PROTOCOL,
-  readMessage,
-  readStateFrame,
-  type ServerMessage,
-  type StateFrame,
-  type Subscribe,
-} from "./protocol.ts";
+import type { Channel, ClientMessage, ServerMessage } from "../api/schema.ts";
+import { PROTOCOL, readMessage, readStateFrame, type StateFrame } from "./protocol.ts";
 
 /** The part of `WebSocket` that is used; a test gives its own. */
 export interface SocketLike {
@@ -177,7 +170,7 @@ export class LiveSocket {
   }
 
   private subscribe(): void {
-    const request: Subscribe = { type: "subscribe", channels: this.options.channels, filter: {} };
+    const request: ClientMessage = { type: "subscribe", channels: [...this.options.channels], filter: {} };
     if (this.seq !== null) request.after = this.seq;
     this.socket?.send(JSON.stringify(request));
   }

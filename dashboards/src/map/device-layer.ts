@@ -10,12 +10,26 @@ import {
   MercatorCoordinate,
 } from "maplibre-gl";
 import type { DeviceTable } from "../live/devices.ts";
+import { token } from "../ui/token.ts";
 
 /** Colour and opacity by state: faint greys, then the colours of priorities 4 to 1. */
-const PALETTE = new Float32Array([
-  0.56, 0.62, 0.68, 0.5, 0.66, 0.71, 0.76, 0.95, 0.486, 0.78, 1, 1, 0.96, 0.863, 0.3, 1, 1, 0.624, 0.18, 1, 1,
-  0.353, 0.32, 1,
-]);
+const COLOURS = [
+  ["map-device", 0.5],
+  ["map-absent", 0.95],
+  ["p4", 1],
+  ["p3", 1],
+  ["p2", 1],
+  ["p1", 1],
+] as const;
+
+/** Red, green, blue and opacity of each state, 0 to 1, from colours in six hexadecimal digits. */
+function palette(): Float32Array {
+  const channels = COLOURS.flatMap(([name, alpha]) => {
+    const rgb = Number.parseInt(token(name).slice(1), 16);
+    return [(rgb >> 16) / 255, ((rgb >> 8) & 255) / 255, (rgb & 255) / 255, alpha];
+  });
+  return new Float32Array(channels);
+}
 /** Diameter by state, as a multiple of a normal device's. */
 const SIZES = new Float32Array([1, 1.9, 2.1, 2.9, 3.5, 3.8]);
 /** A pass a group of states, least urgent first: (normal), (offline), low, medium, high, critical. */
@@ -93,6 +107,7 @@ export class DeviceLayer implements CustomLayerInterface {
   private places: WebGLBuffer | null = null;
   private marks: WebGLBuffer | null = null;
   private uniforms = new Map<string, WebGLUniformLocation | null>();
+  private readonly palette = palette();
   private origin = { x: 0, y: 0 };
   private generation = -1;
   private dirty = true;
@@ -183,7 +198,7 @@ export class DeviceLayer implements CustomLayerInterface {
     }
     const at = (name: (typeof UNIFORMS)[number]) => this.uniforms.get(name) ?? null;
     gl.uniformMatrix4fv(at("u_matrix"), false, this.matrix(input));
-    gl.uniform4fv(at("u_palette"), PALETTE);
+    gl.uniform4fv(at("u_palette"), this.palette);
     gl.uniform1fv(at("u_sizes"), SIZES);
     gl.uniform1f(at("u_size"), this.size * devicePixelRatio);
     gl.enable(gl.BLEND);

@@ -1,5 +1,5 @@
 /** Where an area's name stands, and where a marker goes that is outside the picture. */
-import type { AreaProperties, Areas } from "../api/types.ts";
+import type { AreaProperties, Areas } from "../api/schema.ts";
 
 type Ring = number[][];
 const LABELLED = new Set(["ward", "lagoon", "sea", "citadel"]);

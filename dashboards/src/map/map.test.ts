@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Areas } from "../api/types.ts";
-import { alertLike } from "../live/testing.ts";
+import type { Areas } from "../api/schema.ts";
+import { alertLike } from "../testing/alert.ts";
 import { clampToEdge, labelPoints, middleOf, wardMiddles } from "./geometry.ts";
 import { markersOf } from "./markers.ts";
 

@@ -1,5 +1,5 @@
 /** Which alerts stand on the map by name: the worst of each place, the most urgent first. */
-import type { Alert } from "../api/types.ts";
+import type { Alert } from "../api/schema.ts";
 import { type Priority, priorityOf } from "../live/alerts.ts";
 
 export interface AlertMarker {

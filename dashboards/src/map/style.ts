@@ -1,25 +1,10 @@
 /** The base map: the city's areas as MapLibre layers, in greys and a desaturated blue. No glyphs, no tiles, no hosts. */
 import type { ExpressionSpecification, LayerSpecification, StyleSpecification } from "maplibre-gl";
-import type { AreaLayer, Areas } from "../api/types.ts";
-import type { Lang } from "../i18n/dictionary.ts";
+import type { AreaLayer, Areas } from "../api/schema.ts";
+import type { Lang } from "../i18n/text.ts";
 import { FONT } from "../ui/fonts.ts";
+import { token } from "../ui/token.ts";
 import { labelPoints } from "./geometry.ts";
-
-const COLOUR = {
-  outside: "#0d1217",
-  land: "#181f26",
-  ward: "#36414c",
-  water: "#1b3346",
-  sea: "#12202c",
-  waterText: "#8fb0c9",
-  citadel: "#232c35",
-  road: "#35414d",
-  railway: "#4a5663",
-  bridge: "#8794a1",
-  text: "#c8d1d9",
-  textFaint: "#a3aeb9",
-  halo: "#11161b",
-} as const;
 
 const layerIs = (layer: AreaLayer): ExpressionSpecification => ["==", ["get", "layer"], layer];
 const kindIs = (kind: "Polygon" | "LineString"): ExpressionSpecification => ["==", ["geometry-type"], kind];
@@ -56,28 +41,34 @@ function riverWidth(least: number): ExpressionSpecification {
 
 function landLayers(px: number): LayerSpecification[] {
   return [
-    { id: "outside", type: "background", paint: { "background-color": COLOUR.outside } },
-    { id: "sea", type: "fill", source: "areas", filter: layerIs("sea"), paint: { "fill-color": COLOUR.sea } },
+    { id: "outside", type: "background", paint: { "background-color": token("map-outside") } },
+    {
+      id: "sea",
+      type: "fill",
+      source: "areas",
+      filter: layerIs("sea"),
+      paint: { "fill-color": token("map-sea") },
+    },
     {
       id: "land",
       type: "fill",
       source: "areas",
       filter: ["any", layerIs("outline"), layerIs("ward")],
-      paint: { "fill-color": COLOUR.land, "fill-antialias": false },
+      paint: { "fill-color": token("map-land"), "fill-antialias": false },
     },
     {
       id: "lagoon",
       type: "fill",
       source: "areas",
       filter: layerIs("lagoon"),
-      paint: { "fill-color": COLOUR.water },
+      paint: { "fill-color": token("map-water") },
     },
     {
       id: "citadel",
       type: "fill",
       source: "areas",
       filter: ["all", layerIs("citadel"), kindIs("Polygon")],
-      paint: { "fill-color": COLOUR.citadel },
+      paint: { "fill-color": token("map-citadel") },
     },
     {
       id: "wards",
@@ -85,7 +76,7 @@ function landLayers(px: number): LayerSpecification[] {
       source: "areas",
       filter: layerIs("ward"),
       layout: { "line-join": "round" },
-      paint: { "line-color": COLOUR.ward, "line-width": px / 14 },
+      paint: { "line-color": token("map-ward"), "line-width": px / 14 },
     },
     {
       id: "outline",
@@ -93,7 +84,7 @@ function landLayers(px: number): LayerSpecification[] {
       source: "areas",
       filter: layerIs("outline"),
       layout: { "line-join": "round" },
-      paint: { "line-color": "#566473", "line-width": px / 9 },
+      paint: { "line-color": token("map-outline"), "line-width": px / 9 },
     },
     {
       id: "citadel-wall",
@@ -101,7 +92,7 @@ function landLayers(px: number): LayerSpecification[] {
       source: "areas",
       filter: layerIs("citadel"),
       layout: { "line-join": "round" },
-      paint: { "line-color": "#5a6774", "line-width": px / 9 },
+      paint: { "line-color": token("map-wall"), "line-width": px / 9 },
     },
   ];
 }
@@ -114,7 +105,7 @@ function networkLayers(px: number): LayerSpecification[] {
       type: "fill",
       source: "areas",
       filter: ["all", layerIs("river"), kindIs("Polygon")],
-      paint: { "fill-color": COLOUR.water },
+      paint: { "fill-color": token("map-water") },
     },
     {
       id: "river",
@@ -122,7 +113,7 @@ function networkLayers(px: number): LayerSpecification[] {
       source: "areas",
       filter: ["all", layerIs("river"), kindIs("LineString")],
       layout: round,
-      paint: { "line-color": COLOUR.water, "line-width": riverWidth(px / 12) },
+      paint: { "line-color": token("map-water"), "line-width": riverWidth(px / 12) },
     },
     {
       id: "road",
@@ -131,7 +122,7 @@ function networkLayers(px: number): LayerSpecification[] {
       filter: layerIs("road"),
       layout: round,
       paint: {
-        "line-color": COLOUR.road,
+        "line-color": token("map-road"),
         "line-width": ["interpolate", ["linear"], ["zoom"], 9, px / 14, 13, px / 6, 16, px / 2.5],
       },
     },
@@ -140,7 +131,7 @@ function networkLayers(px: number): LayerSpecification[] {
       type: "line",
       source: "areas",
       filter: layerIs("railway"),
-      paint: { "line-color": COLOUR.railway, "line-width": px / 10, "line-dasharray": [5, 3] },
+      paint: { "line-color": token("map-railway"), "line-width": px / 10, "line-dasharray": [5, 3] },
     },
     {
       id: "bridge",
@@ -148,7 +139,7 @@ function networkLayers(px: number): LayerSpecification[] {
       source: "areas",
       filter: layerIs("bridge"),
       paint: {
-        "line-color": COLOUR.bridge,
+        "line-color": token("map-bridge"),
         "line-width": ["interpolate", ["linear"], ["zoom"], 11, px / 12, 13, px / 6, 16, px / 2],
       },
     },
@@ -163,7 +154,7 @@ function alertLayer(px: number): LayerSpecification {
     source: "areas",
     filter: ["all", layerIs("ward"), ["in", ["get", "code"], ["literal", []]]],
     layout: { "line-join": "round" },
-    paint: { "line-color": "#ff5a52", "line-width": px / 6.5, "line-opacity": 0.9 },
+    paint: { "line-color": token("p1"), "line-width": px / 6.5, "line-opacity": 0.9 },
   };
 }
 
@@ -175,7 +166,7 @@ export const nameIn = (lang: Lang): ExpressionSpecification =>
   lang === "en" ? ["coalesce", ["get", "name_en"], ["get", "name"]] : ["get", "name"];
 
 function labelLayers(px: number, lang: Lang): LayerSpecification[] {
-  const halo = { "text-halo-color": COLOUR.halo, "text-halo-width": px / 9 };
+  const halo = { "text-halo-color": token("map-halo"), "text-halo-width": px / 9 };
   const name = nameIn(lang);
   return [
     {
@@ -193,7 +184,11 @@ function labelLayers(px: number, lang: Lang): LayerSpecification[] {
         "symbol-spacing": px * 40,
         "text-max-angle": 38,
       },
-      paint: { "text-color": COLOUR.waterText, "text-halo-color": COLOUR.water, "text-halo-width": px / 10 },
+      paint: {
+        "text-color": token("map-water-text"),
+        "text-halo-color": token("map-water"),
+        "text-halo-width": px / 10,
+      },
     },
     {
       id: "water-name",
@@ -201,7 +196,11 @@ function labelLayers(px: number, lang: Lang): LayerSpecification[] {
       source: "labels",
       filter: ["any", layerIs("lagoon"), layerIs("sea")],
       layout: { "text-field": name, "text-font": [FONT], "text-size": px * 0.9, "text-letter-spacing": 0.12 },
-      paint: { "text-color": COLOUR.waterText, "text-halo-color": COLOUR.sea, "text-halo-width": px / 10 },
+      paint: {
+        "text-color": token("map-water-text"),
+        "text-halo-color": token("map-sea"),
+        "text-halo-width": px / 10,
+      },
     },
     {
       id: "citadel-name",
@@ -215,7 +214,7 @@ function labelLayers(px: number, lang: Lang): LayerSpecification[] {
         "text-size": px * 0.78,
         "text-letter-spacing": 0.08,
       },
-      paint: { "text-color": COLOUR.textFaint, ...halo },
+      paint: { "text-color": token("map-text-faint"), ...halo },
     },
     {
       id: "ward-name",
@@ -229,7 +228,7 @@ function labelLayers(px: number, lang: Lang): LayerSpecification[] {
         "text-padding": px * 0.9,
         "text-max-width": 8,
       },
-      paint: { "text-color": COLOUR.text, ...halo },
+      paint: { "text-color": token("map-text"), ...halo },
     },
   ];
 }

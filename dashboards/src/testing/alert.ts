@@ -1,5 +1,5 @@
 /** Alerts for tests: everything that a test does not name is a plain firing alert. */
-import type { Alert } from "../api/types.ts";
+import type { Alert } from "../api/schema.ts";
 
 export function alertLike(given: Partial<Alert>): Alert {
   return {

@@ -1,5 +1,10 @@
 /** A list that comes page by page from the server, up to a bound. */
-import type { Page } from "../api/types.ts";
+
+/** A page of any list of the API. */
+export interface Page<T> {
+  items: T[];
+  next?: string | null;
+}
 
 /** Rows kept in the browser; who needs more narrows the filter. */
 export const ROWS_MAX = 5000;
@@ -38,7 +43,7 @@ export class PagedList<T> {
       const page = await this.fetchPage(cursor);
       if (question !== this.question) return;
       this.items = cursor === null ? page.items : [...this.items, ...page.items].slice(0, ROWS_MAX);
-      this.next = this.items.length < ROWS_MAX ? page.next : null;
+      this.next = this.items.length < ROWS_MAX ? (page.next ?? null) : null;
       this.problem = null;
       this.loaded = true;
     } catch (error) {

@@ -1,5 +1,5 @@
 /** Names of the city's wards by their code. */
-import type { Areas } from "../api/types.ts";
+import type { Areas } from "../api/schema.ts";
 
 /**
  * Ward names by code. Vietnamese marks stay in both languages, as on the city's own signs and on the map;

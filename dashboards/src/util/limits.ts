@@ -1,14 +1,14 @@
 /** How a measured value stands to the limits of its series. */
-import type { TrendLimit } from "../api/types.ts";
+import type { Limit } from "../api/schema.ts";
 
 export interface Standing {
   /** The highest limit that is reached, if any. */
-  passed: TrendLimit | null;
+  passed: Limit | null;
   /** The next one above, if any. */
-  next: TrendLimit | null;
+  next: Limit | null;
 }
 
-export function standing(limits: readonly TrendLimit[], value: number): Standing {
+export function standing(limits: readonly Limit[], value: number): Standing {
   const ascending = [...limits].sort((a, b) => a.value - b.value);
   return {
     passed: ascending.findLast((limit) => value >= limit.value) ?? null,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { Areas } from "../api/types.ts";
-import { fill, VI } from "../i18n/dictionary.ts";
+import type { Areas } from "../api/schema.ts";
+import { I18n } from "../i18n/i18n.svelte.ts";
 import { WardNames } from "./areas.ts";
 import { placeName } from "./place.ts";
 
@@ -17,7 +17,7 @@ describe("placeName", () => {
   };
   const wards = new WardNames(areas);
   const place = (ward: string | null, device: string | null, labels: Record<string, string> = {}) =>
-    placeName({ ward, device, labels }, wards, (key, values) => fill(VI[key], values));
+    placeName({ ward, device, labels }, wards, new I18n("vi").t);
 
   it("is the ward, or says that a device is in none", () => {
     expect(place("1", "KL-04")).toBe("Vỹ Dạ");

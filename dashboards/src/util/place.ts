@@ -1,6 +1,6 @@
 /** Where an alert is, in words. */
-import type { Alert } from "../api/types.ts";
-import type { Key } from "../i18n/dictionary.ts";
+import type { Alert } from "../api/schema.ts";
+import type { Translate } from "../i18n/i18n.svelte.ts";
 import type { WardNames } from "./areas.ts";
 
 /** What an alert about several devices has in common, the narrowest first. */
@@ -10,11 +10,11 @@ const NAMED_BY = ["cabinet", "feeder", "junction", "lot"] as const;
 export function placeName(
   { ward, device, labels }: Pick<Alert, "ward" | "device" | "labels">,
   wards: WardNames,
-  t: (key: Key, values?: Record<string, string>) => string,
+  t: Translate,
 ): string {
   const name = wards.of(ward);
   if (name !== null) return name;
   if (device !== null) return t("place.outside");
   const label = NAMED_BY.find((key) => labels[key]);
-  return label ? t(`place.${label}`, { id: labels[label] ?? "" }) : t("feed.city");
+  return label ? t(`place.${label}`, { id: labels[label] ?? "" }) : t("place.city");
 }

@@ -4,7 +4,7 @@ import { withGaps } from "./gaps.ts";
 import { limitOf, standing } from "./limits.ts";
 import { sparkline } from "./sparkline.ts";
 
-const limit = (value: number) => ({ value, label: { vi: "", en: "" }, severity: null });
+const limit = (value: number) => ({ value, label: { vi: "", en: "" }, severity: "low" as const });
 
 describe("standing", () => {
   it("finds the limit that is reached and the next", () => {

@@ -1,10 +1,9 @@
 /** Words for values that are not quantities. */
-import type { CatalogueProperty, LatestValue } from "../api/types.ts";
-import type { Key } from "../i18n/dictionary.ts";
-import type { i18n as I18n } from "../i18n/i18n.svelte.ts";
+import type { Latest, Property } from "../api/schema.ts";
+import type { I18n } from "../i18n/i18n.svelte.ts";
 
-type Words = Pick<typeof I18n, "t" | "pick">;
-type Kind = CatalogueProperty["kind"] | undefined;
+type Words = Pick<I18n, "t" | "pick">;
+type Kind = Property["kind"] | undefined;
 
 /** What a value of a property means in the language of the screen; `null` for numbers. */
 export function wordOf(kind: Kind, value: number, { t, pick }: Words): string | null {
@@ -24,7 +23,7 @@ export const numberOf = (
   kind: Kind,
   unit: string,
   value: number,
-  format: Pick<typeof I18n, "share" | "value">,
+  format: Pick<I18n, "share" | "value">,
 ): string => (isShare(kind, unit) ? format.share(value) : format.value(value));
 
 /** The codes of what has words instead of quantities; `null` for numbers: only of those is there a mean. */
@@ -34,26 +33,11 @@ export function codesOf(kind: Kind): number[] | null {
 }
 
 /** What a newest value means, which brings its words along; `null` for numbers. */
-export function wordOfLatest({ label, name }: LatestValue, { t, pick }: Words): string | null {
+export function wordOfLatest({ label, name }: Latest, { t, pick }: Words): string | null {
   if (label) return pick(label);
   if (name === "true") return t("value.true");
   return name === "false" ? t("value.false") : name;
 }
-
-const QUALITIES: Record<string, Key> = {
-  calibrating: "quality.calibrating",
-  fault: "quality.fault",
-  uncertain: "quality.uncertain",
-  clock_ahead: "quality.clockAhead",
-  arrival_timed: "quality.arrivalTimed",
-  late: "quality.late",
-  derived: "quality.derived",
-  clock_offset: "quality.clockOffset",
-};
-
-/** Quality flags in the language of the screen; a dash when nothing is remarkable. */
-export const qualityWords = (flags: readonly string[], t: typeof I18n.t): string =>
-  flags.map((flag) => (QUALITIES[flag] ? t(QUALITIES[flag]) : flag)).join(", ") || "–";
 
 const QUOTED = /"[^"]*"|'[^']*'/g;
 const OTHER_UNIT = /^\s*(count|changes|resets)|[*/]|\b(rate|irate|deriv)\s*\(/;
@@ -64,6 +48,3 @@ export const hasOtherUnit = (expr: string): boolean => OTHER_UNIT.test(expr.repl
 
 /** Compares the values of one property as they are: only those have its words. */
 export const isPlain = (expr: string): boolean => PLAIN.test(expr);
-
-/** Last part of a path: folders are long and mostly the same. */
-export const fileName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);

@@ -1,5 +1,5 @@
 /** The city's bounds as a small flat picture. */
-import type { AreaLayer, Areas, City } from "../api/types.ts";
+import type { AreaLayer, Areas, CityInfo } from "../api/schema.ts";
 import type { Corner } from "../map/geometry.ts";
 
 /** Where the picture ends on the map, rem: as Overview.svelte draws it. */
@@ -9,7 +9,7 @@ const TOP_REM = 0.6;
 const BADGE = { besideRem: 16.8, aloneRem: 5.8, belowRem: 2.7 };
 
 /** What lies over the upper corners of the large map. */
-export function mapCorners(bounds: City["bounds"], sketch: boolean, narrow: boolean): Corner[] {
+export function mapCorners(bounds: CityInfo["bounds"], sketch: boolean, narrow: boolean): Corner[] {
   const corners: Corner[] = [];
   if (!narrow) {
     const { width, height } = overviewProjection(bounds);
@@ -41,7 +41,7 @@ export interface Projection {
 }
 
 /** Equal lengths in both directions at the middle of the city. */
-export function overviewProjection([west, south, east, north]: City["bounds"]): Projection {
+export function overviewProjection([west, south, east, north]: CityInfo["bounds"]): Projection {
   const squeeze = Math.cos((((south + north) / 2) * Math.PI) / 180);
   const perDegree = WIDTH / ((east - west) * squeeze);
   const height = (north - south) * perDegree;

@@ -1,9 +1,10 @@
 /** Draws the trend with its limits; only the limit that is passed has a colour. */
 import uPlot from "uplot";
-import type { TrendLimit, TrendSpec } from "../api/types.ts";
-import type { i18n as I18n } from "../i18n/i18n.svelte.ts";
+import type { Limit, Trend as TrendSpec } from "../api/schema.ts";
+import type { I18n } from "../i18n/i18n.svelte.ts";
 import { priorityOf } from "../live/alerts.ts";
 import { FONT } from "../ui/fonts.ts";
+import { token } from "../ui/token.ts";
 import { withGaps } from "../util/gaps.ts";
 import { standing } from "../util/limits.ts";
 import { BUCKETS, type TrendPoint } from "./trend.svelte.ts";
@@ -19,19 +20,9 @@ export interface TrendDrawing {
   px: number;
   width: number;
   height: number;
-  i18n: typeof I18n;
+  i18n: I18n;
 }
 
-const COLOUR = {
-  line: "#eaeff3",
-  old: "#8995a1",
-  ground: "#1a2027",
-  axis: "#aab4be",
-  grid: "#252e37",
-  limit: "#5c6975",
-  limitText: "#aab4be",
-};
-const PRIORITY_COLOUR = ["", "#ff5a52", "#ff9f2e", "#f5dc4d", "#7cc7ff"];
 const HOUR_MS = 3_600_000;
 /** Room above the highest limit and right of the newest value, as a share of the range. */
 const HEAD_ROOM = 0.12;
@@ -44,8 +35,8 @@ function valueRange({ points, spec }: TrendDrawing): [number, number] {
   return [low, high + (high - low || 1) * HEAD_ROOM];
 }
 
-function colourOf(limit: TrendLimit): string {
-  return limit.severity ? (PRIORITY_COLOUR[priorityOf(limit.severity)] ?? COLOUR.limit) : COLOUR.line;
+function colourOf(limit: Limit): string {
+  return token(`p${priorityOf(limit.severity)}`);
 }
 
 function drawLimits(chart: uPlot, drawing: TrendDrawing): void {
@@ -59,7 +50,7 @@ function drawLimits(chart: uPlot, drawing: TrendDrawing): void {
   for (const limit of spec.limits) {
     const y = chart.valToPos(limit.value, "y", true);
     const current = limit === passed;
-    ctx.strokeStyle = current ? colourOf(limit) : COLOUR.limit;
+    ctx.strokeStyle = current ? colourOf(limit) : token("chart-limit");
     ctx.lineWidth = (current ? 2.5 : 1.5) * ratio * (px / 18);
     ctx.setLineDash(current ? [] : [px * 0.4 * ratio, px * 0.3 * ratio]);
     ctx.beginPath();
@@ -67,7 +58,7 @@ function drawLimits(chart: uPlot, drawing: TrendDrawing): void {
     ctx.lineTo(bbox.left + bbox.width, y);
     ctx.stroke();
     ctx.setLineDash([]);
-    ctx.fillStyle = current ? COLOUR.line : COLOUR.limitText;
+    ctx.fillStyle = current ? token("ink") : token("ink-2");
     const decimals = Number.isInteger(limit.value) ? 0 : 1;
     const text = `${i18n.pick(limit.label)} · ${i18n.number(limit.value, decimals)} ${spec.unit}`;
     ctx.fillText(text, bbox.left + px * 0.4 * ratio, y - px * 0.12 * ratio);
@@ -80,9 +71,9 @@ function drawNewest(chart: uPlot, { latest, stale, spec, px }: TrendDrawing): vo
   const { ctx } = chart;
   const ratio = devicePixelRatio;
   const passed = standing(spec.limits, latest.v).passed;
-  const colour = passed ? colourOf(passed) : COLOUR.line;
-  ctx.fillStyle = stale ? COLOUR.ground : colour;
-  ctx.strokeStyle = stale ? colour : COLOUR.ground;
+  const colour = passed ? colourOf(passed) : token("ink");
+  ctx.fillStyle = stale ? token("panel") : colour;
+  ctx.strokeStyle = stale ? colour : token("panel");
   ctx.lineWidth = (stale ? px / 7 : 2) * ratio;
   ctx.beginPath();
   ctx.arc(
@@ -99,7 +90,7 @@ function drawNewest(chart: uPlot, { latest, stale, spec, px }: TrendDrawing): vo
 /** Makes the chart in an empty element; the caller destroys it before it makes the next. */
 export function drawTrend(target: HTMLElement, drawing: TrendDrawing): uPlot {
   const { points, stale, spec, px, width, height, i18n } = drawing;
-  const common = { stroke: COLOUR.axis, font: `${px}px "${FONT}"`, ticks: { show: false } };
+  const common = { stroke: token("ink-2"), font: `${px}px "${FONT}"`, ticks: { show: false } };
   const [start, end] = [drawing.axis[0] / 1000, drawing.axis[1] / 1000];
   const [low, high] = valueRange(drawing);
   const options: uPlot.Options = {
@@ -116,7 +107,7 @@ export function drawTrend(target: HTMLElement, drawing: TrendDrawing): uPlot {
         size: px * 2,
         gap: px * 0.4,
         space: px * 6,
-        grid: { stroke: COLOUR.grid, width: 1 },
+        grid: { stroke: token("row-line"), width: 1 },
         values: (_u, ticks) => ticks.map((tick) => i18n.minute(tick * 1000)),
       },
       {
@@ -130,7 +121,12 @@ export function drawTrend(target: HTMLElement, drawing: TrendDrawing): uPlot {
     ],
     series: [
       {},
-      { stroke: stale ? COLOUR.old : COLOUR.line, width: px / 7, points: { show: false }, spanGaps: false },
+      {
+        stroke: stale ? token("ink-3") : token("ink"),
+        width: px / 7,
+        points: { show: false },
+        spanGaps: false,
+      },
     ],
     hooks: {
       drawAxes: [(chart) => drawLimits(chart, drawing)],

@@ -1,6 +1,6 @@
 /** The one long trend of the wall: its past from history, its end from the device's latest value. */
 import type { ApiClient } from "../api/client.ts";
-import type { TrendSpec } from "../api/types.ts";
+import type { Trend as TrendSpec } from "../api/schema.ts";
 import { type Freshness, freshFor } from "../util/freshness.ts";
 
 const HOUR = 3_600_000;
@@ -22,7 +22,7 @@ export interface TrendPoint {
   v: number;
 }
 
-type TrendApi = Pick<ApiClient, "history" | "latest" | "device">;
+type TrendApi = Pick<ApiClient, "get">;
 
 export class Trend {
   points = $state.raw<TrendPoint[]>([]);
@@ -70,6 +70,10 @@ export class Trend {
     ]);
   }
 
+  private get device(): { path: { id: string } } {
+    return { path: { id: this.spec.device } };
+  }
+
   /** The last read failed: what is shown is from before. */
   get failed(): boolean {
     return this.historyFailed || this.latestFailed;
@@ -84,7 +88,7 @@ export class Trend {
 
   private async loadPeriod(): Promise<void> {
     try {
-      this.periodS = (await this.api.device(this.spec.device)).reporting_period_s;
+      this.periodS = (await this.api.get("/api/v1/devices/{id}", this.device)).reporting_period_s;
     } catch {
       // Asked again at the next turn; until then the rule of the key figures decides.
     }
@@ -94,13 +98,9 @@ export class Trend {
     const { device, property, hours } = this.spec;
     const to = this.now();
     try {
-      const { points } = await this.api.history({
-        device,
-        property,
-        from: to - hours * HOUR,
-        to,
-        buckets: BUCKETS,
-      });
+      const from = String(to - hours * HOUR);
+      const query = { device, property, from, to: String(to), buckets: BUCKETS };
+      const { points } = await this.api.get("/api/v1/history", { query });
       this.past = points.map(({ t, last }) => ({ t, v: last }));
       this.loaded = true;
       this.historyFailed = false;
@@ -113,7 +113,7 @@ export class Trend {
 
   private async loadLatest(): Promise<void> {
     try {
-      const { items } = await this.api.latest(this.spec.device);
+      const { items } = await this.api.get("/api/v1/devices/{id}/latest", this.device);
       this.latestFailed = false;
       const item = items.find(({ property }) => property === this.spec.property);
       // An answer that was overtaken by a newer one is no news.

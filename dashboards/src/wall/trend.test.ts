@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Device, History, Latest, TrendSpec } from "../api/types.ts";
+import type { Trend as TrendSpec } from "../api/schema.ts";
 import { Trend } from "./trend.svelte.ts";
 import { trendAxis } from "./trend-axis.ts";
 
@@ -24,23 +24,23 @@ class Server {
   behind = 0;
   value = 2;
 
-  history = async (): Promise<History<{ t: number; last: number }>> => {
+  get = async (path: string): Promise<unknown> => {
+    if (path.endsWith("/history")) return this.history();
+    return path.endsWith("/latest") ? this.latest() : { reporting_period_s: this.periodS };
+  };
+
+  private history() {
     if (!this.up.history) throw new Error("down");
     const points = [3, 2, 1].map((hours) => ({ t: this.at - hours * 60 * MINUTE, last: 1 / hours }));
     return { property: "water_level", unit: "m", points, damaged: [] };
-  };
-  latest = async (): Promise<Latest> => {
+  }
+
+  private latest() {
     if (!this.up.latest) throw new Error("down");
-    const item = {
-      property: "water_level",
-      title: SPEC.title,
-      unit: "m",
-      t: this.at - this.behind,
-      arrival: this.at,
-    };
-    return { device: "WL", items: [{ ...item, value: this.value, quality: [], name: null, label: null }] };
-  };
-  device = async (): Promise<Device> => ({ reporting_period_s: this.periodS }) as Device;
+    const { property, title, unit } = SPEC;
+    const item = { property, title, unit, t: this.at - this.behind, arrival: this.at, value: this.value };
+    return { device: "WL", items: [{ ...item, quality: [], name: null, label: null }] };
+  }
 }
 
 describe("the axis of the trend", () => {

@@ -1,8 +1,7 @@
-import { render } from "svelte/server";
-import { beforeEach, describe, expect, it, vi } from "vitest";
-import { ApiError } from "../api/client.ts";
-import { DICTIONARIES, type Lang } from "../i18n/dictionary.ts";
+import { describe, expect, it } from "vitest";
+import { ApiError } from "../../api/client.ts";
 import { reasonKey } from "./password.ts";
+import { texts } from "./texts.ts";
 
 const refusal = (status: number, kind: string) =>
   new ApiError(status, { type: `urn:ioc:problem:${kind}`, title: "Bad Request", status });
@@ -22,13 +21,13 @@ describe("a refused password", () => {
   ];
 
   it("is explained in both languages, each reason in words of its own", () => {
-    for (const lang of ["vi", "en"] satisfies Lang[]) {
-      const texts = kinds.map((kind) => {
+    for (const lang of ["vi", "en"] as const) {
+      const said = kinds.map((kind) => {
         const key = reasonKey(refusal(400, `password-${kind}`));
         expect(key, kind).not.toBeNull();
-        return key && DICTIONARIES[lang][key];
+        return key && texts[key][lang];
       });
-      expect(new Set(texts).size).toBe(kinds.length);
+      expect(new Set(said).size).toBe(kinds.length);
     }
   });
 
@@ -42,22 +41,5 @@ describe("a refused password", () => {
       reasonKey(new ApiError(502, { type: "about:blank", title: "Bad Gateway", status: 502 })),
     ).toBeNull();
     expect(reasonKey(new Error("x"))).toBeNull();
-  });
-});
-
-describe("ChangePassword", () => {
-  beforeEach(() => {
-    vi.stubGlobal("location", { search: "?lang=en", href: "http://x/" });
-    vi.stubGlobal("localStorage", { getItem: () => null, setItem: () => {} });
-    vi.stubGlobal("document", { documentElement: { lang: "" } });
-    return () => vi.unstubAllGlobals();
-  });
-
-  it("asks for the current password and twice for the new one", async () => {
-    const { default: ChangePassword } = await import("./ChangePassword.svelte");
-    const { body } = render(ChangePassword, { props: { onclose: () => {} } });
-    for (const name of ["current", "new", "repeat"]) expect(body).toContain(`name="${name}"`);
-    expect(body).toContain('autocomplete="new-password"');
-    expect(body).toContain("Current password");
   });
 });

@@ -1,6 +1,8 @@
 /** Why a password is refused, in words of ours: the server names the reason, the page says it in both languages. */
-import { ApiError } from "../api/client.ts";
-import type { Key } from "../i18n/dictionary.ts";
+import { ApiError } from "../../api/client.ts";
+import type { texts } from "./texts.ts";
+
+type Key = keyof typeof texts;
 
 /** As the server has it. */
 export const PASSWORD_LEN_MIN = 10;
@@ -25,7 +27,7 @@ const REASONS = {
 
 /** Returns the text for a refusal that we know; `null` for everything else. */
 export function reasonKey(problem: unknown): Key | null {
-  if (!(problem instanceof ApiError) || !problem.problem.type.startsWith(PREFIX)) return null;
+  if (!(problem instanceof ApiError) || !problem.problem.type?.startsWith(PREFIX)) return null;
   const kind = problem.problem.type.slice(PREFIX.length);
   return Object.hasOwn(REASONS, kind) ? REASONS[kind as keyof typeof REASONS] : null;
 }

@@ -1,7 +1,7 @@
 /** What operators do to alerts; what they are typing stays theirs until the server has taken it. */
-import type { ApiClient } from "../api/client.ts";
-import type { Alert } from "../api/types.ts";
-import { isOpen } from "../live/alerts.ts";
+import type { ApiClient } from "../../api/client.ts";
+import type { Alert } from "../../api/schema.ts";
+import { isOpen } from "../../live/alerts.ts";
 
 export type ActionName = "ack" | "resolve" | "note";
 
@@ -16,7 +16,7 @@ export class AlertActions {
   private drafts = $state<Record<string, string>>({});
 
   constructor(
-    private readonly api: Pick<ApiClient, "acknowledge" | "resolve" | "note">,
+    private readonly api: Pick<ApiClient, "post">,
     /** Whether this user may act at all. */
     private readonly allowed: () => boolean,
     private readonly done: (alert: Alert) => void,
@@ -33,7 +33,9 @@ export class AlertActions {
 
   async acknowledge(alert: Alert): Promise<void> {
     if (alert.acknowledged_at === null && alert.resolved_at === null)
-      await this.run("ack", alert.id, () => this.api.acknowledge(alert.id));
+      await this.run("ack", alert.id, () =>
+        this.api.post("/api/v1/alerts/{id}/ack", { path: { id: alert.id } }),
+      );
   }
 
   /** Closes what has cleared; of what still fires, asks first: once closed it does not come back by itself. */
@@ -52,14 +54,15 @@ export class AlertActions {
     this.asking = null;
     if (alert.resolved_at !== null) return;
     const note = this.draft(alert.id).trim();
-    if (await this.run("resolve", alert.id, () => this.api.resolve(alert.id, note)))
-      this.setDraft(alert.id, "");
+    const body = note ? { note } : {};
+    const call = () => this.api.post("/api/v1/alerts/{id}/resolve", { path: { id: alert.id }, body });
+    if (await this.run("resolve", alert.id, call)) this.setDraft(alert.id, "");
   }
 
   async note(alert: Alert): Promise<void> {
     const text = this.draft(alert.id).trim();
-    if (text && (await this.run("note", alert.id, () => this.api.note(alert.id, text))))
-      this.setDraft(alert.id, "");
+    const call = () => this.api.post("/api/v1/alerts/{id}/note", { path: { id: alert.id }, body: { text } });
+    if (text && (await this.run("note", alert.id, call))) this.setDraft(alert.id, "");
   }
 
   /** One action at a time; says whether the server took it. */

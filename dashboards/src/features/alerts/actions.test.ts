@@ -1,15 +1,13 @@
 import { describe, expect, it, vi } from "vitest";
-import type { Alert } from "../api/types.ts";
-import { alertLike } from "../live/testing.ts";
+import { alertLike } from "../../testing/alert.ts";
 import { AlertActions } from "./actions.svelte.ts";
 
 function setUp({ allowed = true } = {}) {
-  const call = async (id: string): Promise<Alert> => alertLike({ id });
-  const api = { acknowledge: vi.fn(call), resolve: vi.fn(call), note: vi.fn(call) };
+  const post = vi.fn(async (_path: string, { path }: { path: { id: string } }) => alertLike(path));
   return {
-    api,
+    post,
     actions: new AlertActions(
-      api,
+      { post } as unknown as ConstructorParameters<typeof AlertActions>[0],
       () => allowed,
       () => undefined,
     ),
@@ -21,43 +19,43 @@ describe("closing an alert", () => {
   const firing = alertLike({ id: "2" });
 
   it("is done at once when it has cleared", () => {
-    const { api, actions } = setUp();
+    const { post, actions } = setUp();
     actions.askResolve(cleared);
-    expect(api.resolve).toHaveBeenCalledWith("1", "");
+    expect(post).toHaveBeenCalledWith("/api/v1/alerts/{id}/resolve", { path: { id: "1" }, body: {} });
     expect(actions.asking).toBeNull();
   });
 
   it("is asked first while its condition is true, however often the key is pressed", async () => {
-    const { api, actions } = setUp();
+    const { post, actions } = setUp();
     actions.askResolve(firing);
     actions.askResolve(firing);
     expect(actions.asking).toBe("2");
-    expect(api.resolve).not.toHaveBeenCalled();
+    expect(post).not.toHaveBeenCalled();
     actions.keepOpen();
     expect(actions.asking).toBeNull();
     actions.askResolve(firing);
     await actions.resolve(firing);
-    expect(api.resolve).toHaveBeenCalledOnce();
+    expect(post).toHaveBeenCalledOnce();
     expect(actions.asking).toBeNull();
   });
 
   it("is over when it was closed before", () => {
-    const { api, actions } = setUp();
+    const { post, actions } = setUp();
     actions.askResolve(alertLike({ resolved_at: 9 }));
     expect(actions.asking).toBeNull();
-    expect(api.resolve).not.toHaveBeenCalled();
+    expect(post).not.toHaveBeenCalled();
   });
 });
 
 describe("who may not act", () => {
   it("sends nothing, by whatever key", async () => {
-    const { api, actions } = setUp({ allowed: false });
+    const { post, actions } = setUp({ allowed: false });
     actions.setDraft("1", "a note");
     await actions.acknowledge(alertLike({ id: "1" }));
     await actions.note(alertLike({ id: "1" }));
     actions.askResolve(alertLike({ id: "1" }));
     expect(actions.asking).toBeNull();
     await actions.resolve(alertLike({ id: "1", state: "cleared" }));
-    for (const call of Object.values(api)) expect(call).not.toHaveBeenCalled();
+    expect(post).not.toHaveBeenCalled();
   });
 });

@@ -1,6 +1,7 @@
 /** Which alerts of the table are wanted. */
-import type { Alert } from "../api/types.ts";
-import { type Priority, priorityOf } from "../live/alerts.ts";
+import type { Alert } from "../../api/schema.ts";
+import { type Priority, priorityOf } from "../../live/alerts.ts";
+import { fold } from "../../util/fold.ts";
 
 export interface AlertFilter {
   /** Empty means all. */
@@ -8,10 +9,6 @@ export interface AlertFilter {
   unacknowledged: boolean;
   search: string;
 }
-
-/** Small letters without marks, so that "vy da" finds "Vỹ Dạ". */
-export const fold = (text: string): string =>
-  text.toLowerCase().normalize("NFD").replace(/\p{M}/gu, "").replaceAll("đ", "d");
 
 /** Priorities from the address: "1,2". */
 export function parsePriorities(text: string): Set<Priority> {

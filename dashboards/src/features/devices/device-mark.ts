@@ -1,6 +1,6 @@
 /** What the mark of a device says: its worst alert, or whether it is heard. */
-import type { Priority } from "../live/alerts.ts";
-import { DeviceFlag, DeviceState } from "../live/protocol.ts";
+import type { Priority } from "../../live/alerts.ts";
+import { DeviceFlag, DeviceState } from "../../live/protocol.ts";
 
 export type DeviceMark =
   | { is: "alarm"; priority: Priority; acknowledged: boolean }

@@ -3,13 +3,14 @@
  * of each bucket in steps, as there is nothing between two of them.
  */
 import uPlot from "uplot";
-import type { BucketPoint } from "../api/types.ts";
-import type { i18n as I18n } from "../i18n/i18n.svelte.ts";
-import { FONT } from "../ui/fonts.ts";
-import { withGaps } from "../util/gaps.ts";
+import type { Bucket } from "../../api/schema.ts";
+import type { I18n } from "../../i18n/i18n.svelte.ts";
+import { FONT } from "../../ui/fonts.ts";
+import { token } from "../../ui/token.ts";
+import { withGaps } from "../../util/gaps.ts";
 
 export interface HistoryDrawing {
-  points: readonly BucketPoint[];
+  points: readonly Bucket[];
   /** First and last instant of the axis, ms. */
   span: [number, number];
   bucketMs: number;
@@ -19,11 +20,10 @@ export interface HistoryDrawing {
   codes: number[] | null;
   /** A value as it stands at the axis. */
   text: (value: number) => string;
-  i18n: typeof I18n;
+  i18n: I18n;
 }
 
 const DAY_S = 86_400;
-const COLOUR = { band: "#3d4955", edge: "#5a6875", mean: "#eaeff3", axis: "#aab4be", grid: "#252e37" };
 
 /** Half a step of air around the first and the last code. */
 const codeRange = (codes: number[]): [number, number] => [(codes[0] ?? 0) - 0.5, (codes.at(-1) ?? 1) + 0.5];
@@ -34,10 +34,10 @@ export function drawHistory(target: HTMLElement, drawing: HistoryDrawing): uPlot
   const [from, to] = [span[0] / 1000, span[1] / 1000];
   const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
   const axis = {
-    stroke: COLOUR.axis,
+    stroke: token("ink-2"),
     font: `${rem * 0.875}px "${FONT}"`,
     ticks: { show: false },
-    grid: { stroke: COLOUR.grid, width: 1 },
+    grid: { stroke: token("row-line"), width: 1 },
   };
   const instant = (s: number): string => (to - from > 2 * DAY_S ? i18n.day(s * 1000) : i18n.minute(s * 1000));
   const line = { points: { show: false }, spanGaps: false };
@@ -61,16 +61,16 @@ export function drawHistory(target: HTMLElement, drawing: HistoryDrawing): uPlot
     ],
     series: [
       {},
-      { ...line, stroke: COLOUR.edge, width: 1 },
-      { ...line, stroke: COLOUR.edge, width: 1 },
+      { ...line, stroke: token("chart-limit"), width: 1 },
+      { ...line, stroke: token("chart-limit"), width: 1 },
       {
         ...line,
-        stroke: COLOUR.mean,
+        stroke: token("ink"),
         width: 2,
         ...(codes && uPlot.paths.stepped && { paths: uPlot.paths.stepped({ align: 1 }) }),
       },
     ],
-    bands: [{ series: [1, 2], fill: COLOUR.band }],
+    bands: [{ series: [1, 2], fill: token("band") }],
   };
   const series = withGaps(points, drawing.bucketMs);
   const data: uPlot.AlignedData = [
