@@ -1460,7 +1460,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists users. */
+        /** Lists users: those whom one may change, and oneself. */
         get: {
             parameters: {
                 query?: never;
