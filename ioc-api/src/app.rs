@@ -322,11 +322,15 @@ impl Center {
         }
     }
 
-    /// What administrators can do. Rules hear of it when devices change.
+    /// What administrators can do. Rules hear of it when devices change, and so does who counts connections.
     fn operations(&self, data: &Arc<DataDir>) -> Operations {
-        let changed = self.changed.clone();
+        let (changed, ingress) = (self.changed.clone(), Arc::clone(&self.ingress));
         let source = Source::running(Arc::clone(data), self.journal.clone());
-        Operations::new(self.foundation.clone(), Box::new(move || changed.tell())).keeping(source)
+        let tell = move || {
+            changed.tell();
+            ingress.relist();
+        };
+        Operations::new(self.foundation.clone(), Box::new(tell)).keeping(source)
     }
 
     /// What requests are answered from.

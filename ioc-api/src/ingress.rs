@@ -1,16 +1,19 @@
 //! Where the device edge, ingest and the journal meet: one publish becomes one journal record. Runs on the edge's
 //! reactor threads and never waits: without room in the journal the edge stops reading that socket.
-use crate::{clock::now_ms, identity::Grants};
+use crate::{
+    clock::now_ms,
+    identity::Grants,
+    presence::{Connected, Voices},
+};
 use ioc_broker::{Busy, Incoming, Intake, PresenceChange, Taken, Verdict};
 use ioc_ingest::{Context, Decoder, Registry, quarantine::Refused};
 use ioc_journal::{AppendError, Journal, RECORD_LEN_MAX};
 use ioc_model::{
-    CredentialKind, DeviceIndex, DeviceTopic, Message, Presence, Receipt, RecordKind, RejectReason, Rejected,
-    Rejection,
+    CredentialKind, DeviceTopic, Message, Receipt, RecordKind, RejectReason, Rejected, Rejection,
 };
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release},
 };
 
 /// See the module.
@@ -19,14 +22,22 @@ pub struct Ingress {
     grants: Arc<Grants>,
     decoder: Arc<Decoder>,
     journal: Journal,
-    /// Newest connection state per device that the journal had no room for; at most one entry per device.
-    unwritten: Mutex<BTreeMap<DeviceIndex, Presence>>,
+    connected: Mutex<Connected>,
+    /// Devices changed, and who speaks for whom with them.
+    relisted: AtomicBool,
 }
 
 impl Ingress {
     /// Joins the parts.
     pub fn new(registry: Registry, grants: Arc<Grants>, decoder: Arc<Decoder>, journal: Journal) -> Self {
-        Self { registry, grants, decoder, journal, unwritten: Mutex::default() }
+        let (connected, relisted) = (Mutex::default(), AtomicBool::default());
+        Self { registry, grants, decoder, journal, connected, relisted }
+    }
+
+    /// Says that devices changed, and with them who speaks for whom. Looked at with the next flush, so that many changes
+    /// are one.
+    pub fn relist(&self) {
+        self.relisted.store(true, Release);
     }
 
     fn decode(&self, incoming: &Incoming<'_>, arrival_ms: i64) -> (Message, Option<Receipt>) {
@@ -50,16 +61,41 @@ impl Ingress {
         self.journal.append(RecordKind::Message, |out| message.encode_with(receipt, out))
     }
 
-    /// Writes connection states that the journal had no room for.
-    pub fn flush_presence(&self) {
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(entry) = unwritten.first_entry() {
-            let presence = *entry.get();
-            if self.journal.append(RecordKind::Presence, |out| presence.encode(out)).is_err() {
-                return;
-            }
-            entry.remove();
+    fn connected(&self) -> MutexGuard<'_, Connected> {
+        self.connected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whom each of `speakers` speaks for: a device for itself, a gateway for those listed in its credential,
+    /// those registered under it, and itself if it is a device (a cabinet).
+    fn voices<'s>(&self, speakers: impl Iterator<Item = (&'s str, CredentialKind)>) -> Voices {
+        let devices = self.registry.current();
+        let (mut voices, mut has_gateways) = (Voices::new(), false);
+        for (credential, kind) in speakers {
+            let is_gateway = kind == CredentialKind::Gateway;
+            has_gateways |= is_gateway;
+            let listed = if is_gateway { self.grants.listed(credential) } else { Vec::new() };
+            let own = std::iter::once(credential).chain(listed.iter().map(|id| &**id));
+            let own = own.filter_map(|id| devices.in_service(id)).map(|device| device.index);
+            voices.insert(credential.into(), own.collect());
         }
+        let under = devices.iter().filter(|device| has_gateways && !device.retired);
+        for (device, gateway) in under.flat_map(|device| device.gateways().map(move |id| (device, id))) {
+            if let Some(spoken_for) = voices.get_mut(gateway) {
+                spoken_for.insert(device.index);
+            }
+        }
+        voices
+    }
+
+    /// Writes what changed about who is connected, as far as the journal has room.
+    pub fn flush_presence(&self) {
+        let mut connected = self.connected();
+        if self.relisted.swap(false, AcqRel) {
+            let voices = self.voices(connected.speakers());
+            connected.relist(voices, now_ms());
+        }
+        connected
+            .flush(|presence| self.journal.append(RecordKind::Presence, |out| presence.encode(out)).is_ok());
     }
 }
 
@@ -106,18 +142,87 @@ impl Intake for Ingress {
 
     fn presence(&self, credential: &str, change: PresenceChange) {
         let PresenceChange { kind, online, cause } = change;
-        let at_ms = now_ms();
-        // A gateway's connection is that of all it speaks for, and its own if it is a device itself (a cabinet).
-        let devices = self.registry.current();
-        let is_gateway = kind == CredentialKind::Gateway;
-        let listed = if is_gateway { self.grants.listed(credential) } else { Vec::new() };
-        let listed = listed.iter().filter_map(|id| devices.by_id(id));
-        let under = devices.iter().filter(|device| is_gateway && device.is_under(credential));
-        let states = under.chain(listed).chain(devices.by_id(credential)).map(|device| {
-            let presence = Presence { device: device.index, at_ms, online, cause };
-            (device.index, presence)
-        });
-        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner).extend(states);
+        {
+            let mut connected = self.connected();
+            match online {
+                true => {
+                    let voices = self.voices(std::iter::once((credential, kind))).remove(credential);
+                    connected.connect(credential, kind, voices.unwrap_or_default(), now_ms());
+                }
+                false => connected.disconnect(credential, now_ms(), cause),
+            }
+        }
         self.flush_presence();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        admin::{Foundation, NewCredential, Operations},
+        config::Config,
+        data_dir::DataDir,
+    };
+    use ioc_broker::{Access, Principal};
+    use ioc_ingest::{DecodeLimits, NewDevice, Parent, ParentKind};
+    use ioc_journal::JournalConfig;
+    use ioc_model::Domain;
+
+    fn device(id: &str, parent: Option<&str>, label: Option<&str>) -> NewDevice {
+        NewDevice {
+            id: id.parse().unwrap(),
+            domain: Domain::Environment,
+            kind: "water-level".to_owned(),
+            lat: 16.4637,
+            lon: 107.5909,
+            parent: parent.map(|id| Parent { kind: ParentKind::Gateway, id: id.parse().unwrap() }),
+            labels: label.map(|gateway| ("gateway".to_owned(), gateway.to_owned())).into_iter().collect(),
+        }
+    }
+
+    /// Whose messages are taken is who counts as connected: no device that is heard stays offline.
+    #[test]
+    fn a_connection_makes_those_connected_for_whom_it_may_speak_and_no_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::open(&dir.path().join("data")).unwrap();
+        let foundation = Foundation::open(&data, &Config::default(), 0).unwrap();
+        let operations = Operations::new(foundation.clone(), Box::new(|| ()));
+        for device in [
+            device("OWN", None, None),
+            device("LISTED", None, None),
+            device("CHILD", Some("gw"), None),
+            device("LABELLED", Some("other"), Some("gw")),
+            device("UNDER-DEVICE", Some("OWN"), None),
+        ] {
+            operations.add_device(device, "test", 0).unwrap();
+        }
+        for (id, kind, devices) in [
+            ("gw", CredentialKind::Gateway, vec!["LISTED".parse().unwrap(), "CHILD".parse().unwrap()]),
+            ("other", CredentialKind::Gateway, vec![]),
+            ("app", CredentialKind::App, vec![]),
+        ] {
+            let credential = NewCredential { id: id.parse().unwrap(), kind, devices };
+            operations.add_credential(credential, "test", 0).unwrap();
+        }
+        let (journal, _) = Journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
+        let decoder = Decoder::new(Arc::clone(&foundation.catalogue), DecodeLimits::default());
+        let (registry, grants) = (foundation.registry.clone(), Arc::clone(&foundation.grants));
+        let ingress = Ingress::new(registry.clone(), Arc::clone(&grants), Arc::new(decoder), journal);
+        let devices = registry.current();
+        for (credential, kind) in [
+            ("OWN", CredentialKind::Device),
+            ("LISTED", CredentialKind::Device),
+            ("gw", CredentialKind::Gateway),
+            ("other", CredentialKind::Gateway),
+        ] {
+            let principal = Principal { credential: credential.into(), kind, generation: 1 };
+            let voices = ingress.voices(std::iter::once((credential, kind)));
+            for device in devices.iter() {
+                let speaks = grants.speaks_for(&principal, device.id.as_str());
+                let counts = voices[credential].contains(&device.index);
+                assert_eq!(counts, speaks, "{credential} for {}", device.id);
+            }
+        }
     }
 }

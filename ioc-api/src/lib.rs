@@ -20,6 +20,7 @@ pub mod kept_rules;
 pub mod kpis;
 pub mod launch;
 pub mod metrics;
+pub mod presence;
 pub mod records;
 pub mod rule_checks;
 pub mod rule_desk;

@@ -57,9 +57,6 @@ pub struct Connection {
 /// Devices per block of slots; growing copies one pointer per block.
 const BLOCK: usize = 256;
 
-/// How far apart two threads may note what happened at once, in milliseconds.
-const CROSSING_MS: i64 = 10_000;
-
 /// Time of a device that never spoke.
 const NEVER: i64 = i64::MIN;
 
@@ -191,16 +188,14 @@ impl LiveState {
         self.with_slot(device, |slot| known(&slot.heard_ms))
     }
 
-    /// Notes that the device connected or went at `at_ms`; news that are a little older than what is known are passed over:
-    /// two connections of one device cross. News that are much older come from before our clock was set back.
-    /// Says whether the device is now in another state than before.
+    /// Notes that the device connected or went at `at_ms`. News come in the order of the journal, so the newest counts
+    /// whatever our clock said. Says whether the device is now in another state than before.
     pub fn set_online(&self, device: DeviceIndex, online: bool, at_ms: i64) -> bool {
         // Half of i64 is enough for any date; what is beyond it is not a date.
         let at_ms = at_ms.clamp(i64::MIN / 4, i64::MAX / 4);
         self.with_slot_made(device, |slot| {
             let update = |known: i64| match unpack(known) {
                 Some(known) if known.online == online => None,
-                Some(known) if (1..=CROSSING_MS).contains(&known.since_ms.saturating_sub(at_ms)) => None,
                 _ => Some(at_ms * 2 + i64::from(online)),
             };
             slot.connection.fetch_update(Ordering::Relaxed, Ordering::Relaxed, update).is_ok()

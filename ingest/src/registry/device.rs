@@ -119,11 +119,16 @@ mod any_number {
 pub(super) const GATEWAY_LABEL: &str = "gateway";
 
 impl Device {
-    /// Says whether this gateway speaks for it: as its parent, or by the label `gateway`.
-    pub fn is_under(&self, gateway: &str) -> bool {
+    /// Returns the gateways that speak for it: as its parent, or by the label `gateway`.
+    pub fn gateways(&self) -> impl Iterator<Item = &str> {
         let parent = self.parent.as_ref().filter(|parent| parent.kind == ParentKind::Gateway);
-        parent.is_some_and(|parent| parent.id.as_str() == gateway)
-            || self.labels.get(GATEWAY_LABEL).is_some_and(|label| label == gateway)
+        let label = self.labels.get(GATEWAY_LABEL).map(String::as_str);
+        parent.map(|parent| parent.id.as_str()).into_iter().chain(label)
+    }
+
+    /// Says whether this gateway speaks for it.
+    pub fn is_under(&self, gateway: &str) -> bool {
+        self.gateways().any(|id| id == gateway)
     }
 }
 

@@ -27,6 +27,7 @@ mod http;
 mod issue;
 mod ledger;
 mod mqtt_door;
+mod presence;
 mod refusals;
 mod reload;
 mod repeats;
