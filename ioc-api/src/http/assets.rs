@@ -1,5 +1,5 @@
 //! The front end, from the binary: hashed files for ever, pages fresh, compressed as they were built.
-use super::problem::Problem;
+use super::{headers::text, problem::Problem};
 use axum::{
     body::Bytes,
     http::{HeaderMap, HeaderValue, Method, Uri, header},
@@ -54,9 +54,9 @@ fn file(path: &str, headers: &HeaderMap) -> Response {
 /// Reports whether the client takes a coding: names have no case, `q=0` is a no, `*` is all that is not named
 /// (RFC 9110 §12.5.3).
 fn accepts(headers: &HeaderMap, coding: &str) -> bool {
-    let lines = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let lines: Vec<_> = headers.get_all(header::ACCEPT_ENCODING).iter().map(text).collect();
     let mut all = false;
-    for part in lines.flat_map(|line| line.split(',')) {
+    for part in lines.iter().flat_map(|line| line.split(',')) {
         let mut pieces = part.split(';').map(str::trim);
         let name = pieces.next().unwrap_or("");
         let weight = pieces

@@ -1,5 +1,6 @@
 //! Who sent a request that came through a proxy: `Forwarded` (RFC 7239) and `X-Forwarded-*`. Pure; believed only from
 //! proxies that the configuration trusts.
+use super::headers::text;
 use axum::http::{HeaderMap, header};
 use ioc_model::share::Network;
 use std::net::{IpAddr, SocketAddr};
@@ -61,8 +62,8 @@ pub(super) fn origin(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> 
     let https =
         hop.proto.map(|proto| proto.eq_ignore_ascii_case("https") || proto.eq_ignore_ascii_case("wss"));
     let hosts = standard.iter().filter_map(|hop| hop.host.clone());
-    let hosts = hosts.chain(list(headers, "x-forwarded-host").map(str::to_owned)).collect();
-    let ports = list(headers, "x-forwarded-port").filter_map(|port| port.parse().ok()).collect();
+    let hosts = hosts.chain(list(headers, "x-forwarded-host")).collect();
+    let ports = list(headers, "x-forwarded-port").iter().filter_map(|port| port.parse().ok()).collect();
     Origin { address, is_proxied: true, https, hosts, ports }
 }
 
@@ -71,9 +72,13 @@ fn merged(first: Hop, second: Hop) -> Hop {
 }
 
 /// Returns the entries of all lines of a header that is a list.
-fn list<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> + use<'h> {
-    let lines = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|entry| !entry.is_empty())
+fn list(headers: &HeaderMap, name: &str) -> Vec<String> {
+    let mut entries = Vec::new();
+    for line in headers.get_all(name).iter().map(text) {
+        let own = line.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        entries.extend(own.map(str::to_owned));
+    }
+    entries
 }
 
 /// Goes from the nearest hop outwards, as long as the one before is a trusted proxy.
@@ -91,8 +96,7 @@ fn nearest(peer: IpAddr, hops: &[Hop], is_proxy: impl Fn(IpAddr) -> bool) -> (Ip
 }
 
 fn forwarded(headers: &HeaderMap) -> Vec<Hop> {
-    let lines = headers.get_all(header::FORWARDED).iter().filter_map(|value| value.to_str().ok());
-    lines.flat_map(elements).collect()
+    headers.get_all(header::FORWARDED).iter().flat_map(|line| elements(&text(line))).collect()
 }
 
 /// Reads one line. A client that leaves a quote open would swallow what proxies add to its line; then nothing of it is
@@ -170,14 +174,13 @@ fn node(text: &str) -> Option<IpAddr> {
 }
 
 fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
-    let list = |name| -> Vec<&str> { list(headers, name).collect() };
-    let (clients, protos) = (list("x-forwarded-for"), list("x-forwarded-proto"));
+    let (clients, protos) = (list(headers, "x-forwarded-for"), list(headers, "x-forwarded-proto"));
     // Proxies either add to these as they add addresses, or set one for the client.
     let beside = |at: usize| {
         let one = if protos.len() == clients.len() { protos.get(at) } else { protos.last() };
-        one.map(|text| (*text).to_owned())
+        one.cloned()
     };
-    let hop = |(at, client): (usize, &&str)| Hop { address: node(client), proto: beside(at), host: None };
+    let hop = |(at, client): (usize, &String)| Hop { address: node(client), proto: beside(at), host: None };
     let hops: Vec<Hop> = clients.iter().enumerate().map(hop).collect();
     match hops.is_empty() && !protos.is_empty() {
         true => vec![Hop { address: None, proto: beside(0), host: None }],
@@ -262,6 +265,31 @@ mod tests {
             assert!(seen("198.51.100.1", &lines).hosts.is_empty());
         }
         assert_eq!(seen(PROXY, &[("x-forwarded-port", "8443, x,80")]).ports, [8443, 80]);
+    }
+
+    #[test]
+    fn bytes_of_a_client_hide_nothing_that_proxies_add() {
+        let cases: [&[(&'static str, &[u8])]; 6] = [
+            &[("x-forwarded-for", b"\xff, 192.0.2.1")],
+            &[("x-forwarded-for", b"6.6.6.6"), ("x-forwarded-for", b"\xe1\xba, 192.0.2.1")],
+            &[("x-forwarded-for", "Huế, 192.0.2.1, 10.0.0.2".as_bytes())],
+            &[("forwarded", b"for=\xff, for=192.0.2.1")],
+            &[("forwarded", b"for=6.6.6.6"), ("forwarded", b"for=\xff, for=192.0.2.1;host=\xff")],
+            &[("forwarded", b"x=\"\xe1\";for=6.6.6.6, for=192.0.2.1"), ("x-forwarded-host", b"\xff")],
+        ];
+        for lines in cases {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(*name, axum::http::HeaderValue::from_bytes(value).unwrap());
+            }
+            let found = origin(PROXY.parse().unwrap(), &headers, &proxies());
+            assert_eq!(found.address.to_string(), "192.0.2.1", "{lines:?}");
+        }
+        let mut headers = HeaderMap::new();
+        let hosts = axum::http::HeaderValue::from_bytes(b"\xff, ioc.hue.example").unwrap();
+        headers.insert("x-forwarded-host", hosts);
+        let found = origin(PROXY.parse().unwrap(), &headers, &proxies());
+        assert_eq!(found.hosts, ["\u{fffd}", "ioc.hue.example"]);
     }
 
     proptest! {

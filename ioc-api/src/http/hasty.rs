@@ -41,5 +41,6 @@ fn is_health_check(path: &str) -> bool {
 /// Reports whether somebody signs in with a browser in which somebody has signed in before.
 fn signs_in_where_known(state: &ApiState, request: &Request) -> bool {
     is_sign_in(request)
-        && auth::browser(request.headers()).is_some_and(|secret| state.identity.knows_browser(&secret))
+        && auth::browser(request.headers(), &state.identity)
+            .is_some_and(|secret| state.identity.knows_browser(&secret))
 }

@@ -6,6 +6,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use std::borrow::Cow;
 
 /// What pages may load: everything from this host alone, no script and no style within a page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; \
@@ -41,6 +42,11 @@ impl Door {
         let hsts = (hsts_s > 0).then(|| HeaderValue::from_str(&format!("max-age={hsts_s}")).ok()).flatten();
         Self { hsts, https_port }
     }
+}
+
+/// Reads a header. What is not UTF-8 is replaced, so that it spoils its own part of a list and not what others have added.
+pub(super) fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
 }
 
 /// Adds the headers of every answer, or leads to HTTPS.

@@ -234,7 +234,8 @@ pub async fn patch_user(
             ));
         }
         Some(new) if is_self => {
-            let from = SignInFrom { network: client.network, browser: auth::browser(&headers) };
+            let from =
+                SignInFrom { network: client.network, browser: auth::browser(&headers, &state.identity) };
             change_own_password(&state, actor, from, current_password, new).await?
         }
         password => {

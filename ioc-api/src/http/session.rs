@@ -30,7 +30,7 @@ pub async fn sign_in(
     headers: HeaderMap,
     Json(body): Json<SignIn>,
 ) -> Answer<Response> {
-    let from = SignInFrom { network: client.network, browser: auth::browser(&headers) };
+    let from = SignInFrom { network: client.network, browser: auth::browser(&headers, &state.identity) };
     let turn = state.identity.turn(&body.username, &body.password, &from).await?;
     let opened = state.blocking(move |state| state.identity.sign_in(turn, &body.password, now_ms())).await?;
     client.peer.identified(&opened.caller.name);
@@ -90,9 +90,10 @@ pub async fn sign_out(
     Extension(client): Extension<Client>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    if let Some(secret) = auth::cookie(&headers, client.https) {
+    let secrets = auth::session_cookies(&headers, client.https);
+    if !secrets.is_empty() {
         let end = move |state: &ApiState| {
-            state.identity.sign_out(&secret, now_ms());
+            secrets.iter().for_each(|secret| state.identity.sign_out(secret, now_ms()));
             Ok::<_, Problem>(())
         };
         state.blocking(end).await?;

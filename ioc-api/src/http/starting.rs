@@ -1,5 +1,5 @@
 //! What the web server answers while the operations center starts: that it is alive and how far it is.
-use super::{health, problem::Problem, request_id};
+use super::{headers::text, health, problem::Problem, request_id};
 use crate::start_progress::{StartProgress, Status};
 use arc_swap::ArcSwap;
 use axum::{
@@ -64,7 +64,7 @@ async fn everything_else(
     headers: HeaderMap,
 ) -> Response {
     let status = progress.status();
-    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let accept = headers.get(header::ACCEPT).map(text).unwrap_or_default();
     if method == Method::GET && accept.contains("text/html") {
         return later(page(&status));
     }
