@@ -15,6 +15,8 @@ pub use client::{AdminError, execute, execute_telling};
 pub use foundation::{CityFiles, Foundation, FoundationError, catalogue};
 pub use operations::{NewCredential, OperationError, Operations};
 pub(crate) use protocol::chain;
-pub use protocol::{CredentialToken, DeviceAdded, QuarantineView, Reply, Request, UserAdded, UserView};
+pub use protocol::{
+    CredentialToken, DeviceAdded, DisplayTokenView, QuarantineView, Reply, Request, UserAdded, UserView,
+};
 pub use server::{AdminSocket, Answering, bind};
 pub use unix_user::{current_unix_user, unix_user};

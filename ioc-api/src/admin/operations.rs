@@ -1,7 +1,9 @@
 //! Everything that changes devices, credentials and people. Each change is audited, and in force at once.
 use super::{
     Foundation,
-    protocol::{CredentialToken, DeviceAdded, Items, Reply, Request, UserAdded, UserView},
+    protocol::{
+        CredentialToken, DeviceAdded, DisplayTokenRemoved, Items, Reply, Request, UserAdded, UserView,
+    },
 };
 use crate::{
     backup::{BackupError, Progress, Source},
@@ -139,6 +141,19 @@ impl Operations {
                 let change = UserChange { password: Some(password), ..UserChange::default() };
                 let row = self.foundation.identity.change_user(&name, change, actor, now_ms)?;
                 Ok(Reply::UserAdded(UserAdded { user: UserView::from(&*row), password: made }))
+            }
+            Request::UserDisable { name } => {
+                let change = UserChange { disabled: Some(true), ..UserChange::default() };
+                let row = self.foundation.identity.change_user(&name, change, actor, now_ms)?;
+                Ok(Reply::UserDisabled(UserView::from(&*row)))
+            }
+            Request::DisplayTokenList => {
+                let tokens = self.foundation.identity.display_tokens()?;
+                Ok(Reply::DisplayTokens(Items { items: tokens.into_iter().map(Into::into).collect() }))
+            }
+            Request::DisplayTokenRemove { name } => {
+                self.foundation.identity.remove_display_token(&name, actor, now_ms)?;
+                Ok(Reply::DisplayTokenRemoved(DisplayTokenRemoved { name }))
             }
             Request::QuarantineList { device, reason, limit } => self.quarantine(device, reason, limit),
             long @ (Request::Backup { .. } | Request::DataCheck) => {

@@ -3,7 +3,7 @@ use super::OperationError;
 use crate::{
     backup::{CheckReport, Manifest, Progress},
     identity::Role,
-    records::{QuarantineRow, UserRow},
+    records::{DisplayTokenRow, QuarantineRow, UserRow},
 };
 use ioc_ingest::{Device, NewDevice};
 use ioc_model::{CredentialKind, DeviceId, Domain};
@@ -62,6 +62,18 @@ pub enum Request {
         /// `None` makes one.
         password: Option<String>,
     },
+    /// Ends a person's access; what they did stays theirs in the records.
+    UserDisable {
+        /// Sign-in name.
+        name: String,
+    },
+    /// Lists display tokens.
+    DisplayTokenList,
+    /// Removes a display token.
+    DisplayTokenRemove {
+        /// Its name.
+        name: String,
+    },
     /// Lists rejected messages, newest first.
     QuarantineList {
         /// Only of this device or credential.
@@ -83,7 +95,15 @@ pub enum Request {
 impl Request {
     /// Reports whether there must be a data directory already.
     pub fn needs_data(&self) -> bool {
-        let is_list = matches!(self, Self::DeviceList { .. } | Self::UserList | Self::QuarantineList { .. });
+        let is_list = matches!(
+            self,
+            Self::DeviceList { .. }
+                | Self::UserList
+                | Self::DisplayTokenList
+                | Self::DisplayTokenRemove { .. }
+                | Self::UserDisable { .. }
+                | Self::QuarantineList { .. }
+        );
         is_list || self.is_long()
     }
 
@@ -107,6 +127,12 @@ pub enum Reply {
     UserAdded(UserAdded),
     /// To [`Request::UserList`].
     Users(Items<UserView>),
+    /// To [`Request::UserDisable`].
+    UserDisabled(UserView),
+    /// To [`Request::DisplayTokenList`].
+    DisplayTokens(Items<DisplayTokenView>),
+    /// To [`Request::DisplayTokenRemove`].
+    DisplayTokenRemoved(DisplayTokenRemoved),
     /// To [`Request::QuarantineList`].
     Quarantine(Items<QuarantineView>),
     /// To [`Request::Backup`].
@@ -177,6 +203,30 @@ impl From<&UserRow> for UserView {
         let UserRow { name, role, domains, wards, disabled, created_ms, .. } = row.clone();
         Self { name, role, domains, wards, disabled, created_at: created_ms }
     }
+}
+
+/// A display token, without itself.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DisplayTokenView {
+    /// Its name.
+    pub name: String,
+    /// Who made it.
+    pub created_by: String,
+    /// When, milliseconds since the epoch.
+    pub created_at: i64,
+}
+
+impl From<DisplayTokenRow> for DisplayTokenView {
+    fn from(row: DisplayTokenRow) -> Self {
+        Self { name: row.name, created_by: row.created_by, created_at: row.created_ms }
+    }
+}
+
+/// A display token that was removed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DisplayTokenRemoved {
+    /// Its name.
+    pub name: String,
 }
 
 /// A rejected message.

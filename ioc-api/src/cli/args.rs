@@ -120,6 +120,9 @@ pub(super) enum Command {
     /// Work with people
     #[command(subcommand)]
     User(User),
+    /// Work with display tokens, with which screens look
+    #[command(subcommand)]
+    DisplayToken(DisplayToken),
     /// Work with rejected messages
     #[command(subcommand)]
     Quarantine(Quarantine),
@@ -221,6 +224,22 @@ pub(super) enum User {
         /// Read the password from standard input
         #[arg(long)]
         password_stdin: bool,
+    },
+    /// End a person's access; what they did stays theirs in the records
+    Disable {
+        /// Sign-in name
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DisplayToken {
+    /// List display tokens
+    List,
+    /// Remove a display token; the screens that use it go dark
+    Remove {
+        /// Its name
+        name: String,
     },
 }
 

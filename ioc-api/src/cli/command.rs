@@ -1,11 +1,11 @@
 //! The commands that work on devices, credentials, people and rejected messages.
 use super::{
     Failure,
-    args::{Command, Credential, Device, DeviceAdd, Quarantine, User},
+    args::{Command, Credential, Device, DeviceAdd, DisplayToken, Quarantine, User},
     print,
 };
 use crate::{
-    admin::{QuarantineView, Reply, Request, UserView, execute},
+    admin::{DisplayTokenView, QuarantineView, Reply, Request, UserView, execute},
     config::Config,
 };
 use ioc_ingest::NewDevice;
@@ -30,6 +30,9 @@ pub(super) fn run(config: &Config, command: Command, json: bool) -> Result<(), F
         Command::User(User::Passwd { name, password_stdin }) => {
             Request::UserPasswd { name, password: password(password_stdin)? }
         }
+        Command::User(User::Disable { name }) => Request::UserDisable { name },
+        Command::DisplayToken(DisplayToken::List) => Request::DisplayTokenList,
+        Command::DisplayToken(DisplayToken::Remove { name }) => Request::DisplayTokenRemove { name },
         Command::Quarantine(Quarantine::List { device, reason, limit }) => {
             Request::QuarantineList { device, reason, limit }
         }
@@ -64,6 +67,9 @@ fn print_json(reply: &Reply) -> io::Result<()> {
         Reply::Credential(credential) => print::json(credential),
         Reply::UserAdded(added) => print::json(added),
         Reply::Users(users) => print::json(users),
+        Reply::UserDisabled(user) => print::json(user),
+        Reply::DisplayTokens(tokens) => print::json(tokens),
+        Reply::DisplayTokenRemoved(removed) => print::json(removed),
         Reply::Quarantine(rejected) => print::json(rejected),
         Reply::Backup(manifest) => print::json(manifest),
         Reply::DataChecked(report) => print::json(report),
@@ -109,6 +115,15 @@ fn print_text(reply: Reply) -> io::Result<()> {
         }
         Reply::Devices(devices) => print_devices(&devices.items),
         Reply::Users(users) => print_users(&users.items),
+        Reply::UserDisabled(user) => {
+            print::note(&format!("{} ({}) is disabled and signed out", user.name, user.role));
+            Ok(())
+        }
+        Reply::DisplayTokens(tokens) => print_display_tokens(&tokens.items),
+        Reply::DisplayTokenRemoved(removed) => {
+            print::note(&format!("display token {} is removed", removed.name));
+            Ok(())
+        }
         Reply::Quarantine(rejected) => print_quarantine(&rejected.items),
         Reply::Backup(_) | Reply::DataChecked(_) => Ok(()),
     }
@@ -146,6 +161,14 @@ fn print_users(users: &[UserView]) -> io::Result<()> {
         })
         .collect();
     print::table(["USER", "ROLE", "DOMAINS", "WARDS", ""], &rows)
+}
+
+fn print_display_tokens(tokens: &[DisplayTokenView]) -> io::Result<()> {
+    let rows: Vec<_> = tokens
+        .iter()
+        .map(|token| [token.name.clone(), token.created_by.clone(), print::local_time(token.created_at)])
+        .collect();
+    print::table(["DISPLAY TOKEN", "MADE BY", "MADE"], &rows)
 }
 
 fn print_quarantine(rejected: &[QuarantineView]) -> io::Result<()> {

@@ -211,9 +211,10 @@ impl From<IdentityError> for Problem {
             IdentityError::Password(PasswordError::Hash | PasswordError::Random(_)) => Self::internal(error),
             IdentityError::LastAdmin(_) | IdentityError::TooMany { .. } => Self::conflict(error),
             IdentityError::Weak(weakness) => Self::new(StatusCode::BAD_REQUEST, weakness.code(), weakness),
-            IdentityError::Name(_) | IdentityError::Reserved(_) | IdentityError::UnknownWard(_) => {
-                Self::bad_request(error)
-            }
+            IdentityError::Name(_)
+            | IdentityError::PathStep(_)
+            | IdentityError::Reserved(_)
+            | IdentityError::UnknownWard(_) => Self::bad_request(error),
             IdentityError::Random(_) => Self::internal(error),
         }
     }

@@ -30,10 +30,19 @@ pub(super) fn new_name(name: &str) -> Result<String, IdentityError> {
     if !(1..=USER_NAME_LEN_MAX).contains(&canonical.len()) || !canonical.bytes().all(fits) {
         return Err(IdentityError::Name(shown(name)));
     }
+    if is_path_step(&canonical) {
+        return Err(IdentityError::PathStep(canonical));
+    }
     match is_reserved(&canonical) {
         true => Err(IdentityError::Reserved(canonical)),
         false => Ok(canonical),
     }
+}
+
+/// Reports whether browsers and proxies take this for a step in a path (RFC 3986 §5.2.4): what has this name in an address
+/// is never asked for.
+fn is_path_step(canonical: &str) -> bool {
+    matches!(canonical, "." | "..")
 }
 
 /// Reports whether this is an actor of the audit trail that is not a person.
@@ -87,6 +96,12 @@ mod tests {
         ];
         for name in bad {
             assert!(matches!(new_name(name), Err(IdentityError::Name(_))), "{name:?}");
+        }
+        for name in [".", "..", " .. ", "．．", "․", "‥"] {
+            assert!(matches!(new_name(name), Err(IdentityError::PathStep(_))), "{name:?}");
+        }
+        for name in ["...", ".a", "a..", "@.", "-"] {
+            assert_eq!(new_name(name).unwrap(), name);
         }
         for name in ["system", "System", " ANONYMOUS ", "ｓｙｓｔｅｍ", "cli", "display"] {
             assert!(matches!(new_name(name), Err(IdentityError::Reserved(_))), "{name:?}");

@@ -215,9 +215,10 @@ impl Identity {
         let before = directory.find(name).ok_or_else(missing)?;
         let mut user = UserRow::clone(before);
         let detail = self.apply(&mut user, change)?;
-        let is_admin = |user: &UserRow| user.role == Role::Admin && !user.disabled;
-        let was_last = is_admin(before) && directory.rows().filter(|row| is_admin(row)).count() == 1;
-        if was_last && !is_admin(&user) {
+        let is_last = |counts: fn(&UserRow) -> bool| {
+            counts(before) && !counts(&user) && directory.rows().filter(|row| counts(row)).count() == 1
+        };
+        if is_last(is_admin_of_all) || is_last(is_admin) {
             return Err(IdentityError::LastAdmin(user.name));
         }
         let audit = Audit::new(now_ms, actor, "user.change", &user.name).about(reach(&user));
@@ -284,6 +285,15 @@ impl Identity {
         self.directory.store(Arc::new(Directory::new(self.records.users()?)));
         Ok(())
     }
+}
+
+fn is_admin(user: &UserRow) -> bool {
+    user.role == Role::Admin && !user.disabled
+}
+
+/// Reports whether this person can manage everybody: an admin of one field cannot.
+fn is_admin_of_all(user: &UserRow) -> bool {
+    is_admin(user) && user.domains.is_empty() && user.wards.is_empty()
 }
 
 fn without_repeats<T: PartialEq>(items: Vec<T>) -> Vec<T> {

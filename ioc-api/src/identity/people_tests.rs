@@ -1,9 +1,9 @@
 use super::*;
 use crate::{
     identity::{SignInFrom, SignedIn, Weakness, sign_in::end_oldest},
-    records::{AuditEntry, SqliteRecords, Written},
+    records::{AuditEntry, DisplayTokenRow, SqliteRecords, Written},
 };
-use ioc_model::share::Network;
+use ioc_model::{Domain, share::Network};
 
 const TTL: Duration = Duration::from_secs(3600);
 const PASSWORD: &str = "sông Hương, cầu Trường Tiền";
@@ -194,21 +194,93 @@ fn a_new_role_counts_for_the_next_request() {
     assert_eq!(identity.caller(&session.secret, 1).map(|caller| caller.role), Some(Role::Engineer));
 }
 
+/// An admin of one field cannot manage the others, so they do not count when the last of the whole city goes.
 #[test]
-fn the_only_admin_stays_admin() {
+fn somebody_stays_admin_of_the_whole_city() {
+    let fields: [(&[Domain], &[&str]); 2] = [(&[Domain::Traffic], &[]), (&[], &["19789"])];
+    let nothing = UserChange::default;
+    let changes = || {
+        let fields = fields.iter().map(|(domains, wards)| UserChange {
+            domains: Some(domains.to_vec()),
+            wards: Some(wards.iter().map(|ward| (*ward).to_owned()).collect()),
+            ..nothing()
+        });
+        let others = [
+            UserChange { role: Some(Role::Viewer), ..nothing() },
+            UserChange { role: Some(Role::Engineer), ..nothing() },
+            UserChange { disabled: Some(true), ..nothing() },
+        ];
+        fields.chain(others)
+    };
+    for change in changes() {
+        let house = House::new();
+        let identity = house.open(0);
+        identity.add_user(user("admin", Role::Admin), "cli:root", 0).unwrap();
+        identity.add_user(user("mai", Role::Engineer), "cli:root", 0).unwrap();
+        for (number, (domains, wards)) in fields.iter().enumerate() {
+            let wards = wards.iter().map(|ward| (*ward).to_owned()).collect();
+            let name = format!("field{number}");
+            let new = NewUser { domains: domains.to_vec(), wards, ..user(&name, Role::Admin) };
+            identity.add_user(new, "cli:root", 0).unwrap();
+        }
+        let refused = |name: &str, change: &UserChange| {
+            matches!(identity.change_user(name, change.clone(), "x", 1), Err(IdentityError::LastAdmin(_)))
+        };
+        assert!(refused("admin", &change), "{change:?}");
+        assert!(!refused("field0", &change), "{change:?}");
+        identity.add_user(user("second", Role::Admin), "admin", 1).unwrap();
+        assert!(!refused("admin", &change), "{change:?}");
+        assert!(refused("second", &change), "{change:?}");
+    }
+}
+
+#[test]
+fn the_only_admin_of_a_field_stays_admin_when_there_is_no_other() {
+    let house = House::new();
+    let identity = house.open(0);
+    let only = NewUser { domains: vec![Domain::Traffic], ..user("field", Role::Admin) };
+    identity.add_user(only, "cli:root", 0).unwrap();
+    let demoted = UserChange { role: Some(Role::Viewer), ..UserChange::default() };
+    let error = identity.change_user("field", demoted, "field", 1).unwrap_err();
+    assert!(matches!(error, IdentityError::LastAdmin(_)), "{error}");
+}
+
+/// Made by a version that took them; no browser can name them in an address.
+#[test]
+fn steps_of_a_path_are_no_names_and_old_ones_can_be_removed() {
     let house = House::new();
     let identity = house.open(0);
     identity.add_user(user("admin", Role::Admin), "cli:root", 0).unwrap();
-    let changes = [
-        UserChange { role: Some(Role::Viewer), ..UserChange::default() },
-        UserChange { disabled: Some(true), ..UserChange::default() },
-    ];
-    for change in changes.clone() {
-        let error = identity.change_user("admin", change, "admin", 1).unwrap_err();
-        assert_eq!(error.to_string(), "admin is the only admin; make someone else admin first");
+    for (number, name) in [".", ".."].into_iter().enumerate() {
+        let refused = identity.add_user(user(name, Role::Viewer), "x", 0).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "{name:?} means another place in an address, so browsers could not name it; use a letter or digit, too"
+            )
+        );
+        let refused = identity.add_display_token(name, "x", 0);
+        assert!(matches!(refused, Err(IdentityError::PathStep(_))));
+        let audit = Audit::new(0, "x", "old", name);
+        let row = DisplayTokenRow {
+            name: name.to_owned(),
+            hash: hash_secret(&number.to_string()),
+            created_by: "x".to_owned(),
+            created_ms: 0,
+        };
+        identity.records.insert_display_token(&row, &audit).unwrap();
+        let admin = UserRow::clone(&identity.find("admin").unwrap());
+        identity.records.insert_user(&UserRow { name: name.to_owned(), ..admin }, &audit).unwrap();
     }
-    identity.add_user(user("second", Role::Admin), "admin", 1).unwrap();
-    assert!(identity.change_user("admin", changes[0].clone(), "second", 2).is_ok());
+    drop(identity);
+    let identity = house.open(1);
+    for (number, name) in [".", ".."].into_iter().enumerate() {
+        assert!(identity.caller(&number.to_string(), 1).is_some());
+        identity.remove_display_token(name, "x", 2).unwrap();
+        assert_eq!(identity.caller(&number.to_string(), 2), None);
+        let disabled = UserChange { disabled: Some(true), ..UserChange::default() };
+        assert!(identity.change_user(name, disabled, "x", 2).unwrap().disabled);
+    }
 }
 
 #[test]

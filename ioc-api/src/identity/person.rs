@@ -22,6 +22,11 @@ pub enum IdentityError {
     /// A name that cannot be one.
     #[error("{0:?} is not a name; use 1 to {USER_NAME_LEN_MAX} of a-z 0-9 _ . @ -, without marks and spaces")]
     Name(String),
+    /// A name that means something else in an address.
+    #[error(
+        "{0:?} means another place in an address, so browsers could not name it; use a letter or digit, too"
+    )]
+    PathStep(String),
     /// A name that stands for someone else in the audit trail.
     #[error("{0:?} stands for the system itself in the audit trail; choose another name")]
     Reserved(String),
@@ -29,7 +34,9 @@ pub enum IdentityError {
     #[error("the city has no ward {0:?}; GET /api/v1/areas lists their codes")]
     UnknownWard(String),
     /// Nobody could manage people any more.
-    #[error("{0} is the only admin; make someone else admin first")]
+    #[error(
+        "{0} is the only admin of the whole city; make someone else admin of all domains and wards first"
+    )]
     LastAdmin(String),
     /// Too many of them.
     #[error("there are already {max} {what}; remove one first")]
