@@ -47,6 +47,7 @@ mod yielded;
 
 pub use property::MADE_HERE;
 pub use sequence::SEQUENCE_MEMORY;
+pub use time::rfc3339;
 pub use yielded::DETAILED_MAX;
 
 use crate::{Device, DeviceClocks};

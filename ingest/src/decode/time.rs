@@ -8,7 +8,7 @@ const DAY_MS: i64 = 86_400_000;
 ///
 /// Returns milliseconds since the epoch, rounded down; `None` when `text` is anything else. A leap second
 /// counts as the last millisecond of its minute.
-pub(super) fn rfc3339(text: &str) -> Option<i64> {
+pub fn rfc3339(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     let (date_time, rest) = bytes.split_at_checked(19)?;
     let number = |from: usize, to: usize| digits(date_time.get(from..to)?);

@@ -43,6 +43,7 @@ pub struct AlertListQuery {
     /// Became active before.
     to: Option<String>,
     /// 1 to 1000; 200 when absent.
+    #[serde(default, deserialize_with = "params::whole")]
     limit: Option<usize>,
     /// `next` of the page before.
     cursor: Option<String>,

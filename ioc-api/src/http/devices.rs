@@ -36,6 +36,7 @@ pub struct DeviceQuery {
     /// matter.
     q: Option<String>,
     /// 1 to 1000; 200 when absent.
+    #[serde(default, deserialize_with = "params::whole")]
     limit: Option<usize>,
     /// `next` of the page before.
     cursor: Option<String>,
@@ -66,7 +67,7 @@ struct Wanted {
 const SEARCH_LEN_MAX: usize = 256;
 
 impl Wanted {
-    fn parse(query: &DeviceQuery) -> Answer<Self> {
+    fn parse(query: &DeviceQuery, catalogue: &Catalogue, city: &Wards) -> Answer<Self> {
         let status = query.status.clone();
         if let Some(status) = status.as_deref().filter(|s| !["normal", "offline", "alarm"].contains(s)) {
             return Err(Problem::bad_request(format!("status={status}; expected normal, offline or alarm")));
@@ -75,10 +76,19 @@ impl Wanted {
         if search.len() > SEARCH_LEN_MAX {
             return Err(Problem::bad_request(format!("q is too long; at most {SEARCH_LEN_MAX} bytes")));
         }
+        let (wards, kinds) = (params::texts(query.ward.as_deref()), params::texts(query.kind.as_deref()));
+        if let Some(ward) = wards.iter().find(|ward| city.get(ward).is_none()) {
+            let text = format!("the city has no ward {ward:?}; GET /api/v1/areas lists their codes");
+            return Err(Problem::bad_request(text));
+        }
+        if let Some(kind) = kinds.iter().find(|kind| catalogue.kind(kind).is_none()) {
+            let text = format!("no kind is called {kind:?}; GET /api/v1/catalogue lists them");
+            return Err(Problem::bad_request(text));
+        }
         Ok(Self {
             domains: params::words(query.domain.as_deref())?,
-            wards: params::texts(query.ward.as_deref()),
-            kinds: params::texts(query.kind.as_deref()),
+            wards,
+            kinds,
             status,
             bbox: query.bbox.as_deref().map(str::parse).transpose().map_err(Problem::bad_request)?,
             words: fold(search).split_whitespace().map(str::to_owned).collect(),
@@ -121,7 +131,7 @@ pub async fn list(
     actor: Actor,
     Query(query): Query<DeviceQuery>,
 ) -> Answer<Json<Page<DeviceDto>>> {
-    let wanted = Wanted::parse(&query)?;
+    let wanted = Wanted::parse(&query, &state.catalogue, &state.city.wards)?;
     let limit = params::limit(query.limit)?;
     let bad = |_| Problem::bad_request("cursor is not one of ours; start without it");
     let after = query.cursor.as_deref().map(|cursor| cursor.parse::<u32>().map_err(bad)).transpose()?;
@@ -276,12 +286,40 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_search_needs_neither_marks_nor_capitals_nor_a_form() {
+    fn wards() -> Wards {
         let areas = r#"{"type":"FeatureCollection","features":[{"type":"Feature",
             "properties":{"layer":"ward","code":"19774","name":"Vỹ Dạ","name_en":"Vy Da"},
             "geometry":{"type":"Polygon","coordinates":[[[107,16],[108,16],[108,17],[107,17],[107,16]]]}}]}"#;
-        let wards = Wards::from_geojson(areas).unwrap();
+        Wards::from_geojson(areas).unwrap()
+    }
+
+    #[test]
+    fn lists_are_of_wards_and_kinds_that_there_are() {
+        let catalogue = crate::admin::catalogue().unwrap();
+        let parse = |ward: Option<&str>, kind: Option<&str>| {
+            let (ward, kind) = (ward.map(str::to_owned), kind.map(str::to_owned));
+            let query = DeviceQuery { ward, kind, ..DeviceQuery::default() };
+            let parsed = Wanted::parse(&query, &catalogue, &wards());
+            parsed.map(|wanted| wanted.admits(&lamp("x"), 0, &wards())).ok()
+        };
+        for (ward, kind, expected) in [
+            (None, None, Some(true)),
+            (Some(""), Some(","), Some(true)),
+            (Some("19774"), None, Some(true)),
+            (Some(" 19774 ,"), Some("air-station, luminaire"), Some(true)),
+            (None, Some("air-station"), Some(false)),
+            (Some("x, 19774"), None, None),
+            (Some("19774,x"), None, None),
+            (None, Some("Luminaire"), None),
+            (None, Some("luminaire,lamp"), None),
+        ] {
+            assert_eq!(parse(ward, kind), expected, "{ward:?} {kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_search_needs_neither_marks_nor_capitals_nor_a_form() {
+        let (wards, catalogue) = (wards(), crate::admin::catalogue().unwrap());
         let composed = lamp("Điện Biên Phủ");
         let decomposed = lamp(&nfd("Điện Biên Phủ"));
         let table = [
@@ -300,12 +338,12 @@ mod tests {
         ];
         for (search, expected) in table {
             let query = DeviceQuery { q: Some(search.to_owned()), ..DeviceQuery::default() };
-            let wanted = Wanted::parse(&query).unwrap_or_else(|_| panic!("{search}"));
+            let wanted = Wanted::parse(&query, &catalogue, &wards).unwrap_or_else(|_| panic!("{search}"));
             for device in [&composed, &decomposed] {
                 assert_eq!(wanted.admits(device, 0, &wards), expected, "{search:?} {:?}", device.labels);
             }
         }
         let endless = DeviceQuery { q: Some("x ".repeat(1000)), ..DeviceQuery::default() };
-        assert!(Wanted::parse(&endless).is_err());
+        assert!(Wanted::parse(&endless, &catalogue, &wards).is_err());
     }
 }

@@ -45,6 +45,7 @@ pub struct HistoryQuery {
     /// Up to here, exclusive.
     to: String,
     /// Number of equal buckets, 1 to 10,000; absent for raw points.
+    #[serde(default, deserialize_with = "params::whole")]
     buckets: Option<usize>,
 }
 
@@ -60,6 +61,7 @@ pub struct GroupQuery {
     /// `ward` (default) or `kind`.
     group_by: Option<String>,
     /// Length of a window in seconds.
+    #[serde(deserialize_with = "params::needed")]
     interval: i64,
     /// From here on, inclusive.
     from: String,
@@ -85,6 +87,7 @@ pub struct TopQuery {
     /// Ranked by `max` (default), `min`, `mean`, `last` or `count`.
     agg: Option<String>,
     /// How many, 1 to 1000; 20 when absent.
+    #[serde(default, deserialize_with = "params::whole")]
     n: Option<usize>,
 }
 

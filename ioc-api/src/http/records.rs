@@ -33,6 +33,7 @@ pub struct QuarantineFilter {
     #[param(value_type = Option<RejectReason>)]
     reason: Option<String>,
     /// 1 to 1000; 200 when absent.
+    #[serde(default, deserialize_with = "params::whole")]
     limit: Option<usize>,
     /// `next` of the page before.
     cursor: Option<String>,
@@ -124,6 +125,7 @@ fn quarantine_dto(row: QuarantineRow) -> QuarantineDto {
 #[into_params(parameter_in = Query)]
 pub struct AuditQuery {
     /// 1 to 1000; 200 when absent.
+    #[serde(default, deserialize_with = "params::whole")]
     limit: Option<usize>,
     /// `next` of the page before.
     cursor: Option<String>,

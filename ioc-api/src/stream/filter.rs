@@ -1,4 +1,5 @@
 //! What a client of the live stream wants to see. An empty filter means all.
+use super::protocol::or_default;
 use crate::bbox::Bbox;
 use ioc_ingest::Device;
 use ioc_model::{Alert, Domain, Severity};
@@ -9,10 +10,13 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// Domains.
+    #[serde(deserialize_with = "or_default")]
     pub domain: Vec<Domain>,
     /// Ward codes.
+    #[serde(deserialize_with = "or_default")]
     pub ward: Vec<String>,
     /// Severities; only for alerts.
+    #[serde(deserialize_with = "or_default")]
     pub severity: Vec<Severity>,
     /// West, south, east, north in degrees; only for devices and their alerts.
     #[schema(value_type = Option<[f64; 4]>)]

@@ -1,7 +1,7 @@
 //! The messages of the live stream, protocol version 1. Their schemas are in the OpenAPI document.
 use super::filter::Filter;
 use ioc_model::{Alert, Domain, Severity, TransitionKind};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::sync::Arc;
 use utoipa::ToSchema;
 
@@ -29,13 +29,41 @@ pub enum ClientMessage {
         /// What to listen to.
         channels: Vec<Channel>,
         /// What of it.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "or_default")]
         filter: Filter,
         /// Resume after this sequence number; 0 is all that is kept; absent is a snapshot, then live. One beyond the
         /// newest is answered with `resync`.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "whole")]
         after: Option<u64>,
     },
+}
+
+/// Reads what is absent when it is `null`.
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a whole number as any language may write it: `42.0` is 42.
+fn whole<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    /// Up to here an `f64` tells each whole number from the next.
+    const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Whole(u64),
+        Float(f64),
+    }
+    let expected = "expected a sequence number, such as 42, or null";
+    match Option::<Written>::deserialize(deserializer).map_err(|_| D::Error::custom(expected))? {
+        None => Ok(None),
+        Some(Written::Whole(number)) => Ok(Some(number)),
+        Some(Written::Float(float)) if (0.0..=WHOLE_MAX).contains(&float) && float.fract() == 0.0 => {
+            Ok(Some(float as u64))
+        }
+        Some(Written::Float(float)) => Err(D::Error::custom(format!("after is {float}; {expected}"))),
+    }
 }
 
 /// One device in the table that gives meaning to the indices of binary frames.
@@ -165,6 +193,40 @@ mod tests {
             serde_json::from_str(r#"{"type":"subscribe","channels":["alerts","state"]}"#).unwrap();
         let ClientMessage::Subscribe { channels, filter, after } = message;
         assert_eq!((channels.len(), filter, after), (2, Filter::default(), None));
+    }
+
+    #[test]
+    fn what_is_null_is_absent_and_numbers_come_in_every_form() {
+        let read = |rest: &str| {
+            let text = format!(r#"{{"type":"subscribe","channels":["alerts"]{rest}}}"#);
+            let read = serde_json::from_str(&text);
+            read.map(|ClientMessage::Subscribe { filter, after, .. }| (filter, after))
+                .map_err(|e| e.to_string())
+        };
+        let traffic = || Filter { domain: vec![Domain::Traffic], ..Filter::default() };
+        for (rest, filter, after) in [
+            (r#","filter":null"#, Filter::default(), None),
+            (r#","filter":{}"#, Filter::default(), None),
+            (r#","filter":{"domain":null,"ward":null,"severity":null,"bbox":null}"#, Filter::default(), None),
+            (r#","filter":{"domain":["traffic"],"ward":null}"#, traffic(), None),
+            (r#","after":null,"filter":null"#, Filter::default(), None),
+            (r#","after":0"#, Filter::default(), Some(0)),
+            (r#","after":0.0"#, Filter::default(), Some(0)),
+            (r#","after":-0.0"#, Filter::default(), Some(0)),
+            (r#","after":1.2e3"#, Filter::default(), Some(1200)),
+            (r#","after":18446744073709551615"#, Filter::default(), Some(u64::MAX)),
+        ] {
+            assert_eq!(read(rest), Ok((filter, after)), "{rest}");
+        }
+        for rest in
+            [r#","after":-1"#, r#","after":0.5"#, r#","after":1e300"#, r#","after":"7""#, r#","after":[]"#]
+        {
+            let said = read(rest).unwrap_err();
+            assert!(said.contains("expected a sequence number"), "{rest}: {said}");
+        }
+        for rest in [r#","filter":"all""#, r#","filter":7"#, r#","filter":{"x":null}"#] {
+            assert!(read(rest).is_err(), "{rest}");
+        }
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! A device is connected as long as at least one live connection speaks for it: its own, or a gateway's.
-use crate::support::{City, Client, Mqtt, now_ms, one, rules, telemetry, until};
+use crate::support::{City, Client, Mqtt, now_ms, one, rules, telemetry, until, within};
+use std::time::Duration;
+
+/// How long an alert may take: after a start, devices have two reporting periods to come back.
+const ALERT: Duration = Duration::from_secs(60);
 
 /// A city that tells of devices that are gone, and somebody who looks.
 struct Watched {
@@ -40,9 +44,13 @@ impl Watched {
         });
     }
 
-    fn open_alert(&self, device: &str) -> bool {
-        let alerts = self.city.alerts(&self.vy, "Offline");
-        alerts.iter().any(|alert| alert["device"] == device && alert["state"] == "firing")
+    /// Waits until the alert of a device fires, or until there is none that does.
+    fn alarms(&self, device: &str, firing: bool) {
+        within(ALERT, &format!("{device} alarms: {firing}"), || {
+            let alerts = self.city.alerts(&self.vy, "Offline");
+            let fires = alerts.iter().any(|alert| alert["device"] == device && alert["state"] == "firing");
+            (fires == firing).then_some(())
+        });
     }
 
     /// Waits until what happened so far is decided and shown. The canary comes and goes, and comes: both are journaled
@@ -52,11 +60,11 @@ impl Watched {
         self.becomes("CANARY", true);
         drop(canary);
         self.becomes("CANARY", false);
-        until("the canary's alert", || self.open_alert("CANARY").then_some(()));
+        self.alarms("CANARY", true);
         let canary = self.city.mqtt("CANARY", &self.canary);
-        until("its end", || (!self.open_alert("CANARY")).then_some(()));
+        self.alarms("CANARY", false);
         drop(canary);
-        until("the canary's alert", || self.open_alert("CANARY").then_some(()));
+        self.alarms("CANARY", true);
     }
 
     #[track_caller]
@@ -95,19 +103,19 @@ fn a_device_is_online_while_any_connection_speaks_for_it() {
     // One of two gateways ends.
     drop(gw1);
     watched.becomes("D", false);
-    until("the alert", || watched.open_alert("D").then_some(()));
+    watched.alarms("D", true);
     speak(&mut gw2, "E");
     watched.is_there("E");
 
     // It is there again on a connection of its own, and both ways end it only together.
     let device = city.mqtt("D", &own[0]);
     watched.becomes("D", true);
-    until("the alert's end", || (!watched.open_alert("D")).then_some(()));
+    watched.alarms("D", false);
     drop(device);
     watched.becomes("D", false);
     drop(gw2);
     watched.becomes("E", false);
-    until("its alert", || watched.open_alert("E").then_some(()));
+    watched.alarms("E", true);
 }
 
 #[test]
@@ -153,6 +161,6 @@ fn a_device_that_is_put_under_a_connected_gateway_is_online() {
     drop(gateway);
     for id in ["P", "L"] {
         watched.becomes(id, false);
-        until("its alert", || watched.open_alert(id).then_some(()));
+        watched.alarms(id, true);
     }
 }

@@ -1,5 +1,5 @@
 //! Signing in, what the cookie is like, and promise 4: default deny.
-use crate::support::{City, Client, Reply, rules, within};
+use crate::support::{City, Client, Reply, Ws, rules, within};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
@@ -359,4 +359,75 @@ fn who_is_restricted_gives_nobody_more() {
     };
     assert_eq!(names(&den), ["den", "same"]);
     assert_eq!(names(&city.user("an", "admin")), ["an", "den", "root", "same", "xe"]);
+}
+
+/// Other applications on the same host, and proxies in between, put into a request what is theirs.
+#[test]
+fn what_others_put_into_a_request_keeps_nobody_out() {
+    let mut city = City::prepare("");
+    city.start();
+    let password = city.add_user("mai", "operator");
+    let reply = sign_in(&city.client(), "mai", &password);
+    let cookie = cookies(&reply)[0].split(';').next().unwrap().to_owned();
+    let (stale, wrong) = (format!("ioc_session={}", "s".repeat(43)), "w".repeat(43));
+    for line in [
+        format!("ten=Huế; {cookie}"),
+        format!("{cookie}; ten=Huế"),
+        format!("{stale}; {cookie}"),
+        format!("ioc_session=; {cookie}"),
+        format!("ten=Huế\r\nCookie: {cookie}"),
+    ] {
+        let client = city.client().with_cookie(&line);
+        assert_eq!(client.get("/api/v1/session").expect(200)["user"]["name"], "mai", "{line}");
+        if !line.contains('\r') {
+            Ws::open(&client);
+        }
+    }
+    let mai = city.client().with_cookie(&cookie);
+    let with = |authorization: &str, path: &str| {
+        mai.send("GET", path, &[("Authorization", authorization)], b"").status
+    };
+    for (authorization, path, status) in [
+        ("Bearer eyJhbGciOiJSUzI1NiJ9.e30.x", "/api/v1/session", 200),
+        ("Basic eDp5", "/api/v1/session", 200),
+        ("Basic eDp5", "/api/v1/session?token=abc", 200),
+        (&format!("Bearer {wrong}"), "/api/v1/session", 401),
+        ("Basic eDp5", &format!("/api/v1/session?token={wrong}"), 401),
+    ] {
+        assert_eq!(with(authorization, path), status, "{authorization} {path}");
+    }
+    // Signing out ends every session that the browser has sent.
+    let again = cookies(&sign_in(&city.client(), "mai", &password))[0].split(';').next().unwrap().to_owned();
+    let both = city.client().with_cookie(&format!("{cookie}; {again}"));
+    assert_eq!(both.delete("/api/v1/session").status, 204);
+    for cookie in [cookie, again] {
+        city.client().with_cookie(&cookie).get("/api/v1/session").problem(401);
+    }
+}
+
+#[test]
+fn names_that_no_address_can_have_are_refused_and_the_command_line_ends_access() {
+    let mut city = City::prepare("");
+    city.start();
+    let admin = city.user("admin", "admin");
+    for name in [".", "..", "．．"] {
+        let person = json!({ "name": name, "role": "viewer", "password": "Kx7-quang-vinh-92-lotus" });
+        for said in [
+            admin.post("/api/v1/display-tokens", &json!({ "name": name })).problem(400),
+            admin.post("/api/v1/users", &person).problem(400),
+        ] {
+            assert!(said.contains("means another place in an address"), "{said}");
+        }
+    }
+    let token = admin.post("/api/v1/display-tokens", &json!({ "name": "wall" })).expect(201);
+    let wall = city.client().with_token(token["token"].as_str().unwrap());
+    wall.get("/api/v1/devices").expect(200);
+    assert_eq!(city.ioc_json(&["display-token", "list"])["items"][0]["name"], "wall");
+    assert_eq!(city.ioc_json(&["display-token", "remove", "wall"])["name"], "wall");
+    wall.get("/api/v1/devices").problem(401);
+    let output = city.ioc(&["display-token", "remove", "wall"]);
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("wall"));
+    let mai = city.user("mai", "viewer");
+    assert_eq!(city.ioc_json(&["user", "disable", "mai"])["disabled"], true);
+    mai.get("/api/v1/devices").problem(401);
 }
