@@ -58,7 +58,7 @@ pub(super) fn go_on(
         };
         tracing::warn!(part = %part, fault = %problem.what(), "going on without what is lost, as --accept-loss says");
     }
-    let plan = Plan::draw(found, problems, accepted)?;
+    let plan = Plan::draw(data, found, problems, accepted)?;
     let text = serde_json::to_vec(&plan).map_err(io::Error::from);
     let written = text.and_then(|text| super::files::write_durably(&data.path().join(PLAN), &text));
     written.map_err(data.failed("write what is accepted to"))?;
@@ -82,7 +82,12 @@ pub(super) fn finish(data: &DataDir) -> Result<Vec<Part>, DataDirError> {
 }
 
 impl Plan {
-    fn draw(found: &Found, problems: &[Problem], accepted: &[Part]) -> Result<Self, DataDirError> {
+    fn draw(
+        data: &DataDir,
+        found: &Found,
+        problems: &[Problem],
+        accepted: &[Part],
+    ) -> Result<Self, DataDirError> {
         let is_gap = |problem: &Problem| problem.part == Part::History && is_kept(&problem.fault, found);
         let (segments, first) = match accepted.contains(&Part::Journal) {
             true => lost_segments(found, problems),
@@ -95,7 +100,8 @@ impl Plan {
                 Some(root) => root.stamp,
                 None => stamp::Stamp::draw()?,
             },
-            has_records: found.records.is_some(),
+            // Also a file without tables.
+            has_records: data.records().exists(),
             keeps_history: problems.iter().any(is_gap),
             segments,
             first,
@@ -236,11 +242,16 @@ fn catch_up(data: &DataDir, records_lost: bool, lost: &Path) -> Result<(), DataD
 }
 
 /// Finds records that lack a device which has readings in the journal: history names only those that are sealed. Reads what
-/// history has not sealed, which a start reads anyway.
-pub(super) fn lacks_devices(data: &DataDir, found: &Found) -> Option<Problem> {
+/// history has not sealed, which a start reads anyway. A journal or records with a problem of their own say nothing about
+/// each other; a problem of any other part hides nothing here.
+pub(super) fn lacks_devices(data: &DataDir, found: &Found, problems: &[Problem]) -> Option<Problem> {
+    if problems.iter().any(|problem| matches!(problem.part, Part::Journal | Part::Records)) {
+        return None;
+    }
     let (Some(Ok(journal)), Some(Ok(records))) = (&found.journal, &found.records) else { return None };
+    let is_history_sound = !problems.iter().any(|problem| problem.part == Part::History);
     let sealed = match &found.history {
-        Some(Ok(history)) => history.applied,
+        Some(Ok(history)) if is_history_sound => history.applied,
         _ => 0,
     };
     let is_any = !journal.segments.is_empty() && sealed < journal.last;

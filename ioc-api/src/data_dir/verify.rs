@@ -21,7 +21,9 @@ impl DataDir {
         }
         accept::finish(self)?;
         let found = self.look()?;
-        self.refuse(judge(&found))?;
+        // With the count of changes no device can be missing; without it the journal is read.
+        let problems = if found.changes.is_some() { judge(&found) } else { self.judge_closely(&found) };
+        self.refuse(problems)?;
         match reference(&found).filter(|root| root.previous != Some(0)) {
             Some(root) if found.root.map(|found| found.stamp) == Some(root.stamp) => Ok(()),
             // The file at the top was lost, or is older than the parts, which agree.
@@ -39,16 +41,14 @@ impl DataDir {
         let finished = accept::finish(self)?;
         let accepted: Vec<Part> = accepted.iter().copied().filter(|part| !finished.contains(part)).collect();
         let found = self.look()?;
-        let mut problems = judge(&found);
-        if problems.is_empty() && !accepted.contains(&Part::Journal) {
-            problems.extend(accept::lacks_devices(self, &found));
-        }
+        let problems = self.judge_closely(&found);
         let open: Vec<Problem> =
             problems.iter().filter(|problem| !accepted.contains(&problem.part)).cloned().collect();
         self.refuse(open)?;
         if !accepted.is_empty() {
             accept::go_on(self, &found, &problems, &accepted)?;
-            self.refuse(judge(&self.look()?))?;
+            // Without those parts more may show.
+            self.refuse(self.judge_closely(&self.look()?))?;
         }
         self.verify()?;
         if let Err(error) = self.next_epoch() {
@@ -71,6 +71,13 @@ impl DataDir {
         let root =
             Root { stamp: before.stamp.next()?, previous: Some(before.stamp.mark), key: self.fingerprint()? };
         self.stamp_parts(&root)
+    }
+
+    /// Judges what is there, and reads what the journal has beyond history, whatever else is wrong.
+    fn judge_closely(&self, found: &Found) -> Vec<Problem> {
+        let mut problems = judge(found);
+        problems.extend(accept::lacks_devices(self, found, &problems));
+        problems
     }
 
     fn look(&self) -> Result<Found, DataDirError> {
