@@ -667,6 +667,252 @@ fn records_that_lack_a_device_with_unsealed_readings_are_older() {
     center.stop();
 }
 
+/// Copies `path` to numbered directories in `place` at each step of `work` that changes it: what a process that ends there
+/// leaves. Returns how many.
+fn at_each_step(path: &Path, place: &Path, work: impl FnOnce()) -> usize {
+    use crate::data_dir::files::seam::AT_STEP;
+    use std::{cell::RefCell, rc::Rc};
+    let states: Rc<RefCell<Vec<_>>> = Rc::default();
+    let (from, to, seen) = (path.to_owned(), place.to_owned(), Rc::clone(&states));
+    AT_STEP.set(Some(Box::new(move || {
+        if !from.exists() {
+            return;
+        }
+        let state: Vec<_> = listing(&from).into_iter().map(|(path, bytes, _)| (path, bytes)).collect();
+        let mut seen = seen.borrow_mut();
+        if seen.last() != Some(&state) {
+            copy(&from, &to.join(seen.len().to_string()));
+            seen.push(state);
+        }
+    })));
+    work();
+    AT_STEP.set(None);
+    states.borrow().len()
+}
+
+#[test]
+fn a_first_start_or_command_that_is_cut_off_anywhere_is_completed() {
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("data");
+    let start = || {
+        let center = Center::start(&path, &[]).unwrap();
+        center.add("A");
+        center.stop();
+    };
+    let command = || {
+        let data = DataDir::open(&path).unwrap();
+        data.verify().unwrap();
+        let foundation = Foundation::open(&data, &Config::default(), now_ms()).unwrap();
+        drop(Operations::new(foundation, Box::new(|| ())));
+    };
+    for (name, work) in [("start", &start as &dyn Fn()), ("command", &command)] {
+        let states = place.path().join(name);
+        remove(&path);
+        let count = at_each_step(&path, &states, work);
+        let mut without_tables = 0;
+        for number in 0..count {
+            let state = states.join(number.to_string());
+            let files: Vec<_> = listing(&state).into_iter().map(|(path, bytes, _)| (path, bytes)).collect();
+            let case = format!("{name} ended at step {number} of {count}: {files:?}");
+            let records = state.join("records.sqlite");
+            let has_bytes = fs::metadata(&records).is_ok_and(|found| found.len() > 0);
+            without_tables += usize::from(has_bytes && crate::records::summarize(&records).is_none());
+            if number % 2 == 0 {
+                let verified = DataDir::open(&state).and_then(|data| data.verify());
+                verified.unwrap_or_else(|error| panic!("{case}, then a command: {error}"));
+            }
+            let center = Center::start(&state, &[]).unwrap_or_else(|error| panic!("{case}: {error}"));
+            center.stop();
+        }
+        assert!(count > 20 && without_tables > 0, "{name}: {count} states, {without_tables} without tables");
+    }
+}
+
+#[test]
+fn a_file_of_somebody_else_is_no_first_start() {
+    for name in ["letter.new", "records.sqlite", "identity.new"] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("LOCK"), "").unwrap();
+        fs::write(dir.path().join("FORMAT.new"), "").unwrap();
+        fs::write(dir.path().join(name), "dear").unwrap();
+        assert!(matches!(DataDir::open(dir.path()), Err(DataDirError::Foreign { .. })), "{name}");
+    }
+}
+
+/// What lies at the records' place: the file and its log, each a part of its own after a kill.
+#[test]
+fn records_and_their_log_that_do_not_belong_together_are_found() {
+    let cases = Killed::new();
+    let changes =
+        [None, Some(Moment::Removed), Some(Moment::BeforeLast), Some(Moment::SameStart), Some(Moment::Other)];
+    let whole = cases.path("whole");
+    copy(&cases.path("ours"), &whole);
+    cases.assert_starts(&whole, "as it was killed");
+    for (file, log) in changes.into_iter().flat_map(|one| changes.map(|other| (one, other))) {
+        if (file, log) == (None, None) {
+            continue;
+        }
+        let case = format!("file {file:?}, log {log:?}");
+        let path = cases.path("case");
+        copy(&cases.path("ours"), &path);
+        for (name, change) in [("records.sqlite", file), ("records.sqlite-wal", log)] {
+            let Some(change) = change else { continue };
+            remove(&path.join(name));
+            if let Some(from) =
+                change.directory().map(|from| cases.path(from).join(name)).filter(|from| from.exists())
+            {
+                copy(&from, &path.join(name));
+            }
+        }
+        let verified = DataDir::open(&path).unwrap().verify();
+        match verified {
+            Err(DataDirError::Parts { problems, .. }) => {
+                // For more than one reason, perhaps.
+                let mut parts: Vec<Part> = problems.iter().map(|problem| problem.part).collect();
+                parts.dedup();
+                assert_eq!(parts, [Part::Records], "{case}");
+                let data = Arc::new(DataDir::open(&path).unwrap());
+                let report = Source::stopped(data).check(&mut |_| ()).unwrap();
+                assert!(!report.ok, "{case}: `ioc check --data` says all is well");
+                let started = Center::start(&path, &[]).err().map(|error| error.to_string());
+                assert!(started.is_some_and(|text| text.contains("--accept-loss records")), "{case}");
+                let center = Center::start(&path, &parts).unwrap_or_else(|error| panic!("{case}: {error}"));
+                assert_right(&center, &cases.acknowledged, false, &case);
+                center.add("NEW-1");
+                assert!(!center.shown().keys().any(|(id, _)| id == "NEW-1"), "{case}");
+                center.stop();
+            }
+            Err(error) => panic!("{case}: {error}"),
+            Ok(()) => panic!("{case} is taken for whole"),
+        }
+        remove(&path);
+    }
+}
+
+/// Where a file of the records comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Removed,
+    /// The start before the last one.
+    BeforeLast,
+    /// The last start, early in it.
+    SameStart,
+    Other,
+}
+
+impl Moment {
+    fn directory(self) -> Option<&'static str> {
+        match self {
+            Self::Removed => None,
+            Self::BeforeLast => Some("before"),
+            Self::SameStart => Some("early"),
+            Self::Other => Some("other"),
+        }
+    }
+}
+
+/// Directories as a kill leaves them, with a log beside the records.
+struct Killed {
+    place: tempfile::TempDir,
+    acknowledged: Acknowledged,
+}
+
+impl Killed {
+    fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let path = |name: &str| place.path().join(name);
+        let begin = now_ms() - 3_600_000;
+        let mut acknowledged = Acknowledged::new();
+        let center = Center::start(&path("data"), &[]).unwrap();
+        center.add("A");
+        center.acknowledge(begin, &mut acknowledged);
+        center.follow(true);
+        copy(&path("data"), &path("before"));
+        center.stop();
+        let center = Center::start(&path("data"), &[]).unwrap();
+        center.add("B");
+        center.acknowledge(begin + 1_000, &mut acknowledged);
+        center.follow(false);
+        copy(&path("data"), &path("early"));
+        // Each time the log begins anew.
+        for round in 2..6 {
+            center.add(&format!("C-{round}"));
+            center.acknowledge(begin + round * 1_000, &mut acknowledged);
+            center.follow(round % 2 == 0);
+        }
+        center.add("D");
+        copy(&path("data"), &path("ours"));
+        center.stop();
+        let other = Center::start(&path("other"), &[]).unwrap();
+        ["X-0", "X-1", "X-2"].iter().for_each(|id| other.add(id));
+        other.acknowledge(begin, &mut Acknowledged::new());
+        other.follow(true);
+        other.add("X-3");
+        copy(&path("other"), &path("other-killed"));
+        other.stop();
+        remove(&path("other"));
+        fs::rename(path("other-killed"), path("other")).unwrap();
+        for name in ["before", "early", "ours", "other"] {
+            let log = fs::metadata(path(name).join("records.sqlite-wal")).map_or(0, |found| found.len());
+            assert!(log > 0, "{name} has a log beside its records");
+        }
+        Self { place, acknowledged }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    fn assert_starts(&self, path: &Path, case: &str) {
+        let center = Center::start(path, &[]).unwrap_or_else(|error| panic!("{case}: {error}"));
+        assert_right(&center, &self.acknowledged, true, case);
+        assert!(center.devices().iter().any(|(id, _)| id == "D"), "{case}: the last change is there");
+        center.stop();
+    }
+}
+
+#[test]
+fn records_that_lack_a_device_are_found_whatever_else_is_lost() {
+    let place = tempfile::tempdir().unwrap();
+    let (path, aside) = (place.path().join("data"), place.path().join("records.sqlite"));
+    let mut acknowledged = Acknowledged::new();
+    let center = Center::start(&path, &[]).unwrap();
+    center.add("A");
+    center.follow(true);
+    crate::records::copy(&path.join("records.sqlite"), &aside).unwrap();
+    center.add("B");
+    center.acknowledge(now_ms() - 3_600_000, &mut acknowledged);
+    center.stop();
+    files_of(Part::Records).iter().for_each(|file| remove(&path.join(file)));
+    copy(&aside, &path.join("records.sqlite"));
+    // Which alone would tell.
+    remove(&path.join("changes"));
+    let others = [Part::Keys, Part::History];
+    let losses = (0..4).map(|bits| others.iter().enumerate().filter(move |(bit, _)| bits >> bit & 1 == 1));
+    for lost in losses {
+        let lost: Vec<Part> = lost.map(|(_, part)| *part).collect();
+        let case = place.path().join("case");
+        copy(&path, &case);
+        lost.iter().flat_map(|part| files_of(*part)).for_each(|file| remove(&case.join(file)));
+        let command = DataDir::open(&case).unwrap().verify().unwrap_err().to_string();
+        assert!(command.contains("device number 1, they know 1"), "{lost:?}: {command}");
+        let needed: Vec<Part> = match Center::start(&case, &[]).err().unwrap() {
+            DataDirError::Parts { problems, .. } => problems.iter().map(|problem| problem.part).collect(),
+            other => panic!("{lost:?}: {other}"),
+        };
+        assert!(needed.contains(&Part::Records), "{lost:?}: {needed:?}");
+        let others: Vec<Part> = needed.iter().copied().filter(|part| *part != Part::Records).collect();
+        let text =
+            Center::start(&case, &others).err().unwrap_or_else(|| panic!("{others:?} start")).to_string();
+        assert!(text.contains("device number 1, they know 1"), "{others:?}: {text}");
+        let center = Center::start(&case, &needed).unwrap_or_else(|error| panic!("{needed:?}: {error}"));
+        center.add("C");
+        assert!(!center.shown().keys().any(|(id, _)| id == "C"), "{lost:?}: a new device has readings");
+        center.stop();
+        remove(&case);
+    }
+}
+
 #[test]
 fn an_accepted_loss_that_was_cut_off_is_finished() {
     use crate::data_dir::accept::seam::STEPS;

@@ -24,9 +24,12 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&temporary)?;
+    seam::step();
     file.write_all(bytes)?;
     file.sync_all()?;
+    seam::step();
     fs::rename(&temporary, path)?;
+    seam::step();
     sync_parent(path)
 }
 
@@ -74,11 +77,13 @@ pub fn can_write_in(directory: &Path) -> bool {
         && rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK).is_ok()
 }
 
-/// Directories that tests take for read-only: for the superuser every directory can be written.
+/// Directories that tests take for read-only (for the superuser every directory can be written), and what they look at
+/// between two steps, where a process may end.
 pub(crate) mod seam {
     use std::path::Path;
     #[cfg(test)]
     thread_local! {
+        pub(crate) static AT_STEP: std::cell::RefCell<Option<Box<dyn FnMut()>>> = const { std::cell::RefCell::new(None) };
         pub(crate) static READ_ONLY: std::cell::RefCell<Option<std::path::PathBuf>> =
             const { std::cell::RefCell::new(None) };
     }
@@ -87,6 +92,14 @@ pub(crate) mod seam {
     pub(super) fn is_read_only(directory: &Path) -> bool {
         READ_ONLY.with_borrow(|read_only| read_only.as_ref().is_some_and(|path| directory.starts_with(path)))
     }
+
+    #[cfg(test)]
+    pub(crate) fn step() {
+        AT_STEP.with_borrow_mut(|look| look.iter_mut().for_each(|look| look()));
+    }
+
+    #[cfg(not(test))]
+    pub(crate) fn step() {}
 
     #[cfg(not(test))]
     pub(super) fn is_read_only(_: &Path) -> bool {

@@ -87,7 +87,8 @@ fn fault_of(found: &Found, part: Part) -> Option<Problem> {
         },
         Part::Records => match &found.records {
             Some(Err(why)) => Some(Fault::Damaged(why.clone())),
-            records => stamped(root, records.is_some(), found.records_stamp(), needs_records(found)),
+            records => stamped(root, records.is_some(), found.records_stamp(), needs_records(found))
+                .or_else(|| base_fault(root, records_of(found)?)),
         },
         Part::Keys => key_fault(found, root),
     };
@@ -103,6 +104,26 @@ fn stamped(root: Option<Root>, is_there: bool, stamp: Option<Stamp>, is_needed: 
         None if root.previous == Some(0) => (!is_there && is_needed).then_some(Fault::Missing),
         None if is_there => Some(Fault::Foreign),
         None => Some(Fault::Missing),
+    }
+}
+
+/// Judges the records' file without its log, which is played back over whatever file lies there: what both say together is
+/// what the log says.
+fn base_fault(root: Option<Root>, records: &RecordsSummary) -> Option<Fault> {
+    let base = records.base?;
+    let is_other = |stamp: Stamp| records.stamp.is_some_and(|ours| ours.directory != stamp.directory);
+    let unfit = || {
+        let detail = "records.sqlite is not the file that its log, records.sqlite-wal, goes on from; put the one back that \
+                      belongs to the other";
+        Fault::Older(detail.to_owned())
+    };
+    match (root, base.stamp) {
+        (_, Some(stamp)) if is_other(stamp) => Some(Fault::Foreign),
+        // An earlier version did not bring each identity into the file.
+        _ if !base.is_marked => None,
+        (Some(root), Some(stamp)) => misfit(&root, stamp).or_else(|| (!base.fits).then(unfit)),
+        (Some(_), None) if records.stamp.is_some() => Some(unfit()),
+        _ => (!base.fits).then(unfit),
     }
 }
 

@@ -44,6 +44,8 @@ use std::{
 /// What the file `FORMAT` says; grows when an older program could no longer read the directory.
 const FORMAT: &str = "ioc-data 1";
 const FORMAT_FILE: &str = "FORMAT";
+/// What it is called while it is written.
+const FORMAT_NEW: &str = "FORMAT.new";
 const KEY_FILE: &str = "token.key";
 const ADMIN_SOCKET: &str = "admin.sock";
 const KEPT_RULES: &str = "rules.json";
@@ -238,10 +240,12 @@ pub fn kept_rules(path: &Path) -> PathBuf {
     path.join(KEPT_RULES)
 }
 
-/// Says whether anything but a lock of ours lies in `path`; a first start may have been cut off after that.
+/// Says whether anything but a lock of ours and a `FORMAT` that is being written lies in `path`; a first start may have been
+/// cut off after that.
 fn holds_other_files(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
-        if !lock::is_lock(&entry?.file_name()) {
+        let name = entry?.file_name();
+        if !lock::is_lock(&name) && name != FORMAT_NEW {
             return Ok(true);
         }
     }

@@ -1,15 +1,18 @@
 //! What the records say about themselves, for those who check that a data directory belongs together: read and written
 //! without opening them for use.
-use super::reading::Reading;
 use super::{
-    ALERTS_OFFSET, CHANGES, QUARANTINE_OFFSET, connect, make_private, meta, migrations, set_meta, transact,
+    ALERTS_OFFSET, CHANGES, QUARANTINE_OFFSET, connect,
+    log::{self, Base},
+    make_private, meta, migrations,
+    reading::Reading,
+    set_meta, transact,
 };
 use crate::{
     data_dir::stamp::Stamp,
     records::{RecordsError, error::Doing},
 };
 use rusqlite::Connection;
-use std::path::Path;
+use std::{io, path::Path};
 
 const DIRECTORY: &str = "identity_directory";
 const EPOCH: &str = "identity_epoch";
@@ -33,6 +36,8 @@ pub struct RecordsSummary {
     pub credentials: u32,
     /// How often people, devices and credentials were changed.
     pub changes: u64,
+    /// The file without its log, where there is one.
+    pub base: Option<Base>,
 }
 
 impl RecordsSummary {
@@ -47,41 +52,64 @@ impl RecordsSummary {
     }
 }
 
-/// Looks at the records at `path`; `None` when there are none. The error says why they cannot be read.
+/// Looks at the records at `path`; `None` when there are none, or a file without tables: a process that ended while it made
+/// them leaves that. The error says why they cannot be read.
 pub fn summarize(path: &Path) -> Option<Result<RecordsSummary, RecordsError>> {
     if std::fs::metadata(path).map_or(true, |found| found.len() == 0) {
         return None;
     }
-    Some(read(path))
+    read(path).transpose()
 }
 
-fn read(path: &Path) -> Result<RecordsSummary, RecordsError> {
-    let doing = "reading the records";
+fn read(path: &Path) -> Result<Option<RecordsSummary>, RecordsError> {
     let connection = Reading::open(path)?;
+    if !log::has_tables(&connection)? {
+        return Ok(None);
+    }
+    let base = log::base(path, &connection)?;
+    count(&connection).map(|summary| Some(RecordsSummary { base, ..summary }))
+}
+
+/// Reads which directory records belong to.
+pub(super) fn stamp(connection: &Connection) -> Result<Option<Stamp>, RecordsError> {
+    let directory = meta(connection, DIRECTORY)?;
+    let stamp = Stamp { directory, epoch: meta(connection, EPOCH)?, mark: meta(connection, MARK)? };
+    Ok((directory != 0).then_some(stamp))
+}
+
+fn count(connection: &Connection) -> Result<RecordsSummary, RecordsError> {
+    let doing = "reading the records";
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).doing(doing);
-    let directory = meta(&connection, DIRECTORY)?;
-    let stamp = Stamp { directory, epoch: meta(&connection, EPOCH)?, mark: meta(&connection, MARK)? };
     Ok(RecordsSummary {
-        stamp: (directory != 0).then_some(stamp),
-        key: meta(&connection, KEY)?,
-        alerts: meta(&connection, ALERTS_OFFSET)?,
-        quarantine: meta(&connection, QUARANTINE_OFFSET)?,
+        stamp: stamp(connection)?,
+        key: meta(connection, KEY)?,
+        alerts: meta(connection, ALERTS_OFFSET)?,
+        quarantine: meta(connection, QUARANTINE_OFFSET)?,
         devices: number("SELECT coalesce(max(device_index) + 1, 0) FROM devices")?,
         credentials: number("SELECT count(*) FROM credentials")?,
-        changes: meta(&connection, CHANGES)?,
+        changes: meta(connection, CHANGES)?,
+        base: None,
     })
 }
 
-/// Writes which directory the records at `path` belong to, and which key; makes them when there are none.
+/// Writes which directory the records at `path` belong to, and which key; makes them when there are none. The file has it
+/// then, not its log alone.
 ///
-/// Errors: [`RecordsError`]; what they said before holds then.
+/// Errors: [`RecordsError`]; they, or the file without its log, may say what they said before.
 pub fn write_identity(path: &Path, stamp: &Stamp, key: u64) -> Result<(), RecordsError> {
-    change(path, |connection| {
+    let connection = change(path, |connection| {
         set_meta(connection, DIRECTORY, stamp.directory)?;
         set_meta(connection, EPOCH, stamp.epoch)?;
         set_meta(connection, MARK, stamp.mark)?;
         set_meta(connection, KEY, key)
-    })
+    })?;
+    match log::checkpoint(&connection, "FULL")? {
+        true => Ok(()),
+        false => {
+            let cause = io::Error::other("somebody reads them all the time; try again");
+            Err(RecordsError::File { path: path.to_owned(), cause })
+        }
+    }
 }
 
 /// Has the records at `path` count everything up to journal offset `offset` as seen: what lies before is lost.
@@ -94,6 +122,7 @@ pub fn go_on_from(path: &Path, offset: u64) -> Result<(), RecordsError> {
         }
         Ok(())
     })
+    .map(|_| ())
 }
 
 /// Registers devices that history has readings of and nobody knows any more: retired, under the names `lost-N`, so that
@@ -115,6 +144,7 @@ pub fn lose_devices(
         }
         Ok(())
     })
+    .map(|_| ())
 }
 
 /// Copies the records at `path`, which may be in use, to the new file `target`, as of one moment.
@@ -142,9 +172,10 @@ pub fn check(path: &Path) -> Result<Vec<String>, RecordsError> {
 fn change(
     path: &Path,
     work: impl FnOnce(&Connection) -> Result<(), RecordsError>,
-) -> Result<(), RecordsError> {
+) -> Result<Connection, RecordsError> {
     make_private(path)?;
     let mut connection = connect(path, "FULL")?;
     migrations::run(&mut connection, path)?;
-    transact(&mut connection, "writing the identity of the records", |transaction| work(transaction))
+    transact(&mut connection, "writing the identity of the records", |transaction| work(transaction))?;
+    Ok(connection)
 }

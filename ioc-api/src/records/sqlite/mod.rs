@@ -7,6 +7,7 @@
 mod alerts;
 mod audit;
 pub(super) mod identity;
+pub(super) mod log;
 mod migrations;
 mod quarantine;
 mod reading;
@@ -17,10 +18,11 @@ mod tests;
 mod users;
 
 use super::{RecordsBackend, RecordsError, Result, error::Doing};
-use crate::data_dir::changes;
+use crate::data_dir::{changes, files::seam};
+use log::Log;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, types::FromSql};
 use std::{
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
@@ -54,7 +56,7 @@ pub struct SqliteRecords {
     /// Brings the log to disk and into the file.
     keeper: Mutex<Connection>,
     /// What was committed and is not in the file yet.
-    log: PathBuf,
+    log: Log,
     readers: Vec<Mutex<Connection>>,
     /// Which of them is asked first next time.
     turn: AtomicUsize,
@@ -72,9 +74,8 @@ impl SqliteRecords {
         make_private(path)?;
         let mut writer = connect(path, "FULL")?;
         migrations::run(&mut writer, path)?;
+        let log = Log::begin(&mut writer, path)?;
         let (projector, keeper) = (connect(path, "NORMAL")?, connect(path, "NORMAL")?);
-        let mut log = path.as_os_str().to_owned();
-        log.push("-wal");
         let readers = (0..READERS).map(|_| reader(path)).collect::<Result<_>>()?;
         let directory = path.parent().unwrap_or(Path::new(".")).to_owned();
         let noted = changes::read(&directory).ok().flatten();
@@ -82,7 +83,7 @@ impl SqliteRecords {
             writer: Mutex::new(writer),
             projector: Mutex::new(projector),
             keeper: Mutex::new(keeper),
-            log: log.into(),
+            log,
             readers,
             turn: AtomicUsize::new(0),
             directory,
@@ -136,14 +137,13 @@ impl SqliteRecords {
 
 impl RecordsBackend for SqliteRecords {
     fn sync_projections(&self) -> Result<u64> {
-        let doing = "syncing the records";
-        let keeper = lock(&self.keeper);
+        let mut keeper = lock(&self.keeper);
+        self.log.keep_marked(&mut keeper)?;
         let offset = meta(&keeper, ALERTS_OFFSET)?.min(meta(&keeper, QUARANTINE_OFFSET)?);
         // What was committed is in the log, or in the file, which was synced before the log began anew. A checkpoint
         // alone would not do: it syncs nothing when a reader keeps it from copying.
-        let synced = File::open(&self.log).and_then(|log| log.sync_data());
-        synced.map_err(|cause| RecordsError::File { path: self.log.clone(), cause })?;
-        keeper.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).doing(doing)?;
+        self.log.sync()?;
+        log::checkpoint(&keeper, "PASSIVE")?;
         Ok(offset)
     }
 }
@@ -151,6 +151,7 @@ impl RecordsBackend for SqliteRecords {
 /// Makes the file, if there is none, readable for this user alone; the database's side files take its mode.
 fn make_private(path: &Path) -> Result<()> {
     let made = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    seam::step();
     made.map(|_| ()).map_err(|cause| RecordsError::File { path: path.to_owned(), cause })
 }
 
@@ -161,6 +162,7 @@ fn connect(path: &Path, synchronous: &str) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags).doing(doing)?;
     connection.busy_timeout(BUSY_TIMEOUT).doing(doing)?;
     connection.pragma_update(None, "journal_mode", "WAL").doing(doing)?;
+    seam::step();
     connection.pragma_update(None, "synchronous", synchronous).doing(doing)?;
     connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES_MAX).doing(doing)?;
     connection.pragma_update(None, "foreign_keys", true).doing(doing)?;
@@ -182,6 +184,7 @@ fn transact<T>(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).doing(doing)?;
     let result = work(&transaction)?;
     transaction.commit().doing(doing)?;
+    seam::step();
     Ok(result)
 }
 

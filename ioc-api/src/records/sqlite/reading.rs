@@ -5,7 +5,7 @@ use crate::{
     identity::random_bytes,
     records::{RecordsError, error::Doing},
 };
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
     fs, io,
     ops::Deref,
@@ -48,12 +48,7 @@ impl Reading {
         let log = beside(path, "-wal");
         if fs::metadata(&log).map_or(0, |found| found.len()) == 0 {
             // Nobody can change it.
-            let uri = format!("file:{}?immutable=1", escaped(path));
-            return open(
-                Path::new(&uri),
-                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
-                None,
-            );
+            return Self::open_alone(path);
         }
         // What was committed last stands in the log, which must be written to to be read.
         let failed = |cause| RecordsError::File { path: path.to_owned(), cause };
@@ -68,6 +63,14 @@ impl Reading {
         });
         opened.inspect_err(|_| drop(fs::remove_dir_all(&directory)))
     }
+
+    /// Opens the file at `path` as it is without its log; nobody must change it meanwhile.
+    ///
+    /// Errors: [`RecordsError`].
+    pub(super) fn open_alone(path: &Path) -> Result<Self, RecordsError> {
+        let uri = format!("file:{}?immutable=1", escaped(path));
+        open(Path::new(&uri), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI, None)
+    }
 }
 
 fn open(path: &Path, flags: OpenFlags, copy: Option<PathBuf>) -> Result<Reading, RecordsError> {
@@ -75,6 +78,8 @@ fn open(path: &Path, flags: OpenFlags, copy: Option<PathBuf>) -> Result<Reading,
     let connection =
         Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).doing(doing)?;
     connection.busy_timeout(super::BUSY_TIMEOUT).doing(doing)?;
+    // Who looks whether a log belongs to the file must not bring it into it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).doing(doing)?;
     Ok(Reading { connection, copy })
 }
 
