@@ -157,6 +157,7 @@ fn help_names_what_works_and_nothing_else() {
             "device",
             "credential",
             "user",
+            "display-token",
             "quarantine"
         ]
     );
