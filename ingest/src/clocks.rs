@@ -4,9 +4,12 @@
 //! how far a clock was set back, so that a replay decides the same.
 use ioc_model::{
     DeviceIndex, Observation, Quality,
-    time::{ClockOffset, ClockVerdict, NOTABLE_OFFSET_MS, is_late},
+    time::{ClockOffset, ClockVerdict, NOTABLE_OFFSET_MS, Standard, is_late},
 };
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicI64, Ordering},
+};
 
 /// Locks, so that connections seldom wait for each other. A power of two.
 const SHARDS: usize = 64;
@@ -14,12 +17,17 @@ const SHARDS: usize = 64;
 /// Name of the property in the catalogue that says how far a device's clock is off, in seconds.
 pub const PROPERTY: &str = "device_clock_offset";
 
+/// Name of the property in the catalogue that says whether it is wrong, so that readings start no alert.
+pub const WRONG_PROPERTY: &str = "device_clock_wrong";
+
 /// What is known about the clock of one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceClock {
-    /// Arrival minus event in milliseconds: positive when its clock is behind ours; `None` before enough messages agree.
+    /// Arrival minus event in milliseconds: positive when its clock is behind ours; `None` before enough messages agree. Of a
+    /// clock whose times do not move with ours, the smallest of late.
     pub offset_ms: Option<i64>,
-    /// More than 15 minutes behind or 5 ahead.
+    /// More than 15 minutes behind or 5 ahead, also by the clock that most devices agree on; or its times do not move with
+    /// ours.
     pub is_wrong: bool,
 }
 
@@ -32,12 +40,31 @@ pub struct DeviceClocks {
     /// Device `n` stands in shard `n % SHARDS` at `n / SHARDS`.
     shards: Box<[Shard]>,
     late_after_ms: i64,
+    /// See [`DeviceClocks::agree`].
+    agreed_ms: AtomicI64,
 }
 
 impl DeviceClocks {
     /// Makes clocks of which nothing is known. Readings older than `late_after_ms` on arrival are late.
     pub fn new(late_after_ms: i64) -> Self {
-        Self { shards: (0..SHARDS).map(|_| Mutex::default()).collect(), late_after_ms }
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, late_after_ms, agreed_ms: AtomicI64::new(0) }
+    }
+
+    /// Takes the offset that most devices agree on, in milliseconds, see [`ioc_model::time::agreed_offset`]: our own clock is
+    /// ahead by as much, or behind. 0 when it is right.
+    pub fn agree(&self, offset_ms: i64) {
+        self.agreed_ms.store(offset_ms, Ordering::Relaxed);
+    }
+
+    /// Returns the latest arrival, of that by our clock and that by the clock that most devices agree on: what lies ahead of it
+    /// lies ahead for both.
+    pub fn latest_ms(&self, arrival_ms: i64) -> i64 {
+        arrival_ms.max(arrival_ms.saturating_sub(self.agreed_ms.load(Ordering::Relaxed)))
+    }
+
+    fn standard(&self) -> Standard {
+        Standard { agreed_ms: self.agreed_ms.load(Ordering::Relaxed), late_after_ms: self.late_after_ms }
     }
 
     /// Flags what is late among the observations of one message, after taking its times into account. `refused_ms` is a
@@ -51,42 +78,30 @@ impl DeviceClocks {
         refused_ms: Option<i64>,
         observations: &mut [Observation],
     ) -> Option<i64> {
+        let standard = self.standard();
         let own = observations.iter().filter(|one| !one.quality.contains(Quality::ARRIVAL_TIMED));
         let newest_ms = own.map(|one| one.ts_ms).max();
         let (set_back_ms, offset_ms) = match (newest_ms, refused_ms) {
             (Some(event_ms), _) => self.change(device, |clock| {
                 let set_back_ms = clock.observe(event_ms, arrival_ms);
-                (set_back_ms, clock.usable_ms())
+                (set_back_ms, clock.usable_by(&standard))
             }),
             (None, Some(event_ms)) => self.change(device, |clock| {
                 clock.observe_refused(event_ms, arrival_ms);
-                (None, clock.usable_ms())
+                (None, clock.usable_by(&standard))
             }),
             (None, None) => (None, None),
         };
         for observation in observations {
-            observation.quality |= self.flags(observation, arrival_ms, offset_ms);
+            observation.quality |= flags(observation, arrival_ms, offset_ms, &standard);
         }
         set_back_ms
-    }
-
-    fn flags(&self, observation: &Observation, arrival_ms: i64, offset_ms: Option<i64>) -> Quality {
-        let is_ours = observation.quality.contains(Quality::ARRIVAL_TIMED);
-        let offset_ms = offset_ms.filter(|_| !is_ours);
-        let mut flags = Quality::GOOD;
-        if is_late(observation.ts_ms, arrival_ms, offset_ms, self.late_after_ms) {
-            flags |= Quality::LATE;
-        }
-        if offset_ms.is_some_and(|offset_ms| offset_ms.saturating_abs() >= NOTABLE_OFFSET_MS) {
-            flags |= Quality::CLOCK_OFFSET;
-        }
-        flags
     }
 
     /// Returns what is known about one device.
     pub fn get(&self, device: DeviceIndex) -> DeviceClock {
         let (shard, slot) = self.shard(device);
-        let verdict = shard.get(slot).and_then(Option::as_ref).map(|clock| clock.verdict());
+        let verdict = shard.get(slot).and_then(Option::as_ref).map(|clock| clock.verdict(&self.standard()));
         DeviceClock::from(verdict.unwrap_or(ClockVerdict::Unknown))
     }
 
@@ -110,11 +125,11 @@ impl DeviceClocks {
 
     /// Returns all devices whose offset is known, in milliseconds.
     pub fn known(&self) -> Vec<(DeviceIndex, DeviceClock)> {
-        let mut known = Vec::new();
+        let (mut known, standard) = (Vec::new(), self.standard());
         for (number, shard) in self.shards.iter().enumerate() {
             let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             known.extend(shard.iter().enumerate().filter_map(|(slot, clock)| {
-                let clock = DeviceClock::from(clock.as_ref()?.verdict());
+                let clock = DeviceClock::from(clock.as_ref()?.verdict(&standard));
                 let device = DeviceIndex((slot * SHARDS + number) as u32);
                 clock.offset_ms.map(|_| (device, clock))
             }));
@@ -135,6 +150,22 @@ impl DeviceClocks {
         // Plain numbers are usable whatever interrupted their change.
         (self.shards[index % SHARDS].lock().unwrap_or_else(PoisonError::into_inner), index / SHARDS)
     }
+}
+
+/// Returns what the time of an observation says of it; `offset_ms` is that of its device's clock, if it may be subtracted. A
+/// device of which nothing is known is taken for right.
+fn flags(observation: &Observation, arrival_ms: i64, offset_ms: Option<i64>, standard: &Standard) -> Quality {
+    let is_ours = observation.quality.contains(Quality::ARRIVAL_TIMED);
+    let offset_ms = offset_ms.filter(|_| !is_ours);
+    let expected_ms = offset_ms.or_else(|| (!is_ours).then(|| standard.presumed_ms()));
+    let mut flags = Quality::GOOD;
+    if is_late(observation.ts_ms, arrival_ms, expected_ms, standard.late_after_ms) {
+        flags |= Quality::LATE;
+    }
+    if offset_ms.is_some_and(|offset_ms| offset_ms.saturating_abs() >= NOTABLE_OFFSET_MS) {
+        flags |= Quality::CLOCK_OFFSET;
+    }
+    flags
 }
 
 impl From<ClockVerdict> for DeviceClock {

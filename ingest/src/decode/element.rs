@@ -15,6 +15,7 @@ use super::{
     time::rfc3339,
     yielded::{DETAILED_MAX, Lone, Yield},
 };
+use crate::DeviceClocks;
 use crate::quarantine::excerpt;
 use ioc_model::{Observation, Quality, RejectReason, Repeatable};
 use std::{borrow::Cow, cell::Cell};
@@ -23,6 +24,7 @@ use std::{borrow::Cow, cell::Cell};
 pub(super) struct Scope<'a> {
     pub(super) properties: &'a Properties,
     pub(super) sequences: &'a SequenceMemory,
+    pub(super) clocks: &'a DeviceClocks,
     pub(super) limits: &'a DecodeLimits,
     pub(super) context: &'a Context<'a>,
     pub(super) delivery: Delivery<'a>,

@@ -32,8 +32,9 @@ pub(super) fn judge(
         }
     };
     let (ahead_ms, age_ms) = (delay_ms(arrival_ms, ts_ms), delay_ms(ts_ms, arrival_ms));
-    if ahead_ms > limits.future_max_ms {
-        return Err((RejectReason::FutureTime, future_detail(ts_ms, ahead_ms, limits.future_max_ms)));
+    let beyond_ms = delay_ms(scope.clocks.latest_ms(arrival_ms), ts_ms);
+    if beyond_ms > limits.future_max_ms {
+        return Err((RejectReason::FutureTime, future_detail(ts_ms, beyond_ms, limits.future_max_ms)));
     }
     if age_ms > limits.retention_ms {
         return Err((RejectReason::TooOld, old_detail(ts_ms, age_ms, limits.retention_ms)));

@@ -65,7 +65,7 @@ use yielded::Yield;
 /// Bounds of what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecodeLimits {
-    /// How far a device's clock may be ahead of ours, in milliseconds.
+    /// How far a device's clock may be ahead of ours, and of the one that most devices agree on, in milliseconds.
     pub future_max_ms: i64,
     /// How long history is kept, in milliseconds; older values are refused.
     pub retention_ms: i64,
@@ -174,6 +174,7 @@ impl Decoder {
         let scope = Scope {
             properties: &self.properties,
             sequences: &self.sequences,
+            clocks: &self.clocks,
             limits: &self.limits,
             context,
             delivery: Delivery::new(topic, payload, is_dup),

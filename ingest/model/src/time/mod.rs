@@ -11,7 +11,8 @@
 //! | Was the device's clock set back? | event, clamped to arrival, with the newest before; and arrivals | [`ClockOffset::observe`] |
 //! | Into which hour or window does it go? | event, clamped to arrival | [`placed_ms`] |
 //! | Was it late? | arrival with event, minus the device's steady offset | [`is_late`] |
-//! | Is the device's clock right? | the steady part of arrival minus event | [`ClockOffset`] |
+//! | Is the device's clock right? | the steady part of arrival minus event, with that of a right clock | [`ClockOffset`], [`Standard`] |
+//! | Does it keep time at all? | times of late messages with their arrivals, over ten messages or more | [`ClockVerdict::Wrong`] |
 //! | Is our own clock right? | what most devices say, and wall with monotonic time | [`agreed_offset`], [`JumpWatch`] |
 //!
 //! Offsets are *arrival minus event*: positive is a device whose clock is behind ours, or whose readings travel long.
@@ -25,11 +26,25 @@
 //! goes now, would have had it. Nobody decides it again, so that a replay does the same.
 //!
 //! When our own clock is set back, arrivals are earlier than those before. [`SeriesOrder::follows`] sees that by itself.
+//!
+//! # Clocks that are wrong
+//!
+//! No fault of a clock silences a device without a word. All its readings may be late for three reasons: its clock is steadily
+//! behind, then the offset is subtracted; it catches up on what it kept back, then they are history; or its times do not move
+//! with ours (a clock that stands still, runs at half the pace, jumps, or several that write for one device), then the clock
+//! is [`ClockVerdict::Wrong`] with the smallest delay. Times that are cut to the minute keep time all the same: the first
+//! message of each minute tells the offset.
+//!
+//! When our own clock is wrong, a right device's offset is what most devices agree on ([`agreed_offset`]). Everything that is
+//! judged by a device's clock is then judged as if that were 0 ([`Standard::agreed_ms`]), by the edge, so that a replay does
+//! the same: readings of right devices are neither late nor refused, and raise their alerts. Times are kept as measured.
+mod adrift;
+mod cut;
 mod offset;
 mod own;
 mod set_back;
 
-pub use offset::{ClockOffset, ClockVerdict};
+pub use offset::{ClockOffset, ClockVerdict, Standard};
 pub use own::{AgreedOffset, JumpWatch, agreed_offset, forgetting_ms};
 
 /// How far ahead of arrival an event time may be, in milliseconds; beyond it a reading is rejected.
@@ -77,7 +92,7 @@ pub const fn delay_ms(event_ms: i64, arrival_ms: i64) -> i64 {
 /// Reports whether a reading was older than `late_after_ms` on arrival, once the steady offset of its device's clock is
 /// subtracted. Late readings go to windows and history and never start an alert.
 ///
-/// `offset_ms` is [`ClockOffset::usable_ms`]; without one, the clocks are taken for equal.
+/// `offset_ms` is [`ClockOffset::usable_by`], else [`Standard::presumed_ms`]; without one, the clocks are taken for equal.
 pub const fn is_late(event_ms: i64, arrival_ms: i64, offset_ms: Option<i64>, late_after_ms: i64) -> bool {
     let offset_ms = match offset_ms {
         Some(offset_ms) => offset_ms,
@@ -121,3 +136,5 @@ impl SeriesOrder {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wrong_tests;

@@ -1,5 +1,12 @@
 //! The steady offset of one device's clock, from the delays of its messages.
-use super::{AHEAD_MAX_MS, BEHIND_MAX_MS, age_ms, delay_ms, set_back::Progress};
+use super::{
+    AHEAD_MAX_MS, BEHIND_MAX_MS, LATE_AFTER_MS,
+    adrift::{Late, is_adrift},
+    age_ms,
+    cut::Cut,
+    delay_ms, is_late,
+    set_back::Progress,
+};
 use std::ops::RangeInclusive;
 
 /// Messages that an offset is measured from.
@@ -20,8 +27,40 @@ pub enum ClockVerdict {
     Unknown,
     /// This offset in milliseconds, small enough to be subtracted.
     Steady(i64),
-    /// This offset in milliseconds, more than 15 minutes behind or 5 ahead: somebody must set the clock.
+    /// This offset in milliseconds, more than 15 minutes behind or 5 ahead; or the smallest delay of a clock whose times do
+    /// not move with ours, all of them late. Somebody must set the clock, or mend it.
     Wrong(i64),
+}
+
+/// What a device's clock is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standard {
+    /// Arrival minus event of a right clock, in milliseconds: 0, unless our own clock is wrong, see
+    /// [`super::agreed_offset`].
+    pub agreed_ms: i64,
+    /// How old a reading may be before it is late, in milliseconds.
+    pub late_after_ms: i64,
+}
+
+impl Default for Standard {
+    fn default() -> Self {
+        Self { agreed_ms: 0, late_after_ms: LATE_AFTER_MS }
+    }
+}
+
+impl Standard {
+    /// Returns the offset that a device is judged by of which none may be subtracted: that of a right clock, or that of ours
+    /// where this makes less late.
+    pub fn presumed_ms(&self) -> i64 {
+        self.agreed_ms.max(0)
+    }
+
+    /// Reports whether an offset may be subtracted: it is within the limits by our clock, or by what most devices agree on.
+    /// Never by less than our clock alone: when in doubt a reading raises its alert.
+    fn allows(&self, offset_ms: i64) -> bool {
+        let limits = -AHEAD_MAX_MS..=BEHIND_MAX_MS;
+        limits.contains(&offset_ms) || limits.contains(&offset_ms.saturating_sub(self.agreed_ms))
+    }
 }
 
 /// Measures the offset of one device's clock: the minimum of arrival minus event over its last 20 messages, as long as
@@ -31,6 +70,9 @@ pub enum ClockVerdict {
 /// Delays of a back-fill spread: its event times run faster than their arrivals. Of a repetition they do too, in the other
 /// direction. So delays only count as steady when they differ by less than half of the time in which they came; this
 /// tells even a burst of back-fill within a second from a device that is simply behind.
+///
+/// Of a device that cuts its times to whole minutes or the like, delays spread by as much more, and the first message of each
+/// time tells the offset.
 ///
 /// An offset once found stays until another one is, or until a message comes that is too early for it: a back-fill after an
 /// outage says nothing about a clock.
@@ -47,6 +89,7 @@ pub struct ClockOffset {
     count: u8,
     offset_ms: Option<i64>,
     progress: Progress,
+    cut: Cut,
 }
 
 impl Default for ClockOffset {
@@ -58,6 +101,7 @@ impl Default for ClockOffset {
             count: 0,
             offset_ms: None,
             progress: Progress::default(),
+            cut: Cut::default(),
         }
     }
 }
@@ -115,6 +159,7 @@ impl ClockOffset {
     pub fn shift(&mut self, jump_ms: i64) {
         self.offset_ms = self.offset_ms.map(|offset_ms| offset_ms.saturating_add(jump_ms));
         self.progress.shift(jump_ms);
+        self.cut.interrupt();
         self.count = 0;
     }
 
@@ -143,7 +188,8 @@ impl ClockOffset {
     pub fn observe_refused(&mut self, event_ms: i64, arrival_ms: i64) {
         self.note(event_ms, arrival_ms);
         self.progress.interrupt();
-        self.measure();
+        self.cut.interrupt();
+        self.measure(None);
     }
 
     /// Returns the times that the clock has written since it was set back by `by_ms`, as a message shows whose newest time is
@@ -166,23 +212,33 @@ impl ClockOffset {
     }
 
     fn conclude(&mut self, set_back_ms: Option<i64>, event_ms: i64, arrival_ms: i64) {
+        let tooth_ms = self.cut.take(event_ms, arrival_ms);
         match set_back_ms {
             Some(by_ms) => self.begin_anew(by_ms, event_ms, arrival_ms),
-            None => self.measure(),
+            None => self.measure(tooth_ms),
         }
     }
 
-    fn measure(&mut self) {
+    /// Takes up the offset that the last messages show; `tooth_ms` is that of the first messages of times that are cut.
+    fn measure(&mut self, tooth_ms: Option<i64>) {
         let delay_ms = self.delays_ms[self.slot(0)];
         if self.is_undecided(delay_ms) {
             return;
         }
         let agreeing = self.agreeing(usize::from(self.count), |_| false);
+        let is_too_early = |offset_ms: i64| offset_ms.saturating_sub(delay_ms) > self.spread_max_ms();
         if agreeing.is_steady() {
             self.offset_ms = Some(agreeing.least_ms);
-        } else if self.offset_ms.is_some_and(|offset_ms| offset_ms.saturating_sub(delay_ms) > SPREAD_MAX_MS) {
+        } else if tooth_ms.is_some() {
+            self.offset_ms = tooth_ms;
+        } else if self.offset_ms.is_some_and(is_too_early) {
             self.offset_ms = None;
         }
+    }
+
+    /// Returns how far delays may lie apart, in milliseconds.
+    fn spread_max_ms(&self) -> i64 {
+        SPREAD_MAX_MS + self.cut.unit_ms()
     }
 
     /// Reports whether the last messages, of which the newest has this delay, may be the first after a step, or some of a
@@ -249,7 +305,7 @@ impl ClockOffset {
             let delay_ms = self.delays_ms[slot];
             let ago_ms = i64::from(newest_ms.wrapping_sub(self.arrivals_ms[slot]) as i32);
             let (least_ms, most_ms) = (found.least_ms.min(delay_ms), found.most_ms.max(delay_ms));
-            if most_ms.saturating_sub(least_ms) > SPREAD_MAX_MS {
+            if most_ms.saturating_sub(least_ms) > self.spread_max_ms() {
                 break;
             }
             let is_even = later.is_none_or(|(later_ms, later_ago_ms)| {
@@ -278,22 +334,43 @@ impl ClockOffset {
     }
 
     /// Returns what is known about the clock.
-    pub fn verdict(&self) -> ClockVerdict {
-        match self.offset_ms {
-            None => ClockVerdict::Unknown,
-            Some(offset_ms) if (-AHEAD_MAX_MS..=BEHIND_MAX_MS).contains(&offset_ms) => {
-                ClockVerdict::Steady(offset_ms)
-            }
-            Some(offset_ms) => ClockVerdict::Wrong(offset_ms),
+    pub fn verdict(&self, standard: &Standard) -> ClockVerdict {
+        match (self.adrift_ms(standard), self.offset_ms) {
+            (Some(least_ms), _) => ClockVerdict::Wrong(least_ms),
+            (None, None) => ClockVerdict::Unknown,
+            (None, Some(offset_ms)) if standard.allows(offset_ms) => ClockVerdict::Steady(offset_ms),
+            (None, Some(offset_ms)) => ClockVerdict::Wrong(offset_ms),
         }
     }
 
     /// Returns the offset that lateness is judged by, in milliseconds; `None` when it is unknown or beyond the limits.
+    pub fn usable_by(&self, standard: &Standard) -> Option<i64> {
+        self.offset_ms.filter(|offset_ms| standard.allows(*offset_ms))
+    }
+
+    /// As [`ClockOffset::usable_by`] while our own clock is right.
     pub fn usable_ms(&self) -> Option<i64> {
-        match self.verdict() {
-            ClockVerdict::Steady(offset_ms) => Some(offset_ms),
-            ClockVerdict::Unknown | ClockVerdict::Wrong(_) => None,
+        self.usable_by(&Standard::default())
+    }
+
+    /// Returns the smallest delay of the last messages, in milliseconds, if all of them were late, agree on no offset, and are
+    /// none of a back-fill.
+    fn adrift_ms(&self, standard: &Standard) -> Option<i64> {
+        let count = usize::from(self.count);
+        let offset_ms = Some(self.usable_by(standard).unwrap_or_else(|| standard.presumed_ms()));
+        let delays = || (0..count).map(|back| self.delays_ms[self.slot(back)]);
+        let is_each_late = delays().all(|delay_ms| is_late(0, delay_ms, offset_ms, standard.late_after_ms));
+        if !is_each_late || self.agreeing(count, |_| false).is_steady() {
+            return None;
         }
+        let newest_ms = self.arrivals_ms[self.slot(0)];
+        let late = |back: usize| {
+            let slot = self.slot(back);
+            let arrival_ms = i64::from(self.arrivals_ms[slot].wrapping_sub(newest_ms) as i32);
+            Late { arrival_ms, event_ms: arrival_ms.saturating_sub(self.delays_ms[slot]) }
+        };
+        let late: Vec<_> = (0..count).rev().map(late).collect();
+        delays().min().filter(|_| is_adrift(&late, count == MESSAGES))
     }
 
     /// Returns the offset however large it is, in milliseconds, for people to see.

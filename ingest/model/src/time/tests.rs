@@ -27,8 +27,8 @@ fn offsets_and_their_limits() {
         (NOW - 5000, ClockVerdict::Wrong(NOW - 5000)),
     ];
     for (offset_ms, verdict) in cases {
-        assert_eq!(steady(offset_ms, 10 * SECOND, 20).0.verdict(), verdict);
-        assert_eq!(steady(offset_ms, 10 * SECOND, 2).0.verdict(), ClockVerdict::Unknown);
+        assert_eq!(steady(offset_ms, 10 * SECOND, 20).0.verdict(&Standard::default()), verdict);
+        assert_eq!(steady(offset_ms, 10 * SECOND, 2).0.verdict(&Standard::default()), ClockVerdict::Unknown);
     }
 }
 
@@ -273,7 +273,7 @@ fn two_clocks_that_write_for_one_device_are_no_step() {
 fn refused_times_are_no_step() {
     let (mut clock, now) = steady(0, SECOND, 20);
     (0..9).for_each(|n| clock.observe_refused(n * SECOND, now + n * SECOND));
-    assert!(matches!(clock.verdict(), ClockVerdict::Wrong(_)));
+    assert!(matches!(clock.verdict(&Standard::default()), ClockVerdict::Wrong(_)));
     assert_eq!(clock.observe(now + 9 * SECOND, now + 9 * SECOND), None);
 }
 
@@ -463,7 +463,7 @@ proptest! {
             let set_back_ms = clock.observe(*event_ms, *arrival_ms);
             clock.follow(*arrival_ms, *event_ms, set_back_ms.or(Some(*event_ms)));
             clock.shift(*event_ms);
-            let _ = (clock.verdict(), watch.observe(*event_ms, *arrival_ms), age_ms(*event_ms, *arrival_ms));
+            let _ = (clock.verdict(&Standard::default()), watch.observe(*event_ms, *arrival_ms), age_ms(*event_ms, *arrival_ms));
             let _ = is_late(*event_ms, *arrival_ms, clock.usable_ms(), LATE_AFTER_MS);
             let _ = is_current(*event_ms, *arrival_ms, *event_ms);
             let order = SeriesOrder::new(*event_ms, *arrival_ms);
