@@ -29,6 +29,8 @@ pub struct DeviceClock {
     /// More than 15 minutes behind or 5 ahead, also by the clock that most devices agree on; or its times do not move with
     /// ours.
     pub is_wrong: bool,
+    /// Wrong because its times do not move with ours: its offset says nothing about other clocks.
+    pub is_adrift: bool,
 }
 
 /// The clocks of some devices, as far as they have spoken.
@@ -170,11 +172,13 @@ fn flags(observation: &Observation, arrival_ms: i64, offset_ms: Option<i64>, sta
 
 impl From<ClockVerdict> for DeviceClock {
     fn from(verdict: ClockVerdict) -> Self {
-        match verdict {
-            ClockVerdict::Unknown => Self { offset_ms: None, is_wrong: false },
-            ClockVerdict::Steady(offset_ms) => Self { offset_ms: Some(offset_ms), is_wrong: false },
-            ClockVerdict::Wrong(offset_ms) => Self { offset_ms: Some(offset_ms), is_wrong: true },
-        }
+        let (offset_ms, is_wrong, is_adrift) = match verdict {
+            ClockVerdict::Unknown => (None, false, false),
+            ClockVerdict::Steady(offset_ms) => (Some(offset_ms), false, false),
+            ClockVerdict::Wrong(offset_ms) => (Some(offset_ms), true, false),
+            ClockVerdict::Adrift(least_ms) => (Some(least_ms), true, true),
+        };
+        Self { offset_ms, is_wrong, is_adrift }
     }
 }
 
@@ -211,7 +215,10 @@ mod tests {
             let flags = report(&clocks, device, offset_ms, 3);
             assert!(!flags.contains(Quality::LATE), "{seconds} s");
             assert_eq!(flags.contains(Quality::CLOCK_OFFSET), offset_ms.abs() >= NOTABLE_OFFSET_MS);
-            assert_eq!(clocks.get(device), DeviceClock { offset_ms: Some(offset_ms), is_wrong: false });
+            assert_eq!(
+                clocks.get(device),
+                DeviceClock { offset_ms: Some(offset_ms), is_wrong: false, is_adrift: false }
+            );
             assert_eq!(clocks.known(), [(device, clocks.get(device))]);
         }
     }
@@ -220,9 +227,12 @@ mod tests {
     fn a_wrong_clock_is_known_and_makes_everything_late() {
         let clocks = DeviceClocks::new(LATE_AFTER_MS);
         assert_eq!(report(&clocks, DeviceIndex(1), 16 * MINUTE, 5), Quality::LATE);
-        let expected = DeviceClock { offset_ms: Some(16 * MINUTE), is_wrong: true };
+        let expected = DeviceClock { offset_ms: Some(16 * MINUTE), is_wrong: true, is_adrift: false };
         assert_eq!(clocks.get(DeviceIndex(1)), expected);
-        assert_eq!(clocks.get(DeviceIndex(2)), DeviceClock { offset_ms: None, is_wrong: false });
+        assert_eq!(
+            clocks.get(DeviceIndex(2)),
+            DeviceClock { offset_ms: None, is_wrong: false, is_adrift: false }
+        );
         assert_eq!(clocks.get(DeviceIndex(u32::MAX)).offset_ms, None);
     }
 
@@ -266,7 +276,10 @@ mod tests {
             let arrival_ms = NOW + n * 10 * SECOND;
             clocks.judge(device, arrival_ms, Some(arrival_ms + 10 * MINUTE), &mut []);
         }
-        assert_eq!(clocks.get(device), DeviceClock { offset_ms: Some(-10 * MINUTE), is_wrong: true });
+        assert_eq!(
+            clocks.get(device),
+            DeviceClock { offset_ms: Some(-10 * MINUTE), is_wrong: true, is_adrift: false }
+        );
         let mut observations = [observation(NOW + 40 * SECOND, Quality::GOOD)];
         clocks.judge(device, NOW + 40 * SECOND, Some(i64::MAX), &mut observations);
         assert_eq!(observations[0].quality, Quality::GOOD);
@@ -286,5 +299,37 @@ mod tests {
         let late = Quality::ARRIVAL_TIMED | Quality::LATE;
         assert_eq!(flags, [Quality::CLOCK_OFFSET, Quality::ARRIVAL_TIMED, late]);
         assert_eq!(clocks.get(device).offset_ms, Some(10 * MINUTE));
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_is_told() {
+        let (clocks, device) = (DeviceClocks::new(LATE_AFTER_MS), DeviceIndex(7));
+        for n in 0..20 {
+            let mut observations = [observation(NOW - 130 * SECOND, Quality::GOOD)];
+            clocks.judge(device, NOW + n * 10 * SECOND, None, &mut observations);
+            assert_eq!(observations[0].quality, Quality::LATE);
+        }
+        let expected = DeviceClock { offset_ms: Some(130 * SECOND), is_wrong: true, is_adrift: true };
+        assert_eq!((clocks.get(device), clocks.known()), (expected, vec![(device, expected)]));
+    }
+
+    /// What is right by most devices raises its alert, and so does what is right by us.
+    #[test]
+    fn our_own_wrong_clock_makes_nothing_late() {
+        for own_min in [-120, -7, 7, 20, 600] {
+            let clocks = DeviceClocks::new(LATE_AFTER_MS);
+            clocks.agree(own_min * MINUTE);
+            for (n, offset_min) in [own_min, own_min + 10, own_min - 4, 0, 15].into_iter().enumerate() {
+                let device = DeviceIndex(n as u32);
+                let flags = report(&clocks, device, offset_min * MINUTE, 3);
+                assert!(!flags.contains(Quality::LATE), "{offset_min} min by {own_min}");
+                assert!(!clocks.get(device).is_wrong, "{offset_min} min by {own_min}");
+                let latest_ms = clocks.latest_ms(NOW);
+                assert!(NOW - offset_min * MINUTE <= latest_ms + 5 * MINUTE);
+            }
+            let far_min = own_min.max(0) + 16;
+            assert!(report(&clocks, DeviceIndex(9), far_min * MINUTE, 3).contains(Quality::LATE));
+            assert!(clocks.get(DeviceIndex(9)).is_wrong);
+        }
     }
 }

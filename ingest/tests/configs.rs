@@ -44,6 +44,7 @@ fn the_catalogue_has_its_numbers() {
         ("device_online", 90),
         ("device_silent_seconds", 91),
         ("device_clock_offset", 92),
+        ("device_clock_wrong", 93),
     ] {
         assert_eq!(catalogue.property(name).map(|property| property.id), Some(PropertyId(id)), "{name}");
     }

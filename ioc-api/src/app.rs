@@ -317,7 +317,7 @@ impl Center {
             live: Arc::clone(&memory.live),
             registry: registry.clone(),
             journal: self.journal.clone(),
-            property: catalogue.property(ioc_ingest::clocks::PROPERTY).map(|property| property.id),
+            properties: clock_watch::ClockProperties::of(catalogue),
             own: Arc::clone(&memory.own_clock),
         }
     }

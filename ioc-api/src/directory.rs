@@ -1,5 +1,5 @@
 //! The registry and history as the rule engine sees them.
-use crate::http::state::Ready;
+use crate::{clock_watch::ClockProperties, http::state::Ready};
 use ioc_ingest::{Device, LiveState, Registry};
 use ioc_model::{
     DeviceIndex, PropertyId, Quality,
@@ -53,8 +53,8 @@ pub struct StoreSamples {
     pub replayed: Replayed,
     /// Once it is set, the replay is over and all of history is past.
     pub ready: Ready,
-    /// The indicator that says how far a device's clock is behind, in seconds.
-    pub clock_property: Option<PropertyId>,
+    /// What says how far a device's clock is behind.
+    pub clocks: Option<ClockProperties>,
 }
 
 /// Event times of readings, by device and property.
@@ -183,9 +183,8 @@ impl PastSamples for StoreSamples {
     }
 
     fn clock(&self, device: DeviceIndex) -> Option<ClockOffset> {
-        let behind = self.live.get(device, self.clock_property?)?;
         let mut clock = ClockOffset::default();
-        clock.resume((behind.value * 1e3) as i64);
+        clock.resume(self.clocks?.usable_ms(&self.live, device)?);
         Some(clock)
     }
 

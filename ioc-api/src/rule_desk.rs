@@ -1,6 +1,7 @@
 //! The rule files in force: reads them, watches them, and hands a good change to the engine. A broken change is
 //! refused as a whole, with file, line and column, and the rules in force go on, over a restart too.
 use crate::{
+    defaults,
     kept_rules::KeptRules,
     rule_checks::RuleChecks,
     rule_files::{self, Signature, signature},
@@ -325,13 +326,13 @@ impl RuleSource {
         }
     }
 
-    /// Reads every file, by name.
+    /// Reads every file, by name; behind those of directories, the rules of ours that are always in force.
     ///
     /// Errors: the directory or a file cannot be read, or there is too much of it.
     pub fn read(&self) -> Result<Vec<RuleFile>, RuleDeskError> {
         match self {
             Self::Embedded(files) => Ok(files.clone()),
-            Self::Directories(paths) => rule_files::read_all(paths),
+            Self::Directories(paths) => rule_files::read_all(paths).map(defaults::with_rules_of_ours),
         }
     }
 }

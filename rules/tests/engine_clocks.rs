@@ -59,6 +59,24 @@ fn short_windows_of_a_clock_that_is_behind_are_not_empty() {
     }
 }
 
+/// When our own clock is wrong, right devices look hours off: what the edge subtracted is subtracted here.
+#[test]
+fn an_offset_that_the_edge_subtracted_is_subtracted_from_windows() {
+    for behind in [1_200.0, 36_000.0] {
+        for (quality, fires) in [(Quality::CLOCK_OFFSET, true), (Quality::LATE, false)] {
+            let mean = ("Mean", "expr: avg_over_time(water_level[5s]) > 5\nfor: 3s");
+            let mut bench = Setup::new(rules(&[mean])).start();
+            for step in 0..20 {
+                send_as(&mut bench, 1.0 + 2.0 * f64::from(step), behind, 9.0, quality);
+                bench.tick(2.0 + 2.0 * f64::from(step));
+            }
+            let words = bench.words();
+            let fired = words.last().is_some_and(|word| word.starts_with("Mean WL-2 firing"));
+            assert_eq!(fired, fires, "{behind} s behind, {quality:?}: {words:?}");
+        }
+    }
+}
+
 #[test]
 fn a_time_ahead_hides_nothing_that_comes_later() {
     let mut bench = Setup::new(rules(&[HIGH])).start();

@@ -3,19 +3,19 @@ import type { Texts } from "../i18n/text.ts";
 
 export const texts = {
   "clock.ahead": {
-    vi: "Đồng hồ máy chủ có vẻ nhanh {age}: {n}/{of} thiết bị cho biết như vậy. Cảnh báo vẫn chạy; cần chỉnh giờ máy chủ.",
-    en: "The server's clock seems to be {age} ahead: {n} of {of} devices say so. Alerts go on; set the server's clock.",
+    vi: "Đồng hồ máy chủ có vẻ nhanh {age}: {n}/{of} thiết bị cho biết như vậy. Số liệu được xét theo giờ của thiết bị, cảnh báo vẫn chạy; cần chỉnh giờ máy chủ.",
+    en: "The server's clock seems to be {age} ahead: {n} of {of} devices say so. Readings are judged by their time, alerts go on; set the server's clock.",
   },
   "clock.behind": {
-    vi: "Đồng hồ máy chủ có vẻ chậm {age}: {n}/{of} thiết bị cho biết như vậy. Số liệu có thể bị từ chối; cần chỉnh giờ máy chủ.",
-    en: "The server's clock seems to be {age} behind: {n} of {of} devices say so. Readings may be rejected; set the server's clock.",
+    vi: "Đồng hồ máy chủ có vẻ chậm {age}: {n}/{of} thiết bị cho biết như vậy. Số liệu được xét theo giờ của thiết bị, cảnh báo vẫn chạy; cần chỉnh giờ máy chủ.",
+    en: "The server's clock seems to be {age} behind: {n} of {of} devices say so. Readings are judged by their time, alerts go on; set the server's clock.",
   },
   "clock.unsynchronized": {
     vi: "Đồng hồ máy chủ chưa được đồng bộ (NTP).",
     en: "The server's clock is not synchronized (NTP).",
   },
   "clock.devicesWrong": {
-    vi: "{n} thiết bị sai giờ quá nhiều, số liệu của chúng không phát được cảnh báo.",
+    vi: "{n} thiết bị sai giờ đến mức số liệu của chúng không phát được cảnh báo.",
     en: "The clocks of {n} devices are so wrong that their readings raise no alerts.",
   },
   "nav.signOut": { vi: "Đăng xuất", en: "Sign out" },

@@ -8,8 +8,13 @@ use crate::quarantine::excerpt;
 use ioc_model::{Catalogue, Property, PropertyId, RejectReason, ValueKind, text::nfc};
 
 /// Properties that the operations center makes itself; a device cannot claim them.
-pub const MADE_HERE: [&str; 4] =
-    [crate::vn_aqi::PROPERTY, "device_online", "device_silent_seconds", crate::clocks::PROPERTY];
+pub const MADE_HERE: [&str; 5] = [
+    crate::vn_aqi::PROPERTY,
+    "device_online",
+    "device_silent_seconds",
+    crate::clocks::PROPERTY,
+    crate::clocks::WRONG_PROPERTY,
+];
 
 /// Property names in an open-addressing table: a look-up is one hash of a short name and one comparison.
 #[derive(Debug)]

@@ -101,14 +101,14 @@ impl Memory {
                 live: Arc::clone(&live),
                 replayed,
                 ready: ready.clone(),
-                clock_property: catalogue.property(ioc_ingest::clocks::PROPERTY).map(|property| property.id),
+                clocks: clock_watch::ClockProperties::of(catalogue),
             }),
             startup::restored(records, resume_after)?,
             resume_ms,
             Arc::clone(&book) as _,
         )?;
-        if let Some(offset) = catalogue.property(ioc_ingest::clocks::PROPERTY) {
-            clock_watch::resume(decoder.clocks(), &live, registry, offset.id);
+        if let Some(properties) = clock_watch::ClockProperties::of(catalogue) {
+            clock_watch::resume(decoder.clocks(), &live, registry, properties);
         }
         clock_watch::resume_newest(decoder.clocks(), &live, registry);
         startup::recall(journal, Arc::clone(&decoder), opened.last, progress)?;

@@ -1,9 +1,9 @@
 //! Offsets of devices' clocks as derived observations.
-use ioc_ingest::{DeviceClock, DeviceClocks, LiveState, Registry};
+use ioc_ingest::{DeviceClock, DeviceClocks, LiveState, Registry, clocks};
 use ioc_journal::Journal;
 use ioc_model::{
-    DeviceIndex, Message, Observation, Origin, PropertyId, Quality, RecordKind,
-    time::{NOTABLE_OFFSET_MS, age_ms},
+    Catalogue, DeviceIndex, Message, Observation, Origin, PropertyId, Quality, RecordKind,
+    time::{NOTABLE_OFFSET_MS, Standard, age_ms},
 };
 use std::collections::HashMap;
 
@@ -14,14 +14,53 @@ const REPEAT_MS: i64 = 600_000;
 /// Most observations written in a second: when our own clock jumps, all devices' offsets change at once.
 const PUBLISHED_MAX: usize = 1_000;
 
-/// What was written down last: offset and when, both in milliseconds. At most one entry per device.
+/// The properties that a clock is written down as.
+#[derive(Debug, Clone, Copy)]
+pub struct ClockProperties {
+    /// [`ioc_ingest::clocks::PROPERTY`].
+    pub offset: PropertyId,
+    /// [`ioc_ingest::clocks::WRONG_PROPERTY`]; a catalogue of an earlier version has none.
+    pub wrong: Option<PropertyId>,
+}
+
+impl ClockProperties {
+    /// Finds them in a catalogue; one without the offset keeps none.
+    pub fn of(catalogue: &Catalogue) -> Option<Self> {
+        let property = |name| catalogue.property(name).map(|property| property.id);
+        Some(Self { offset: property(clocks::PROPERTY)?, wrong: property(clocks::WRONG_PROPERTY) })
+    }
+
+    /// Returns what was written down last about the clock of a device, and when it was, in milliseconds.
+    fn written(&self, live: &LiveState, device: DeviceIndex) -> Option<(Written, i64)> {
+        let latest = live.get(device, self.offset)?;
+        let offset_ms = (latest.value * 1000.0) as i64;
+        let said = self.wrong.and_then(|wrong| live.get(device, wrong)).map(|latest| latest.value != 0.0);
+        let is_wrong = said.unwrap_or_else(|| !Standard::default().allows(offset_ms));
+        Some((Written { offset_ms, is_wrong }, latest.arrival_ms))
+    }
+
+    /// Returns the offset of a device, in milliseconds, that was written down last, unless its clock was wrong.
+    pub fn usable_ms(&self, live: &LiveState, device: DeviceIndex) -> Option<i64> {
+        let (written, _) = self.written(live, device)?;
+        (!written.is_wrong).then_some(written.offset_ms)
+    }
+}
+
+/// What is written down about a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Written {
+    offset_ms: i64,
+    is_wrong: bool,
+}
+
+/// What was written down last, and when, in milliseconds. At most one entry per device.
 #[derive(Debug, Default)]
-pub(super) struct Published(HashMap<DeviceIndex, (i64, i64)>);
+pub(super) struct Published(HashMap<DeviceIndex, (Written, i64)>);
 
 impl Published {
     /// Goes on from what was written down before a restart.
-    pub(super) fn resume(live: &LiveState, registry: &Registry, property: PropertyId) -> Self {
-        Self(written(live, registry, property).collect())
+    pub(super) fn resume(live: &LiveState, registry: &Registry, properties: ClockProperties) -> Self {
+        Self(written(live, registry, properties).collect())
     }
 
     /// Gives `append` a message for each device whose offset became notable, changed, is due to be repeated, or is no
@@ -29,40 +68,47 @@ impl Published {
     pub(super) fn publish(
         &mut self,
         known: &[(DeviceIndex, DeviceClock)],
-        property: PropertyId,
+        properties: ClockProperties,
         now_ms: i64,
         append: impl Fn(&Message) -> bool,
     ) {
-        let due = known.iter().filter_map(|(device, clock)| Some((*device, clock.offset_ms?)));
-        let due: Vec<_> =
-            due.filter(|(device, offset_ms)| self.is_due(*device, *offset_ms, now_ms)).collect();
-        for (device, offset_ms) in due.into_iter().take(PUBLISHED_MAX) {
-            if !append(&message(device, property, offset_ms, now_ms)) {
+        let found = known.iter().filter_map(|(device, clock)| {
+            Some((*device, Written { offset_ms: clock.offset_ms?, is_wrong: clock.is_wrong }))
+        });
+        let due: Vec<_> = found.filter(|(device, written)| self.is_due(*device, *written, now_ms)).collect();
+        for (device, written) in due.into_iter().take(PUBLISHED_MAX) {
+            if !append(&message(device, properties, written, now_ms)) {
                 return;
             }
-            self.0.insert(device, (offset_ms, now_ms));
+            self.0.insert(device, (written, now_ms));
         }
     }
 
-    fn is_due(&self, device: DeviceIndex, offset_ms: i64, now_ms: i64) -> bool {
-        let is_notable = offset_ms.saturating_abs() >= NOTABLE_OFFSET_MS;
+    fn is_due(&self, device: DeviceIndex, found: Written, now_ms: i64) -> bool {
+        let is_notable = found.is_wrong || found.offset_ms.saturating_abs() >= NOTABLE_OFFSET_MS;
         match self.0.get(&device) {
             None => is_notable,
-            Some((published_ms, at_ms)) => {
-                let change_ms = offset_ms.saturating_sub(*published_ms).saturating_abs();
-                change_ms >= CHANGE_MS || (is_notable && age_ms(*at_ms, now_ms) >= REPEAT_MS)
+            Some((published, at_ms)) => {
+                let change_ms = found.offset_ms.saturating_sub(published.offset_ms).saturating_abs();
+                change_ms >= CHANGE_MS
+                    || found.is_wrong != published.is_wrong
+                    || (is_notable && age_ms(*at_ms, now_ms) >= REPEAT_MS)
             }
         }
     }
 }
 
-fn message(device: DeviceIndex, property: PropertyId, offset_ms: i64, now_ms: i64) -> Message {
-    let value = offset_ms as f64 / 1000.0;
+fn message(device: DeviceIndex, properties: ClockProperties, written: Written, now_ms: i64) -> Message {
+    let observation =
+        |property, value| Observation { property, ts_ms: now_ms, value, quality: Quality::DERIVED };
+    let mut observations = vec![observation(properties.offset, written.offset_ms as f64 / 1000.0)];
+    observations
+        .extend(properties.wrong.map(|wrong| observation(wrong, f64::from(u8::from(written.is_wrong)))));
     Message {
         device: Some(device),
         arrival_ms: now_ms,
         origin: Origin::Derived,
-        observations: vec![Observation { property, ts_ms: now_ms, value, quality: Quality::DERIVED }],
+        observations,
         rejected: None,
         set_back_ms: None,
     }
@@ -73,9 +119,11 @@ pub(super) fn append(journal: &Journal, message: &Message) -> bool {
     journal.append(RecordKind::Message, |out| message.encode(out)).is_ok()
 }
 
-/// Takes up the offsets that were written down before a restart.
-pub fn resume(clocks: &DeviceClocks, live: &LiveState, registry: &Registry, property: PropertyId) {
-    written(live, registry, property).for_each(|(device, (offset_ms, _))| clocks.resume(device, offset_ms));
+/// Takes up the offsets that were written down before a restart. Those of clocks that were wrong are not subtracted, and
+/// measured anew.
+pub fn resume(clocks: &DeviceClocks, live: &LiveState, registry: &Registry, properties: ClockProperties) {
+    let right = written(live, registry, properties).filter(|(_, (written, _))| !written.is_wrong);
+    right.for_each(|(device, (written, _))| clocks.resume(device, written.offset_ms));
 }
 
 /// Takes up how far each device had come before a restart, by what it sent last: a clock that was set back meanwhile is
@@ -97,13 +145,10 @@ pub fn resume_newest(clocks: &DeviceClocks, live: &LiveState, registry: &Registr
 fn written(
     live: &LiveState,
     registry: &Registry,
-    property: PropertyId,
-) -> impl Iterator<Item = (DeviceIndex, (i64, i64))> {
+    properties: ClockProperties,
+) -> impl Iterator<Item = (DeviceIndex, (Written, i64))> {
     let devices: Vec<_> = registry.devices().iter().map(|device| device.index).collect();
-    devices.into_iter().filter_map(move |device| {
-        let latest = live.get(device, property)?;
-        Some((device, ((latest.value * 1000.0) as i64, latest.arrival_ms)))
-    })
+    devices.into_iter().filter_map(move |device| Some((device, properties.written(live, device)?)))
 }
 
 #[cfg(test)]
@@ -112,16 +157,19 @@ mod tests {
     use std::cell::RefCell;
 
     const NOW: i64 = 1_761_523_200_000;
-    const PROPERTY: PropertyId = PropertyId(92);
+    const PROPERTIES: ClockProperties =
+        ClockProperties { offset: PropertyId(92), wrong: Some(PropertyId(93)) };
 
     #[test]
     fn offsets_are_written_down_when_they_matter() {
         let mut published = Published::default();
-        let mut step = |offset_s: i64, after_s: i64| {
+        let mut step = |offset_s: i64, after_s: i64, is_wrong: bool| {
             let written = RefCell::new(Vec::new());
-            let clock = DeviceClock { offset_ms: Some(offset_s * 1000), is_wrong: false };
-            published.publish(&[(DeviceIndex(3), clock)], PROPERTY, NOW + after_s * 1000, |message| {
-                written.borrow_mut().push((message.observations[0].value, message.device));
+            let clock = DeviceClock { offset_ms: Some(offset_s * 1000), is_wrong, is_adrift: false };
+            published.publish(&[(DeviceIndex(3), clock)], PROPERTIES, NOW + after_s * 1000, |message| {
+                let [offset, wrong] = &message.observations[..] else { return false };
+                assert_eq!(wrong.value, f64::from(u8::from(is_wrong)));
+                written.borrow_mut().push((offset.value, message.device));
                 true
             });
             written.into_inner().first().map(|(value, device)| {
@@ -142,18 +190,20 @@ mod tests {
             (1, 5000, None),
         ];
         for (offset_s, after_s, expected) in cases {
-            assert_eq!(step(offset_s, after_s), expected, "{offset_s} s after {after_s} s");
+            assert_eq!(step(offset_s, after_s, false), expected, "{offset_s} s after {after_s} s");
         }
+        assert_eq!(step(1, 5001, true), Some(1.0), "it keeps no time");
+        assert_eq!((step(2, 5002, true), step(2, 5003, false)), (None, Some(2.0)));
     }
 
     #[test]
     fn what_the_journal_has_no_room_for_is_tried_again() {
         let mut published = Published::default();
-        let clock = DeviceClock { offset_ms: Some(60_000), is_wrong: false };
+        let clock = DeviceClock { offset_ms: Some(60_000), is_wrong: false, is_adrift: false };
         let known = [(DeviceIndex(3), clock)];
-        published.publish(&known, PROPERTY, NOW, |_| false);
+        published.publish(&known, PROPERTIES, NOW, |_| false);
         let count = RefCell::new(0);
-        published.publish(&known, PROPERTY, NOW, |_| {
+        published.publish(&known, PROPERTIES, NOW, |_| {
             *count.borrow_mut() += 1;
             true
         });

@@ -6,8 +6,8 @@ mod devices;
 mod own;
 mod synchronization;
 
-pub use devices::{resume, resume_newest};
-pub use own::{OwnClock, OwnClockState};
+pub use devices::{ClockProperties, resume, resume_newest};
+pub use own::{OwnClock, OwnClockState, judged_by};
 
 use crate::{
     clock::{Clocks, now_ms},
@@ -16,7 +16,6 @@ use crate::{
 use devices::Published;
 use ioc_ingest::{DeviceClocks, LiveState, Registry};
 use ioc_journal::Journal;
-use ioc_model::PropertyId;
 use std::{io, sync::Arc, thread, time::Duration};
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -35,37 +34,45 @@ pub struct Watched {
     pub registry: Registry,
     /// Takes the offsets.
     pub journal: Journal,
-    /// Property of the offsets, [`ioc_ingest::clocks::PROPERTY`]; a catalogue without it keeps none.
-    pub property: Option<PropertyId>,
+    /// What the offsets are written down as, if at all.
+    pub properties: Option<ClockProperties>,
     /// Our own clock.
     pub own: Arc<OwnClock>,
 }
 
-/// Starts the watch.
+/// Starts the watch. What most devices agreed on before a restart counts from here on, before anything arrives.
 ///
 /// Errors: the operating system refuses a thread.
 pub fn start(watched: Watched, stop: Stop) -> io::Result<thread::JoinHandle<()>> {
-    let Watched { clocks, live, registry, journal, property, own } = watched;
+    let Watched { clocks, live, registry, journal, properties, own } = watched;
+    compare(&own, &clocks);
     thread::Builder::new().name("clocks".into()).spawn(move || {
         let mut published =
-            property.map(|property| (property, Published::resume(&live, &registry, property)));
+            properties.map(|properties| (properties, Published::resume(&live, &registry, properties)));
         for second in 0.. {
             if let Some(jump_ms) = own.tick(Clocks::read()) {
                 clocks.shift(jump_ms);
+                compare(&own, &clocks);
             }
             if second % SYNCHRONIZATION_EVERY == 0 {
                 own.synchronized(synchronization::ask(&stop));
             }
-            let known = clocks.known();
             if second % AGREEMENT_EVERY == 0 {
-                own.measured(&known);
+                compare(&own, &clocks);
             }
-            if let Some((property, published)) = &mut published {
-                published.publish(&known, *property, now_ms(), |message| devices::append(&journal, message));
+            if let Some((properties, published)) = &mut published {
+                let known = clocks.known();
+                published
+                    .publish(&known, *properties, now_ms(), |message| devices::append(&journal, message));
             }
             if stop.wait(PERIOD) {
                 return;
             }
         }
     })
+}
+
+/// Looks at what most devices say about our clock; readings are judged by it from here on.
+fn compare(own: &OwnClock, clocks: &DeviceClocks) {
+    clocks.agree(own.measured(&clocks.known()));
 }

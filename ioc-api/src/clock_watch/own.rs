@@ -63,8 +63,11 @@ impl OwnClock {
     }
 
     /// Takes the offsets of all devices, and logs when most begin or cease to agree that ours is the wrong clock.
-    pub(super) fn measured(&self, known: &[(DeviceIndex, DeviceClock)]) {
-        let mut offsets: Vec<i64> = known.iter().filter_map(|(_, clock)| clock.offset_ms).collect();
+    ///
+    /// Returns what readings are to be judged by, in milliseconds: what most devices agree on, or 0.
+    pub(super) fn measured(&self, known: &[(DeviceIndex, DeviceClock)]) -> i64 {
+        let steady = known.iter().filter(|(_, clock)| !clock.is_adrift);
+        let mut offsets: Vec<i64> = steady.filter_map(|(_, clock)| clock.offset_ms).collect();
         let wrong = known.iter().filter(|(_, clock)| clock.is_wrong).count();
         let agreed = agreed_offset(&mut offsets);
         let mut watched = self.lock();
@@ -75,16 +78,29 @@ impl OwnClock {
                 offset_ms,
                 agreeing,
                 devices,
-                "most devices agree on another time: the clock of this server seems to be wrong; alerts go on, set it"
+                "most devices agree on another time: the clock of this server seems to be wrong; {}, set it",
+                if judged_by(offset_ms) == 0 {
+                    "too far to judge readings by theirs"
+                } else {
+                    "readings are judged by theirs, alerts go on"
+                }
             ),
             None if before => tracing::info!("devices no longer agree on another time than this server's"),
             _ => {}
         }
+        agreed.map_or(0, |agreed| judged_by(agreed.offset_ms))
     }
 
     fn lock(&self) -> MutexGuard<'_, Watched> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns what readings are judged by when most devices agree on this offset. Devices that lost power together begin
+/// together in 1970 or 2000: what is further off than a day is more likely theirs.
+pub fn judged_by(offset_ms: i64) -> i64 {
+    const MAX_MS: i64 = 86_400_000;
+    if offset_ms.saturating_abs() <= MAX_MS { offset_ms } else { 0 }
 }
 
 #[cfg(test)]
@@ -96,14 +112,20 @@ mod tests {
         let own = OwnClock::default();
         let clock = |minutes: i64| {
             let device = DeviceIndex(minutes.unsigned_abs() as u32);
-            (device, DeviceClock { offset_ms: Some(minutes * 60_000), is_wrong: minutes > 15 })
+            (
+                device,
+                DeviceClock { offset_ms: Some(minutes * 60_000), is_wrong: minutes > 15, is_adrift: false },
+            )
         };
-        own.measured(&[clock(10), clock(10), clock(10), clock(20), clock(0)]);
+        let judged_by = own.measured(&[clock(10), clock(10), clock(10), clock(20), clock(0)]);
+        assert_eq!(judged_by, 600_000);
         let state = own.state();
         assert_eq!(state.agreed.map(|agreed| agreed.offset_ms), Some(600_000));
         assert_eq!((state.measured, state.wrong), (5, 1));
-        own.measured(&[clock(0); 6]);
-        assert_eq!(own.state().agreed, None);
+        assert_eq!((own.measured(&[clock(0); 6]), own.state().agreed), (0, None));
+        let adrift = |(device, clock)| (device, DeviceClock { is_adrift: true, ..clock });
+        assert_eq!(own.measured(&[10; 5].map(|minutes| adrift(clock(minutes)))), 0);
+        assert_eq!(own.measured(&[30_000_000; 9].map(clock)), 0, "all began in 1970");
     }
 
     #[test]

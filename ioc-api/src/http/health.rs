@@ -3,7 +3,7 @@ use super::{
     problem::{Answer, Problem},
     state::ApiState,
 };
-use crate::clock_watch::OwnClockState;
+use crate::clock_watch::{OwnClockState, judged_by};
 use axum::{
     extract::State,
     http::{StatusCode, header},
@@ -53,7 +53,11 @@ fn clock_notice(own: OwnClockState) -> String {
         let direction = if offset_ms > 0 { "ahead" } else { "behind" };
         let seconds = offset_ms.saturating_abs() / 1000;
         notice.push_str(&format!(
-            "the clock of this server seems to be {seconds} s {direction}: {agreeing} of {devices} devices say so\n"
+            "the clock of this server seems to be {seconds} s {direction}: {agreeing} of {devices} devices say so; {}\n",
+            match judged_by(offset_ms) {
+                0 => "readings of right devices may count as late or be refused, set it",
+                _ => "readings are judged by their time, alerts go on; set it",
+            }
         ));
     }
     notice

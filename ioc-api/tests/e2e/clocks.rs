@@ -115,11 +115,8 @@ fn an_offset_is_measured_subtracted_and_kept_over_a_restart() {
 }
 
 #[test]
-fn a_clock_beyond_the_limits_raises_an_alert_until_it_is_set() {
-    let wrong =
-        "last_over_time(device_clock_offset[2h]) > 900 or last_over_time(device_clock_offset[2h]) < -300";
-    let city =
-        City::with_rules(&rules::file("clocks", &[rules::rule("DeviceClockWrong", wrong, "medium", "")]));
+fn a_clock_beyond_the_limits_raises_the_built_in_alert_until_it_is_set() {
+    let city = City::with_rules(&rules::high_water());
     let vy = city.user("vy", "viewer");
     for (id, offset_ms) in [("WL-BEHIND", 16 * MINUTE_MS), ("WL-AHEAD", -6 * MINUTE_MS)] {
         let mut gauge = Gauge::new(&city, id, offset_ms);
@@ -138,6 +135,75 @@ fn a_clock_beyond_the_limits_raises_an_alert_until_it_is_set() {
         assert_eq!(device(&vy, id)["clock_wrong"], false);
     }
     until("both in the metrics", || (city.metrics().get("ioc_device_clocks_measured") == 2.0).then_some(()));
+}
+
+/// Its readings are late for good, so that somebody is told; also where the rules are a directory of one's own.
+#[test]
+fn a_clock_that_stands_still_is_told() {
+    let mut city = City::with_rules(&rules::high_water());
+    let vy = city.user("vy", "viewer");
+    let mut gauge = Gauge::new(&city, "WL-1", 0);
+    let stopped = one(now_ms() - 130 * SECOND_MS, "water_level", 9);
+    let found = until("what is wrong with its clock", || {
+        gauge.device.publish(&telemetry("WL-1"), &stopped);
+        Some(device(&vy, "WL-1")).filter(|device| device["clock_wrong"] == true)
+    });
+    assert!(found["clock_offset_ms"].as_i64().is_some_and(|least_ms| least_ms >= 130 * SECOND_MS), "{found}");
+    until("the alert", || alert(&city, &vy, "DeviceClockWrong", "WL-1"));
+    assert_eq!(alert(&city, &vy, "HighWater", "WL-1"), None);
+
+    // After a restart it is not taken for a clock that is steadily behind.
+    city.restart();
+    gauge.device = city.mqtt("WL-1", &gauge.token);
+    gauge.device.publish(&telemetry("WL-1"), &stopped);
+    let item = until("the first reading after it", || latest(&vy, "WL-1"));
+    assert!(has_flag(&item, "late"), "{item}");
+    until("the end of the alert", || {
+        gauge.report(1.0);
+        alert(&city, &vy, "DeviceClockWrong", "WL-1").filter(|alert| alert["state"] == "cleared")
+    });
+}
+
+/// By a server whose clock is 20 minutes ahead, or 6 minutes 40 behind, right devices are judged as right.
+#[test]
+fn our_own_wrong_clock_costs_no_alert() {
+    for own_ms in [20 * MINUTE_MS, -400 * SECOND_MS] {
+        let mut city = City::with_rules(&rules::high_water());
+        let vy = city.user("vy", "viewer");
+        let mut gauges: Vec<_> = (0..5).map(|n| Gauge::new(&city, &format!("WL-{n}"), own_ms)).collect();
+        gauges.iter_mut().for_each(|gauge| _ = gauge.measured(&vy, 1.0));
+        until("what most devices agree on", || {
+            Some(vy.get("/api/v1/clock").expect(200)).filter(|clock| !clock["ahead_ms"].is_null())
+        });
+        let text = city.client().get("/health/ready").text();
+        assert!(text.contains("readings are judged by their time, alerts go on"), "{text}");
+        for gauge in &mut gauges {
+            gauge.report(9.0);
+            until("its alert", || alert(&city, &vy, "HighWater", &gauge.id));
+            assert_eq!(device(&vy, &gauge.id)["clock_wrong"], false);
+            until("its offset in history", || {
+                city.points(&vy, &gauge.id, "device_clock_offset", 0, now_ms() + MINUTE_MS).pop()
+            });
+        }
+        // One that goes by our clock is heard as well.
+        let mut ours = Gauge::new(&city, "WL-OURS", 0);
+        ours.report(9.0);
+        until("its alert", || alert(&city, &vy, "HighWater", "WL-OURS"));
+
+        // After a restart the first reading counts.
+        city.restart();
+        for gauge in &mut gauges {
+            gauge.device = city.mqtt(&gauge.id, &gauge.token);
+            gauge.report(1.0);
+            until("the end of its alert", || {
+                alert(&city, &vy, "HighWater", &gauge.id).filter(|alert| alert["state"] == "cleared")
+            });
+        }
+        assert_eq!(
+            alert(&city, &vy, "DeviceClockWrong", "WL-1").filter(|alert| alert["state"] == "firing"),
+            None
+        );
+    }
 }
 
 /// A server whose clock is ten minutes ahead sees all devices ten minutes behind.

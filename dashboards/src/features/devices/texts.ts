@@ -22,8 +22,8 @@ export const texts = {
   "devices.clockBehind": { vi: "chậm {age}", en: "{age} behind" },
   "devices.clockAhead": { vi: "nhanh {age}", en: "{age} ahead" },
   "devices.clockWrong": {
-    vi: "lệch quá nhiều, số liệu không phát được cảnh báo",
-    en: "too far off, its readings raise no alerts",
+    vi: "lệch quá nhiều hoặc không chạy cùng giờ máy chủ, số liệu không phát được cảnh báo",
+    en: "too far off, or its times do not move with ours; its readings raise no alerts",
   },
   "devices.none": { vi: "Không có thiết bị nào khớp bộ lọc", en: "No device matches the filters" },
   "devices.back": { vi: "Danh sách thiết bị", en: "Device list" },

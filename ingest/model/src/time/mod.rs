@@ -12,7 +12,7 @@
 //! | Into which hour or window does it go? | event, clamped to arrival | [`placed_ms`] |
 //! | Was it late? | arrival with event, minus the device's steady offset | [`is_late`] |
 //! | Is the device's clock right? | the steady part of arrival minus event, with that of a right clock | [`ClockOffset`], [`Standard`] |
-//! | Does it keep time at all? | times of late messages with their arrivals, over ten messages or more | [`ClockVerdict::Wrong`] |
+//! | Does it keep time at all? | times of late messages with their arrivals, over ten messages or more | [`ClockVerdict::Adrift`] |
 //! | Is our own clock right? | what most devices say, and wall with monotonic time | [`agreed_offset`], [`JumpWatch`] |
 //!
 //! Offsets are *arrival minus event*: positive is a device whose clock is behind ours, or whose readings travel long.
@@ -32,7 +32,7 @@
 //! No fault of a clock silences a device without a word. All its readings may be late for three reasons: its clock is steadily
 //! behind, then the offset is subtracted; it catches up on what it kept back, then they are history; or its times do not move
 //! with ours (a clock that stands still, runs at half the pace, jumps, or several that write for one device), then the clock
-//! is [`ClockVerdict::Wrong`] with the smallest delay. Times that are cut to the minute keep time all the same: the first
+//! is [`ClockVerdict::Adrift`] with the smallest delay. Times that are cut to the minute keep time all the same: the first
 //! message of each minute tells the offset.
 //!
 //! When our own clock is wrong, a right device's offset is what most devices agree on ([`agreed_offset`]). Everything that is

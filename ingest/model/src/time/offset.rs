@@ -27,9 +27,10 @@ pub enum ClockVerdict {
     Unknown,
     /// This offset in milliseconds, small enough to be subtracted.
     Steady(i64),
-    /// This offset in milliseconds, more than 15 minutes behind or 5 ahead; or the smallest delay of a clock whose times do
-    /// not move with ours, all of them late. Somebody must set the clock, or mend it.
+    /// This offset in milliseconds, more than 15 minutes behind or 5 ahead: somebody must set the clock.
     Wrong(i64),
+    /// Its times do not move with ours, and all of them are late; the smallest delay in milliseconds. Somebody must mend it.
+    Adrift(i64),
 }
 
 /// What a device's clock is judged by.
@@ -57,7 +58,7 @@ impl Standard {
 
     /// Reports whether an offset may be subtracted: it is within the limits by our clock, or by what most devices agree on.
     /// Never by less than our clock alone: when in doubt a reading raises its alert.
-    fn allows(&self, offset_ms: i64) -> bool {
+    pub fn allows(&self, offset_ms: i64) -> bool {
         let limits = -AHEAD_MAX_MS..=BEHIND_MAX_MS;
         limits.contains(&offset_ms) || limits.contains(&offset_ms.saturating_sub(self.agreed_ms))
     }
@@ -336,7 +337,7 @@ impl ClockOffset {
     /// Returns what is known about the clock.
     pub fn verdict(&self, standard: &Standard) -> ClockVerdict {
         match (self.adrift_ms(standard), self.offset_ms) {
-            (Some(least_ms), _) => ClockVerdict::Wrong(least_ms),
+            (Some(least_ms), _) => ClockVerdict::Adrift(least_ms),
             (None, None) => ClockVerdict::Unknown,
             (None, Some(offset_ms)) if standard.allows(offset_ms) => ClockVerdict::Steady(offset_ms),
             (None, Some(offset_ms)) => ClockVerdict::Wrong(offset_ms),

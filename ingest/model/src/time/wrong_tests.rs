@@ -32,7 +32,7 @@ fn right(clock: &mut ClockOffset, count: i64) {
 }
 
 fn is_wrong(verdict: &ClockVerdict) -> bool {
-    matches!(verdict, ClockVerdict::Wrong(_))
+    matches!(verdict, ClockVerdict::Wrong(_) | ClockVerdict::Adrift(_))
 }
 
 #[test]

@@ -100,6 +100,21 @@ fn a_clock_that_is_steadily_off_makes_nothing_late() {
 }
 
 #[test]
+fn what_most_devices_agree_on_decides_what_lies_ahead() {
+    let minute = 60_000;
+    for (agreed_min, ahead_min, is_kept) in
+        [(0, 5, true), (0, 6, false), (-7, 12, true), (-7, 13, false), (20, 5, true), (20, 6, false)]
+    {
+        let decoder = decoder();
+        decoder.clocks().agree(agreed_min * minute);
+        let payload = format!(r#"{{"ts":{},"values":{{"pm25":9}}}}"#, NOW + ahead_min * minute);
+        let message = decode_at(&decoder, payload.as_bytes(), NOW);
+        assert_eq!(message.observations.len(), usize::from(is_kept), "{agreed_min} min: {ahead_min} min");
+        assert!(!is_kept || !message.observations[0].quality.contains(Quality::LATE));
+    }
+}
+
+#[test]
 fn refused_times_are_measured_too() {
     let decoder = decoder();
     for n in 0..3 {

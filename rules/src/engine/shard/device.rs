@@ -24,6 +24,8 @@ pub(crate) struct Device {
     /// When it was last heard of, or taken in.
     pub(crate) last_heard_ms: i64,
     clock: ClockOffset,
+    /// The edge subtracted its offset, however large that looks: our own clock may be the wrong one.
+    is_subtracted: bool,
     /// What came since the last message that was newer than all before it: of a clock that was set back, or a back-fill.
     since: VecDeque<Since>,
     /// How far its clock is known to be behind, in whole seconds: windows end where it stands.
@@ -37,6 +39,18 @@ pub(crate) struct Device {
     /// Who reads the device's silence.
     pub(crate) silence: Vec<Target>,
     pub(crate) instances: Vec<Instance>,
+}
+
+/// What a message says about its device's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClockSeen {
+    /// Its newest time.
+    pub(crate) event_ms: i64,
+    pub(crate) arrival_ms: i64,
+    /// As the edge found.
+    pub(crate) set_back_ms: Option<i64>,
+    /// The edge subtracted a notable offset.
+    pub(crate) is_subtracted: bool,
 }
 
 /// A sample that is older than one before, and from when on it would count as the present value.
@@ -101,6 +115,7 @@ impl Device {
             labels,
             last_heard_ms,
             clock: ClockOffset::default(),
+            is_subtracted: false,
             since: VecDeque::new(),
             behind_ms: 0,
             series: Vec::new(),
@@ -111,20 +126,23 @@ impl Device {
         }
     }
 
-    /// Takes up what was known of its clock.
+    /// Takes up what was known of its clock, which was not wrong.
     pub(crate) fn recall_clock(&mut self, clock: ClockOffset) {
         self.clock = clock;
-        self.behind_ms = behind_ms(&self.clock);
+        self.is_subtracted = true;
+        self.behind_ms = behind_ms(&self.clock, true);
     }
 
     /// Takes the newest event time of a message that arrived, and what was found out about the clock with it; returns whether
     /// the clock is now known to be behind by something else than before.
-    pub(crate) fn measure_clock(&mut self, event_ms: i64, arrival_ms: i64, set_back_ms: Option<i64>) -> bool {
+    pub(crate) fn measure_clock(&mut self, seen: ClockSeen) -> bool {
+        let ClockSeen { event_ms, arrival_ms, set_back_ms, is_subtracted } = seen;
         self.clock.follow(event_ms, arrival_ms, set_back_ms);
+        self.is_subtracted = is_subtracted;
         if !self.clock.is_behind() {
             self.since.clear();
         }
-        let behind_ms = behind_ms(&self.clock);
+        let behind_ms = behind_ms(&self.clock, is_subtracted);
         std::mem::replace(&mut self.behind_ms, behind_ms) != behind_ms
     }
 
@@ -163,7 +181,7 @@ impl Device {
         self.series.iter_mut().for_each(|series| series.window.put_back(by_ms));
         self.since.clear();
         self.clock.shift(by_ms.saturating_neg());
-        self.behind_ms = behind_ms(&self.clock);
+        self.behind_ms = behind_ms(&self.clock, self.is_subtracted);
     }
 
     /// Returns the place of a property in [`Device::series`].
@@ -206,9 +224,10 @@ impl Device {
 }
 
 /// Returns how far a clock is behind, in whole seconds: a change has every window looked at again.
-fn behind_ms(clock: &ClockOffset) -> i64 {
+fn behind_ms(clock: &ClockOffset, is_subtracted: bool) -> i64 {
     const SECOND_MS: i64 = 1_000;
-    clock.usable_ms().map_or(0, |offset_ms| offset_ms.max(0) / SECOND_MS * SECOND_MS)
+    let offset_ms = if is_subtracted { clock.measured_ms() } else { clock.usable_ms() };
+    offset_ms.map_or(0, |offset_ms| offset_ms.max(0) / SECOND_MS * SECOND_MS)
 }
 
 /// Who reads a property of a device, and what of it.

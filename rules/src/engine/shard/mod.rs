@@ -44,7 +44,7 @@ use crate::{
     vocabulary::DEVICE_ONLINE,
 };
 use crossbeam_channel::{Receiver, Sender};
-use device::{Device, Target};
+use device::{ClockSeen, Device, Target};
 use ioc_model::{
     DeviceIndex, Observation, Presence, PropertyId, Quality, alert::EVIDENCE_SAMPLES_MAX, time::placed_ms,
 };
@@ -208,12 +208,16 @@ impl Shard {
         let of_its_clock =
             observations.iter().filter(|observation| !observation.quality.contains(Quality::ARRIVAL_TIMED));
         let event_ms = of_its_clock.map(|observation| observation.ts_ms).max();
+        let is_subtracted =
+            observations.iter().any(|observation| observation.quality.contains(Quality::CLOCK_OFFSET));
         let Some(device) = &mut self.devices[slot] else { return false };
         if let Some(by_ms) = set_back_ms {
             device.set_back(by_ms, event_ms.unwrap_or(moment.arrival_ms));
         }
-        let is_elsewhere =
-            event_ms.is_some_and(|event_ms| device.measure_clock(event_ms, moment.arrival_ms, set_back_ms));
+        let arrival_ms = moment.arrival_ms;
+        let is_elsewhere = event_ms.is_some_and(|event_ms| {
+            device.measure_clock(ClockSeen { event_ms, arrival_ms, set_back_ms, is_subtracted })
+        });
         if is_elsewhere || set_back_ms.is_some() {
             self.look_again(slot, moment);
         }
