@@ -69,7 +69,7 @@ fn a_broken_file_is_refused_with_its_place_and_the_old_rules_go_on() {
     let place = format!("{path}:{}:{}", line + 1, column + 1);
     until("file:line:column in the log", || city.log().contains(&place).then_some(()));
 
-    assert_eq!(names(&in_force(&viewer)), ["HighWater"]);
+    assert_eq!(names(&in_force(&viewer)), ["HighWater", "DeviceClockWrong"]);
     city.mqtt("WL-1", &token).publish(&telemetry("WL-1"), &one(now_ms(), "water_level", 5.5));
     let firing = ws.transition("HighWater", "firing");
     assert_eq!(firing["alert"]["evidence"]["expr"], "water_level > 5");
@@ -83,7 +83,7 @@ fn a_broken_file_is_refused_with_its_place_and_the_old_rules_go_on() {
 
     // The power comes back at night, and nobody has mended the file yet.
     city.restart();
-    assert_eq!(names(&in_force(&viewer)), ["HighWater"], "those that were last in force");
+    assert_eq!(names(&in_force(&viewer)), ["HighWater", "DeviceClockWrong"], "those that were last in force");
     assert_eq!(in_force(&viewer)["errors"][0]["message"], "not UTF-8");
     assert!(city.metrics().get("ioc_rule_file_errors") > 0.0);
     assert_eq!(city.alerts(&viewer, "HighWater")[0]["state"], "firing");

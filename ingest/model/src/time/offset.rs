@@ -20,6 +20,9 @@ const SET_BACK_SPAN_MS: i64 = 1_000;
 /// From so many messages on, some of them may have come in a clump.
 const MANY: usize = 10;
 
+/// How long a message stands for those before it, in milliseconds.
+const ANCHOR_MS: u32 = 60_000;
+
 /// What the delays of a device's messages say about its clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockVerdict {
@@ -88,6 +91,8 @@ pub struct ClockOffset {
     /// Where the next message goes.
     next: u8,
     count: u8,
+    /// Delay and arrival of a message up to a minute before: of devices that report quickly, all others are of one moment.
+    anchor: Option<(i64, u32)>,
     offset_ms: Option<i64>,
     progress: Progress,
     cut: Cut,
@@ -100,6 +105,7 @@ impl Default for ClockOffset {
             arrivals_ms: [0; MESSAGES],
             next: 0,
             count: 0,
+            anchor: None,
             offset_ms: None,
             progress: Progress::default(),
             cut: Cut::default(),
@@ -161,6 +167,7 @@ impl ClockOffset {
         self.offset_ms = self.offset_ms.map(|offset_ms| offset_ms.saturating_add(jump_ms));
         self.progress.shift(jump_ms);
         self.cut.interrupt();
+        self.anchor = None;
         self.count = 0;
     }
 
@@ -210,6 +217,10 @@ impl ClockOffset {
         self.arrivals_ms[usize::from(self.next)] = arrival_ms as u32;
         self.next = (self.next + 1) % MESSAGES as u8;
         self.count = (self.count + 1).min(MESSAGES as u8);
+        let is_recent = |(_, then_ms): (i64, u32)| (arrival_ms as u32).wrapping_sub(then_ms) < ANCHOR_MS;
+        if !self.anchor.is_some_and(is_recent) {
+            self.anchor = Some((delay_ms(event_ms, arrival_ms), arrival_ms as u32));
+        }
     }
 
     fn conclude(&mut self, set_back_ms: Option<i64>, event_ms: i64, arrival_ms: i64) {
@@ -359,19 +370,26 @@ impl ClockOffset {
     fn adrift_ms(&self, standard: &Standard) -> Option<i64> {
         let count = usize::from(self.count);
         let offset_ms = Some(self.usable_by(standard).unwrap_or_else(|| standard.presumed_ms()));
+        let is_late = |delay_ms: i64| is_late(0, delay_ms, offset_ms, standard.late_after_ms);
         let delays = || (0..count).map(|back| self.delays_ms[self.slot(back)]);
-        let is_each_late = delays().all(|delay_ms| is_late(0, delay_ms, offset_ms, standard.late_after_ms));
-        if !is_each_late || self.agreeing(count, |_| false).is_steady() {
+        if !delays().all(is_late) || self.agreeing(count, |_| false).is_steady() {
             return None;
         }
         let newest_ms = self.arrivals_ms[self.slot(0)];
-        let late = |back: usize| {
-            let slot = self.slot(back);
-            let arrival_ms = i64::from(self.arrivals_ms[slot].wrapping_sub(newest_ms) as i32);
-            Late { arrival_ms, event_ms: arrival_ms.saturating_sub(self.delays_ms[slot]) }
+        let late = |delay_ms: i64, arrival_ms: u32| {
+            let arrival_ms = i64::from(arrival_ms.wrapping_sub(newest_ms) as i32);
+            Late { arrival_ms, event_ms: arrival_ms.saturating_sub(delay_ms) }
         };
-        let late: Vec<_> = (0..count).rev().map(late).collect();
-        delays().min().filter(|_| is_adrift(&late, count == MESSAGES))
+        let slots = (0..count).rev().map(|back| self.slot(back));
+        let mut messages: Vec<_> =
+            slots.map(|slot| late(self.delays_ms[slot], self.arrivals_ms[slot])).collect();
+        let is_all = count == MESSAGES;
+        let anchor = self.anchor.filter(|(delay_ms, _)| is_all && is_late(*delay_ms));
+        let anchor = anchor.map(|(delay_ms, arrival_ms)| late(delay_ms, arrival_ms));
+        if let Some(anchor) = anchor.filter(|anchor| anchor.arrival_ms < messages[0].arrival_ms) {
+            messages.insert(0, anchor);
+        }
+        delays().min().filter(|_| is_adrift(&messages, is_all))
     }
 
     /// Returns the offset however large it is, in milliseconds, for people to see.

@@ -8,8 +8,9 @@ const MINUTE: i64 = 60 * SECOND;
 
 /// Travel times, or how far a transport jitters: below `most_ms`, the same in each run.
 fn noise(n: i64, most_ms: i64) -> i64 {
-    (n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) >> 33)
-        .rem_euclid(most_ms)
+    let mixed = (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    ((mixed ^ (mixed >> 27)) >> 33) as i64 % most_ms
 }
 
 /// Event and arrival of messages, `period_ms` apart.
@@ -50,11 +51,12 @@ fn a_clock_that_keeps_no_time_is_wrong() {
         ("jumps to and fro", |_, n, at| at - 3 * MINUTE - noise(n, 60 * MINUTE)),
     ];
     for (fault, event) in faults {
-        for period_ms in [SECOND, 3 * SECOND, 10 * SECOND, 59 * SECOND] {
+        for period_ms in [20, 300, SECOND, 3 * SECOND, 10 * SECOND, 59 * SECOND] {
             for before in [0, 1, 30] {
                 let mut clock = ClockOffset::default();
                 right(&mut clock, before);
-                let wrong = messages(240, period_ms, |n, at| event(start, n, at));
+                let wrong =
+                    messages((60 * SECOND / period_ms).max(240), period_ms, |n, at| event(start, n, at));
                 let silent: Vec<bool> = (wrong.iter())
                     .map(|sent| {
                         let verdict = verdicts(&mut clock, &[*sent])[0];
@@ -62,9 +64,14 @@ fn a_clock_that_keeps_no_time_is_wrong() {
                         is_late && !is_wrong(&verdict)
                     })
                     .collect();
-                let after = silent[200..].iter().filter(|is_silent| **is_silent).count();
+                let last = &silent[silent.len() * 3 / 4..];
+                let after = last.iter().filter(|is_silent| **is_silent).count();
                 let what = format!("{fault}, each {period_ms} ms, after {before} right ones");
-                assert!(after <= 10, "{what}: late without a word {after} times of 40");
+                assert!(
+                    after * 4 <= last.len(),
+                    "{what}: late without a word {after} times of {}",
+                    last.len()
+                );
                 let soon = silent[..60].iter().filter(|is_silent| !**is_silent).count();
                 assert!(period_ms < 3 * SECOND || soon >= 10, "{what}: not told soon");
             }
