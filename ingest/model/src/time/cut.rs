@@ -30,7 +30,7 @@ impl Cut {
     /// repeatedly, and the next one a unit later by both clocks.
     pub(super) fn take(&mut self, event_ms: i64, arrival_ms: i64) -> Option<i64> {
         let begun = Tooth { event_ms, arrival_ms, is_whole: false, is_repeated: false };
-        let Some(ended) = self.now.replace(begun) else { return None };
+        let ended = self.now.replace(begun)?;
         if ended.event_ms == event_ms {
             self.now = Some(Tooth { is_repeated: true, ..ended });
             return None;

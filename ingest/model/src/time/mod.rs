@@ -29,11 +29,14 @@
 //!
 //! # Clocks that are wrong
 //!
-//! No fault of a clock silences a device without a word. All its readings may be late for three reasons: its clock is steadily
+//! No fault of a clock silences a whole device without a word. All its readings may be late for three reasons: its clock is steadily
 //! behind, then the offset is subtracted; it catches up on what it kept back, then they are history; or its times do not move
 //! with ours (a clock that stands still, runs at half the pace, jumps, or several that write for one device), then the clock
 //! is [`ClockVerdict::Adrift`] with the smallest delay. Times that are cut to the minute keep time all the same: the first
 //! message of each minute tells the offset.
+//!
+//! What is late between readings that are not is taken for history, also when a second clock writes it, or when a gateway
+//! sends it in one array with a reading of its own: nothing tells it from what was kept back.
 //!
 //! When our own clock is wrong, a right device's offset is what most devices agree on ([`agreed_offset`]). Everything that is
 //! judged by a device's clock is then judged as if that were 0 ([`Standard::agreed_ms`]), by the edge, so that a replay does
