@@ -172,6 +172,7 @@ impl Connection {
             verdict: if matches!(topic, Topic::Own(_)) { Verdict::Ok } else { Verdict::TopicNotAllowed },
             retain: publish.retain,
             dup: publish.dup,
+            connected_at: self.session.connected_at,
         });
         let Ok(Taken { offset, readings }) = offered else {
             self.session.allowance.give_back(&self.session.rates, bytes);

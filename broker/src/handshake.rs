@@ -49,6 +49,7 @@ pub(crate) struct Session {
     pub(crate) rates: Rates,
     /// Why it goes offline, should it.
     pub(crate) cause: PresenceCause,
+    pub(crate) connected_at: Instant,
     client_id: Box<str>,
     shared: Arc<Shared>,
 }
@@ -217,6 +218,7 @@ async fn admit(
         principal,
         handle: Arc::clone(handle),
         cause: PresenceCause::Lost,
+        connected_at: Instant::now(),
         client_id,
         shared: Arc::clone(shared),
     };

@@ -1,6 +1,7 @@
 //! Where publishes go: the journal, through an adapter that the broker knows only as [`Intake`].
 use crate::Principal;
 use ioc_model::{CredentialKind, presence::PresenceCause};
+use std::time::Instant;
 
 /// What the broker's own checks say about a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +27,8 @@ pub struct Incoming<'a> {
     pub retain: bool,
     /// The DUP flag: the sender may have sent this packet before.
     pub dup: bool,
+    /// When the sender's connection was accepted.
+    pub connected_at: Instant,
 }
 
 /// A message that was taken.

@@ -250,9 +250,10 @@ impl Reactor {
     /// intake is busy.
     fn offer_will(&self, session: &Session, will: &Will) -> bool {
         let Will { topic, payload, retain, .. } = will;
-        let principal = &session.principal;
+        let (principal, connected_at) = (&session.principal, session.connected_at);
+        let verdict = Verdict::Ok;
         let message =
-            Incoming { principal, topic, payload, verdict: Verdict::Ok, retain: *retain, dup: false };
+            Incoming { principal, topic, payload, verdict, retain: *retain, dup: false, connected_at };
         let Ok(taken) = self.shared.intake.offer(message) else { return false };
         let now_ns = self.shared.now_ns();
         session.allowance.charge_message(&session.rates, topic.len() + payload.len(), now_ns);

@@ -36,7 +36,7 @@ static DEVICE: LazyLock<Device> = LazyLock::new(|| Device {
 
 fn decode(payload: &[u8]) -> Message {
     let context =
-        Context { device: &DEVICE, credential: "X", topic: "t", payload, arrival_ms: NOW, is_dup: false };
+        Context { device: &DEVICE, credential: "X", topic: "t", payload, arrival_ms: NOW, dup_from_ms: None };
     DECODER.decode(&context).0
 }
 

@@ -40,7 +40,7 @@ fn decode(payload: &[u8]) -> Message {
     };
     let decoder = Decoder::new(Arc::clone(&CATALOGUE), DecodeLimits::default());
     let context =
-        Context { device: &device, credential: "X", topic: "t", payload, arrival_ms: NOW, is_dup: false };
+        Context { device: &device, credential: "X", topic: "t", payload, arrival_ms: NOW, dup_from_ms: None };
     decoder.decode(&context).0
 }
 

@@ -41,7 +41,12 @@ impl Ingress {
     }
 
     fn decode(&self, incoming: &Incoming<'_>, arrival_ms: i64) -> (Message, Option<Receipt>) {
-        let Incoming { principal, topic, payload, verdict, dup: is_dup, .. } = *incoming;
+        let Incoming { principal, topic, payload, verdict, dup, connected_at, .. } = *incoming;
+        let connected_ms = || {
+            let since_ms = i64::try_from(connected_at.elapsed().as_millis()).unwrap_or(i64::MAX);
+            arrival_ms.saturating_sub(since_ms)
+        };
+        let dup_from_ms = dup.then(connected_ms);
         let refused = Refused { credential: &principal.credential, topic, payload, arrival_ms };
         let (Verdict::Ok, Some(parsed)) = (verdict, DeviceTopic::parse(topic)) else {
             return (refused.topic_not_allowed(), None);
@@ -54,7 +59,7 @@ impl Ingress {
             return (refused.wrong_domain(device.domain), None);
         }
         let credential = &principal.credential;
-        self.decoder.decode(&Context { device, credential, topic, payload, arrival_ms, is_dup })
+        self.decoder.decode(&Context { device, credential, topic, payload, arrival_ms, dup_from_ms })
     }
 
     fn append(&self, message: &Message, receipt: Option<&Receipt>) -> Result<u64, AppendError> {

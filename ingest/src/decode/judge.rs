@@ -42,6 +42,7 @@ pub(super) fn judge(
     if ahead_ms > 0 && !flags.contains(Quality::ARRIVAL_TIMED) {
         flags |= Quality::CLOCK_AHEAD;
     }
+    scope.sequences.take(scope.context.device.index, ts_ms, arrival_ms);
     Ok((ts_ms, flags))
 }
 

@@ -22,10 +22,13 @@
 //! | `seq` | `seq` | all values, as of a message without |
 //! | a quality | the quality | the value, flagged uncertain |
 //! | `ts` | the values of its object | other objects of the array |
+//! | a member of an object twice (`ts` and `seq`: with another content) | the values of its object: these may have been two | other objects of the array |
 //! | an object of an array: null, a number | that one | all others |
 //! | a time in a part of its own: `{"values": …}, {"ts": …}`, in an array or not, or as bare digits beside the objects | every value of the message that has no `ts` | those with one |
 //! | a quality in a part of its own | nothing | all values, flagged uncertain |
-//! | syntax: a comma, a quote or a bracket too many or too few, a comment, bytes that are not UTF-8 | the member it is in, see [`mend`] | all others; those of the same object are flagged uncertain, or refused when their time was not read, if their quality or time may have been in the part that was lost. Behind a brace too few the next object may be the rest of this one, and is treated so |
+//! | syntax: a comma, a quote or a bracket too many or too few, a comment, bytes that are not UTF-8 | the member it is in, see [`mend`] | all others; those of the same object are flagged uncertain, or refused when their time was not read, if their quality or time may have been in the part that was lost. Behind a brace too few the next object may be the rest of this one, and is treated so; where another object begins within one, or a name is broken off between time and values, none gets the time of the other |
+//! | a number that its comma or bracket does not follow (`60"o3"`), and so may have lost digits | the value | all others |
+//! | a bracket too many behind a value (`38.1]`) or before it (`[38.1`) | the value | all others, a brace too many: that too |
 //! | the end is missing | what is incomplete | values that are complete, as before |
 //! | more objects or values than one message may have | those beyond, as one | those before |
 //!
@@ -46,7 +49,7 @@ mod time;
 mod yielded;
 
 pub use property::MADE_HERE;
-pub use sequence::SEQUENCE_MEMORY;
+pub use sequence::{ACK_MS, DUP_MS, SEQUENCE_MEMORY};
 pub use time::rfc3339;
 pub use yielded::DETAILED_MAX;
 
@@ -107,8 +110,9 @@ pub struct Context<'a> {
     pub payload: &'a [u8],
     /// When it reached us, milliseconds since the epoch.
     pub arrival_ms: i64,
-    /// The sender says that it may have sent this before (the DUP flag of MQTT).
-    pub is_dup: bool,
+    /// When the sender says that it may have sent this before (the DUP flag of MQTT): when its connection began, milliseconds
+    /// since the epoch.
+    pub dup_from_ms: Option<i64>,
 }
 
 /// Turns payloads into messages. Shared by all connections.
@@ -154,15 +158,18 @@ impl Decoder {
     /// Remembers a message of an earlier process, so that its repeat is recognised. To be called in their order.
     pub fn recall(&self, message: &MessageView<'_>) {
         let Some(device) = message.device.filter(|_| message.origin == Origin::Device) else { return };
+        for observation in message.observations() {
+            self.sequences.take(device, observation.ts_ms, message.arrival_ms);
+        }
         match message.receipt() {
             Ok(Some(receipt)) => self.sequences.recall(device, message.arrival_ms, &receipt),
-            _ if message.observations().len() > 0 => self.sequences.supersede(device),
+            _ if message.observations().len() > 0 => self.sequences.supersede(device, message.arrival_ms),
             _ => {}
         }
     }
 
     fn read(&self, context: &Context<'_>) -> (Yield, Option<Receipt>) {
-        let Context { payload, topic, is_dup, .. } = *context;
+        let Context { payload, topic, dup_from_ms, .. } = *context;
         if payload.len() > self.limits.payload_len_max {
             let mut out = Yield::new(self.limits.values_max);
             out.reject(RejectReason::TooLarge, || {
@@ -177,13 +184,13 @@ impl Decoder {
             clocks: &self.clocks,
             limits: &self.limits,
             context,
-            delivery: Delivery::new(topic, payload, is_dup),
+            delivery: Delivery::new(topic, payload, dup_from_ms),
             is_checked: Cell::new(false),
             in_array: Cell::new(false),
         };
         let out = read_payload(&scope);
         if !out.observations.is_empty() && !scope.delivery.was_timed() {
-            self.sequences.supersede(context.device.index);
+            self.sequences.supersede(context.device.index, context.arrival_ms);
         }
         (out, scope.delivery.into_receipt())
     }

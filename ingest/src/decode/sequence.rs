@@ -4,12 +4,16 @@
 //! unsure whether a message arrived sends it again. When it has a `seq`, the same `seq` with the same bytes gets
 //! the same time again, so that history sees a duplicate, provided that one of two things speaks for a repeat:
 //!
-//! - the packet has the DUP flag of MQTT, or
+//! - the packet has the DUP flag of MQTT, and the device can still have been without the acknowledgement. It cannot when it
+//!   sent something newer more than [`ACK_MS`] later and has connected anew since, nor after [`DUP_MS`];
 //! - the message is the newest that was accepted from the device, and the first delivery was not long ago.
 //!
 //! Anything else is a new reading: a device that restarted counts from the beginning, and a bay that is occupied
 //! again says so with the same `seq` and bytes as yesterday. When in doubt a message is stored twice rather than
 //! thrown away. Nothing compares which `seq` is larger, so a counter may wrap around.
+//!
+//! No such time is one that a reading with a time of its own has already: it would take that one's place in history as its
+//! correction.
 //!
 //! What a message is recognised by stands beside it in the journal ([`Receipt`]), and the newest of the journal is
 //! remembered at a start, so a repeat after a restart of ours is one, too.
@@ -17,7 +21,7 @@ use super::property::hash;
 use ioc_model::{DeviceIndex, Receipt, Repeatable};
 use std::{
     cell::{Cell, OnceCell, RefCell},
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -26,6 +30,13 @@ use std::{
 
 /// Messages remembered per device; earlier ones are taken as new when they are repeated.
 pub const SEQUENCE_MEMORY: usize = 32;
+/// A device that sends something newer later than this has had the acknowledgement, in milliseconds: both go through one
+/// connection in order. Several messages on their way at once follow each other faster.
+pub const ACK_MS: i64 = 250;
+/// How long after the first delivery a packet with DUP may be a repeat, in milliseconds: a day.
+pub const DUP_MS: i64 = 86_400_000;
+/// Times of a device at or ahead of their arrival that are remembered one by one.
+const TAKEN_MAX: usize = 4096;
 /// Locks, so that connections seldom wait for each other. A power of two.
 const SHARDS: usize = 64;
 
@@ -34,7 +45,8 @@ const SHARDS: usize = 64;
 pub(super) struct Delivery<'a> {
     topic: &'a str,
     payload: &'a [u8],
-    is_dup: bool,
+    /// With DUP: when the connection began.
+    dup_from_ms: Option<i64>,
     digest: OnceCell<u64>,
     /// Decided before any part of the message is accepted.
     may_repeat: OnceCell<bool>,
@@ -45,11 +57,11 @@ pub(super) struct Delivery<'a> {
 }
 
 impl<'a> Delivery<'a> {
-    pub(super) fn new(topic: &'a str, payload: &'a [u8], is_dup: bool) -> Self {
+    pub(super) fn new(topic: &'a str, payload: &'a [u8], dup_from_ms: Option<i64>) -> Self {
         Self {
             topic,
             payload,
-            is_dup,
+            dup_from_ms,
             digest: OnceCell::new(),
             may_repeat: OnceCell::new(),
             objects: RefCell::default(),
@@ -82,7 +94,7 @@ impl Delivery<'_> {
 }
 
 /// Appends to what is remembered; beyond [`SEQUENCE_MEMORY`] the oldest goes.
-fn push_bounded(objects: &mut VecDeque<(Repeatable, i64)>, object: (Repeatable, i64)) {
+fn push_bounded<T>(objects: &mut VecDeque<T>, object: T) {
     if objects.len() == SEQUENCE_MEMORY {
         objects.pop_front();
     }
@@ -114,7 +126,51 @@ struct Memory {
     /// Digest and arrival of the newest accepted message, if it had no `ts`.
     newest: Option<(u64, i64)>,
     /// Oldest first.
-    seen: VecDeque<(Repeatable, i64)>,
+    seen: VecDeque<Seen>,
+    taken: Taken,
+}
+
+/// An object that was accepted.
+#[derive(Debug)]
+struct Seen {
+    identity: Repeatable,
+    ts_ms: i64,
+    /// When the next message came.
+    followed_ms: Option<i64>,
+}
+
+/// Times that readings have already and no other may get.
+#[derive(Debug, Default)]
+struct Taken {
+    times: BTreeSet<i64>,
+    /// First and last of those beyond [`TAKEN_MAX`]: everything between counts as taken.
+    beyond: Option<(i64, i64)>,
+}
+
+impl Taken {
+    fn add(&mut self, ts_ms: i64, arrival_ms: i64) {
+        if self.times.first().is_some_and(|first| *first < arrival_ms) {
+            self.times = self.times.split_off(&arrival_ms);
+        }
+        self.times.insert(ts_ms);
+        if self.times.len() > TAKEN_MAX
+            && let Some(last) = self.times.pop_last()
+        {
+            let (from, to) = self.beyond.unwrap_or((last, last));
+            self.beyond = Some((from.min(last), to.max(last)));
+        }
+    }
+
+    /// Returns the first time from `ts_ms` on that is free.
+    fn free_from(&self, mut ts_ms: i64) -> i64 {
+        loop {
+            match self.beyond {
+                Some((from, to)) if (from..=to).contains(&ts_ms) => ts_ms = to.saturating_add(1),
+                _ if ts_ms < i64::MAX && self.times.contains(&ts_ms) => ts_ms += 1,
+                _ => return ts_ms,
+            }
+        }
+    }
 }
 
 impl SequenceMemory {
@@ -137,16 +193,20 @@ impl SequenceMemory {
         let digest = delivery.digest();
         let mut devices = self.shard(device).lock();
         let memory = devices.entry(device).or_insert_with(|| Memory::new(arrival_ms));
-        let may_repeat = delivery
-            .may_repeat
-            .get_or_init(|| delivery.is_dup || memory.is_newest(digest, arrival_ms, self.repeat_max_ms));
-        let known = identity.filter(|_| *may_repeat).and_then(|identity| memory.find(identity));
-        if let Some(ts_ms) = known {
-            return Ok(ts_ms);
+        let is_newest =
+            *delivery.may_repeat.get_or_init(|| memory.is_newest(digest, arrival_ms, self.repeat_max_ms));
+        let may_repeat = |seen: &Seen| {
+            is_newest || delivery.dup_from_ms.is_some_and(|from_ms| seen.may_lack_ack(arrival_ms, from_ms))
+        };
+        let known = identity.and_then(|identity| memory.find(identity)).filter(|seen| may_repeat(seen));
+        if let Some(seen) = known {
+            return Ok(seen.ts_ms);
         }
         let ts_ms = memory.next_ts(arrival_ms, self.ahead_max_ms)?;
         memory.newest = Some((digest, arrival_ms));
-        delivery.is_new.set(true);
+        if !delivery.is_new.replace(true) {
+            memory.follow(arrival_ms);
+        }
         if let Some(identity) = identity {
             memory.remember(identity, ts_ms);
             delivery.note(identity, ts_ms);
@@ -163,6 +223,7 @@ impl SequenceMemory {
         let memory = devices.entry(device).or_insert_with(|| Memory::new(arrival_ms));
         memory.last_arrival_ms = arrival_ms;
         memory.newest = Some((receipt.digest, arrival_ms));
+        memory.follow(arrival_ms);
         for (identity, ts_ms) in &receipt.objects {
             memory.last_ts_ms = memory.last_ts_ms.max(*ts_ms);
             memory.remember(*identity, *ts_ms);
@@ -170,12 +231,22 @@ impl SequenceMemory {
     }
 
     /// Notes that something with a time of its own was accepted from the device.
-    pub(super) fn supersede(&self, device: DeviceIndex) {
+    pub(super) fn supersede(&self, device: DeviceIndex, arrival_ms: i64) {
         let shard = self.shard(device);
         if shard.is_used.load(Ordering::Relaxed)
             && let Some(memory) = shard.lock().get_mut(&device)
         {
             memory.newest = None;
+            memory.follow(arrival_ms);
+        }
+    }
+
+    /// Notes a time that a reading has, for those that get theirs here. One before its arrival is never given again.
+    pub(super) fn take(&self, device: DeviceIndex, ts_ms: i64, arrival_ms: i64) {
+        if ts_ms >= arrival_ms {
+            let mut devices = self.shard(device).lock();
+            let memory = devices.entry(device).or_insert_with(|| Memory::new(arrival_ms));
+            memory.taken.add(ts_ms, arrival_ms);
         }
     }
 
@@ -199,6 +270,7 @@ impl Memory {
             last_arrival_ms: arrival_ms,
             newest: None,
             seen: VecDeque::new(),
+            taken: Taken::default(),
         }
     }
 
@@ -206,7 +278,7 @@ impl Memory {
         let clock_went_back = arrival_ms < self.last_arrival_ms.saturating_sub(ahead_max_ms);
         self.last_arrival_ms = arrival_ms;
         let next = self.last_ts_ms.saturating_add(1);
-        let ts_ms = if clock_went_back { arrival_ms } else { next.max(arrival_ms) };
+        let ts_ms = self.taken.free_from(if clock_went_back { arrival_ms } else { next.max(arrival_ms) });
         if ts_ms > arrival_ms.saturating_add(ahead_max_ms) {
             return Err(RanAhead);
         }
@@ -220,14 +292,32 @@ impl Memory {
         })
     }
 
-    fn find(&self, identity: Repeatable) -> Option<i64> {
-        self.seen.iter().find(|(seen, _)| *seen == identity).map(|(_, ts_ms)| *ts_ms)
+    fn find(&self, identity: Repeatable) -> Option<&Seen> {
+        self.seen.iter().find(|seen| seen.identity == identity)
     }
 
     /// Keeps the newest time of an identity that came again as a new reading.
     fn remember(&mut self, identity: Repeatable, ts_ms: i64) {
-        self.seen.retain(|(seen, _)| *seen != identity);
-        push_bounded(&mut self.seen, (identity, ts_ms));
+        self.seen.retain(|seen| seen.identity != identity);
+        push_bounded(&mut self.seen, Seen { identity, ts_ms, followed_ms: None });
+    }
+
+    /// Notes that another message came.
+    fn follow(&mut self, arrival_ms: i64) {
+        for seen in self.seen.iter_mut().rev().take_while(|seen| seen.followed_ms.is_none()) {
+            seen.followed_ms = Some(arrival_ms);
+        }
+    }
+}
+
+impl Seen {
+    /// Says whether the device can be without the acknowledgement, and so send this again on a connection that began at
+    /// `from_ms`.
+    fn may_lack_ack(&self, arrival_ms: i64, from_ms: i64) -> bool {
+        let is_same_connection = self.ts_ms >= from_ms;
+        let was_acknowledged =
+            self.followed_ms.is_some_and(|followed_ms| followed_ms.saturating_sub(self.ts_ms) > ACK_MS);
+        (is_same_connection || !was_acknowledged) && arrival_ms.saturating_sub(self.ts_ms) <= DUP_MS
     }
 }
 
@@ -249,7 +339,18 @@ mod tests {
         seq: Option<u64>,
         is_dup: bool,
     ) -> Result<i64, RanAhead> {
-        let delivery = Delivery::new("t", bytes.as_bytes(), is_dup);
+        connected(memory, at_ms, bytes, seq, is_dup.then_some(0))
+    }
+
+    /// As [`send`], with DUP on a connection that began at `dup_from_ms`.
+    fn connected(
+        memory: &SequenceMemory,
+        at_ms: i64,
+        bytes: &str,
+        seq: Option<u64>,
+        dup_from_ms: Option<i64>,
+    ) -> Result<i64, RanAhead> {
+        let delivery = Delivery::new("t", bytes.as_bytes(), dup_from_ms);
         let identity = seq.map(|seq| Repeatable { seq, digest: hash(bytes.as_bytes()) });
         memory.assign(DEVICE, at_ms, &delivery, identity)
     }
@@ -261,7 +362,7 @@ mod tests {
         assert_eq!(times, [Ok(100), Ok(101), Ok(102), Ok(103), Ok(200)]);
         let other = DeviceIndex(7 + SHARDS as u32);
         assert_eq!(
-            memory.assign(other, 100, &Delivery::new("t", b"", false), None),
+            memory.assign(other, 100, &Delivery::new("t", b"", None), None),
             Ok(100),
             "another device"
         );
@@ -278,7 +379,7 @@ mod tests {
         assert_eq!(send(&memory, 902, "a", Some(1), false), Ok(902), "restarted");
         assert_eq!(send(&memory, 903, "c", Some(1), true), Ok(903), "other bytes");
         assert_eq!(send(&memory, 904, "a", Some(1), true), Ok(902), "of the newest with that number");
-        memory.supersede(DEVICE);
+        memory.supersede(DEVICE, 904);
         assert_eq!(send(&memory, 905, "c", Some(1), false), Ok(905), "after a message with a time");
         assert_eq!(send(&memory, 1905, "c", Some(1), false), Ok(905), "in time");
         assert_eq!(send(&memory, 1906, "c", Some(1), false), Ok(1906), "a counter that stands still");
@@ -286,11 +387,49 @@ mod tests {
         assert_eq!(send(&memory, 1908, "", None, true), Ok(1908), "no number");
     }
 
+    /// A device that went on to the next message knew that this one had arrived; after a new connection it is one that
+    /// restarted and counts anew.
+    #[test]
+    fn with_dup_on_a_new_connection_what_was_acknowledged_is_no_repeat() {
+        let again = |followed_ms: i64, from_ms: i64, at_ms: i64| {
+            let memory = memory(100_000);
+            send(&memory, 1000, "a", Some(0), false).unwrap();
+            send(&memory, followed_ms, "b", Some(1), false).unwrap();
+            connected(&memory, at_ms, "a", Some(0), Some(from_ms)) == Ok(1000)
+        };
+        assert!(again(1010, 2000, 2000), "both were on their way");
+        assert!(again(1000 + ACK_MS, 2000, 2000));
+        assert!(!again(1001 + ACK_MS, 2000, 2000), "acknowledged before the next one came");
+        assert!(again(1001 + ACK_MS, 900, 2000), "the same connection");
+        assert!(again(1010, 2000, 1000 + DUP_MS) && !again(1010, 2000, 1001 + DUP_MS), "a day");
+
+        let memory = memory(100_000);
+        send(&memory, 1000, "a", Some(0), false).unwrap();
+        assert_eq!(connected(&memory, 60_000_000, "a", Some(0), Some(50_000_000)), Ok(1000), "nothing newer");
+        memory.supersede(DEVICE, 60_000_001);
+        assert_eq!(connected(&memory, 60_000_002, "a", Some(0), Some(60_000_002)), Ok(60_000_002));
+    }
+
+    #[test]
+    fn times_that_readings_have_are_not_given_again() {
+        let memory = memory(100_000);
+        for ts_ms in [99, 100, 101, 103, 200] {
+            memory.take(DEVICE, ts_ms, 100);
+        }
+        let send = |at| send(&memory, at, "", None, false);
+        assert_eq!([send(100), send(100), send(100), send(200)], [Ok(102), Ok(104), Ok(105), Ok(201)]);
+        for ts_ms in 0..10_000 {
+            memory.take(DEVICE, 10_000 - ts_ms, 0);
+        }
+        assert_eq!((send(300), send(100_000)), (Ok(10_001), Ok(100_000)), "many of them count as one piece");
+        assert!(memory.shard(DEVICE).lock()[&DEVICE].taken.times.len() <= TAKEN_MAX);
+    }
+
     #[test]
     fn another_topic_is_no_repeat() {
         let memory = memory(1000);
         let identity = Some(Repeatable { seq: 1, digest: 5 });
-        let on = |topic, at| memory.assign(DEVICE, at, &Delivery::new(topic, b"x", false), identity);
+        let on = |topic, at| memory.assign(DEVICE, at, &Delivery::new(topic, b"x", None), identity);
         assert_eq!((on("telemetry", 100), on("event", 101), on("event", 102)), (Ok(100), Ok(101), Ok(101)));
     }
 

@@ -48,7 +48,10 @@ fn decode_at(decoder: &Decoder, payload: &[u8], arrival_ms: i64) -> Message {
 
 fn deliver(decoder: &Decoder, payload: &[u8], arrival_ms: i64, is_dup: bool) -> Message {
     let topic = "ioc/v1/environment/AIR-01/telemetry";
-    decoder.decode(&Context { device: &device(), credential: "AIR-01", topic, payload, arrival_ms, is_dup }).0
+    let (device, dup_from_ms) = (device(), is_dup.then_some(0));
+    decoder
+        .decode(&Context { device: &device, credential: "AIR-01", topic, payload, arrival_ms, dup_from_ms })
+        .0
 }
 
 fn decode(payload: &str) -> Message {

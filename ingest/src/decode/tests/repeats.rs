@@ -53,9 +53,15 @@ fn a_repeat_after_a_restart_of_ours_is_one() {
     let before = decoder();
     let topic = "ioc/v1/environment/AIR-01/telemetry";
     let send = |decoder: &Decoder, payload: &str, at: i64, is_dup: bool| {
-        let (device, payload) = (device(), payload.as_bytes());
-        let context =
-            Context { device: &device, credential: "AIR-01", topic, payload, arrival_ms: NOW + at, is_dup };
+        let (device, payload, dup_from_ms) = (device(), payload.as_bytes(), is_dup.then_some(0));
+        let context = Context {
+            device: &device,
+            credential: "AIR-01",
+            topic,
+            payload,
+            arrival_ms: NOW + at,
+            dup_from_ms,
+        };
         let (message, receipt) = decoder.decode(&context);
         let mut record = Vec::new();
         message.encode_with(receipt.as_ref(), &mut record);
