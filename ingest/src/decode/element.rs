@@ -39,18 +39,31 @@ pub(super) struct Scope<'a> {
 struct Parts {
     time: Option<Time>,
     seq: Option<u64>,
+    /// A member that stands twice: these may be two objects, and which time is of which values nobody can tell.
+    twice: Option<&'static str>,
     has_values: bool,
     /// What stands where a time was meant, under another name.
     misnamed_time: Option<String>,
+    /// A time under a name that is one letter from the right one: with another one under the right name, the rest of an object
+    /// that was lost between them.
+    second_time: Option<Time>,
     /// A quality that nobody understands was meant for all values.
     in_doubt: bool,
+    /// A quality, under whatever name.
     has_quality: bool,
+    has_own_quality: bool,
+    /// An object of values, under whatever name.
+    holds_values: bool,
     /// There is a key of no meaning here. Its values may have been meant by it, unless it holds what is like a time.
     has_unknown: bool,
     has_unknown_time: bool,
 }
 
 impl Parts {
+    fn meet_twice(&mut self, name: &'static str, is_twice: bool) {
+        self.twice = self.twice.or_else(|| is_twice.then_some(name));
+    }
+
     /// Returns what the element says without values of its own, so that it can only be about other ones.
     fn lone(&self, wound: Wound) -> Lone {
         let is_lone = !self.has_values && !self.has_unknown && !wound.is_wounded;
@@ -134,16 +147,43 @@ fn read_member(
         }
         "seq" => read_seq(&reader.value()?, parts, out),
         "values" => {
+            if reader.peek() == Some(b'{') {
+                parts.meet_twice("values", parts.holds_values);
+                parts.holds_values = true;
+            }
             parts.has_values = true;
             read_values(scope, reader, parts, out)?;
         }
         "quality" => {
-            parts.has_quality = true;
+            parts.meet_twice("quality", parts.has_own_quality);
+            (parts.has_quality, parts.has_own_quality) = (true, true);
             read_qualities(scope, reader, parts, out)?;
         }
-        other => unknown_key(scope, other, &reader.value()?, parts, out),
+        other => {
+            let start = reader.at();
+            let raw = reader.value()?;
+            if raw == Raw::Object && holds_values(scope, reader.since(start)) {
+                parts.meet_twice("values", parts.holds_values);
+                parts.holds_values = true;
+            }
+            unknown_key(scope, other, &raw, parts, out);
+        }
     }
     Ok(())
+}
+
+/// Reports whether an object names a property: it holds values, whatever its own name is.
+fn holds_values(scope: &Scope<'_>, text: &str) -> bool {
+    let mut reader = Reader::new(text);
+    let mut more = reader.take(b'{') && !reader.take(b'}');
+    while more {
+        let Ok(name) = reader.key() else { return false };
+        if scope.properties.find(&name).is_some() {
+            return true;
+        }
+        more = reader.value().is_ok() && reader.another(b'}', "").unwrap_or(false);
+    }
+    false
 }
 
 /// A key of no meaning here says nothing, unless it is likely to be a time or a quality under another name.
@@ -152,6 +192,9 @@ fn unknown_key(scope: &Scope<'_>, key: &str, raw: &Raw<'_>, parts: &mut Parts, o
     let known = "\"ts\", \"values\", \"quality\" and \"seq\"";
     let detail = |hint: &str| format!("unknown key {:?}; expected {known}; {hint}", excerpt(key));
     let is_time = distance(&name, b"ts") <= 1 || TIME_NAMES.iter().any(|known| known.as_bytes() == name);
+    if distance(&name, b"ts") <= 1 && is_like_time(raw) {
+        parts.second_time = Some(read_time(raw));
+    }
     if is_time && parts.misnamed_time.is_none() {
         parts.misnamed_time = Some(detail("the time is \"ts\""));
         return;
@@ -189,6 +232,20 @@ const TIME_NAMES: [&str; 11] = [
 ];
 
 fn time_of(parts: &Parts, wound: Wound) -> Cow<'_, Time> {
+    if let Some(name) = parts.twice {
+        let detail =
+            format!("{name:?} stands twice in one object; once is right, with the \"ts\" that it is of");
+        return Cow::Owned(Time::Bad(detail));
+    }
+    if wound.is_mixed {
+        let detail = "the message is damaged here: time and values may be of two objects";
+        return Cow::Owned(Time::Bad(detail.to_owned()));
+    }
+    if parts.time.is_some() && parts.second_time.is_some() && parts.time != parts.second_time {
+        return Cow::Owned(Time::Bad(
+            "ts stands twice, once misspelt, and differs; once is right".to_owned(),
+        ));
+    }
     match (&parts.time, &parts.misnamed_time) {
         (Some(time), _) => Cow::Borrowed(time),
         (None, Some(detail)) => Cow::Owned(Time::Bad(detail.clone())),
@@ -244,11 +301,7 @@ fn read_seq(raw: &Raw<'_>, parts: &mut Parts, out: &mut Yield) {
     match (seq, parts.seq) {
         (Some(seq), None) => parts.seq = Some(seq),
         (Some(seq), Some(before)) if seq == before => {}
-        (Some(_), Some(_)) => {
-            out.reject(RejectReason::Malformed, || {
-                "\"seq\" stands twice and differs; once is right".to_owned()
-            });
-        }
+        (Some(_), Some(_)) => parts.meet_twice("seq", true),
         (None, _) => out.reject(RejectReason::Malformed, || {
             format!("\"seq\" is {}; {expected}; its values are kept", describe(raw))
         }),

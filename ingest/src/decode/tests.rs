@@ -2,6 +2,7 @@ use super::*;
 use ioc_model::{DeviceIndex, Domain, Observation, PropertyId, Quality};
 
 mod damage;
+mod mixing;
 mod repeats;
 mod times;
 

@@ -26,11 +26,11 @@ pub(super) struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// Returns what stands for it in the mended text: of arrays and objects only what they are matters.
+    /// Returns what stands for it in the mended text: of an array only what it is matters, of an object also its names.
     pub(super) fn copy(self) -> &'a str {
         match self.text.as_bytes().first() {
             Some(b'[') => "[]",
-            Some(b'{') => "{}",
+            Some(b'{') if Reader::new(self.text).value().is_err() => "{}",
             _ => self.text,
         }
     }
@@ -60,12 +60,13 @@ impl<'a> Cursor<'a> {
             self.at = self.behind_white(self.at);
             let rest = &self.text[self.at..];
             let end = match rest.as_bytes() {
-                [b'/', b'*', ..] => rest[2..].find("*/").map(|end| end + 4),
-                [b'/', b'/', ..] => rest.find('\n'),
+                [b'/', b'*', ..] => rest[2..].find("*/").map(|end| self.at + end + 4),
+                [b'/', b'/', ..] => rest.find('\n').map(|end| self.at + end),
                 _ => return rest.bytes().next(),
             };
             self.comment = self.comment.or(Some(self.at));
-            self.at += end.unwrap_or(rest.len());
+            // One without end is likely to be damage, and no reason to lose the objects behind it.
+            self.at = end.unwrap_or_else(|| self.object_from(self.at + 2));
         }
     }
 
@@ -87,21 +88,123 @@ impl<'a> Cursor<'a> {
 
     /// Looks for where reading can go on: behind `start`, at an object or, if they are `wanted`, at a member.
     pub(super) fn resume(&mut self, start: usize, members_wanted: bool) -> Option<Found<'a>> {
+        let mut depth = 0usize;
         for comma in start + 1..self.text.len() {
             if !self.pay(1) {
                 break;
+            }
+            if self.is_object(comma) {
+                self.at = comma;
+                return Some(Found::Element);
             }
             if let Some(element) = self.element_behind(comma) {
                 self.at = element;
                 return Some(Found::Element);
             }
-            if members_wanted && let Some((at, name)) = self.member_behind(comma) {
+            if members_wanted && let Some(key) = self.key_at(comma) {
+                self.at = comma;
+                return Some(Found::Member(key));
+            }
+            match self.bytes().get(comma) {
+                Some(b'{') => depth += 1,
+                Some(b'}') => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            // Behind a brace members are those of something else.
+            if members_wanted
+                && depth == 0
+                && let Some((at, name)) = self.member_behind(comma)
+            {
                 self.at = at;
                 return Some(Found::Member(name));
             }
         }
         self.at = self.text.len();
         None
+    }
+
+    /// Reports whether an object of a message begins here: a brace and one of its names.
+    fn is_object(&self, brace: usize) -> bool {
+        if self.bytes().get(brace) != Some(&b'{') {
+            return false;
+        }
+        let behind = self.text.get(self.behind_white(brace + 1)..).and_then(|text| text.strip_prefix('"'));
+        let is_named = |text: &str| {
+            KEYS.iter().any(|key| text.strip_prefix(key).is_some_and(|rest| rest.starts_with('"')))
+        };
+        behind.is_some_and(is_named)
+    }
+
+    /// Returns the name of an object of a message that stands here with its quotes and colon.
+    fn key_at(&self, quote: usize) -> Option<&'static str> {
+        let text = self.text.get(quote..)?.strip_prefix('"')?;
+        let key =
+            KEYS.into_iter().find(|key| text.strip_prefix(key).is_some_and(|rest| rest.starts_with('"')))?;
+        (self.bytes().get(self.behind_white(quote + key.len() + 2)) == Some(&b':')).then_some(key)
+    }
+
+    /// Reports whether a name of an object of a message comes next, with its colon.
+    pub(super) fn is_at_key(&mut self) -> bool {
+        self.peek() == Some(b'"') && self.key_at(self.at).is_some()
+    }
+
+    /// Returns the position of the next object of a message, or of the end.
+    fn object_from(&mut self, from: usize) -> usize {
+        let len = self.text.len();
+        if self.pay(len - from) { (from..len).find(|at| self.is_object(*at)).unwrap_or(len) } else { len }
+    }
+
+    /// Reports whether what was passed since `start` holds an object of a message with values: a closing brace or bracket
+    /// was lost before it, or became an opening one.
+    fn passed_an_object(&mut self, start: usize) -> bool {
+        let end = self.at;
+        self.pay(end - start)
+            && self.text[start..end].contains("\"values\"")
+            && (start..end).any(|at| self.is_object(at))
+    }
+
+    /// Returns the name of the member behind the comma here, if there is one.
+    pub(super) fn name_behind_comma(&mut self) -> Option<&'a str> {
+        let comma = self.behind_white(self.at);
+        self.member_behind(comma).map(|(_, name)| name)
+    }
+
+    /// Counts the closing braces that stand together here, up to two.
+    pub(super) fn closings(&self) -> usize {
+        let first = self.behind_white(self.at);
+        if self.bytes().get(first) != Some(&b'}') {
+            return 0;
+        }
+        1 + usize::from(self.bytes().get(self.behind_white(first + 1)) == Some(&b'}'))
+    }
+
+    /// Reports whether the members behind the comma here end with a brace that closes `values`: another one follows, or a
+    /// member that stands beside `values`.
+    pub(super) fn are_values_ahead(&mut self) -> bool {
+        let (start, mut depth) = (self.at, 0usize);
+        let mut at = start;
+        let end = loop {
+            match self.bytes().get(at) {
+                Some(b'"') => match self.string_end(at) {
+                    Some(end) => at = end - 1,
+                    None => return false,
+                },
+                Some(b'{' | b'[') => depth += 1,
+                Some(b'}') if depth == 0 => break at + 1,
+                Some(b'}' | b']') if depth > 0 => depth -= 1,
+                Some(b']') | None => return false,
+                Some(_) => {}
+            }
+            at += 1;
+            if !self.pay(1) {
+                return false;
+            }
+        };
+        self.at = end;
+        let is_closed =
+            self.closings() > 0 || self.name_behind_comma().is_some_and(|name| KEYS.contains(&name));
+        self.at = start;
+        is_closed
     }
 
     /// Returns the position of an object, if the comma is one between objects.
@@ -125,6 +228,22 @@ impl<'a> Cursor<'a> {
         let is_plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         let colon = self.behind_white(at + name.len() + 2);
         (is_plain && self.bytes().get(colon) == Some(&b':')).then_some((at, name))
+    }
+
+    /// Reports whether a name or a brace stands here without anything between it and what was passed.
+    pub(super) fn is_glued(&mut self) -> bool {
+        match self.bytes().get(self.at) {
+            Some(b'{') => true,
+            Some(b'"') => self.is_at_member(),
+            _ => false,
+        }
+    }
+
+    /// Reports whether a bracket stands here before a simple value.
+    pub(super) fn is_list_open(&self) -> bool {
+        let next = self.behind_white(self.at + 1);
+        self.bytes().get(self.at) == Some(&b'[')
+            && !matches!(self.bytes().get(next), Some(b'{' | b'[') | None)
     }
 
     /// Reports whether a member begins at a quote here.
@@ -165,7 +284,10 @@ impl<'a> Cursor<'a> {
                 self.single_quoted();
                 Err("double quotes around a text")
             }
-            Some(b'{' | b'[') => self.nested(),
+            Some(b'{' | b'[') => {
+                let value = self.nested()?;
+                if self.passed_an_object(start) { Err(UNBALANCED) } else { Ok(value) }
+            }
             _ => {
                 self.unquoted();
                 let is_number = matches!(next, Some(b'-' | b'0'..=b'9'));
@@ -201,7 +323,11 @@ impl<'a> Cursor<'a> {
         let rest = &self.text[self.at + 1..];
         let line = rest.split('\n').next().unwrap_or_default();
         self.pay(line.len());
-        self.at += 1 + line.find('\'').map_or(0, |end| end + 1);
+        let from = self.at + 1;
+        let end = line.find('\'').map_or(0, |end| end + 1);
+        // An apostrophe each before and behind an object do not make a text of it.
+        let holds_object = (from..from + end).any(|at| self.is_object(at));
+        self.at = if holds_object { from } else { from + end };
     }
 
     /// Passes an array or object whose brackets pair up.
@@ -241,6 +367,8 @@ impl<'a> Cursor<'a> {
             let start = self.at;
             match self.peek() {
                 Some(b',' | b'}' | b']') => return true,
+                // Whatever was passed over, a member of the object begins.
+                Some(b'"') if self.key_at(self.at).is_some() => return false,
                 Some(b'"') => {
                     // Right behind a word: the quote that seems to open closes something.
                     let is_glued = start == self.at && start > 0 && !ends_unquoted(self.bytes()[start - 1]);
@@ -249,7 +377,10 @@ impl<'a> Cursor<'a> {
                     quoted_end = Some(end);
                 }
                 Some(b'{' | b'[') => {
-                    if self.nested().is_err_and(|expected| expected == UNBALANCED) {
+                    let from = self.at;
+                    if self.nested().is_err_and(|expected| expected == UNBALANCED)
+                        || self.passed_an_object(from)
+                    {
                         return false;
                     }
                 }

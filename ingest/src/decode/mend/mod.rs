@@ -6,9 +6,12 @@
 //! - a fault inside a member costs that member;
 //! - a bracket, comma or quote too few costs no more than what cannot be told apart for it. Where quotes no longer
 //!   pair up, reading goes on at the next text that looks like a member or an object of the array;
-//! - a value is copied only when it is complete: a number at the very end may have lost digits.
+//! - a value is copied only when it is complete: a number at the very end may have lost digits, as may one that something
+//!   else than a comma, a bracket, a brace or white space follows;
+//! - an object ends where a brace and one of its names begin another one, whatever was passed before.
 //!
-//! What was lost may have held the time or the quality of an object; [`Wound::is_in_doubt`] says so. The same holds for what
+//! What was lost may have held the time or the quality of an object; [`Wound::is_in_doubt`] says so. It may also have held
+//! the end of one object and the beginning of the next: [`Wound::is_mixed`] says so where their parts were met. The same holds for what
 //! stands beside the objects: digits there may be the time of one that was closed too early. Work is bounded by a small
 //! multiple of the message's length.
 mod lex;
@@ -56,6 +59,8 @@ pub(super) struct Wound {
     pub(super) is_wounded: bool,
     /// It may have been its time or a quality.
     pub(super) is_in_doubt: bool,
+    /// Its values may be of another object than its time.
+    pub(super) is_mixed: bool,
 }
 
 impl Mended {
@@ -92,10 +97,14 @@ struct Mender<'a> {
     is_next_in_doubt: bool,
     /// The message began as an array.
     began_as_array: bool,
+    /// The current element has its time.
+    has_ts: bool,
     /// The current element has its values.
     has_values: bool,
     /// An element ended without its brace: what follows may be the rest of it.
     has_lost: bool,
+    /// A name was broken off between them.
+    has_gap: bool,
     /// What stands outside of all objects may be the time or the quality of any of them.
     is_all_in_doubt: bool,
 }
@@ -113,8 +122,10 @@ impl<'a> Mender<'a> {
             is_cut: false,
             is_next_in_doubt: false,
             began_as_array: false,
+            has_ts: false,
             has_values: false,
             has_lost: false,
+            has_gap: false,
             is_all_in_doubt: false,
         }
     }
@@ -140,7 +151,7 @@ impl<'a> Mender<'a> {
                     }
                     self.cursor.at += 1;
                     let is_next = std::mem::take(&mut self.is_next_in_doubt);
-                    self.element(Wound { is_wounded: is_next, is_in_doubt: is_next })
+                    self.element(Wound { is_wounded: is_next, is_in_doubt: is_next, is_mixed: false })
                 }
                 b',' if is_open => {
                     if next == Next::Object {
@@ -215,7 +226,7 @@ impl<'a> Mender<'a> {
     /// Mends an object of the message, whose brace was passed.
     fn element(&mut self, wound: Wound) -> Next {
         self.begin_slot();
-        (self.wound, self.has_values) = (wound, false);
+        (self.wound, self.has_ts, self.has_values, self.has_gap) = (wound, false, false, false);
         self.out.push('{');
         let end = self.members(object::Level::Element);
         self.out.push('}');
@@ -234,7 +245,7 @@ impl<'a> Mender<'a> {
         if self.doubt_closed() {
             self.damage("", "'{'");
             // What stood before it may have been its time.
-            return self.element(Wound { is_wounded: true, is_in_doubt: true });
+            return self.element(Wound { is_wounded: true, is_in_doubt: true, is_mixed: false });
         }
         let start = self.cursor.at;
         let value = self.cursor.value().and_then(|value| match self.cursor.peek() {
@@ -275,7 +286,7 @@ impl<'a> Mender<'a> {
 
     fn doubt_last(&mut self) {
         if let Some(wound) = self.wounds.last_mut() {
-            *wound = Wound { is_wounded: true, is_in_doubt: true };
+            (wound.is_wounded, wound.is_in_doubt) = (true, true);
         }
     }
 

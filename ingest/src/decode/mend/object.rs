@@ -72,7 +72,23 @@ impl<'a> Mender<'a> {
                         self.damage(level.place(), NAME);
                     }
                     self.cursor.at += 1;
-                    return End::Closed;
+                    if !self.is_closed_early(level) {
+                        return End::Closed;
+                    }
+                    self.cursor.at -= 1;
+                    self.damage(level.place(), "no brace before the last of the members");
+                    self.wound.is_in_doubt = true;
+                    self.cursor.at += 1;
+                    state.has_comma = self.cursor.take(b',');
+                }
+                Some(b']') if self.is_surplus(level) => {
+                    self.damage(level.place(), "no bracket behind a value");
+                    self.cursor.at += 1;
+                    if let Some(length) = state.number.take().filter(|_| level != Level::Element) {
+                        self.out.truncate(length);
+                        state.is_empty = self.out.ends_with('{');
+                    }
+                    state.has_comma = self.cursor.take(b',');
                 }
                 Some(b']') if level != Level::Element => {
                     self.damage(level.place(), "'}'");
@@ -103,6 +119,28 @@ impl<'a> Mender<'a> {
         }
     }
 
+    /// Says whether the brace that was passed is one too many: what belongs into the object follows.
+    fn is_closed_early(&mut self, level: Level) -> bool {
+        let Some(name) = self.cursor.name_behind_comma() else { return false };
+        match level {
+            Level::Element => self.has_ts && !self.has_values && !self.began_as_array && name == "values",
+            Level::Values => !KEYS.contains(&name) && self.cursor.are_values_ahead(),
+            Level::Quality => false,
+        }
+    }
+
+    /// Says whether the bracket that comes next is one too many. Otherwise it stands in the place of a brace.
+    fn is_surplus(&mut self, level: Level) -> bool {
+        self.cursor.at += 1;
+        let is_key = self.cursor.name_behind_comma().map(|name| KEYS.contains(&name));
+        let closings = self.cursor.closings();
+        self.cursor.at -= 1;
+        match level {
+            Level::Element => is_key == Some(true),
+            Level::Values | Level::Quality => is_key == Some(false) || closings > 1,
+        }
+    }
+
     fn member(&mut self, state: &mut State) -> Outcome {
         let start = self.cursor.at;
         let key = match self.key() {
@@ -111,6 +149,9 @@ impl<'a> Mender<'a> {
         };
         let name = &key[1..key.len() - 1];
         let place = format!("{}.{}", state.level.place(), excerpt(name));
+        if state.level == Level::Element {
+            self.meet(name);
+        }
         if !self.cursor.take(b':') {
             self.damage(&place, "':' after the name");
             return self.leave(start, state.level, None);
@@ -123,17 +164,44 @@ impl<'a> Mender<'a> {
         if let Some(inner) = inner.filter(|_| self.cursor.peek() == Some(b'{')) {
             return self.inner(key, inner, &place, state);
         }
+        if self.cursor.is_at_key() {
+            self.damage(&place, "a value");
+            self.doubt(state.level, Some(name));
+            return if state.level == Level::Element { Outcome::Dropped } else { Outcome::Ended(End::Up) };
+        }
         match self.cursor.value() {
             Ok(value) => self.complete(start, key, value, &place, state),
             Err(expected) => {
                 self.damage(&place, expected);
+                let is_list = self.cursor.is_list_open();
                 match expected {
+                    UNBALANCED if is_list => self.lose(start, state.level, true),
                     UNTERMINATED => self.lose(start, state.level, true),
                     UNBALANCED => self.lose(start, state.level, false),
                     _ => self.leave(start, state.level, Some(name)),
                 }
             }
         }
+    }
+
+    /// Notes which member begins. What stands twice, or behind a name that was broken off, may be of another object, with
+    /// another time.
+    fn meet(&mut self, name: &str) {
+        let behind = self.cursor.text[self.cursor.at..].chars().next();
+        let is_whole = behind.is_none_or(|c| c.is_ascii_whitespace() || ":=,;}".contains(c));
+        let is_broken = !is_whole || name.contains(['{', '}', '[', ']', ',', ':']);
+        let is_known = |key: &&str| name.strip_prefix(*key).is_some_and(|rest| rest.starts_with(':'));
+        if is_broken && !KEYS.iter().any(is_known) {
+            self.has_gap |= self.has_ts != self.has_values;
+            return;
+        }
+        let seen = match name {
+            "ts" => &mut self.has_ts,
+            "values" => &mut self.has_values,
+            _ => return,
+        };
+        let is_twice = std::mem::replace(seen, true);
+        self.wound.is_mixed |= is_twice || self.has_gap;
     }
 
     /// Passes a name and returns it with its quotes.
@@ -160,7 +228,14 @@ impl<'a> Mender<'a> {
     /// Passes a member whose name cannot be read.
     fn misnamed(&mut self, start: usize, state: &mut State, expected: &'static str) -> Outcome {
         let behind = std::mem::replace(&mut self.cursor.at, start);
-        let is_digit = self.cursor.text.as_bytes()[start].is_ascii_digit();
+        let bytes = self.cursor.text.as_bytes();
+        let is_digit = bytes[start].is_ascii_digit();
+        // A name without its opening quote: what was lost before it may have been the end of an object.
+        let is_broken = bytes[start] != b'\'' && bytes.get(behind) == Some(&b'"');
+        let is_harmless = matches!(&self.cursor.text[start..behind], "seq" | "quality");
+        if is_broken && !is_harmless && state.level == Level::Element {
+            self.has_gap |= self.has_ts != self.has_values;
+        }
         // "38,1": the number before the comma is not the one that was meant.
         let number = state.number.filter(|_| is_digit && state.has_comma);
         match number {
@@ -178,14 +253,16 @@ impl<'a> Mender<'a> {
     /// Copies `values` or `quality`, whose brace comes next.
     fn inner(&mut self, key: &str, level: Level, place: &str, state: &mut State) -> Outcome {
         self.cursor.at += 1;
-        self.has_values |= level == Level::Values;
         self.copy(key, "{", state);
         let end = self.members(level);
         self.out.push('}');
         let behind = self.cursor.at;
         match end {
             End::Lost => Outcome::Ended(End::Lost),
-            End::Closed if !self.is_delimited(place) => self.leave(behind, state.level, None),
+            End::Closed if !self.is_delimited(place) => {
+                self.has_gap |= self.has_ts != self.has_values;
+                self.leave(behind, state.level, None)
+            }
             End::Closed | End::Up => Outcome::Kept { is_number: false },
         }
     }
@@ -199,8 +276,14 @@ impl<'a> Mender<'a> {
         place: &str,
         state: &mut State,
     ) -> Outcome {
+        let name = &key[1..key.len() - 1];
+        if value.is_number && self.cursor.is_glued() {
+            self.damage(place, "',' behind the number, which may have lost digits");
+            self.doubt(state.level, Some(name));
+            return Outcome::Dropped;
+        }
         if !self.is_delimited(place) {
-            return self.leave(start, state.level, Some(&key[1..key.len() - 1]));
+            return self.leave(start, state.level, Some(name));
         }
         if let Some(at) = self.not_utf8
             && [key, value.text].iter().any(|text| text.contains(char::REPLACEMENT_CHARACTER))
@@ -245,8 +328,17 @@ impl<'a> Mender<'a> {
         if !self.cursor.skip() {
             return self.lose(start, level, true);
         }
+        self.note_passed(start, level);
         self.doubt(level, name);
         Outcome::Dropped
+    }
+
+    /// Looks at what was passed over beside the values: what has the digits of a time may have held that of another object.
+    fn note_passed(&mut self, start: usize, level: Level) {
+        const TIME_DIGITS: usize = 8;
+        let passed = self.cursor.text.get(start..self.cursor.at).unwrap_or_default();
+        let has_time = passed.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= TIME_DIGITS);
+        self.has_gap |= level == Level::Element && has_time && self.has_ts != self.has_values;
     }
 
     /// Notes what may have been lost with a member of this name, or of one that cannot be read.
@@ -261,7 +353,9 @@ impl<'a> Mender<'a> {
     /// Goes on where quotes and brackets pair up again.
     fn lose(&mut self, start: usize, level: Level, members_wanted: bool) -> Outcome {
         self.wound.is_in_doubt = true;
-        match self.cursor.resume(start, members_wanted) {
+        let found = self.cursor.resume(start, members_wanted);
+        self.note_passed(start, level);
+        match found {
             Some(Found::Member(name)) if level != Level::Element && KEYS.contains(&name) => {
                 Outcome::Ended(End::Up)
             }

@@ -71,9 +71,13 @@ fn the_smallest_thing_that_is_wrong_is_refused() {
         (with(r#""seq":"7""#), &[1.0], &[(Malformed, "\"seq\" is the text \"7\"")]),
         (with(r#""seq":18446744073709551616"#), &[1.0], &[(Malformed, "to 18446744073709551615")]),
         (with(r#""seq":7,"seq":7"#), &[1.0], &[]),
-        (with(r#""seq":7,"seq":8"#), &[1.0], &[(Malformed, "\"seq\" stands twice and differs")]),
-        (with(r#""values":{"temperature":2}"#), &[1.0, 2.0], &[]),
+        (with(r#""seq":7,"seq":8"#), &[], &[(BadTime, "\"seq\" stands twice")]),
+        (with(r#""values":{"temperature":2}"#), &[], &[(BadTime, "\"values\" stands twice"); 2]),
         (with(r#""values":null"#), &[1.0], &[(Malformed, "\"values\" is null")]),
+        (with(r#""v":{"temperature":2}"#), &[], &[(Malformed, "unknown key"), (BadTime, "stands twice")]),
+        (with(r#""v":{"x":2}"#), &[1.0], &[(Malformed, "unknown key \"v\"")]),
+        (with(r#""tss":1761523200001"#), &[], &[(Malformed, "the time is \"ts\""), (BadTime, "misspelt")]),
+        (with(r#""quality":{},"quality":{}"#), &[], &[(BadTime, "\"quality\" stands twice")]),
         (with(&format!(r#""ts":{NOW}"#)), &[1.0], &[]),
         (with(r#""ts":5"#), &[], &[(BadTime, "ts stands twice and differs")]),
         (r#"{"timestamp":5,"values":{"pm25":1}}"#.into(), &[], &[(BadTime, "the time is \"ts\"")]),
@@ -86,7 +90,7 @@ fn the_smallest_thing_that_is_wrong_is_refused() {
         (values(r#","pm25":1"#), &[1.0], &[(Malformed, "in values: expected a name")]),
         (values(r#""pm25":1,"#), &[1.0], &[(Malformed, "in values: expected a name")]),
         (values(r#""pm25":1 "temperature":3"#), &[1.0, 3.0], &[(Malformed, "in values.pm25: expected ','")]),
-        (values(r#""pm25":1"temperature":3"#), &[1.0, 3.0], &[(Malformed, "in values.pm25: expected ','")]),
+        (values(r#""pm25":1"temperature":3"#), &[3.0], &[(Malformed, "which may have lost digits")]),
         (values(r#""pm25":1,"temperature" 3"#), &[1.0], &[(Malformed, "values.temperature: expected ':'")]),
         (values(r#""pm25":1,"temperature"=3"#), &[1.0], &[(Malformed, "values.temperature: expected ':'")]),
         (
@@ -361,4 +365,73 @@ fn what_is_beyond_the_limits_is_refused_as_one() {
     assert_eq!(refused(&decode(&unknown)).len(), 101);
     assert_eq!(refused(&decode(&",".repeat(4000))).len(), 1);
     assert_eq!(refused(&decode(&format!("[{}", ",".repeat(3000)))).len(), 101);
+}
+
+/// A bracket or brace too many costs the member that it stands at.
+#[test]
+fn a_bracket_too_many_leaves_the_other_members() {
+    let ts = format!(r#""ts":{NOW}"#);
+    let ok = r#""values":{"pm25":2,"temperature":3}"#;
+    let cases: [(String, &[f64]); 14] = [
+        (values(r#""pm25":38.1],"temperature":3"#), &[3.0]),
+        (values(r#""pm25":38.1}},"temperature":3"#).replacen("}}", "}", 1), &[38.1, 3.0]),
+        (values(r#""pm25":[38.1,"temperature":3"#), &[3.0]),
+        (values(r#""pm25":[38.1],"temperature":3"#), &[3.0]),
+        (values(r#""temperature":3,"pm25":38.1]"#), &[3.0]),
+        (values(r#""temperature":3,"pm25":38.1}"#), &[3.0, 38.1]),
+        (values(r#""temperature":3,"pm25":[38.1"#), &[3.0]),
+        (format!(r#"{{{ts},"values":{{"temperature":3,"pm25":38.1]}}"#), &[3.0, 38.1]),
+        (format!(r#"{{{ts},"seq":38.1],{ok}}}"#), &[2.0, 3.0]),
+        (format!(r#"{{{ts},"seq":7}},{ok}}}"#), &[2.0, 3.0]),
+        (format!(r#"{{{ts},"seq":[38.1,{ok}}}"#), &[2.0, 3.0]),
+        (format!(r#"{{{ts},{ok},"seq":7]}}"#), &[2.0, 3.0]),
+        (format!(r#"{{{ts},{ok},"quality":{{"pm25":"good"]}}}}"#), &[2.0, 3.0]),
+        (format!(r#"{{{ts},"quality":{{"pm25":"good"}}],{ok}}}"#), &[2.0, 3.0]),
+    ];
+    for (payload, kept) in cases {
+        for payload in [payload.clone(), format!("[{payload},{B}]")] {
+            // In an array the values of an object that ends before them may be those of another one.
+            let is_apart = payload.starts_with('[') && payload.contains(r#""seq":7},"#);
+            let message = decode(&payload);
+            let found: Vec<f64> = message.observations.iter().map(|o| o.value).collect();
+            let mut wanted = if is_apart { Vec::new() } else { kept.to_vec() };
+            wanted.extend(payload.ends_with(&format!("{B}]")).then_some(2.0));
+            assert_eq!(found, wanted, "{payload}: {:?}", refused(&message));
+            assert!(!refused(&message).is_empty(), "{payload}");
+            let times = message.observations.iter().map(|o| o.ts_ms);
+            assert!(times.into_iter().all(|ts_ms| ts_ms == NOW), "{payload}");
+        }
+    }
+}
+
+/// What a modem lost in the middle of an array takes nothing to the time of another object.
+#[test]
+fn an_object_ends_where_another_one_begins() {
+    let (old, new) = (NOW - 7_200_000, NOW - 3_600_000);
+    let cases = [
+        format!(r#"[{{"ts":{old},"values":{{"pm25":1}},"sets":{new},"values":{{"pm25":2}}}}]"#),
+        format!(r#"{{"ts":{old},"va{{"ts":{new},"values":{{"pm25":2}}}}"#),
+        format!(r#"{{"ts":{old},"va{{"ts":{new},"values":{{"pm25":2}}"#),
+        format!(r#"[{{"ts":{old},"va[{{"ts":{new},"values":{{"pm25":2}}}}]"#),
+        format!(r#"[{{"ts":{old},"seq":4[,{{"ts":{new},"values":{{"pm25":2}}}}]"#),
+        format!(r#"[{{"ts":{old},"seq":4[,{{"ts":{new},"values":{{"pm25":2}}}}]]"#),
+        format!(r#"[{{"ts":{old},"seq":[4,{{"ts":{new},"values":{{"pm25":2}}}}]]"#),
+        format!(r#"[{{"ts":{old},"seq":{{"ts":{new},"values":{{"pm25":2}}}}]"#),
+        format!(r#"[{{"ts":{old},"va"values":{{"pm25":2}}}}]"#),
+        format!(r#"[{{"ts":{old},"vats:{new},"values":{{"pm25":2}}}}]"#),
+        format!(r#"[{{"ts":{old},"values":{{"pm25":1}},"se"values":{{"pm25":2}}}}]"#),
+        format!(r#"[{{"values":{{"pm25":2}},"v"ts":{old}}}]"#),
+    ];
+    for payload in cases {
+        let message = decode(&payload);
+        let wrong = |o: &&Observation| o.value == 2.0 && o.ts_ms != new;
+        assert_eq!(message.observations.iter().find(wrong), None, "{payload}: {:?}", refused(&message));
+        assert!(!refused(&message).is_empty(), "{payload}");
+    }
+}
+
+#[test]
+fn a_comment_without_end_hides_no_object() {
+    let message = decode(&format!("[{A},/*{B}]"));
+    assert_eq!(message.observations.len(), 2, "{:?}", refused(&message));
 }
