@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod presence;
 pub mod records;
 pub mod rule_checks;
+mod rule_choice;
 pub mod rule_desk;
 mod rule_files;
 pub mod start_progress;

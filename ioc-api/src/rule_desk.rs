@@ -1,9 +1,10 @@
-//! The rule files in force: reads them, watches them, and hands a good change to the engine. A broken change is
-//! refused as a whole, with file, line and column, and the rules in force go on, over a restart too.
+//! The rule files in force: reads them, watches them, and hands good changes to the engine. A broken file is refused with
+//! file, line and column, and its last good version goes on, over a restart too; other files are not held back.
 use crate::{
     defaults,
     kept_rules::KeptRules,
     rule_checks::RuleChecks,
+    rule_choice::{Choice, Found, choose, path_of},
     rule_files::{self, Signature, signature},
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -35,6 +36,8 @@ pub struct InForce {
     pub loaded_at_ms: i64,
     /// Problems of the files as they are now.
     pub errors: Vec<RuleError>,
+    /// The version of each file that is in force.
+    files: Arc<[RuleFile]>,
 }
 
 /// Rules that cannot be loaded at start.
@@ -96,10 +99,11 @@ struct Before {
 }
 
 impl RuleDesk {
-    /// Loads the rules for the start: those of the files, or if they cannot be used those that were last in force.
-    /// `has_past` says whether anything came before.
+    /// Loads the rules for the start: of each file the version on disk, or if that cannot be used the one that was last in
+    /// force. `has_past` says whether anything came before.
     ///
-    /// Errors: they cannot be read, or any of them is wrong, and none are kept.
+    /// Errors: the directory cannot be read, or a file is wrong, and no rules were in force from there; or a file that was in
+    /// force has no usable version any more.
     pub fn open(
         source: RuleSource,
         kept: KeptRules,
@@ -109,19 +113,23 @@ impl RuleDesk {
         now: fn() -> i64,
     ) -> Result<Arc<Self>, RuleDeskError> {
         let opened = signature(source.directories());
-        let read = source.read();
-        let files = read.as_ref().map(Vec::clone).unwrap_or_default();
-        let (rules, errors) = match read.and_then(|files| load(&files, &catalogue)) {
-            Ok(rules) => (rules, Vec::new()),
+        let last = kept.find(source.directories());
+        let Choice { files, rules, errors, .. } = match source.read_each(last.as_deref().unwrap_or_default())
+        {
+            Ok(found) => {
+                let choice = choose(&found, last.as_deref().unwrap_or_default(), &*catalogue);
+                if !choice.errors.is_empty() && (last.is_none() || !choice.lost.is_empty()) {
+                    return Err(RuleDeskError::Invalid { errors: choice.errors });
+                }
+                choice
+            }
             Err(error) => {
-                let last = kept.find(source.directories()).and_then(|files| load(&files, &catalogue).ok());
-                let Some(rules) = last else { return Err(error) };
-                (rules, error.into_rule_errors())
+                let Some(files) = last else { return Err(error) };
+                let rules = load(&files, &catalogue)?;
+                Choice { files, rules, errors: error.into_rule_errors(), lost: Vec::new() }
             }
         };
-        for error in &errors {
-            tracing::error!(%error, "rule file refused; the rules that were last in force go on");
-        }
+        tell(&errors);
         if rules.rules().is_empty() {
             let directories = source.directories();
             tracing::warn!(
@@ -132,16 +140,14 @@ impl RuleDesk {
         for path in rule_files::passed_over(source.directories()) {
             tracing::warn!(path = %path.display(), "a file that holds rules is not read: its name must end in .yaml or .yml");
         }
-        let is_refused = !errors.is_empty();
-        let in_force = InForce { rules: Arc::new(rules), loaded_at_ms: now(), errors };
+        let in_force =
+            InForce { rules: Arc::new(rules), loaded_at_ms: now(), errors, files: files.clone().into() };
         let in_force = ArcSwap::from_pointee(in_force);
         let before = ArcSwapOption::empty();
         let desk = Self { source, kept, catalogue, checks, in_force, before, opened, now };
-        if !is_refused {
-            match has_past && desk.kept.last().is_none_or(|last| last != files) {
-                true => desk.before.store(Some(Arc::new(Before { rules: desk.last_in_force(), files }))),
-                false => desk.keep(&files),
-            }
+        match has_past && desk.kept.last().is_none_or(|last| last != files) {
+            true => desk.before.store(Some(Arc::new(Before { rules: desk.last_in_force(), files }))),
+            false => desk.keep(&files),
         }
         Ok(Arc::new(desk))
     }
@@ -227,8 +233,9 @@ impl RuleDesk {
             }
             let RuleSource::Directories(directories) = &desk.source else { return };
             let mut changes = Changes::new(desk.opened.clone());
+            let mut read = None;
             while !stopped(POLL) {
-                if changes.settled(signature(directories)) && !desk.reload(&engine, &told) {
+                if changes.settled(signature(directories)) && !desk.reload(&mut read, &engine, &told) {
                     changes.again();
                 }
             }
@@ -236,45 +243,56 @@ impl RuleDesk {
         Ok(Some(thread))
     }
 
-    /// Says whether the files could be read.
-    fn reload(&self, engine: &Engine, told: &impl Fn(&RuleSet)) -> bool {
-        let before = self.in_force.load();
-        let refused = |errors| InForce { errors, ..InForce::clone(&before) };
-        let after = match self.source.read() {
-            Err(error) => {
-                let (text, errors) = (error.to_string(), error.into_rule_errors());
-                // Tried again with each poll, told once.
-                if before.errors != errors {
-                    tracing::error!(error = text, "rule files cannot be read; the rules in force go on");
-                    self.in_force.store(Arc::new(refused(errors)));
-                }
-                return false;
+    /// Takes the files as they are now, unless they are as they were `read` last. Says whether all could be read.
+    fn reload(
+        &self,
+        read: &mut Option<Result<Vec<Found>, Vec<RuleError>>>,
+        engine: &Engine,
+        told: &impl Fn(&RuleSet),
+    ) -> bool {
+        let found =
+            self.source.read_each(&self.in_force.load().files).map_err(RuleDeskError::into_rule_errors);
+        let is_read = found.as_ref().is_ok_and(|found| found.iter().all(Result::is_ok));
+        // What cannot be read is tried again with each poll, and told once.
+        if read.as_ref() == Some(&found) {
+            return is_read;
+        }
+        match &found {
+            Ok(found) => self.take(found, engine, told),
+            Err(errors) => {
+                tell(errors);
+                let before = self.in_force.load();
+                self.in_force.store(Arc::new(InForce { errors: errors.clone(), ..InForce::clone(&before) }));
             }
-            Ok(files) => match RuleSet::load(&files, &*self.catalogue) {
-                Ok(rules) => {
-                    let rules = Arc::new(rules);
-                    tracing::info!(
-                        rules = rules.rules().len(),
-                        "rule files changed; the new rules are in force"
-                    );
-                    if let Err(error) = engine.replace_rules(&rules) {
-                        tracing::error!(%error, "the new rules cannot be handed over");
-                        return true;
-                    }
-                    told(&rules);
-                    self.keep(&files);
-                    InForce { rules, loaded_at_ms: (self.now)(), errors: Vec::new() }
-                }
-                Err(errors) => {
-                    for error in &errors {
-                        tracing::error!(%error, "rule file refused; the rules in force go on");
-                    }
-                    refused(errors)
-                }
-            },
-        };
-        self.in_force.store(Arc::new(after));
-        true
+        }
+        *read = Some(found);
+        is_read
+    }
+
+    fn take(&self, found: &[Found], engine: &Engine, told: &impl Fn(&RuleSet)) {
+        let before = self.in_force.load();
+        let Choice { files, rules, errors, .. } = choose(found, &before.files, &*self.catalogue);
+        tell(&errors);
+        if files[..] == before.files[..] {
+            self.in_force.store(Arc::new(InForce { errors, ..InForce::clone(&before) }));
+            return;
+        }
+        let rules = Arc::new(rules);
+        if let Err(error) = engine.replace_rules(&rules) {
+            tracing::error!(%error, "the new rules cannot be handed over");
+            return;
+        }
+        tracing::info!(rules = rules.rules().len(), "rule files changed; the new rules are in force");
+        told(&rules);
+        self.keep(&files);
+        let (loaded_at_ms, files) = ((self.now)(), files.into());
+        self.in_force.store(Arc::new(InForce { rules, loaded_at_ms, errors, files }));
+    }
+}
+
+fn tell(errors: &[RuleError]) {
+    for error in errors {
+        tracing::error!(%error, "rule file refused; its last good version, if there is one, and all other files are in force");
     }
 }
 
@@ -317,6 +335,22 @@ fn load(files: &[RuleFile], catalogue: &Catalogue) -> Result<RuleSet, RuleDeskEr
     RuleSet::load(files, catalogue).map_err(|errors| RuleDeskError::Invalid { errors })
 }
 
+/// Adds the rules that are always in force, unless a file has them; one that cannot be read has those it had.
+fn with_rules_of_ours(mut found: Vec<Found>, last: &[RuleFile]) -> Vec<Found> {
+    let version = |file: &Found| match file {
+        Ok(file) => Some(file.clone()),
+        Err(error) => last.iter().find(|last| last.path == error.file).cloned(),
+    };
+    let files: Vec<RuleFile> = found.iter().filter_map(version).collect();
+    let count = files.len();
+    let ours = defaults::with_rules_of_ours(files).into_iter().skip(count);
+    // A file of the same name that is broken has a last good version of its own.
+    let is_there = |path: &str| found.iter().any(|found| path_of(found) == path);
+    let ours: Vec<Found> = ours.filter(|file| !is_there(&file.path)).map(Ok).collect();
+    found.extend(ours);
+    found
+}
+
 impl RuleSource {
     /// Returns the directories that are read, none for what is compiled in.
     pub(crate) fn directories(&self) -> &[PathBuf] {
@@ -330,9 +364,20 @@ impl RuleSource {
     ///
     /// Errors: the directory or a file cannot be read, or there is too much of it.
     pub fn read(&self) -> Result<Vec<RuleFile>, RuleDeskError> {
+        let (mut files, mut errors) = (Vec::new(), Vec::new());
+        for found in self.read_each(&[])? {
+            found.map_or_else(|error| errors.push(error), |file| files.push(file));
+        }
+        if errors.is_empty() { Ok(files) } else { Err(RuleDeskError::Invalid { errors }) }
+    }
+
+    /// Reads every file, by name, each by itself. `last` are those that were last in force.
+    fn read_each(&self, last: &[RuleFile]) -> Result<Vec<Found>, RuleDeskError> {
         match self {
-            Self::Embedded(files) => Ok(files.clone()),
-            Self::Directories(paths) => rule_files::read_all(paths).map(defaults::with_rules_of_ours),
+            Self::Embedded(files) => Ok(files.iter().cloned().map(Ok).collect()),
+            Self::Directories(paths) => {
+                rule_files::read_each(paths).map(|found| with_rules_of_ours(found, last))
+            }
         }
     }
 }

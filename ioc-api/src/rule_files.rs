@@ -1,6 +1,6 @@
 //! Rule files on disk: which there are, and their texts. Only regular files inside their directory are read: what a link
 //! leads to elsewhere is none of ours to show, and errors show lines.
-use crate::rule_desk::RuleDeskError;
+use crate::{rule_choice::Found, rule_desk::RuleDeskError};
 use ioc_files::Links;
 use ioc_rules::{RuleError, RuleFile, limits::FILE_BYTES_MAX};
 use std::{
@@ -13,22 +13,19 @@ use std::{
 /// Most rule files of one directory.
 const FILES_MAX: usize = 1000;
 
-/// Reads every rule file of these directories, by name.
+/// Reads every rule file of these directories, by name, each by itself.
 ///
-/// Errors: a directory cannot be read or has too many of them; or what is wrong with each file that cannot be read.
-pub(crate) fn read_all(directories: &[PathBuf]) -> Result<Vec<RuleFile>, RuleDeskError> {
-    let (mut files, mut errors) = (Vec::new(), Vec::new());
+/// Errors: a directory cannot be read or has too many of them.
+pub(crate) fn read_each(directories: &[PathBuf]) -> Result<Vec<Found>, RuleDeskError> {
+    let mut files = Vec::new();
     for directory in directories {
         let failed = |source| RuleDeskError::Read { path: directory.clone(), source };
         let root = fs::canonicalize(directory).map_err(failed)?;
         for path in rule_paths(directory).map_err(failed)? {
-            match read_one(&path, &root) {
-                Ok(file) => files.push(file),
-                Err(error) => errors.push(error),
-            }
+            files.push(read_one(&path, &root));
         }
     }
-    if errors.is_empty() { Ok(files) } else { Err(RuleDeskError::Invalid { errors }) }
+    Ok(files)
 }
 
 /// Reads a file that must lie within `root`; a link may lead to it, as in directories that Kubernetes mounts.
@@ -135,13 +132,13 @@ mod tests {
     const RULES: &str = "groups: []\n";
 
     fn errors(directory: &Path) -> Vec<String> {
-        let error = read_all(&[directory.to_owned()]).unwrap_err();
-        error.into_rule_errors().iter().map(ToString::to_string).collect()
+        let found = read_each(&[directory.to_owned()]).unwrap();
+        found.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect()
     }
 
     fn names(directory: &Path) -> Vec<String> {
-        let files = read_all(&[directory.to_owned()]).unwrap();
-        files.iter().map(|file| file.path.rsplit('/').next().unwrap().to_owned()).collect()
+        let files = read_each(&[directory.to_owned()]).unwrap();
+        files.iter().flatten().map(|file| file.path.rsplit('/').next().unwrap().to_owned()).collect()
     }
 
     #[test]

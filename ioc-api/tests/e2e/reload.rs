@@ -94,6 +94,58 @@ fn a_broken_file_is_refused_with_its_place_and_the_old_rules_go_on() {
     assert_eq!(city.alerts(&viewer, "HighWater")[0]["state"], "firing", "the alert outlived both reloads");
 }
 
+/// While one file is broken, others change, come and go; also over a restart.
+#[test]
+fn a_broken_file_holds_back_no_other() {
+    let file = |name: &str, threshold: u32| {
+        rules::file(name, &[rules::rule(name, &format!("water_level > {threshold}"), "high", "")])
+    };
+    let mut city = City::with_rules(&file("A", 5));
+    let viewer = city.user("vy", "viewer");
+    let exprs = || -> Vec<String> {
+        let rules = in_force(&viewer);
+        let show =
+            |rule: &Value| format!("{} {}", rule["name"].as_str().unwrap(), rule["expr"].as_str().unwrap());
+        let items = rules["items"].as_array().unwrap().iter();
+        items.filter(|rule| rule["name"] != "DeviceClockWrong").map(show).collect()
+    };
+    let wrong = || -> Vec<String> {
+        let rules = in_force(&viewer);
+        let name = |error: &Value| error["file"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        rules["errors"].as_array().unwrap().iter().map(name).collect()
+    };
+    let expect = |what: &str, rules: &[&str], errors: &[&str]| {
+        until(what, || (exprs() == rules && wrong() == errors).then_some(()));
+    };
+    city.write_rules("b.yaml", &file("B", 6));
+    expect("two files", &["B water_level > 6", "A water_level > 5"], &[]);
+
+    city.write_rules("b.yaml", "groups: [{ broken");
+    expect("one is broken", &["B water_level > 6", "A water_level > 5"], &["b.yaml"]);
+    city.write_rules("city.yaml", &file("A", 4));
+    city.write_rules("c.yaml", &file("C", 1));
+    let three = ["B water_level > 6", "C water_level > 1", "A water_level > 4"];
+    expect("one changed, one new", &three, &["b.yaml"]);
+    city.write_rules("a.yaml", &file("C", 2));
+    expect("a new one takes no alert from another", &three, &["a.yaml", "b.yaml"]);
+
+    city.write_rules("city.yaml", &file("A", 3));
+    let three = ["B water_level > 6", "C water_level > 1", "A water_level > 3"];
+    expect("one changed", &three, &["a.yaml", "b.yaml"]);
+    city.kill();
+    city.write_rules("city.yaml", &file("A", 2));
+    city.write_rules("d.yaml", &file("D", 7));
+    city.write_rules("e.yaml", "groups: [{ broken too");
+    city.start();
+    let four = ["B water_level > 6", "C water_level > 1", "A water_level > 2", "D water_level > 7"];
+    expect("after a restart", &four, &["a.yaml", "b.yaml", "e.yaml"]);
+
+    for name in ["a.yaml", "b.yaml", "e.yaml"] {
+        fs::remove_file(city.rules_dir().join(name)).unwrap();
+    }
+    expect("what is gone is gone", &four[1..], &[]);
+}
+
 #[test]
 fn a_reload_loses_no_pending_for() {
     const FOR_MS: i64 = 6000;
