@@ -91,9 +91,10 @@ fn load(flags: &Flags, mode: Mode) -> Result<Config, Problems> {
         Mode::Serve => Config::default(),
         Mode::Demo => Config { data_dir: DEMO_DATA_DIR.into(), ..Config::default() },
     };
-    let variables = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let variables = variables()?;
+    for warning in config::unknown_variables(variables.iter().map(|(name, _)| name.as_str())) {
+        print::warning_line(&warning);
+    }
     let config =
         config::load(Sources { base, file: flags.config.clone(), variables, flags: flags.values() })?;
     if mode == Mode::Serve && flags.mqtts.is_some() && config.mqtt.tls.certificate.is_none() {
@@ -102,6 +103,25 @@ fn load(flags: &Flags, mode: Mode) -> Result<Config, Problems> {
         return Err(Problem::new(Place::Flag("--mqtts".to_owned()), message, help).into());
     }
     Ok(config)
+}
+
+/// Returns the variables of the environment that may be ours.
+///
+/// Errors: one that begins like ours is not UTF-8.
+fn variables() -> Result<Vec<(String, String)>, Problems> {
+    let (mut variables, mut problems) = (Vec::new(), Vec::new());
+    for (name, value) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"IOC_"))
+    {
+        let shown = name.to_string_lossy().into_owned();
+        match (name.into_string(), value.into_string()) {
+            (Ok(name), Ok(value)) => variables.push((name, value)),
+            _ => {
+                let help = "names and values of IOC_ variables are UTF-8; unset it or write it anew";
+                problems.push(Problem::new(Place::Variable(shown), "not UTF-8", help));
+            }
+        }
+    }
+    if problems.is_empty() { Ok(variables) } else { Err(Problems { problems, source: None }) }
 }
 
 /// Prints what clap has to say: help as it is, a mistake in one line.

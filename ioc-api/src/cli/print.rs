@@ -32,6 +32,11 @@ pub(super) fn error_line(text: &str) {
     note(&format!("ioc: {text}"));
 }
 
+/// Writes what is worth a look and stops nothing.
+pub(super) fn warning_line(text: &str) {
+    note(&format!("ioc: warning: {text}"));
+}
+
 /// Writes a value as JSON, alone.
 pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
     line(&serde_json::to_string_pretty(value)?)

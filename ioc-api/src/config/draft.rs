@@ -28,6 +28,11 @@ impl Draft {
         key.split('.').try_fold(&self.value, |value, part| value.as_object()?.get(part))
     }
 
+    /// Returns the full key of every value that is not a section.
+    pub(super) fn keys(&self) -> Vec<String> {
+        all_keys(&self.value)
+    }
+
     /// Notes a problem.
     pub(super) fn refuse(&mut self, problem: Problem) {
         self.problems.push(problem);

@@ -71,6 +71,16 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
     finish(draft, source)
 }
 
+/// Says which variables begin like ours and mean nothing here; `names` are those of the environment.
+pub fn unknown_variables<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let sentence = |name: &str| {
+        format!(
+            "{name}: there is no such variable; keys in sections are written as in IOC_MQTT__TCP__ENABLED"
+        )
+    };
+    environment::strangers(names).into_iter().map(sentence).collect()
+}
+
 fn finish(draft: Draft, source: Option<(String, String)>) -> Result<Config, Problems> {
     let (config, places, mut problems) = draft.finish();
     for invalid in validate::validate(&config) {

@@ -131,6 +131,51 @@ fn wrong_variables_and_flags_are_named() {
 }
 
 #[test]
+fn variables_with_other_underscores_are_refused_with_the_right_name() {
+    let cases = [
+        ("IOC_MQTT_TCP_ENABLED", "IOC_MQTT__TCP__ENABLED"),
+        ("IOC_DATADIR", "IOC_DATA_DIR"),
+        ("IOC_HTTP_LISTEN", "IOC_HTTP"),
+        ("IOC_mqtt_limits_packet_max", "IOC_MQTT__LIMITS__PACKET_MAX"),
+        ("IOC_INGEST_LATE_AFTER", "IOC_INGEST__LATE_AFTER"),
+        ("IOC__DATA_DIR", "IOC_DATA_DIR"),
+    ];
+    for (wrong, right) in cases {
+        let variables = variables(&[(wrong, "false")]);
+        let text = load(Sources { variables, ..Sources::default() }).unwrap_err().to_string();
+        assert!(text.starts_with(wrong) && text.contains(right), "{text}");
+    }
+}
+
+#[test]
+fn other_variables_that_begin_like_ours_are_told_unless_an_orchestrator_sets_them() {
+    let links = [
+        "IOC_PORT",
+        "IOC_PORT_1883_TCP",
+        "IOC_PORT_1883_TCP_ADDR",
+        "IOC_SERVICE_HOST",
+        "IOC_SERVICE_PORT_MQTT",
+        "IOC_WEB_SERVICE_HOST",
+        "IOC_WEB_PORT_80_TCP_PROTO",
+        "IOC_LOG",
+        "IOC_HTTP",
+        "HOME",
+    ];
+    assert_eq!(unknown_variables(links), [""; 0]);
+    let told = unknown_variables(["IOC_MQTT_PORTS", "IOC_LOGLEVEL"]);
+    assert!(told[0].starts_with("IOC_LOGLEVEL: there is no such variable") && told.len() == 2, "{told:?}");
+}
+
+#[test]
+fn a_future_max_that_refuses_everything_or_nothing_is_refused() {
+    for span in ["0s", "999ms", "61m"] {
+        let text = load_text(&format!("[ingest]\nfuture_max = \"{span}\"\n")).unwrap_err().to_string();
+        assert!(text.contains("ingest.future_max is") && text.contains("between 1s and 1h"), "{text}");
+    }
+    assert!(load_text("[ingest]\nfuture_max = \"1h\"\n").is_ok());
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let file = Some("/nonexistent/ioc.toml".into());
     let text = load(Sources { file, ..Sources::default() }).unwrap_err().to_string();

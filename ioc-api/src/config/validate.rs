@@ -170,6 +170,11 @@ fn check_rest(config: &Config, wrong: &mut Wrong) {
         let help = "it must be between 10s and 1h: readings older than this on arrival never start an alert";
         wrong.add("ingest.late_after", message, help);
     }
+    let future_max = config.ingest.future_max;
+    if !(1000..=3_600_000).contains(&future_max.as_ms()) {
+        let help = "it must be between 1s and 1h: readings further ahead of our clock are refused";
+        wrong.add("ingest.future_max", format!("ingest.future_max is {future_max}"), help);
+    }
     wrong.at_least("rules.queue_batches", config.rules.queue_batches.into(), 1);
     wrong.at_least("records.quarantine_rows_max", config.records.quarantine_rows_max.into(), 1);
     let anonymous_max = config.records.audit_anonymous_rows_max;

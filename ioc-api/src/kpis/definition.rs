@@ -121,6 +121,9 @@ const fn one() -> f64 {
     1.0
 }
 
+/// Longest age of a value that an indicator may take for the present, in seconds: a week.
+const FRESH_S_MAX: u32 = 7 * 86_400;
+
 const fn two_minutes() -> u32 {
     120
 }
@@ -179,6 +182,16 @@ fn define(
             problem(entry.id.span().start, format!("{name} is {number}; expected a finite number"));
         }
     }
+    if entry.factor == 0.0 {
+        problem(
+            entry.id.span().start,
+            "factor is 0, so the indicator would always be 0; leave it out for 1".to_owned(),
+        );
+    }
+    if !(1..=FRESH_S_MAX).contains(&entry.fresh_s) {
+        let message = format!("fresh_s is {}; expected 1 to {FRESH_S_MAX} seconds", entry.fresh_s);
+        problem(entry.id.span().start, message);
+    }
     if entry.aggregate.get_ref().needs_operand() && entry.operand.is_none() {
         problem(entry.aggregate.span().start, "this aggregate compares; add `operand`".to_owned());
     }
@@ -227,6 +240,19 @@ mod tests {
         for domain in Domain::ALL {
             let count = definitions.iter().filter(|definition| definition.domain == *domain).count();
             assert_eq!(count, 3, "{domain}");
+        }
+    }
+
+    #[test]
+    fn what_could_never_say_anything_is_refused() {
+        let cases = [
+            ("factor = 100.0", "factor = 0.0", "factor is 0"),
+            ("decimals = 2", "decimals = 2\nfresh_s = 0", "fresh_s is 0; expected 1 to 604800 seconds"),
+            ("decimals = 2", "decimals = 2\nfresh_s = 604801", "expected 1 to 604800 seconds"),
+        ];
+        for (right, wrong, expected) in cases {
+            let errors = parse(&KPIS.replacen(right, wrong, 1), &catalogue()).unwrap_err();
+            assert!(errors.len() == 1 && errors[0].message.contains(expected), "{errors:?}");
         }
     }
 
