@@ -14,11 +14,19 @@ pub fn rule_files() -> Vec<RuleFile> {
     let rules = CONFIGS.iter().filter_map(|(name, bytes)| {
         let is_rule = name.starts_with("/rules/") && name.ends_with(".yaml");
         is_rule.then(|| RuleFile {
-            path: format!("built in: configs{name}"),
+            path: format!("{BUILT_IN}configs{name}"),
             text: String::from_utf8_lossy(bytes).into_owned(),
         })
     });
     rules.collect()
+}
+
+/// What the paths of compiled-in rule files begin with.
+const BUILT_IN: &str = "built in: ";
+
+/// Reports whether this is the path of a compiled-in rule file.
+pub fn is_built_in(path: &str) -> bool {
+    path.starts_with(BUILT_IN)
 }
 
 /// Rules about our own work, in force beside those of a directory of one's own.

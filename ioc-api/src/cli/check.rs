@@ -126,9 +126,13 @@ impl Checked {
             Ok(files) => files,
             Err(error) => return error.into_rule_errors().iter().for_each(|error| self.rule(error, &[])),
         };
-        self.report.files += files.len();
+        // Those of ours stand beside a person's own and are not what is asked about.
+        let is_asked = |path: &str| matches!(source, RuleSource::Embedded(_)) || !defaults::is_built_in(path);
+        self.report.files += files.iter().filter(|file| is_asked(&file.path)).count();
         match RuleSet::load(&files, catalogue) {
-            Ok(rules) => self.report.rules = rules.rules().len(),
+            Ok(rules) => {
+                self.report.rules = rules.rules().iter().filter(|rule| is_asked(&rule.file)).count();
+            }
             Err(errors) => errors.iter().for_each(|error| self.rule(error, &files)),
         }
     }
