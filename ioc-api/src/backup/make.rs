@@ -128,8 +128,7 @@ impl<'c> Copying<'c> {
         };
         let entry = |(sha256, bytes)| Entry { path: held.name.clone(), bytes, sha256 };
         let known = entry(hash::copy(&held.path, held.bytes, None, &mut tell)?);
-        let path = object(target, &known.sha256);
-        if fs::metadata(&path).is_ok_and(|found| found.len() == known.bytes) {
+        if is_whole(&object(target, &known.sha256), &known) {
             return Ok(known);
         }
         let temporary = target.join("objects/copying.tmp");
@@ -141,6 +140,21 @@ impl<'c> Copying<'c> {
         self.copied_bytes += copied.bytes;
         Ok(copied)
     }
+}
+
+/// Reports whether the content is there already, read and hashed: what an earlier backup wrote may have been damaged since,
+/// and is copied again then.
+fn is_whole(object: &Path, known: &Entry) -> bool {
+    if fs::metadata(object).is_err() {
+        return false;
+    }
+    let found = hash::copy(object, u64::MAX, None, &mut |_| ());
+    let is_whole = found.is_ok_and(|(sha256, bytes)| sha256 == known.sha256 && bytes == known.bytes);
+    if !is_whole {
+        let (object, name) = (object.display(), &known.path);
+        tracing::warn!(%object, %name, "a file of the backup is damaged; it is copied again; check the disk that it lies on");
+    }
+    is_whole
 }
 
 /// Creates a file for its own user alone.

@@ -42,6 +42,8 @@ pub struct Found {
     pub history_stamp: Option<Stamp>,
     /// History.
     pub history: Look<History>,
+    /// Whether the file with the stamp of the journal, or of history, is there and damaged.
+    pub is_stamp_damaged: [bool; 2],
     /// The records, with their stamp.
     pub records: Look<RecordsSummary>,
     /// How many changes the records had, as noted beside them.
@@ -78,6 +80,7 @@ impl Found {
             journal: look.journal(&journal)?,
             history_stamp: read(&store)?.map(|root| root.stamp),
             history: look.history(&store)?,
+            is_stamp_damaged: [&journal, &store].map(|part| stamp::is_damaged(part)),
             records: look.records(&path.join("records.sqlite"))?,
             changes: changes::read(path).map_err(|cause| DataDirError::Io {
                 doing: "read the number of changes in",

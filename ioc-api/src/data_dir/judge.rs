@@ -74,7 +74,8 @@ fn fault_of(found: &Found, part: Part) -> Option<Problem> {
     let fault = match part {
         Part::Journal => match &found.journal {
             Some(Err(why)) => Some(Fault::Damaged(why.clone())),
-            journal => stamped(root, journal.is_some(), found.journal_stamp, needs_journal(found)),
+            journal => stamped(root, journal.is_some(), found.journal_stamp, needs_journal(found))
+                .filter(|_| !is_stamp_made_anew(found, root, part)),
         },
         Part::History => match &found.history {
             Some(Err(why)) => Some(Fault::Damaged(why.clone())),
@@ -82,7 +83,7 @@ fn fault_of(found: &Found, part: Part) -> Option<Problem> {
             history => {
                 let is_there = history.is_some() || found.history_stamp.is_some();
                 stamped(root, is_there, found.history_stamp, needs_history(found))
-                    .filter(|fault| !is_replayed(found, fault))
+                    .filter(|fault| !is_replayed(found, fault) && !is_stamp_made_anew(found, root, part))
             }
         },
         Part::Records => match &found.records {
@@ -125,6 +126,18 @@ fn base_fault(root: Option<Root>, records: &RecordsSummary) -> Option<Fault> {
         (Some(_), None) if records.stamp.is_some() => Some(unfit()),
         _ => (!base.fits).then(unfit),
     }
+}
+
+/// Reports whether only the file with the stamp of a part is damaged, and the next start writes it anew: where all others
+/// carry the one that holds. How far the part goes is judged all the same.
+fn is_stamp_made_anew(found: &Found, root: Option<Root>, part: Part) -> bool {
+    let (is_damaged, others) = match part {
+        Part::Journal => (found.is_stamp_damaged[0], [found.history_stamp, found.records_stamp()]),
+        Part::History => (found.is_stamp_damaged[1], [found.journal_stamp, found.records_stamp()]),
+        Part::Records | Part::Keys => return false,
+    };
+    let Some(root) = root else { return false };
+    is_damaged && others.into_iter().all(|stamp| stamp.is_some_and(|stamp| misfit(&root, stamp).is_none()))
 }
 
 fn misfit(root: &Root, stamp: Stamp) -> Option<Fault> {
