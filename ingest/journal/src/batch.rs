@@ -29,7 +29,7 @@ pub(crate) struct Place {
     pub(crate) end: u64,
 }
 
-/// Consecutive records that go to disk together. Cheap to clone.
+/// Consecutive records that go to disk together. Cheap to clone. Without records where numbers are passed over.
 #[derive(Clone)]
 pub struct Batch {
     content: Arc<Content>,
@@ -43,9 +43,9 @@ impl Batch {
         let first = from.clamp(content.mark.first, content.mark.last());
         let mut start = 0;
         for _ in content.mark.first..first {
-            if let Some((_, _, rest)) = frame::split_record(&content.bytes[start..]) {
-                start = content.bytes.len() - rest.len();
-            }
+            // A leap has no records.
+            let Some((_, _, rest)) = frame::split_record(&content.bytes[start..]) else { break };
+            start = content.bytes.len() - rest.len();
         }
         Self { content, first, start }
     }

@@ -26,6 +26,7 @@
 //! | `segment` | reading segment files |
 //! | `recover` | opening after a crash |
 //! | `inspect` | looking at a journal without opening it |
+//! | `leap` | passing over numbers in one that was put back |
 //! | `follower`, `batch` | reading records |
 //! | `registration`, `checkpoint` | which followers there are, and how far each has come |
 //! | `retention` | deletion, and which follower keeps what |
@@ -55,6 +56,7 @@ mod follower;
 mod frame;
 mod inspect;
 mod journal;
+mod leap;
 mod pace;
 mod pending;
 mod recover;
@@ -73,6 +75,7 @@ pub use error::{AppendError, FollowError, JournalError, WaitError};
 pub use follower::Follower;
 pub use inspect::{Inspection, check, damaged_checkpoints, inspect};
 pub use journal::{Health, Journal, Meters, Opened};
+pub use leap::leap;
 pub use registration::Registration;
 pub use retention::Held;
 

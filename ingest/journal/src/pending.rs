@@ -128,12 +128,8 @@ impl Pending {
         for _ in self.first..from {
             (_, _, rest) = frame::split_record(rest)?;
         }
-        let mark = Mark {
-            first: from,
-            count: (self.next - from) as u32,
-            bytes: rest.len() as u32,
-            committed_ms: now_ms,
-        };
+        let mark =
+            Mark { first: from, count: self.next - from, bytes: rest.len() as u32, committed_ms: now_ms };
         Some(Content { mark, bytes: rest.into() })
     }
 

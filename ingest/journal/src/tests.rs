@@ -409,3 +409,47 @@ fn what_never_reaches_the_disk_was_seen_ahead_and_is_not_there_afterwards() {
     assert_eq!(opened.last, 0);
     assert_eq!(append(&journal, b"another"), Ok(1));
 }
+
+#[test]
+fn a_leap_is_passed_over_by_who_follows_and_nothing_before_it_is_lost() {
+    const FAR: u64 = 1 << 52;
+    for before in [0, 1, 5] {
+        let dir = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+        let last = (0..before).fold(0, |_, n| append(&journal, &[n]).unwrap());
+        journal.close().unwrap();
+        for _again in 0..2 {
+            // Torn, or made longer and not filled: both end before the leap.
+            crate::leap(dir.path(), FAR).unwrap();
+        }
+        crate::leap(dir.path(), last).unwrap();
+        let found = crate::inspect(dir.path()).unwrap();
+        assert_eq!(found.last, FAR);
+        assert!(crate::check(&found.segments, false, &mut |_, _| ()).is_empty());
+        for round in 1..3 {
+            let config = JournalConfig { segment_bytes: 200, ..JournalConfig::new(dir.path()) };
+            let (journal, opened) = Journal::open(config).unwrap();
+            assert_eq!(opened.last, FAR + (round - 1) * 9);
+            for n in 1..10 {
+                let offset = append(&journal, b"more than a little").unwrap();
+                assert_eq!(offset, FAR + (round - 1) * 9 + n);
+                journal.wait_durable(offset, std::time::Duration::from_secs(60)).unwrap();
+            }
+            for from in [opened.first, last + 1, last + 2, FAR - 1, FAR, FAR + 1] {
+                let mut follower = journal.follow(from.max(opened.first));
+                let mut seen = Vec::new();
+                while follower.position() <= journal.durable() {
+                    let batch = follower.next(std::time::Duration::ZERO).unwrap().unwrap();
+                    seen.extend(batch.records().map(|record| record.offset));
+                }
+                let kept = (1..=last).chain(FAR + 1..=journal.durable());
+                let expected: Vec<u64> = kept.filter(|offset| *offset >= from).collect();
+                assert_eq!(seen, expected, "{before} before, from {from}, round {round}");
+            }
+            journal.close().unwrap();
+        }
+        let found = crate::inspect(dir.path()).unwrap();
+        assert!(found.segments.len() > 2);
+        assert!(crate::check(&found.segments, false, &mut |_, _| ()).is_empty());
+    }
+}

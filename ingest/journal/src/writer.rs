@@ -113,7 +113,7 @@ impl Writer {
     fn commit(&mut self, taken: Taken) -> bool {
         let bytes = (self.buffer.len() - MARK_LEN) as u32;
         // Set once: a repeated attempt writes the same bytes to the same place.
-        let mark = Mark { first: taken.first, count: taken.count, bytes, committed_ms: now_ms() };
+        let mark = Mark { first: taken.first, count: u64::from(taken.count), bytes, committed_ms: now_ms() };
         self.buffer[..MARK_LEN].copy_from_slice(&mark.encode());
         let content = Arc::new(Content { mark, bytes: self.buffer[MARK_LEN..].into() });
         self.shared.announce(&content);
@@ -153,7 +153,7 @@ impl Writer {
         }
         let counters = &self.shared.counters;
         counters.batches.fetch_add(1, Ordering::Relaxed);
-        counters.records.fetch_add(u64::from(content.mark.count), Ordering::Relaxed);
+        counters.records.fetch_add(content.mark.count, Ordering::Relaxed);
         counters.bytes.fetch_add(self.buffer.len() as u64, Ordering::Relaxed);
         self.shared.publish(content, place);
     }

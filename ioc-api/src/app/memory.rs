@@ -81,11 +81,13 @@ impl Memory {
         let resume_after = journal.checkpoint_of("rules").unwrap_or(0);
         let resume_ms = startup::committed_ms(journal, resume_after)?;
         let (ready, records_wanted, urgent) = (Ready::default(), Nudge::default(), Nudge::default());
-        let hub = Arc::new(Hub::new(
+        let hub = Hub::new(
             records.newest_transition().map_err(startup::StartupError::from)?,
             startup::open_alerts(records)?,
             records_wanted.clone(),
-        ));
+        );
+        let passed_over = records.passed_over().map_err(startup::StartupError::from)?;
+        let hub = Arc::new(hub.passing_over(passed_over));
         let standing = records.standing_alerts().map_err(startup::StartupError::from)?;
         let standing = standing.into_iter().map(|standing| standing.alert).collect();
         let archive = launch::archive(records, &hub);

@@ -5,7 +5,7 @@ use crate::{
     data_dir::{
         DataDirError, Fault, Found, Holder, Problem, beside,
         files::{make_dir, sync_parent},
-        judge,
+        judge, leap,
     },
 };
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub struct Restored {
 }
 
 /// Puts the backup in `backup` back as the data directory `target`. Every hash is checked before anything is touched; the
-/// directory is built beside its place and then moved there. With `replace` what is there is kept beside it.
+/// directory is built beside its place, which is held meanwhile, and then moved there. With `replace` what is there is kept beside it.
 ///
 /// Errors: [`BackupError`]; `target` is as before then.
 pub fn restore(
@@ -50,11 +50,12 @@ pub fn restore(
     }
     // Held until the end: no server must run on what is replaced. What is there may be damaged in any other way.
     let _lock = is_taken.then(|| crate::data_dir::lock_only(target, Holder::Command)).transpose()?;
-    verify(backup, &manifest, progress)?;
     remove_cut_off(target);
     let beside = sibling(target, "restoring");
+    // From the beginning: a start where there is no directory yet is told that there will be one.
     let _building = hold(&beside)?;
-    let built = build(backup, &manifest, &beside, progress);
+    let verified = verify(backup, &manifest, progress);
+    let built = verified.and_then(|()| build(backup, &manifest, &beside, progress));
     let moved = built.and_then(|()| move_there(&beside, target, is_taken));
     if moved.is_err() {
         // Nothing names it.
@@ -90,7 +91,7 @@ fn sibling(target: &Path, word: &str) -> PathBuf {
 /// Makes the directory that is built, and locks it for as long as it is.
 fn hold(directory: &Path) -> Result<File, BackupError> {
     make_dir(directory).map_err(BackupError::io("create", directory))?;
-    let held = File::open(directory).and_then(|held| held.try_lock().map(|()| held).map_err(Into::into));
+    let held = File::open(directory).and_then(|held| held.lock().map(|()| held));
     held.map_err(BackupError::io("lock", directory))
 }
 
@@ -160,7 +161,8 @@ fn build(
     }
     let problems = judge(&Found::look_at(beside)?);
     match problems.is_empty() {
-        true => Ok(()),
+        // What came after the backup is known to some, by its numbers.
+        true => Ok(leap(beside, now_ms())?),
         false => Err(BackupError::Lacking {
             path: backup.to_owned(),
             what: problems.iter().map(lacks).collect::<Vec<_>>().join("; "),

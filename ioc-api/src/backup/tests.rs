@@ -168,7 +168,13 @@ impl Cases {
         center.follow(false);
         assert!(center.journal.first() > 1, "the journal has let go of something");
         center.stop();
-        super::restore(&place.path().join("backup"), &place.path().join("aged"), false, &mut |_| ()).unwrap();
+        // As it was, without the numbers that a restore passes over.
+        let manifest = Manifest::load(&place.path().join("backup")).unwrap().unwrap();
+        for entry in &manifest.files {
+            let aged = place.path().join("aged").join(&entry.path);
+            fs::create_dir_all(aged.parent().unwrap()).unwrap();
+            copy(&place.path().join("backup/objects").join(&entry.sha256), &aged);
+        }
         let foreign = Center::start(&other, &[]).unwrap();
         ["X-0", "X-1", "X-2", "X-3"].iter().for_each(|id| foreign.add(id));
         let mut theirs = Acknowledged::new();
@@ -446,6 +452,26 @@ fn what_can_be_made_anew_is() {
     let cases = Cases::new();
     let removals = ["identity", "journal/checkpoints", "rules.json"];
     let damage = |path: &Path| fs::write(path, "\u{0}garbage").unwrap();
+    for file in ["journal/identity", "store/identity"] {
+        for content in ["", "\u{0}garbage", "ioc-identity 2\n"] {
+            let path = cases.tamper("stamp", &[]);
+            fs::write(path.join(file), content).unwrap();
+            for is_whole in [false, true] {
+                let found = crate::data_dir::stamp::is_damaged(path.join(file).parent().unwrap());
+                assert_eq!(found, !is_whole, "{file}");
+                let center = Center::start(&path, &[]).unwrap_or_else(|error| panic!("{file}: {error}"));
+                assert_right(&center, &cases.acknowledged, true, file);
+                center.stop();
+            }
+            remove(&path);
+        }
+        // Of another directory it is still told, by the stamp of another part or by how far it goes.
+        let part = if file.starts_with("journal") { Part::Journal } else { Part::History };
+        let path = cases.tamper("stamp", &[(part, Change::Swapped), (Part::Records, Change::Removed)]);
+        fs::write(path.join(file), "").unwrap();
+        assert!(Center::start(&path, &[]).is_err(), "{file} of another directory");
+        remove(&path);
+    }
     for file in removals {
         for is_removed in [true, false] {
             let path = cases.tamper("rebuilt", &[]);
@@ -593,6 +619,87 @@ fn a_backup_is_checked_before_anything_is_touched() {
 }
 
 #[test]
+fn a_damaged_object_of_a_backup_is_mended_by_the_next() {
+    let cases = Cases::new();
+    let backup = cases.path("again");
+    let data = Arc::new(DataDir::open(&cases.path("ours")).unwrap());
+    let source = Source::stopped(data);
+    source.back_up(&backup, &mut |_| ()).unwrap();
+    // Those that are still of use: the records and the identity change with each backup.
+    source.back_up(&backup, &mut |_| ()).unwrap();
+    let manifest = Manifest::load(&backup).unwrap().unwrap();
+    let damages: [fn(&mut Vec<u8>); 4] = [
+        |bytes| bytes.iter_mut().take(1).for_each(|byte| *byte ^= 1),
+        |bytes| bytes.iter_mut().last().into_iter().for_each(|byte| *byte ^= 1),
+        |bytes| bytes.truncate(bytes.len() / 2),
+        |bytes| bytes.push(0),
+    ];
+    for (entry, damage) in manifest.files.iter().zip(damages.iter().cycle()) {
+        let object = backup.join("objects").join(&entry.sha256);
+        let mut bytes = fs::read(&object).unwrap();
+        damage(&mut bytes);
+        fs::write(&object, bytes).unwrap();
+    }
+    let mended = source.back_up(&backup, &mut |_| ()).unwrap();
+    assert!(mended.copied_bytes > 0);
+    super::restore(&backup, &cases.path("restored"), false, &mut |_| ()).unwrap();
+    let center = Center::start(&cases.path("restored"), &[]).unwrap();
+    assert_right(&center, &cases.acknowledged, true, "restored from a mended backup");
+    center.stop();
+}
+
+#[test]
+fn what_is_restored_goes_on_with_numbers_of_no_other_life() {
+    let cases = Cases::new();
+    let backup = cases.path("backup");
+    let known = Manifest::load(&backup).unwrap().unwrap().journal_last;
+    let begin = now_ms() - 1_800_000;
+    let mut lives: Vec<std::ops::RangeInclusive<u64>> = Vec::new();
+    let ours = Center::start(&cases.path("ours"), &[]).unwrap();
+    lives.push(known + 1..=ours.journal.durable());
+    assert_eq!(ours.foundation.records.passed_over().unwrap(), None);
+    ours.stop();
+    for name in ["second", "third"] {
+        super::restore(&backup, &cases.path(name), false, &mut |_| ()).unwrap();
+        let center = Center::start(&cases.path(name), &[]).unwrap();
+        assert_right(&center, &cases.acknowledged, false, name);
+        let first = center.journal.durable() + 1;
+        let mut more = Acknowledged::new();
+        center.acknowledge(begin, &mut more);
+        center.follow(true);
+        let life = first..=center.journal.durable();
+        let passed_over = center.foundation.records.passed_over().unwrap().unwrap();
+        for other in &lives {
+            assert!(other.end() < life.start(), "{name} has {life:?}, another {other:?}");
+            assert!(
+                passed_over.contains(other.start()) && passed_over.contains(other.end()),
+                "{passed_over:?}"
+            );
+        }
+        assert!(!passed_over.contains(&known) && !passed_over.contains(life.start()), "{passed_over:?}");
+        lives.push(life);
+        center.stop();
+        // And is read as any other from then on.
+        let center = Center::start(&cases.path(name), &[]).unwrap();
+        let shown = center.shown();
+        assert!(more.iter().all(|(key, value)| shown.get(key) == Some(value)), "{name}, the next start");
+        let source = Source::running(Arc::clone(&center.data), center.journal.clone());
+        assert_eq!(source.check(&mut |_| ()).unwrap().problems, []);
+        source.back_up(&cases.path("of-it"), &mut |_| ()).unwrap();
+        super::restore(&cases.path("of-it"), &cases.path("again"), false, &mut |_| ()).unwrap();
+        center.stop();
+        let again = Center::start(&cases.path("again"), &[]).unwrap();
+        let shown = again.shown();
+        assert!(
+            more.iter().all(|(key, value)| shown.get(key) == Some(value)),
+            "{name}, backed up and restored"
+        );
+        again.stop();
+        ["of-it", "again"].iter().for_each(|name| remove(&cases.path(name)));
+    }
+}
+
+#[test]
 fn a_restore_that_was_cut_off_leaves_nothing_behind_and_no_empty_directory() {
     let cases = Cases::new();
     let (backup, target) = (cases.path("backup"), cases.path("data"));
@@ -608,6 +715,46 @@ fn a_restore_that_was_cut_off_leaves_nothing_behind_and_no_empty_directory() {
     assert_eq!(restored.replaced, None);
     assert!(!building.exists() && replaced.exists());
     Center::start(&target, &[]).unwrap().stop();
+}
+
+#[test]
+fn a_start_while_a_restore_runs_waits_for_it() {
+    use crate::data_dir::files::seam::AT_STEP;
+    let cases = Cases::new();
+    let (backup, target) = (cases.path("backup"), cases.path("data"));
+    for is_empty_there in [false, true] {
+        remove(&target);
+        if is_empty_there {
+            fs::create_dir(&target).unwrap();
+        }
+        let (waits, waiting) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let mut server = None;
+            let mut told = Vec::new();
+            let mut at_progress = |_: &Progress| {
+                if server.is_some() {
+                    return;
+                }
+                told.push(DataDir::open(&target).unwrap_err().to_string());
+                let (waits, target) = (waits.clone(), &target);
+                server = Some(scope.spawn(move || {
+                    AT_STEP.set(Some(Box::new(move || {
+                        let _ = waits.send(());
+                    })));
+                    DataDir::open_as(target, Holder::Server).and_then(|data| data.begin(&[]))
+                }));
+                // It has seen that one is under way.
+                waiting.recv().unwrap();
+            };
+            super::restore(&backup, &target, false, &mut at_progress).unwrap();
+            let server = server.unwrap();
+            server.join().unwrap().unwrap();
+            assert!(told[0].contains("is being restored at this moment"), "{told:?}");
+        });
+        let center = Center::start(&target, &[]).unwrap();
+        assert_eq!(center.devices().len(), 2, "what was restored");
+        center.stop();
+    }
 }
 
 #[test]

@@ -15,8 +15,6 @@ use std::{
     time::Duration,
 };
 
-/// How far a journal that begins anew lies beyond every record that is known of: more than can have been accepted since.
-const BEYOND: u64 = 1_000_000_000;
 /// Length of a span of history where there was none, in milliseconds; a store keeps the one it was made with.
 const SPAN_MS: i64 = 2 * 3_600_000;
 
@@ -218,7 +216,7 @@ fn lost_segments(found: &Found, problems: &[Problem]) -> (Vec<PathBuf>, Option<u
         known(found.history.as_ref().and_then(|history| Some(history.as_ref().ok()?.applied))),
         known(found.records.as_ref().and_then(|records| Some(records.as_ref().ok()?.reach()))),
     ];
-    (Vec::new(), Some(ends.into_iter().max().unwrap_or(0) + BEYOND))
+    (Vec::new(), Some(super::beyond(ends.into_iter().max().unwrap_or(0), now_ms()) + 1))
 }
 
 /// Has history and records go on where the journal begins, and gives devices that only history knows a name.

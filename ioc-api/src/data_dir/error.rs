@@ -52,6 +52,17 @@ pub enum DataDirError {
         /// Whether that is the directory that was to be replaced.
         is_whole: bool,
     },
+    /// A restore is making it.
+    #[error(
+        "data directory {} is being restored at this moment ({}); start again when `ioc restore` has ended", path.display(),
+        beside.display()
+    )]
+    Restoring {
+        /// The directory.
+        path: PathBuf,
+        /// What is being built.
+        beside: PathBuf,
+    },
     /// A part cannot be opened now, which says nothing about what it holds.
     #[error(
         "data directory {}: {} cannot be opened: {cause}; {}; nothing is lost", path.display(), part.name(),

@@ -1,14 +1,14 @@
 //! The lock that keeps a second process out, and who holds it.
 use super::{
-    DataDirError,
-    files::{FILE_MODE, read_small},
+    DataDirError, beside,
+    files::{FILE_MODE, read_small, seam},
 };
 use std::{
     fmt,
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Seek, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -159,6 +159,31 @@ impl Lock {
         file.rewind()?;
         file.write_all(text.as_bytes())
     }
+}
+
+/// Waits while a restore builds what will be the directory at `path`, as long as for a command; a command does not wait.
+///
+/// Errors: [`DataDirError::Restoring`].
+pub(super) fn await_restore(path: &Path, holder: Holder) -> Result<(), DataDirError> {
+    let deadline = Instant::now() + PATIENCE;
+    while let Some(beside) = restore_under_way(path) {
+        if holder != Holder::Server || Instant::now() >= deadline {
+            return Err(DataDirError::Restoring { path: path.to_owned(), beside });
+        }
+        seam::step();
+        thread::sleep(RETRY);
+    }
+    Ok(())
+}
+
+/// Returns what a restore that runs now builds for the directory at `path`, if there is none yet: one that is to be replaced
+/// is locked itself. A restore locks what it builds.
+fn restore_under_way(path: &Path) -> Option<PathBuf> {
+    let is_there = fs::read_dir(path).is_ok_and(|mut files| files.next().is_some());
+    let is_held = |beside: &PathBuf| {
+        File::open(beside).is_ok_and(|held| matches!(held.try_lock(), Err(TryLockError::WouldBlock)))
+    };
+    (!is_there).then(|| beside(path, "restoring").into_iter().find(is_held)).flatten()
 }
 
 /// Reports whether `name` is the lock's file.

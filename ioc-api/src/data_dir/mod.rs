@@ -12,6 +12,7 @@
 //! | `examine`, `judge` | what is there, and whether it belongs together |
 //! | `verify` | the check at each start; the identity of new and of older directories |
 //! | `accept` | going on without a part |
+//! | `timeline` | numbers of records that no other life of the directory has |
 pub(crate) mod accept;
 pub(crate) mod changes;
 mod error;
@@ -22,6 +23,7 @@ mod lock;
 pub mod parts;
 mod shapes;
 pub mod stamp;
+mod timeline;
 mod verify;
 
 pub use error::DataDirError;
@@ -30,6 +32,7 @@ pub use judge::judge;
 pub use lock::{Holder, Owner};
 pub use parts::{Fault, Part, Problem};
 pub use shapes::Shape;
+pub use timeline::{beyond, leap};
 pub use verify::STAGING;
 
 use crate::identity::{TOKEN_KEY_BYTES, TokenKey, random_bytes};
@@ -76,6 +79,7 @@ impl DataDir {
         if fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
             return Err(DataDirError::File { path: path.to_owned() });
         }
+        lock::await_restore(path, holder)?;
         refuse_cut_off(path)?;
         make_dir(path).map_err(failed("create"))?;
         shapes::check(path)?;

@@ -21,11 +21,11 @@ pub use rows::{
 };
 pub use sqlite::{
     SqliteRecords,
-    identity::{RecordsSummary, check, copy, go_on_from, lose_devices, summarize, write_identity},
+    identity::{RecordsSummary, check, copy, go_on_from, lose_devices, note_leap, summarize, write_identity},
 };
 
 use ioc_model::{Alert, AlertId};
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 /// A handle on the records; cheap to clone.
 pub type Records = Arc<dyn RecordsBackend>;
@@ -129,6 +129,9 @@ pub trait Alerts {
     fn newest_transition(&self) -> Result<u64>;
     /// Returns the highest offset of a transition that has been forgotten; resuming before it has gaps.
     fn forgotten_through(&self) -> Result<u64>;
+    /// Returns the offsets that were passed over, the first and the last: whoever was told one of them was told of another life
+    /// of this directory. Where that was done more than once, from the first of all to the last of all.
+    fn passed_over(&self) -> Result<Option<RangeInclusive<u64>>>;
     /// Forgets the alerts that were cleared or resolved before `before_ms`, and their transitions.
     fn prune_alerts(&self, before_ms: i64) -> Result<()>;
 }

@@ -8,6 +8,7 @@ use ioc_journal::Offset;
 use ioc_model::{Alert, AlertId};
 use std::{
     collections::{BTreeMap, VecDeque},
+    ops::RangeInclusive,
     sync::{Arc, RwLock, RwLockReadGuard},
     time::Duration,
 };
@@ -33,6 +34,8 @@ pub struct Hub {
     recorded: Recorded,
     /// Urges who keeps the records, when somebody reads them.
     wanted: Nudge,
+    /// Numbers that no transition here has: they may be those of another life of the data directory.
+    passed_over: Option<RangeInclusive<Offset>>,
 }
 
 struct Ring {
@@ -73,7 +76,21 @@ impl Hub {
             coming: Coming::new(last),
             recorded: Recorded::new(last),
             wanted,
+            passed_over: None,
         }
+    }
+
+    /// Has it know the numbers that were passed over when a backup was put back or the journal was lost.
+    #[must_use]
+    pub fn passing_over(mut self, passed_over: Option<RangeInclusive<Offset>>) -> Self {
+        self.passed_over = passed_over;
+        self
+    }
+
+    /// Reports whether whoever has everything up to `seq` may lack something before it, or have what is not: nothing here was
+    /// ever told under that number.
+    pub fn is_of_another_life(&self, seq: Offset) -> bool {
+        seq > self.told() || self.passed_over.as_ref().is_some_and(|passed_over| passed_over.contains(&seq))
     }
 
     /// Takes transitions, in order, that are on disk or on their way there: sessions get them when they are. The records
@@ -217,6 +234,16 @@ mod tests {
         assert_eq!(hub.unrecorded(), 2);
         hub.recorded(12);
         assert_eq!((hub.unrecorded(), hub.recorded_through()), (1, 12));
+    }
+
+    #[test]
+    fn a_place_in_another_life_of_the_directory_is_known_also_once_this_one_has_come_further() {
+        let hub = Hub::new(15, [], Nudge::default()).passing_over(Some(22..=1_000));
+        let others =
+            |hub: &Hub| [0, 15, 21, 22, 103, 1_000, 1_001, 1_040].map(|seq| hub.is_of_another_life(seq));
+        assert_eq!(others(&hub), [false, false, true, true, true, true, true, true], "nothing told yet");
+        hub.publish([transition(1_001), transition(1_040)].map(Telling::from));
+        assert_eq!(others(&hub), [false, false, false, true, true, true, false, false]);
     }
 
     #[tokio::test]

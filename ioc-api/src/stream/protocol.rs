@@ -32,7 +32,7 @@ pub enum ClientMessage {
         #[serde(default, deserialize_with = "or_default")]
         filter: Filter,
         /// Resume after this sequence number; 0 is all that is kept; absent is a snapshot, then live. One beyond the
-        /// newest is answered with `resync`.
+        /// newest, or of what came after a backup that was put back, is answered with `resync`.
         #[serde(default, deserialize_with = "whole")]
         after: Option<u64>,
     },

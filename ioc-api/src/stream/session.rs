@@ -247,9 +247,9 @@ impl Session {
             return self.refuse("too many subscribe messages; one says all that is wanted".into()).await;
         }
         let wants = |channel| channels.contains(&channel);
-        if wants(Channel::Alerts) && after.is_some_and(|after| after > self.feeds.hub.told()) {
+        if wants(Channel::Alerts) && after.is_some_and(|after| self.feeds.hub.is_of_another_life(after)) {
             // As after a backup was restored: waiting for the number to come would miss everything before it.
-            return self.resync("after is beyond the newest sequence number; subscribe without it").await;
+            return self.resync("after is none of the sequence numbers here; subscribe without it").await;
         }
         let mut subscription = Subscription {
             alerts: wants(Channel::Alerts),

@@ -1,10 +1,12 @@
 //! The projection of alerts and their transitions.
 use super::{
-    ALERTS_OFFSET, FORGOTTEN_OFFSET, Result, SqliteRecords, meta, parsed, set_meta, sql_limit, to_json,
+    ALERTS_OFFSET, FORGOTTEN_OFFSET, PASSED_FIRST, PASSED_LAST, Result, SqliteRecords, meta, parsed,
+    set_meta, sql_limit, to_json,
 };
 use crate::records::{AlertQuery, Alerts, Sequenced, StandingAlert, error::Doing};
 use ioc_model::{Alert, AlertId, Condition, Domain, Severity, Transition};
 use rusqlite::{Connection, OptionalExtension, Row, params, types::Value};
+use std::ops::RangeInclusive;
 
 impl Alerts for SqliteRecords {
     fn apply_transitions(&self, transitions: &[Sequenced], through: u64) -> Result<()> {
@@ -81,6 +83,12 @@ impl Alerts for SqliteRecords {
 
     fn forgotten_through(&self) -> Result<u64> {
         meta(&self.read(), FORGOTTEN_OFFSET)
+    }
+
+    fn passed_over(&self) -> Result<Option<RangeInclusive<u64>>> {
+        let reader = self.read();
+        let last = meta(&reader, PASSED_LAST)?;
+        Ok((last > 0).then_some(meta(&reader, PASSED_FIRST)?..=last))
     }
 
     fn prune_alerts(&self, before_ms: i64) -> Result<()> {

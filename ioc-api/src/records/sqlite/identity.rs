@@ -1,7 +1,7 @@
 //! What the records say about themselves, for those who check that a data directory belongs together: read and written
 //! without opening them for use.
 use super::{
-    ALERTS_OFFSET, CHANGES, QUARANTINE_OFFSET, connect,
+    ALERTS_OFFSET, CHANGES, PASSED_FIRST, PASSED_LAST, QUARANTINE_OFFSET, connect,
     log::{self, Base},
     make_private, meta, migrations,
     reading::Reading,
@@ -117,12 +117,32 @@ pub fn write_identity(path: &Path, stamp: &Stamp, key: u64) -> Result<(), Record
 /// Errors: [`RecordsError`].
 pub fn go_on_from(path: &Path, offset: u64) -> Result<(), RecordsError> {
     change(path, |connection| {
+        let known = meta(connection, ALERTS_OFFSET)?;
+        if offset > known {
+            pass_over(connection, known, offset)?;
+        }
         for key in [ALERTS_OFFSET, QUARANTINE_OFFSET] {
             set_meta(connection, key, meta(connection, key)?.max(offset))?;
         }
         Ok(())
     })
     .map(|_| ())
+}
+
+/// Has the records at `path` know that the journal passes over the numbers after `known` up to `last`.
+///
+/// Errors: [`RecordsError`].
+pub fn note_leap(path: &Path, known: u64, last: u64) -> Result<(), RecordsError> {
+    change(path, |connection| pass_over(connection, known, last)).map(|_| ())
+}
+
+fn pass_over(connection: &Connection, known: u64, last: u64) -> Result<(), RecordsError> {
+    let first = match meta(connection, PASSED_FIRST)? {
+        0 => known + 1,
+        earlier => earlier.min(known + 1),
+    };
+    set_meta(connection, PASSED_FIRST, first)?;
+    set_meta(connection, PASSED_LAST, last.max(meta(connection, PASSED_LAST)?))
 }
 
 /// Registers devices that history has readings of and nobody knows any more: retired, under the names `lost-N`, so that

@@ -44,6 +44,9 @@ const STATEMENTS_MAX: usize = 64;
 const ALERTS_OFFSET: &str = "alerts_offset";
 const QUARANTINE_OFFSET: &str = "quarantine_offset";
 const FORGOTTEN_OFFSET: &str = "forgotten_offset";
+/// What the journal passed over.
+const PASSED_FIRST: &str = "passed_over_first";
+const PASSED_LAST: &str = "passed_over_last";
 /// How often people, devices and credentials were changed; the tables count it themselves.
 const CHANGES: &str = "changes";
 
