@@ -313,7 +313,7 @@ impl Center {
     fn watched_clocks(&self) -> clock_watch::Watched {
         let Self { foundation: Foundation { registry, catalogue, .. }, memory, .. } = self;
         clock_watch::Watched {
-            clocks: Arc::clone(memory.decoder.clocks()),
+            decoder: Arc::clone(&memory.decoder),
             live: Arc::clone(&memory.live),
             registry: registry.clone(),
             journal: self.journal.clone(),

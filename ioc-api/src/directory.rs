@@ -1,11 +1,14 @@
 //! The registry and history as the rule engine sees them.
 use crate::{clock_watch::ClockProperties, http::state::Ready};
-use ioc_ingest::{Device, LiveState, Registry};
+use ioc_ingest::{Device, Latest, LiveState, Registry};
 use ioc_model::{
-    DeviceIndex, PropertyId, Quality,
-    time::{ClockOffset, placed_ms},
+    DeviceIndex, PropertyId,
+    time::{AHEAD_MAX_MS, ClockOffset, ahead_ms},
 };
-use ioc_rules::{DeviceLabels, Directory, PastSamples, PastSummary, engine::summarized};
+use ioc_rules::{
+    DeviceLabels, Directory, PastReading, PastSample, PastSamples, PastSummary,
+    engine::{as_it_came, summarized},
+};
 use ioc_store::{History, Point, QueryError, Series, Store, Summary, TimeRange};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -85,6 +88,10 @@ impl Replayed {
 }
 
 impl StoreSamples {
+    fn ahead_ms(&self, device: DeviceIndex) -> i64 {
+        ahead_ms(self.clocks.and_then(|clocks| clocks.usable_ms(&self.live, device)))
+    }
+
     fn is_past(&self, device: DeviceIndex, property: PropertyId, ts_ms: i64) -> bool {
         self.ready.get() || !self.replayed.contains(device, property, ts_ms)
     }
@@ -94,37 +101,15 @@ fn unfilled(device: DeviceIndex, property: PropertyId, error: &QueryError) {
     tracing::warn!(device = device.0, property = property.0, %error, "a rule's window cannot be filled from history; it fills with time");
 }
 
-/// Returns samples where rules had them when they came: at their arrival when they were ahead, and earlier when their device's
-/// clock was set back since, as [`ClockOffset`] finds it from these samples alone. The points are in order of their times.
-fn as_it_came(mut points: Vec<Point>) -> Vec<(i64, f64)> {
-    let placed = |point: &Point| (placed_ms(point.ts_ms, point.arrival_ms()), point.value);
-    if points.is_sorted_by_key(Point::arrival_ms) {
-        return points.iter().map(placed).collect();
-    }
-    points.sort_by_key(Point::arrival_ms);
-    let (mut samples, mut since) = (Vec::with_capacity(points.len()), Vec::new());
-    let mut clock = ClockOffset::default();
-    for point in &points {
-        let before = clock.clone();
-        if let Some(by_ms) = clock.observe(point.ts_ms, point.arrival_ms()) {
-            let times = before.since(by_ms, point.ts_ms);
-            samples.extend(since.extract_if(.., |(ts_ms, _)| !times.contains(ts_ms)));
-            samples.iter_mut().for_each(|(ts_ms, _): &mut (i64, f64)| *ts_ms = ts_ms.saturating_sub(by_ms));
-        }
-        if clock.is_behind() {
-            since.push(placed(point));
-        } else {
-            samples.append(&mut since);
-            samples.push(placed(point));
-        }
-    }
-    samples.append(&mut since);
-    samples.sort_by_key(|(ts_ms, _)| *ts_ms);
-    samples
+fn reading(point: Point) -> PastReading {
+    let Point { ts_ms: event_ms, value, quality, .. } = point;
+    PastReading { event_ms, arrival_ms: point.arrival_ms(), value, quality }
 }
 
-fn past_summary(summary: &Summary) -> PastSummary {
+/// Returns an interval as it was placed: its clock was ahead by `ahead_ms`.
+fn past_summary(summary: &Summary, ahead_ms: i64) -> PastSummary {
     let Summary { count, sum, min, max, first_ms, last, last_ms, .. } = *summary;
+    let (first_ms, last_ms) = (first_ms.saturating_sub(ahead_ms), last_ms.saturating_sub(ahead_ms));
     PastSummary { count, sum, min, max, first_ms, last_ms, last }
 }
 
@@ -135,13 +120,16 @@ impl PastSamples for StoreSamples {
         property: PropertyId,
         from_ms: i64,
         to_ms: i64,
-    ) -> Vec<(i64, f64)> {
-        let series = Series { device, property };
-        match self.store.raw(series, TimeRange { from_ms, to_ms }, SAMPLES_MAX) {
-            Ok(points) => {
-                let measuring = points.into_iter().filter(|point| point.quality.is_measuring());
-                let past = measuring.filter(|point| self.is_past(device, property, point.ts_ms));
-                as_it_came(past.collect())
+    ) -> Vec<PastSample> {
+        // Nothing stands behind its event time, or before it by more than a clock may be ahead, or is while ours is wrong.
+        let ahead_ms = self.ahead_ms(device).max(AHEAD_MAX_MS);
+        let range = TimeRange { from_ms, to_ms: to_ms.saturating_add(ahead_ms) };
+        match self.store.raw(Series { device, property }, range, SAMPLES_MAX) {
+            Ok(mut points) => {
+                points.retain(|point| self.is_past(device, property, point.ts_ms));
+                let mut samples = as_it_came(points.into_iter().map(reading).collect());
+                samples.retain(|sample| (from_ms..to_ms).contains(&sample.placed_ms));
+                samples
             }
             Err(error) => {
                 unfilled(device, property, &error);
@@ -157,13 +145,15 @@ impl PastSamples for StoreSamples {
         (from_ms, to_ms): (i64, i64),
         step_ms: i64,
     ) -> Vec<PastSummary> {
-        let range = TimeRange { from_ms, to_ms };
+        let ahead_ms = self.ahead_ms(device);
+        let (first_ms, end_ms) = (from_ms.saturating_add(ahead_ms), to_ms.saturating_add(ahead_ms));
+        let range = TimeRange { from_ms: first_ms, to_ms: end_ms };
         // What comes again must not stand in it already; then each sample counts.
         if !self.ready.get() && self.replayed.any_within(device, property, range) {
             return summarized(&self.samples(device, property, from_ms, to_ms), step_ms);
         }
         match self.store.summaries(Series { device, property }, range, step_ms) {
-            Ok(summaries) => summaries.iter().map(past_summary).collect(),
+            Ok(summaries) => summaries.iter().map(|summary| past_summary(summary, ahead_ms)).collect(),
             Err(error) => {
                 unfilled(device, property, &error);
                 Vec::new()
@@ -171,15 +161,10 @@ impl PastSamples for StoreSamples {
         }
     }
 
-    fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<(i64, f64)> {
-        let latest = self.live.get(device, property)?;
-        self.is_past(device, property, latest.ts_ms).then_some((latest.ts_ms, latest.value))
-    }
-
-    fn arrived(&self, device: DeviceIndex, property: PropertyId) -> Option<i64> {
-        let latest = self.live.get(device, property)?;
-        let is_timely = !latest.quality.contains(Quality::LATE);
-        (is_timely && self.is_past(device, property, latest.ts_ms)).then_some(latest.arrival_ms)
+    fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<PastSample> {
+        let Latest { ts_ms: event_ms, arrival_ms, value, quality } = self.live.get(device, property)?;
+        let is_past = self.is_past(device, property, event_ms);
+        is_past.then(|| PastSample::alone(&PastReading { event_ms, arrival_ms, value, quality }))
     }
 
     fn clock(&self, device: DeviceIndex) -> Option<ClockOffset> {
@@ -196,45 +181,55 @@ impl PastSamples for StoreSamples {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ioc_model::{Observation, Quality};
+    use ioc_store::{Batch, Outcomes, StoreConfig};
 
     const NOW: i64 = 1_761_523_200_000;
     const SECOND: i64 = 1000;
+    const DEVICE: DeviceIndex = DeviceIndex(3);
+    const LEVEL: PropertyId = PropertyId(1);
+    const OFFSET: PropertyId = PropertyId(92);
 
-    /// Points made each second, with how far the clock was behind in each of them.
-    fn points(behind_s: impl Iterator<Item = i64>) -> Vec<Point> {
-        let point = |(n, behind_s): (i64, i64)| {
-            let (arrival_ms, value) = (NOW + n * SECOND, n as f64);
-            let ts_ms = arrival_ms - behind_s * SECOND;
-            Point { ts_ms, value, quality: Quality::GOOD, delay_ms: arrival_ms - ts_ms }
-        };
-        let mut points: Vec<_> = (0..).zip(behind_s).map(point).collect();
-        points.sort_by_key(|point| point.ts_ms);
-        points
-    }
-
+    /// Intervals of history are asked for, and stand, where the clock of the device had them.
     #[test]
-    fn windows_after_a_start_have_what_those_before_had() {
-        let values = |samples: Vec<(i64, f64)>| samples.into_iter().map(|(_, value)| value as i64);
-        let cases: [(&str, Vec<i64>); 4] = [
-            ("a right clock", vec![0; 60]),
-            ("set back by 20 s, and by 200", [[0; 20], [20; 20], [220; 20]].concat()),
-            ("set back, and right again", [[0; 20], [15; 20], [0; 20]].concat()),
-            ("ahead, then right", [vec![-90; 20], vec![0; 40]].concat()),
-        ];
-        for (what, behind_s) in cases {
-            let samples = as_it_came(points(behind_s.into_iter()));
-            assert!(values(samples).eq(0..60), "{what}");
+    fn what_history_says_of_intervals_stands_where_its_samples_do() {
+        for ahead_s in [0, 12, 60, 290] {
+            let dir = tempfile::tempdir().unwrap();
+            let (store, live) =
+                (Store::open(StoreConfig::new(dir.path())).unwrap(), Arc::<LiveState>::default());
+            for n in 0..600 {
+                let arrival_ms = NOW + n * SECOND;
+                let (ts_ms, value) = (arrival_ms + ahead_s * SECOND, n as f64);
+                let level = Observation { property: LEVEL, ts_ms, value, quality: Quality::GOOD };
+                let (mut batch, mut outcomes) = (Batch::default(), Outcomes::default());
+                batch.push(n as u64 + 1, DEVICE, arrival_ms, [level].into_iter());
+                store.apply(&batch, &mut outcomes);
+            }
+            let value = -ahead_s as f64;
+            live.apply(
+                DEVICE,
+                [Observation { property: OFFSET, ts_ms: NOW, value, quality: Quality::DERIVED }],
+                NOW,
+            );
+            let (replayed, ready) = (Replayed::default(), Ready::default());
+            let past = StoreSamples {
+                store,
+                live,
+                replayed,
+                ready,
+                clocks: Some(ClockProperties { offset: OFFSET, wrong: None }),
+            };
+            let (from_ms, to_ms) = (NOW + 100 * SECOND, NOW + 500 * SECOND);
+            let samples = past.samples(DEVICE, LEVEL, from_ms, to_ms);
+            let expected: Vec<_> = (100..500).map(|n| (NOW + n * SECOND, n as f64)).collect();
+            let found: Vec<_> = samples.iter().map(|sample| (sample.placed_ms, sample.value)).collect();
+            assert_eq!(found, expected, "{ahead_s} s ahead");
+            assert!(samples.iter().all(|sample| sample.fresh_ms == sample.placed_ms), "{ahead_s} s ahead");
+            let summaries = past.summaries(DEVICE, LEVEL, (from_ms, to_ms), 10 * SECOND);
+            let ends =
+                |summaries: &[PastSummary]| (summaries[0].first_ms, summaries[summaries.len() - 1].last_ms);
+            assert_eq!(ends(&summaries), (from_ms, to_ms - SECOND), "{ahead_s} s ahead");
+            assert_eq!(summaries.iter().map(|summary| summary.count).sum::<u64>(), 400, "{ahead_s} s ahead");
         }
-    }
-
-    #[test]
-    fn what_came_late_stands_where_it_was_made() {
-        // Ten seconds of outage are sent at once, a minute after.
-        let mut late = points((0..60).map(|_| 0));
-        for (n, point) in late[20..30].iter_mut().enumerate() {
-            point.delay_ms = NOW + 60 * SECOND + n as i64 - point.ts_ms;
-        }
-        let expected: Vec<_> = late.iter().map(|point| (point.ts_ms, point.value)).collect();
-        assert_eq!(as_it_came(late), expected);
     }
 }

@@ -1,4 +1,8 @@
 //! Bringing everything that lives in memory back to where the journal stands.
+mod air_quality;
+
+pub use air_quality::{Stations, aqi_deriver};
+
 use crate::{
     clock::Clocks,
     directory::Replayed,
@@ -6,17 +10,13 @@ use crate::{
     records::{AlertQuery, Records, RecordsError, Sequenced},
     start_progress::{Phase, StartProgress},
 };
-use ioc_ingest::{
-    AqiDeriver, AqiSettings, Decoder, Device, LiveState, Registry,
-    vn_aqi::deriver::{LOOK_BACK_MS, MissingProperty, STEP_MS},
-};
+use ioc_ingest::{Decoder, LiveState, vn_aqi::deriver::MissingProperty};
 use ioc_journal::{Batch, FollowError, Journal, Offset};
 use ioc_model::{
-    Alert, Catalogue, Condition, Observation, Quality, RecordKind, Transition, message::MessageView,
-    time::placed_ms,
+    Alert, Condition, Observation, Quality, RecordKind, Transition, message::MessageView, time::placed_ms,
 };
 use ioc_rules::Restored;
-use ioc_store::{GroupBucket, History, Last, Point, QueryError, Series, Store, TimeRange};
+use ioc_store::{Last, Point, QueryError, Series, Store};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// How long one batch of a replay may take to read.
@@ -26,8 +26,6 @@ const OPEN_MAX: usize = 100_000;
 /// Readings told apart from the past while rules catch up; usually those of the second before the stop. Beyond it
 /// windows may hold some of them early.
 const REPLAYED_MAX: usize = 2_000_000;
-/// Stations whose past hours are read together.
-const STATIONS_AT_ONCE: usize = 256;
 /// Transitions read from the records, or written to them, at once.
 const PAGE: usize = 10_000;
 
@@ -209,11 +207,11 @@ pub enum StartupError {
 
 /// Fills the last values from history. Derived values are no sign of life.
 pub fn fill_live(live: &LiveState, store: &Store, clocks: Clocks) {
-    for (Series { device, property }, Last { point, set_back_ms }) in store.last() {
+    for (Series { device, property }, Last { point, set_back }) in store.last() {
         let Point { ts_ms, value, quality, .. } = point;
         // Whatever its times say, it arrived before now.
         let arrival_ms = placed_ms(point.arrival_ms(), clocks.wall_ms);
-        live.restore(device, Observation { property, ts_ms, value, quality }, arrival_ms, set_back_ms);
+        live.restore(device, Observation { property, ts_ms, value, quality }, arrival_ms, set_back);
         if !quality.contains(Quality::DERIVED) {
             live.heard(device, clocks.arrival(arrival_ms));
         }
@@ -266,42 +264,6 @@ pub fn committed_ms(journal: &Journal, offset: Offset) -> Result<i64, StartupErr
     Ok(kept.next(READ_TIMEOUT)?.map_or(0, |batch| batch.committed_ms()))
 }
 
-/// Makes the deriver of VN_AQI and fills its hours from history.
-///
-/// Errors: the catalogue lacks a property.
-pub fn aqi_deriver(
-    catalogue: &Arc<Catalogue>,
-    registry: &Registry,
-    store: &Store,
-    now_ms: i64,
-    progress: &StartProgress,
-) -> Result<AqiDeriver, StartupError> {
-    progress.enter(Phase::AirQuality);
-    let mut deriver = AqiDeriver::new(catalogue, AqiSettings::default())?;
-    let properties: Vec<_> =
-        catalogue.kind("air-station").map(|kind| kind.properties.clone()).unwrap_or_default();
-    let from_ms = (now_ms - LOOK_BACK_MS).div_euclid(STEP_MS) * STEP_MS;
-    let range = TimeRange::new(from_ms, from_ms + LOOK_BACK_MS + STEP_MS);
-    let devices = registry.devices();
-    let is_station = |device: &&Arc<Device>| &*device.kind == "air-station" && !device.retired;
-    let mut stations: Vec<_> = devices.iter().filter(is_station).map(|device| device.index).collect();
-    stations.sort_unstable();
-    // Many at once: history reads neighbours together.
-    for stations in stations.chunks(STATIONS_AT_ONCE) {
-        if progress.is_interrupted() {
-            return Err(StartupError::Interrupted);
-        }
-        let members: Vec<_> = stations.iter().copied().zip(0..).collect();
-        for property in properties.iter().filter_map(|name| catalogue.property(name)) {
-            let (id, averaging) = (property.id, property.averaging);
-            for GroupBucket { group, bucket } in store.groups(&members, id, range, STEP_MS, averaging)? {
-                deriver.seed(stations[group as usize], id, bucket.start_ms, bucket.mean, bucket.count);
-            }
-        }
-    }
-    Ok(deriver)
-}
-
 /// Reads transitions for sessions that fell behind the ring.
 pub fn older(records: &Records, seq: u64, limit: usize) -> Option<Vec<Sequenced>> {
     match records.transitions_after(seq, limit) {
@@ -317,8 +279,81 @@ pub fn older(records: &Records, seq: u64, limit: usize) -> Option<Vec<Sequenced>
 mod tests {
     use super::*;
     use crate::{defaults, records::SqliteRecords};
+    use ioc_ingest::Registry;
     use ioc_journal::JournalConfig;
+    use ioc_model::{Catalogue, DeviceIndex, PropertyId};
+    use ioc_store::{Batch as Applied, Outcomes, StoreConfig};
+    use proptest::prelude::*;
     use std::fs;
+
+    const GAUGE: DeviceIndex = DeviceIndex(3);
+
+    /// One message: how long after the one before (our own clock may have been put back), how far behind its clock was for each
+    /// property, the values, and how far its clock turned out to be set back.
+    type Sent = (i64, Vec<(u16, i64, u8)>, Option<i64>);
+
+    fn sent() -> impl Strategy<Value = Sent> {
+        let pause = prop_oneof![20 => 0i64..5_000, 1 => -60_000i64..0];
+        // Few distinct times: repetitions and corrections are frequent.
+        let behind = prop_oneof![
+            3 => (-300i64..900).prop_map(|n| n * 1_000), 3 => Just(0i64), 1 => -300_000i64..100_000,
+        ];
+        let readings = prop::collection::vec((0u16..2, behind, 0u8..3), 1..4);
+        (pause, readings, prop_oneof![9 => Just(None), 1 => (1i64..200_000).prop_map(Some)])
+    }
+
+    /// Gives messages to live state, as its follower does, and to history, where there is one.
+    fn apply(live: &LiveState, store: Option<&Store>, (offset, arrival_ms): (u64, i64), sent: &Sent) {
+        let (_, readings, set_back_ms) = sent;
+        let observation = |(property, behind_ms, value): &(u16, i64, u8)| Observation {
+            property: PropertyId(*property),
+            ts_ms: (arrival_ms - behind_ms).div_euclid(500) * 500,
+            value: f64::from(*value),
+            quality: Quality::GOOD,
+        };
+        let observations: Vec<_> = readings.iter().map(observation).collect();
+        set_back_ms.iter().for_each(|by_ms| live.set_back(GAUGE, *by_ms));
+        live.apply(GAUGE, observations.iter().copied(), arrival_ms);
+        if let Some(store) = store {
+            let (mut batch, mut outcomes) = (Applied::default(), Outcomes::default());
+            batch.push(offset, GAUGE, arrival_ms, observations.into_iter());
+            set_back_ms.iter().for_each(|by_ms| batch.set_back(*by_ms));
+            store.apply(&batch, &mut outcomes);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+        /// Whatever devices sent, and whatever clocks did: a start shows what was shown before it, and goes on alike.
+        #[test]
+        fn a_start_shows_what_was_shown_before(
+            before in prop::collection::vec(sent(), 1..30), after in prop::collection::vec(sent(), 0..10),
+            is_sealed: bool,
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let config = || StoreConfig::new(dir.path());
+            let mut store = Store::open(config()).unwrap();
+            let (live, restored) = (LiveState::default(), LiveState::default());
+            let mut arrival_ms = Clocks::read().wall_ms - 86_400_000;
+            for (offset, sent) in (1..).zip(&before) {
+                arrival_ms += sent.0;
+                apply(&live, Some(&store), (offset, arrival_ms), sent);
+            }
+            if is_sealed {
+                store.seal().unwrap();
+                store.shutdown();
+                store = Store::open(config()).unwrap();
+            }
+            fill_live(&restored, &store, Clocks::read());
+            prop_assert_eq!(live.latest(GAUGE), restored.latest(GAUGE));
+            for sent in &after {
+                arrival_ms += sent.0;
+                apply(&live, None, (0, arrival_ms), sent);
+                apply(&restored, None, (0, arrival_ms), sent);
+                prop_assert_eq!(live.latest(GAUGE), restored.latest(GAUGE));
+            }
+        }
+    }
 
     #[test]
     fn catching_up_with_many_small_batches_writes_little() {

@@ -25,8 +25,8 @@ pub mod template;
 pub mod vocabulary;
 
 pub use engine::{
-    Directory, Engine, EngineConfig, EngineMeters, Feed, Input, Outlet, PastSamples, PastSummary, Place,
-    Restored, RuleHealth, RuleState, RuleTransition, StartError, Stopped,
+    Directory, Engine, EngineConfig, EngineMeters, Feed, Input, Outlet, PastReading, PastSample, PastSamples,
+    PastSummary, Place, Restored, RuleHealth, RuleState, RuleTransition, StartError, Stopped,
 };
 pub use labels::DeviceLabels;
 pub use ruleset::{NoData, Rule, RuleError, RuleFile, RuleHash, RuleSet};

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod engine_support;
 
-use engine_support::{LEVEL, ONLINE, POWER, START, Setup, device, rules};
+use engine_support::{LEVEL, ONLINE, POWER, START, Setup, device, reading, rules};
 use ioc_model::{DeviceIndex, Observation, Presence, Quality, TransitionKind, presence::PresenceCause};
 use ioc_rules::{DeviceLabels, Input, RuleHealth};
 use std::sync::Arc;
@@ -284,7 +284,12 @@ fn a_device_that_is_taken_in_is_judged_by_what_it_says_and_not_by_its_past() {
     let mut bench = setup.start();
     bench.tick(0.5);
     // History has the reading already while it is still on its way to the rules.
-    past.series.lock().unwrap().entry((2, LEVEL.0)).or_default().insert(START + 900, 4.0);
+    past.series
+        .lock()
+        .unwrap()
+        .entry((2, LEVEL.0))
+        .or_default()
+        .insert(START + 900, reading(START + 900, 4.0));
     devices.0.lock().unwrap().push(newcomer);
     bench.engine.devices_changed().unwrap();
     bench.tick(1.0);

@@ -2,12 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod engine_support;
 
-use engine_support::{Bench, LEVEL, Past, START, Setup, rules};
+use engine_support::{Bench, LEVEL, POWER, Past, START, Setup, rules};
 use ioc_model::{
     DeviceIndex, Observation, PropertyId, Quality,
     time::{ClockOffset, LATE_AFTER_MS, is_late},
 };
-use ioc_rules::PastSamples;
+use ioc_rules::{Input, PastSample, PastSamples};
 use std::sync::{Arc, Mutex};
 
 const HIGH: (&str, &str) = ("High", "expr: water_level > 5");
@@ -184,11 +184,19 @@ struct Counted {
     longest_ms: Mutex<i64>,
 }
 
+impl Counted {
+    fn arrived(&self, sample: PastSample) -> PastSample {
+        let fresh_ms = self.arrived_ms.unwrap_or(sample.placed_ms);
+        PastSample { fresh_ms: fresh_ms.max(sample.placed_ms), ..sample }
+    }
+}
+
 impl PastSamples for Counted {
-    fn samples(&self, device: DeviceIndex, property: PropertyId, from: i64, to: i64) -> Vec<(i64, f64)> {
+    fn samples(&self, device: DeviceIndex, property: PropertyId, from: i64, to: i64) -> Vec<PastSample> {
         let mut longest = self.longest_ms.lock().unwrap();
         *longest = (*longest).max(to - from);
-        self.past.samples(device, property, from, to)
+        let samples = self.past.samples(device, property, from, to);
+        samples.into_iter().map(|sample| self.arrived(sample)).collect()
     }
     fn summaries(
         &self,
@@ -199,11 +207,8 @@ impl PastSamples for Counted {
     ) -> Vec<ioc_rules::PastSummary> {
         ioc_rules::engine::summarized(&self.past.samples(device, property, from, to), step)
     }
-    fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<(i64, f64)> {
-        self.past.last(device, property)
-    }
-    fn arrived(&self, _: DeviceIndex, _: PropertyId) -> Option<i64> {
-        self.arrived_ms
+    fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<PastSample> {
+        self.past.last(device, property).map(|sample| self.arrived(sample))
     }
 }
 
@@ -213,8 +218,7 @@ fn started(rule: (&str, &str), past: &Arc<Counted>) -> Bench {
 }
 
 fn counted(samples: impl Iterator<Item = (i64, f64)>, arrived_ms: Option<i64>) -> Arc<Counted> {
-    let past = Past::default();
-    past.series.lock().unwrap().insert((2, LEVEL.0), samples.collect());
+    let past = Past::of(2, LEVEL, samples);
     Arc::new(Counted { past, arrived_ms, longest_ms: Mutex::new(0) })
 }
 
@@ -249,4 +253,133 @@ fn a_long_window_is_filled_without_reading_each_sample() {
     let past = counted(samples(), Some(START));
     started(("Slope", "expr: deriv(water_level[1h]) > 4"), &past).said();
     assert!(*past.longest_ms.lock().unwrap() >= 3_600_000);
+}
+
+/// A batch of a second each, ten seconds long, from a gauge whose clock is so far behind.
+fn send_batch(bench: &mut Bench, at: f64, behind: f64, value: impl Fn(u32) -> f64) {
+    let at_ms = START + (at * 1e3) as i64;
+    let one = |n: u32| {
+        let ts_ms = at_ms - ((9.0 - f64::from(n) + behind) * 1e3) as i64;
+        Observation { property: LEVEL, ts_ms, value: value(n), quality: Quality::GOOD }
+    };
+    bench.observe_all(at, 2, (0..10).map(one).collect(), None);
+}
+
+#[test]
+fn batches_of_a_clock_that_is_ahead_fill_windows_like_any() {
+    let entries = [
+        ("Count", "expr: count_over_time(water_level[60s]) >= 25"),
+        ("Spike", "expr: max_over_time(water_level[60s]) > 8"),
+        ("Mean", "expr: avg_over_time(water_level[60s]) > 1.5"),
+    ];
+    for behind in [0.0, -0.3, -5.0, -12.0, -60.0, -290.0] {
+        let mut bench = Setup::new(rules(&entries)).start();
+        for batch in 0..5u32 {
+            // A single spike in the middle of the last two; the rest is calm.
+            let value = |n: u32| if batch >= 3 && n == 4 { 9.0 } else { 1.0 };
+            send_batch(&mut bench, f64::from(batch * 10 + 10), behind, value);
+        }
+        let words = bench.words();
+        assert_eq!(words, ["Count WL-2 firing 30", "Spike WL-2 firing 40"], "{behind} s");
+    }
+}
+
+/// Derived values have our time: they say nothing about the clock of the device that they are about.
+#[test]
+fn what_we_write_down_about_a_device_is_not_its_clock() {
+    for behind in [600.0, -60.0, 0.0] {
+        let mut bench =
+            Setup::new(rules(&[("Many", "expr: count_over_time(water_level[20s]) >= 10")])).start();
+        for second in 1..40 {
+            let at = f64::from(second);
+            send(&mut bench, at, behind, 1.0);
+            if second % 7 == 0 {
+                send_derived(&mut bench, at + 0.1);
+            }
+            bench.tick(at + 0.5);
+        }
+        let words = bench.words();
+        assert_eq!(words.len(), 1, "{behind} s: {words:?}");
+    }
+}
+
+fn send_derived(bench: &mut Bench, at: f64) {
+    let ts_ms = START + (at * 1e3) as i64;
+    bench.observe_as(at, 2, Observation { property: POWER, ts_ms, value: 1.0, quality: Quality::DERIVED });
+}
+
+/// What happens in the middle of a story.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Break {
+    None,
+    /// The center ends and starts.
+    Restart,
+    /// The rules are loaded only then.
+    Reload,
+}
+
+/// Tells of a gauge that reports every two seconds, with a break in the middle; returns what rules said.
+fn story(entries: &[(&str, &str)], behind: f64, at_step_8: Break) -> Vec<String> {
+    let past = Arc::new(Past::default());
+    let calm = [("Calm", "expr: water_level > 1000")];
+    let setup = |entries| Setup { past: Arc::clone(&past), ..Setup::new(rules(entries)) };
+    let mut bench = setup(if at_step_8 == Break::Reload { &calm } else { entries }).start();
+    for step in 0..14u32 {
+        let at = 2.0 * f64::from(step) + 1.0;
+        if step == 8 {
+            assert_eq!(bench.words(), [""; 0], "{behind} s behind");
+            let seed_to_ms = START + (at * 1e3) as i64 - 2_000;
+            match at_step_8 {
+                Break::None => {}
+                Break::Restart => {
+                    let resume_after = bench.offset;
+                    bench =
+                        Setup { seed_to_ms, startup_ms: seed_to_ms, resume_after, ..setup(entries) }.start();
+                }
+                Break::Reload => bench.engine.replace_rules(&rules(entries)).unwrap(),
+            }
+            // What is recorded from here on is not past.
+            while !bench.engine.is_filled() {
+                std::thread::yield_now();
+            }
+            assert_eq!(bench.words(), [""; 0], "{behind} s behind, {at_step_8:?}");
+        }
+        let value = match step {
+            0 => 9.5,
+            9..12 => 9.0,
+            12.. => 1.5,
+            _ => 1.0,
+        };
+        let (ts_ms, arrival_ms) = (START + ((at - behind) * 1e3) as i64, START + (at * 1e3) as i64);
+        let observation = Observation { property: LEVEL, ts_ms, value, quality: Quality::GOOD };
+        past.record(&Input::Message {
+            offset: 0,
+            committed_ms: arrival_ms,
+            device: DeviceIndex(2),
+            arrival_ms,
+            set_back_ms: None,
+            observations: vec![observation],
+        });
+        bench.observe_as(at, 2, observation);
+    }
+    bench.words()
+}
+
+#[test]
+fn a_start_and_a_reload_find_windows_of_any_clock_as_they_were() {
+    let entries = [
+        ("Count", "expr: count_over_time(water_level[30s]) >= 11"),
+        ("Delta", "expr: delta(water_level[12s]) > 5"),
+        ("Slope", "expr: deriv(water_level[12s]) > 0.3"),
+        ("Least", "expr: min_over_time(water_level[20s]) < 3 and water_level > 5"),
+        ("Long", "expr: max_over_time(water_level[30m]) > 9.2 and water_level == 1.5"),
+    ];
+    for behind in [0.0, 600.0, 100.0, 15.0, -0.5, -5.0, -30.0, -100.0, -290.0] {
+        let whole = story(&entries, behind, Break::None);
+        let fired = whole.iter().filter(|word| word.contains("firing"));
+        assert_eq!(fired.count(), entries.len(), "{behind} s behind: {whole:?}");
+        for at_step_8 in [Break::Restart, Break::Reload] {
+            assert_eq!(story(&entries, behind, at_step_8), whole, "{behind} s behind, {at_step_8:?}");
+        }
+    }
 }

@@ -50,9 +50,8 @@ fn unchanged_rules_keep_what_is_pending_and_firing() {
 
 #[test]
 fn a_new_rule_sees_further_back_than_the_windows_reach() {
-    let past = Arc::new(Past::default());
-    let samples = (0..60).map(|step| (START - 60_000 + 1_000 * step, 9.0)).collect();
-    past.series.lock().unwrap().insert((2, LEVEL.0), samples);
+    let samples = (0..60).map(|step| (START - 60_000 + 1_000 * step, 9.0));
+    let past = Arc::new(Past::of(2, LEVEL, samples));
     let mut bench = Setup { past, ..Setup::new(rules(&[("High", "expr: water_level > 50")])) }.start();
     bench.observe(1.0, 2, LEVEL, 9.0);
     let entries =

@@ -139,8 +139,7 @@ fn a_for_that_ends_after_a_restart_goes_back_to_no_input_of_this_run() {
     let entries = [("High", "expr: water_level > 3.5\nfor: 3s")];
     let mut bench = Setup::new(rules(&entries)).start();
     bench.observe(1.0, 2, LEVEL, 4.0);
-    let past = Past::default();
-    past.series.lock().unwrap().insert((2, LEVEL.0), [(START + 1_000, 4.0)].into());
+    let past = Past::of(2, LEVEL, [(START + 1_000, 4.0)]);
     let setup = Setup {
         past: Arc::new(past),
         restored: book(&bench.said()),
@@ -164,8 +163,7 @@ fn an_alert_whose_gauge_stayed_silent_through_the_restart_is_held() {
         let mut bench = Setup::new(rules(&[("High", rule)])).start();
         bench.observe(1.0, 2, LEVEL, 4.0);
         let firing = bench.said();
-        let past = Past::default();
-        past.series.lock().unwrap().insert((2, LEVEL.0), [(START + 1_000, 4.0)].into());
+        let past = Past::of(2, LEVEL, [(START + 1_000, 4.0)]);
         let setup = Setup {
             past: Arc::new(past),
             restored: book(&firing),
@@ -294,9 +292,8 @@ fn alerts_of_changed_rules_and_gone_devices_are_cleared_at_the_start() {
 
 #[test]
 fn windows_are_filled_from_the_past_and_what_they_say_alone_raises_nothing() {
-    let past = Past::default();
-    let samples = (0..10).map(|step| (START - 10_000 + 1_000 * step, 9.0)).collect();
-    past.series.lock().unwrap().insert((2, LEVEL.0), samples);
+    let samples = (0..10).map(|step| (START - 10_000 + 1_000 * step, 9.0));
+    let past = Past::of(2, LEVEL, samples);
     let entries = [
         ("Average", "expr: avg_over_time(water_level[20s]) > 5"),
         ("Count", "expr: count_over_time(water_level[20s]) == 11"),
@@ -336,8 +333,7 @@ fn rules_that_changed_while_the_center_was_down_see_the_last_values_and_the_othe
         bench.observe(1.0, 2, LEVEL, 9.0);
         let known = bench.said();
         assert_eq!(known.len(), 6);
-        let past = Past::default();
-        past.series.lock().unwrap().insert((2, LEVEL.0), [(START + 1_000, 9.0)].into());
+        let past = Past::of(2, LEVEL, [(START + 1_000, 9.0)]);
         // Down for 3 s: within three reporting periods the value is still current.
         let setup = Setup {
             shards,
@@ -379,8 +375,7 @@ fn rules_that_changed_while_the_center_was_down_see_the_last_values_and_the_othe
 
 #[test]
 fn a_changed_rule_raises_nothing_of_a_value_that_is_no_longer_current() {
-    let past = Past::default();
-    past.series.lock().unwrap().insert((2, LEVEL.0), [(START + 1_000, 9.0)].into());
+    let past = Past::of(2, LEVEL, [(START + 1_000, 9.0)]);
     let setup = Setup {
         past: Arc::new(past),
         seed_to_ms: START + 2_000,

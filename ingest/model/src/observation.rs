@@ -63,6 +63,11 @@ impl Quality {
         self.0 & (Self::CALIBRATING.0 | Self::FAULT.0) == 0
     }
 
+    /// Says whether the device wrote the time itself, so that it says something about its clock.
+    pub const fn is_device_timed(self) -> bool {
+        self.0 & (Self::ARRIVAL_TIMED.0 | Self::DERIVED.0) == 0
+    }
+
     /// Returns the flags that are about the time alone: late, ahead, judged by an offset.
     pub const fn of_time(self) -> Self {
         Self(self.0 & (Self::CLOCK_AHEAD.0 | Self::LATE.0 | Self::CLOCK_OFFSET.0))

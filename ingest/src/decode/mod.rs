@@ -140,6 +140,14 @@ impl Decoder {
         &self.clocks
     }
 
+    /// Follows a jump of our own clock by `jump_ms`, forward being positive.
+    pub fn follow_jump(&self, jump_ms: i64) {
+        self.clocks.shift(jump_ms);
+        if jump_ms < 0 {
+            self.sequences.put_back(jump_ms.saturating_neg());
+        }
+    }
+
     /// Reads and checks one payload.
     ///
     /// Shape: observations in the order of the payload; `rejected` holds one entry per thing that was refused. The

@@ -18,7 +18,7 @@
 //! What a message is recognised by stands beside it in the journal ([`Receipt`]), and the newest of the journal is
 //! remembered at a start, so a repeat after a restart of ours is one, too.
 use super::property::hash;
-use ioc_model::{DeviceIndex, Receipt, Repeatable};
+use ioc_model::{DeviceIndex, Receipt, Repeatable, time::CROSSING_MS};
 use std::{
     cell::{Cell, OnceCell, RefCell},
     collections::{BTreeSet, HashMap, VecDeque},
@@ -250,6 +250,13 @@ impl SequenceMemory {
         }
     }
 
+    /// Follows our own clock, which was put back by `by_ms`: times that were given already lie ahead no more, and none that
+    /// follow need to lie behind them.
+    pub(super) fn put_back(&self, by_ms: i64) {
+        let used = self.shards.iter().filter(|shard| shard.is_used.load(Ordering::Relaxed));
+        used.for_each(|shard| shard.lock().values_mut().for_each(|memory| memory.put_back(by_ms)));
+    }
+
     fn shard(&self, device: DeviceIndex) -> &Shard {
         &self.shards[device.0 as usize % SHARDS]
     }
@@ -275,7 +282,7 @@ impl Memory {
     }
 
     fn next_ts(&mut self, arrival_ms: i64, ahead_max_ms: i64) -> Result<i64, RanAhead> {
-        let clock_went_back = arrival_ms < self.last_arrival_ms.saturating_sub(ahead_max_ms);
+        let clock_went_back = arrival_ms < self.last_arrival_ms.saturating_sub(CROSSING_MS);
         self.last_arrival_ms = arrival_ms;
         let next = self.last_ts_ms.saturating_add(1);
         let ts_ms = self.taken.free_from(if clock_went_back { arrival_ms } else { next.max(arrival_ms) });
@@ -284,6 +291,14 @@ impl Memory {
         }
         self.last_ts_ms = ts_ms;
         Ok(ts_ms)
+    }
+
+    fn put_back(&mut self, by_ms: i64) {
+        self.last_ts_ms = self.last_ts_ms.saturating_sub(by_ms);
+        self.last_arrival_ms = self.last_arrival_ms.saturating_sub(by_ms);
+        if let Some((_, first_ms)) = &mut self.newest {
+            *first_ms = first_ms.saturating_sub(by_ms);
+        }
     }
 
     fn is_newest(&self, digest: u64, arrival_ms: i64, within_ms: i64) -> bool {
@@ -457,6 +472,26 @@ mod tests {
             assert_eq!(send(100), Ok(100 + n));
         }
         assert_eq!((send(100), send(101)), (Err(RanAhead), Ok(111)));
-        assert_eq!(send(50), Ok(50), "our clock was set back");
+    }
+
+    #[test]
+    fn times_follow_our_clock_when_it_is_put_back() {
+        const NOW: i64 = 1_761_523_200_000;
+        for back_ms in [12_000, 60_000, 86_400_000] {
+            let memory = memory(300_000);
+            let times: Vec<_> = (0..3).map(|n| send(&memory, NOW + n * 1000, "", None, false)).collect();
+            assert_eq!(times[2], Ok(NOW + 2000));
+            let since = (3..6).map(|n| NOW + n * 1000 - back_ms);
+            assert!(
+                since.clone().map(|at| send(&memory, at, "", None, false)).eq(since.map(Ok)),
+                "{back_ms} ms"
+            );
+        }
+        // A step that threads might have made by handing over out of order is known once the clocks are compared.
+        let memory = memory(300_000);
+        assert_eq!(send(&memory, NOW, "", None, false), Ok(NOW));
+        assert_eq!(send(&memory, NOW - 3000, "", None, false), Ok(NOW + 1));
+        memory.put_back(4000);
+        assert_eq!(send(&memory, NOW - 2900, "", None, false), Ok(NOW - 2900));
     }
 }

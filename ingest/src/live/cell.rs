@@ -1,6 +1,9 @@
 //! One value that is written while others read it, and the chunks that hold such values.
 use super::Latest;
-use ioc_model::{PropertyId, Quality, time::SeriesOrder};
+use ioc_model::{
+    PropertyId, Quality,
+    time::{SeriesOrder, SetBack},
+};
 use std::{
     hint,
     sync::{
@@ -8,9 +11,6 @@ use std::{
         atomic::{AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
     },
 };
-
-/// Seconds a clock is set back from which on whatever comes is newer: eighteen hours.
-const OUTDATED: u16 = u16::MAX;
 
 /// A seqlock over plain atomics: an odd version means that a write is under way.
 ///
@@ -21,7 +21,7 @@ const OUTDATED: u16 = u16::MAX;
 pub(super) struct Cell {
     version: AtomicU32,
     quality: AtomicU8,
-    /// By how many seconds the device's clock was set back since; for writers only. It fits beside the quality.
+    /// [`SetBack`]; for writers only.
     set_back_s: AtomicU16,
     ts_ms: AtomicI64,
     arrival_ms: AtomicI64,
@@ -58,15 +58,21 @@ impl Cell {
         }
     }
 
-    /// Has what is here count as older, by `by_ms` and up to a second more.
+    /// Has what is here count as older by `by_ms`.
     pub(super) fn set_back(&self, by_ms: i64) {
         // What was never written must not look as if it was.
         if self.version.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let by_s = u16::try_from(by_ms.max(0).saturating_add(999) / 1000).unwrap_or(OUTDATED);
         let version = self.begin_write();
-        let set_back_s = self.set_back_s.load(Ordering::Relaxed).saturating_add(by_s);
+        let SetBack(set_back_s) = SetBack(self.set_back_s.load(Ordering::Relaxed)).and(by_ms);
+        self.set_back_s.store(set_back_s, Ordering::Relaxed);
+        self.end_write(version);
+    }
+
+    /// Takes up how far the device's clock was set back since what is here.
+    pub(super) fn restore_set_back(&self, SetBack(set_back_s): SetBack) {
+        let version = self.begin_write();
         self.set_back_s.store(set_back_s, Ordering::Relaxed);
         self.end_write(version);
     }
@@ -121,11 +127,7 @@ impl Cell {
     fn order(&self) -> SeriesOrder {
         let order =
             SeriesOrder::new(self.ts_ms.load(Ordering::Relaxed), self.arrival_ms.load(Ordering::Relaxed));
-        match self.set_back_s.load(Ordering::Relaxed) {
-            0 => order,
-            OUTDATED => order.put_back(i64::MAX),
-            set_back_s => order.put_back(i64::from(set_back_s) * 1000),
-        }
+        SetBack(self.set_back_s.load(Ordering::Relaxed)).of(order)
     }
 
     fn fields(&self) -> Latest {

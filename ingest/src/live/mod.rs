@@ -7,7 +7,10 @@ mod cell;
 
 use arc_swap::ArcSwap;
 use cell::Chunk;
-use ioc_model::{DeviceIndex, Observation, PropertyId, Quality, time::SeriesOrder};
+use ioc_model::{
+    DeviceIndex, Observation, PropertyId, Quality,
+    time::{SeriesOrder, SetBack},
+};
 use std::{
     iter,
     sync::{
@@ -130,14 +133,12 @@ impl LiveState {
     }
 
     /// Takes what was the last value of a property before a restart, and by how much its device's clock was set back since.
-    pub fn restore(&self, device: DeviceIndex, last: Observation, arrival_ms: i64, set_back_ms: i64) {
+    pub fn restore(&self, device: DeviceIndex, last: Observation, arrival_ms: i64, set_back: SetBack) {
         self.with_slot_made(device, |slot| {
             let Observation { property, ts_ms, value, quality } = last;
             let cell = slot.cells.get_or_init(Box::default).cell_made(property);
             cell.replace(Latest { ts_ms, arrival_ms, value, quality });
-            if set_back_ms > 0 {
-                cell.set_back(set_back_ms);
-            }
+            cell.restore_set_back(set_back);
         });
     }
 

@@ -6,8 +6,9 @@
 //! stamped by their end and kept in steps of five minutes; a reading on a boundary belongs to the hour that
 //! ends there.
 //!
-//! Late readings fill their hour; a report older than the newest reading of its station publishes nothing. A reading whose
-//! time lies ahead goes into the step of its arrival.
+//! Late readings fill their hour; a report older than the newest reading of its station publishes nothing. A report whose
+//! time lies ahead goes into the step of its arrival, and what the same message kept from before as far before it as it was
+//! made.
 //! A new station has no index before its second hour is nearly full, unless it sends what its logger kept or
 //! history seeds it: NowCast wants two of the newest three hours, and we do not invent one.
 //! Readings while calibrating or at fault are left out. A repeated reading counts once and a corrected one as corrected,
@@ -21,7 +22,7 @@ mod ring;
 use super::{Hours, Pollutant, hourly, nowcast::HOURS};
 use ioc_model::{
     Catalogue, DeviceIndex, Observation, PropertyId, Quality,
-    time::{SeriesOrder, age_ms, placed_ms},
+    time::{Placing, SeriesOrder, age_ms, placed_ms},
 };
 use ring::Ring;
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub struct AqiDeriver {
     inputs: [Option<PropertyId>; Pollutant::ALL.len()],
     output: PropertyId,
     settings: AqiSettings,
+    /// Those of the message in hand; empty in between.
+    pollutants: Vec<(usize, Observation)>,
 }
 
 #[derive(Debug, Default)]
@@ -89,7 +92,7 @@ impl AqiDeriver {
         let output = id(super::PROPERTY).ok_or(MissingProperty(super::PROPERTY))?;
         let has_particles = inputs[Pollutant::Pm25 as usize].or(inputs[Pollutant::Pm10 as usize]);
         has_particles.ok_or(MissingProperty(Pollutant::Pm25.property()))?;
-        Ok(Self { stations: Vec::new(), inputs, output, settings })
+        Ok(Self { stations: Vec::new(), inputs, output, settings, pollutants: Vec::new() })
     }
 
     /// Takes what history has for the five minutes from `start_ms`: `count` readings with this mean.
@@ -103,6 +106,16 @@ impl AqiDeriver {
             // The middle of the step is in it, whichever of its ends history counts in.
             let weight = u32::try_from(count).unwrap_or(u32::MAX);
             self.station(device).ring(slot).add(start_ms.saturating_add(STEP_MS / 2), mean, weight);
+        }
+    }
+
+    /// Takes a reading that history has, where it stood when it came; see [`ioc_model::time::Placing`]. For stations whose
+    /// clocks are ahead, instead of [`AqiDeriver::seed`].
+    pub fn seed_reading(&mut self, device: DeviceIndex, property: PropertyId, placed_ms: i64, value: f64) {
+        if let Some(slot) = self.slot(property)
+            && value.is_finite()
+        {
+            self.station(device).ring(slot).add(placed_ms, value, 1);
         }
     }
 
@@ -126,19 +139,18 @@ impl AqiDeriver {
         observations: impl IntoIterator<Item = Observation>,
         arrival_ms: i64,
     ) -> Option<Observation> {
-        let mut newest: Option<(SeriesOrder, Observation)> = None;
-        for observation in observations {
-            let Some(slot) = self.slot(observation.property) else { continue };
-            if !observation.quality.is_measuring() {
-                continue;
-            }
-            let Observation { ts_ms, value, .. } = observation;
-            self.station(device).ring(slot).take(ts_ms, placed_ms(ts_ms, arrival_ms), value);
-            let order = SeriesOrder::new(ts_ms, arrival_ms);
-            if newest.is_none_or(|(known, _)| known < order) {
-                newest = Some((order, observation));
-            }
+        let mut pollutants = std::mem::take(&mut self.pollutants);
+        pollutants.clear();
+        let measuring = observations.into_iter().filter(|observation| observation.quality.is_measuring());
+        pollutants.extend(measuring.filter_map(|one| Some((self.slot(one.property)?, one))));
+        let order = |one: &Observation| SeriesOrder::new(one.ts_ms, arrival_ms);
+        let newest = pollutants.iter().map(|(_, one)| (order(one), *one)).max_by_key(|(order, _)| *order);
+        let newest_ms = newest.map_or(arrival_ms, |(_, newest)| newest.ts_ms);
+        let placing = Placing::alone(newest_ms, arrival_ms);
+        for (slot, Observation { ts_ms, value, .. }) in pollutants.drain(..) {
+            self.station(device).ring(slot).take(ts_ms, placing.place(ts_ms), value);
         }
+        self.pollutants = pollutants;
         let (order, Observation { ts_ms, quality, .. }) = newest?;
         let completeness = self.settings.completeness;
         let value =

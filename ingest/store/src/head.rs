@@ -192,7 +192,7 @@ impl Group {
     pub(crate) fn set_back(&mut self, lane: usize, by_ms: i64) {
         for Column { newest, active } in &self.columns {
             if let Some(newest) = newest[lane] {
-                self.lasts.entry((active.property, lane)).or_insert(Last::of(newest)).set_back(by_ms);
+                self.lasts.entry((active.property, lane)).or_insert(Last::of(newest)).follow(by_ms);
             }
         }
     }

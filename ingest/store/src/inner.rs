@@ -126,8 +126,8 @@ impl Inner {
             cache: BlockCache::default(),
             unsealed: Unsealed { after: manifest.applied, ..Unsealed::default() },
         };
-        let Table { newest, lasts } = newest::load(&config.dir, manifest.newest_seq)
-            .unwrap_or_else(|| Table { newest: sealer::find_newest(&sealed), lasts: BTreeMap::new() });
+        let Table { newest, lasts } =
+            newest::load(&config.dir, manifest.newest_seq).unwrap_or_else(|| sealer::find_table(&sealed));
         let newest_ms = newest.values().map(|point| point.ts_ms).max();
         let horizon = Horizon::new(config.retention_ms(), manifest.horizon_ms, newest_ms, config.monotonic);
         let inner = Self {

@@ -1,7 +1,7 @@
 //! The newest point of each series, and the last one where that is another, as of the last sealing: one table file, so that a
 //! start needs no scan.
 use crate::{Point, Series, StoreError, last::Last, segment::array};
-use ioc_model::{DeviceIndex, PropertyId, Quality};
+use ioc_model::{DeviceIndex, PropertyId, Quality, time::SetBack};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -44,9 +44,9 @@ pub(crate) fn save(dir: &Path, seq: u64, Table { newest, lasts }: &Table) -> Res
     let mut bytes = Vec::with_capacity(len);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&(lasts.len() as u32).to_le_bytes());
-    for (series, Last { point, set_back_ms }) in lasts {
+    for (series, Last { point, set_back: SetBack(seconds) }) in lasts {
         put_row(&mut bytes, *series, point);
-        bytes.extend_from_slice(&set_back_ms.to_le_bytes());
+        bytes.extend_from_slice(&(i64::from(*seconds) * 1000).to_le_bytes());
     }
     newest.iter().for_each(|(series, point)| put_row(&mut bytes, *series, point));
     let crc = crc32fast::hash(&bytes);
@@ -87,7 +87,7 @@ pub(crate) fn load(dir: &Path, seq: u64) -> Option<Table> {
     let (lasts, newest) = rows.split_at_checked(lasts_len)?;
     let lasts = lasts.as_chunks::<LAST_LEN>().0.iter().map(|bytes| {
         let (series, point) = row(&bytes[..ROW_LEN]);
-        (series, Last { point, set_back_ms: i64::from_le_bytes(array(bytes, ROW_LEN)) })
+        (series, Last { point, set_back: SetBack::default().and(i64::from_le_bytes(array(bytes, ROW_LEN))) })
     });
     Some(Table { newest: parse::<ROW_LEN>(newest)?, lasts: lasts.collect() })
 }

@@ -4,6 +4,7 @@ use crate::{
     Point, Series, StoreError,
     head::LANES,
     inner::{Frozen, Inner, write},
+    last::Last,
     manifest::Manifest,
     merge,
     newest::{self, Newest, Table},
@@ -128,7 +129,7 @@ impl Sealer {
         }
         let dir = &self.inner.config.dir;
         let known = newest::load(dir, manifest.newest_seq).map(|table| table.newest);
-        let mut newest = known.unwrap_or_else(|| find_newest(&self.inner.sealed));
+        let mut newest = known.unwrap_or_else(|| find_table(&self.inner.sealed).newest);
         update_newest(&mut newest, frozen);
         manifest.newest_seq = manifest.take_seq();
         newest::save(dir, manifest.newest_seq, &Table { newest, lasts: frozen.lasts.clone() })
@@ -284,22 +285,26 @@ fn update_newest(newest: &mut Newest, frozen: &Frozen) {
     }
 }
 
-/// Finds the newest points by reading all segments: when their table is missing or damaged.
-pub(crate) fn find_newest(sealed: &Sealed) -> Newest {
-    let mut newest = Newest::new();
+/// Finds the newest and the last points by reading all segments: when their table is missing or damaged.
+pub(crate) fn find_table(sealed: &Sealed) -> Table {
+    let Table { mut newest, mut lasts } = Table::default();
     for segment in sealed.view().segments() {
         for entry in &segment.entries {
             // An unreadable block is reported and has no newest points.
             let Ok(block) = sealed.read(segment, entry) else { continue };
             for lane in 0..LANES {
                 let device = DeviceIndex(entry.key.group * LANES as u32 + lane as u32);
-                if let Some(last) = block.points(block.lane(lane)).last() {
-                    keep_newest(&mut newest, Series { device, property: entry.key.property }, last);
+                let series = Series { device, property: entry.key.property };
+                for point in block.points(block.lane(lane)) {
+                    keep_newest(&mut newest, series, point);
+                    let last = lasts.entry(series).or_insert(Last::of(point));
+                    *last = last.followed_in_order_by(point);
                 }
             }
         }
     }
-    newest
+    lasts.retain(|series, last| !last.is_plain(newest.get(series).copied()));
+    Table { newest, lasts }
 }
 
 fn keep_newest(newest: &mut Newest, series: Series, point: Point) {

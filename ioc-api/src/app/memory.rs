@@ -140,6 +140,7 @@ impl Memory {
         progress: &StartProgress,
     ) -> Result<ioc_ingest::AqiDeriver, StartError> {
         let Foundation { catalogue, registry, .. } = foundation;
-        Ok(startup::aqi_deriver(catalogue, registry, store, now_ms(), progress)?)
+        let stations = startup::Stations { catalogue, registry, live: &self.live, store };
+        Ok(startup::aqi_deriver(stations, now_ms(), progress)?)
     }
 }

@@ -130,11 +130,9 @@ pub fn resume(clocks: &DeviceClocks, live: &LiveState, registry: &Registry, prop
 /// noticed.
 pub fn resume_newest(clocks: &DeviceClocks, live: &LiveState, registry: &Registry) {
     for device in registry.devices().iter().map(|device| device.index) {
-        let is_its_own = |quality: Quality| {
-            ![Quality::DERIVED, Quality::ARRIVAL_TIMED].iter().any(|of| quality.contains(*of))
-        };
         let own = live.latest(device).into_iter().map(|(_, latest)| latest);
-        let times = own.filter(|latest| is_its_own(latest.quality)).map(|one| (one.arrival_ms, one.ts_ms));
+        let times =
+            own.filter(|latest| latest.quality.is_device_timed()).map(|one| (one.arrival_ms, one.ts_ms));
         if let Some((arrival_ms, event_ms)) = times.max() {
             clocks.resume_newest(device, event_ms, arrival_ms);
         }

@@ -14,7 +14,7 @@ use crate::{
     followers::Stop,
 };
 use devices::Published;
-use ioc_ingest::{DeviceClocks, LiveState, Registry};
+use ioc_ingest::{Decoder, DeviceClocks, LiveState, Registry};
 use ioc_journal::Journal;
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -26,8 +26,8 @@ const SYNCHRONIZATION_EVERY: u64 = 600;
 
 /// What the watch reads and writes.
 pub struct Watched {
-    /// Clocks of the devices.
-    pub clocks: Arc<DeviceClocks>,
+    /// Has the clocks of the devices, and gives times to readings without.
+    pub decoder: Arc<Decoder>,
     /// Last values, for what was written down before a restart.
     pub live: Arc<LiveState>,
     /// Devices.
@@ -44,14 +44,15 @@ pub struct Watched {
 ///
 /// Errors: the operating system refuses a thread.
 pub fn start(watched: Watched, stop: Stop) -> io::Result<thread::JoinHandle<()>> {
-    let Watched { clocks, live, registry, journal, properties, own } = watched;
+    let Watched { decoder, live, registry, journal, properties, own } = watched;
+    let clocks = Arc::clone(decoder.clocks());
     compare(&own, &clocks);
     thread::Builder::new().name("clocks".into()).spawn(move || {
         let mut published =
             properties.map(|properties| (properties, Published::resume(&live, &registry, properties)));
         for second in 0.. {
             if let Some(jump_ms) = own.tick(Clocks::read()) {
-                clocks.shift(jump_ms);
+                decoder.follow_jump(jump_ms);
                 compare(&own, &clocks);
             }
             if second % SYNCHRONIZATION_EVERY == 0 {

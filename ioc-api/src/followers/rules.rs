@@ -185,7 +185,8 @@ mod tests {
         AlertId, Catalogue, DeviceIndex, Domain, Message, Observation, Origin, PropertyId, Quality,
     };
     use ioc_rules::{
-        DeviceLabels, Directory, EngineConfig, Outlet, PastSamples, Place, RuleFile, RuleSet, engine,
+        DeviceLabels, Directory, EngineConfig, Outlet, PastSample, PastSamples, Place, RuleFile, RuleSet,
+        engine,
     };
     use std::{thread, time::Duration};
 
@@ -215,7 +216,7 @@ mod tests {
     }
 
     impl PastSamples for OneGauge {
-        fn samples(&self, _: DeviceIndex, _: PropertyId, _: i64, _: i64) -> Vec<(i64, f64)> {
+        fn samples(&self, _: DeviceIndex, _: PropertyId, _: i64, _: i64) -> Vec<PastSample> {
             Vec::new()
         }
     }

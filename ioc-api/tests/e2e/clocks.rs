@@ -315,3 +315,67 @@ fn a_clock_that_is_set_back_hides_nothing_for_long() {
         });
     }
 }
+
+/// The newest reading is the one that came last, not the one with the latest time: on the wall after a start as before it.
+#[test]
+fn a_start_shows_what_came_last_whatever_its_time() {
+    let mut city = City::prepare("");
+    city.start();
+    let vy = city.user("vy", "viewer");
+    let mut gauges =
+        [-280, -5, 0, 60].map(|seconds| Gauge::new(&city, &format!("WL-{seconds}"), seconds * SECOND_MS));
+    for gauge in &mut gauges {
+        gauge.report(1.0);
+        until("the first reading", || latest(&vy, &gauge.id));
+        // Its clock is right from here on, or a little behind.
+        gauge.offset_ms = gauge.offset_ms.max(0);
+        gauge.report(9.0);
+    }
+    let shown = |gauge: &Gauge| latest(&vy, &gauge.id).filter(|item| item["value"] == 9.0);
+    let before = gauges.each_ref().map(|gauge| until("the last reading", || shown(gauge)));
+    for is_clean in [true, false] {
+        if is_clean {
+            city.restart();
+        } else {
+            city.kill();
+            city.start();
+        }
+        assert_eq!(gauges.each_ref().map(|gauge| latest(&vy, &gauge.id)), before.clone().map(Some));
+    }
+}
+
+/// Windows hold after a start, and when rules are loaded, what a clock that is ahead wrote before.
+#[test]
+fn a_start_and_a_reload_find_what_a_clock_ahead_wrote() {
+    let many = |name: &str| rules::rule(name, "count_over_time(water_level[120s]) >= 24", "high", "");
+    let mut city = City::with_rules(&rules::file("many", &[many("Many")]));
+    let vy = city.user("vy", "viewer");
+    let offsets = [-290, -60, -12, 0];
+    let mut gauges = offsets.map(|seconds| Gauge::new(&city, &format!("WL-{seconds}"), seconds * SECOND_MS));
+    let batch = |gauge: &mut Gauge| {
+        // Not within the same millisecond, however fast it is answered: that would be the same readings.
+        let sent = now_ms();
+        until("the next millisecond", || (now_ms() > sent).then_some(()));
+        let newest = now_ms() - gauge.offset_ms;
+        let readings = (0..10).map(|n| json!({ "ts": newest - n * 700, "values": { "water_level": n } }));
+        gauge.device.publish(&telemetry(&gauge.id), Value::from_iter(readings).to_string().as_bytes());
+    };
+    for gauge in &mut gauges {
+        batch(gauge);
+        batch(gauge);
+    }
+    city.kill();
+    city.start();
+    assert_eq!(city.alerts(&vy, "Many"), [Value::Null; 0]);
+    for gauge in &mut gauges {
+        gauge.device = city.mqtt(&gauge.id, &gauge.token);
+        batch(gauge);
+        until("the alert of what came before the start and after it", || {
+            alert(&city, &vy, "Many", &gauge.id)
+        });
+    }
+    city.write_rules("city.yaml", &rules::file("many", &[many("Again")]));
+    for gauge in &mut gauges {
+        until("the alert of a new rule", || alert(&city, &vy, "Again", &gauge.id));
+    }
+}

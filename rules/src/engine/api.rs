@@ -1,4 +1,5 @@
 //! What goes into the engine and what comes out of it.
+use super::past::PastSample;
 use crate::labels::DeviceLabels;
 use ioc_model::{
     Alert, AlertId, DeviceIndex, Observation, Presence, PropertyId, TransitionKind, time::ClockOffset,
@@ -24,9 +25,9 @@ pub struct PastSummary {
     pub min: f64,
     /// Largest value.
     pub max: f64,
-    /// Event time of the first, milliseconds since the epoch.
+    /// Where the first stands, milliseconds since the epoch.
     pub first_ms: i64,
-    /// Event time of the last.
+    /// Where the last stands.
     pub last_ms: i64,
     /// Value of the last.
     pub last: f64,
@@ -34,13 +35,13 @@ pub struct PastSummary {
 
 /// History, for filling windows at start, when rules change and when devices are added.
 pub trait PastSamples: Send + Sync {
-    /// Returns measuring samples with `from_ms <= ts < to_ms`, by event time, oldest first.
+    /// Returns measuring samples that were placed at `from_ms <= t < to_ms`, in this order, see [`super::as_it_came`].
     fn samples(&self, device: DeviceIndex, property: PropertyId, from_ms: i64, to_ms: i64)
-    -> Vec<(i64, f64)>;
+    -> Vec<PastSample>;
 
-    /// Returns what the samples with `from_ms <= ts < to_ms` come to in intervals of `step_ms`, which begin at multiples of
-    /// it; oldest first, those without samples left out. Long windows are filled with these, so that a start need not
-    /// read each sample of a day.
+    /// Returns what the samples that were placed at `from_ms <= t < to_ms` come to in intervals of `step_ms`; oldest first,
+    /// those without samples left out. Long windows are filled with these, so that a start need not read each sample of a
+    /// day.
     fn summaries(
         &self,
         device: DeviceIndex,
@@ -51,16 +52,9 @@ pub trait PastSamples: Send + Sync {
         summarized(&self.samples(device, property, from_ms, to_ms), step_ms)
     }
 
-    /// Returns when the newest sample reached us, in milliseconds since the epoch, if that is known and it did not come
-    /// late. From then on it counts as the present value; without it, from its event time on.
-    fn arrived(&self, device: DeviceIndex, property: PropertyId) -> Option<i64> {
-        let _ = (device, property);
-        None
-    }
-
-    /// Returns the newest sample, however old. It lets the engine tell a series that went silent before a start
-    /// from one that never was; without it, only what stands in the windows is known.
-    fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<(i64, f64)> {
+    /// Returns the newest sample, however old, as it stands by itself ([`PastSample::alone`]). It lets the engine tell a
+    /// series that went silent before a start from one that never was; without it, only what stands in the windows is known.
+    fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<PastSample> {
         let _ = (device, property);
         None
     }
@@ -80,23 +74,23 @@ pub trait PastSamples: Send + Sync {
 }
 
 /// Combines samples in order by intervals, for a history that has no summaries.
-pub fn summarized(samples: &[(i64, f64)], step_ms: i64) -> Vec<PastSummary> {
-    let interval = |ts: i64| ts.div_euclid(step_ms.max(1));
-    let of_interval = samples.chunk_by(|(one, _), (next, _)| interval(*one) == interval(*next));
+pub fn summarized(samples: &[PastSample], step_ms: i64) -> Vec<PastSummary> {
+    let interval = |sample: &PastSample| sample.placed_ms.div_euclid(step_ms.max(1));
+    let of_interval = samples.chunk_by(|one, next| interval(one) == interval(next));
     of_interval.filter_map(combined).collect()
 }
 
-fn combined(samples: &[(i64, f64)]) -> Option<PastSummary> {
-    let ((first_ms, _), (last_ms, last)) = (*samples.first()?, *samples.last()?);
-    let values = || samples.iter().map(|(_, value)| *value);
+fn combined(samples: &[PastSample]) -> Option<PastSummary> {
+    let (first, last) = (samples.first()?, samples.last()?);
+    let values = || samples.iter().map(|sample| sample.value);
     Some(PastSummary {
         count: samples.len() as u64,
         sum: values().sum(),
         min: values().fold(f64::NAN, f64::min),
         max: values().fold(f64::NAN, f64::max),
-        first_ms,
-        last_ms,
-        last,
+        first_ms: first.placed_ms,
+        last_ms: last.placed_ms,
+        last: last.value,
     })
 }
 

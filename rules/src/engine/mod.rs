@@ -21,6 +21,7 @@
 //! | `council`, `affair` | rules of the whole city and their alerts |
 //! | `prepare` | a rule set made ready |
 //! | `restore` | which thread takes up which alert after a start |
+//! | `past` | what history has of a series, as it stood when it came |
 //! | `outbox` | the queue into a shard |
 //! | `progress` | up to where everything has been decided |
 //! | `meters` | health and counters |
@@ -32,6 +33,7 @@ mod council;
 mod dispatch;
 mod meters;
 mod outbox;
+mod past;
 mod prepare;
 mod progress;
 mod restore;
@@ -45,6 +47,7 @@ pub use api::{
 };
 pub use dispatch::Feed;
 pub use meters::{EngineMeters, RuleHealth, RuleState};
+pub use past::{PastReading, PastSample, as_it_came};
 pub(crate) use prepare::{Ready, no_labels};
 pub(crate) use shard::leaf::{Group, Partial, group_labels};
 

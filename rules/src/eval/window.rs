@@ -137,6 +137,7 @@ impl Window {
     }
 
     /// Inserts a sample that counts as the present value from its event time on; see [`Window::insert_fresh`].
+    #[cfg(test)]
     pub(crate) fn insert(&mut self, sample: Sample) -> Inserted {
         self.insert_fresh(sample, sample.ts)
     }
@@ -441,6 +442,7 @@ impl<'w> Range<'w> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::PastSample;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -484,14 +486,15 @@ mod tests {
 
     #[test]
     fn history_stands_for_what_is_folded() {
-        let all: Vec<_> = (0..600).map(|n| (n * 10, (n % 7) as f64)).collect();
+        let past = |n: i64| PastSample { placed_ms: n * 10, fresh_ms: n * 10, value: (n % 7) as f64 };
+        let all: Vec<_> = (0..600).map(past).collect();
         let mut window = Window::new(6_000);
         window.insert(sample(6_000, 3.0));
         window.fold_in(&crate::engine::summarized(&all, 600));
         let range = window.range(6_000, 6_000);
         // The sample at 0 has left; the interval that it is in counts until its last one has.
         assert_eq!(range.len(), 601);
-        let expected: Summary = all.iter().map(|(_, value)| *value).chain([3.0]).collect();
+        let expected: Summary = all.iter().map(|sample| sample.value).chain([3.0]).collect();
         assert_eq!(range.summary(), expected);
         assert_eq!((window.range(6_000, 5_411).len(), window.range(6_000, 5_410).len()), (601, 541));
         assert_eq!(

@@ -2,11 +2,12 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 use ioc_model::{
     AlertId, Catalogue, DeviceIndex, Domain, Observation, Presence, PropertyId, Quality, TransitionKind,
-    presence::PresenceCause,
+    presence::PresenceCause, time::ClockOffset,
 };
 use ioc_rules::{
-    DeviceLabels, Directory, Engine, EngineConfig, Input, PastSamples, Place, Restored, RuleFile, RuleSet,
-    RuleTransition, engine::QUEUE_BATCHES,
+    DeviceLabels, Directory, Engine, EngineConfig, Input, PastReading, PastSample, PastSamples, Place,
+    Restored, RuleFile, RuleSet, RuleTransition,
+    engine::{QUEUE_BATCHES, as_it_came},
 };
 use std::{
     collections::BTreeMap,
@@ -113,19 +114,43 @@ pub(crate) fn fleet(count: u32) -> Arc<Devices> {
 /// History by series.
 #[derive(Default)]
 pub(crate) struct Past {
-    pub(crate) series: Mutex<BTreeMap<(u32, u16), BTreeMap<i64, f64>>>,
+    /// By event time.
+    pub(crate) series: Mutex<BTreeMap<(u32, u16), BTreeMap<i64, PastReading>>>,
     pub(crate) heard: Mutex<BTreeMap<u32, i64>>,
+    pub(crate) clocks: Mutex<BTreeMap<u32, ClockOffset>>,
+}
+
+/// A reading whose arrival was not kept.
+pub(crate) fn reading(event_ms: i64, value: f64) -> PastReading {
+    PastReading { event_ms, arrival_ms: event_ms, value, quality: Quality::GOOD }
 }
 
 impl Past {
+    /// Returns a history of one series, of readings with these times and values.
+    pub(crate) fn of(
+        device: u32,
+        property: PropertyId,
+        readings: impl IntoIterator<Item = (i64, f64)>,
+    ) -> Self {
+        let past = Self::default();
+        let readings = readings.into_iter().map(|(ts_ms, value)| (ts_ms, reading(ts_ms, value))).collect();
+        past.series.lock().unwrap().insert((device, property.0), readings);
+        past
+    }
+
     /// Adds what an input stores.
     pub(crate) fn record(&self, input: &Input) {
-        let Input::Message { device, arrival_ms, observations, .. } = input else { return };
+        let Input::Message { device, arrival_ms, set_back_ms, observations, .. } = input else { return };
         self.heard.lock().unwrap().insert(device.0, *arrival_ms);
+        if let Some(newest_ms) = observations.iter().map(|observation| observation.ts_ms).max() {
+            let mut clocks = self.clocks.lock().unwrap();
+            clocks.entry(device.0).or_default().follow(newest_ms, *arrival_ms, *set_back_ms);
+        }
         for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
+            let Observation { ts_ms: event_ms, value, quality, .. } = *observation;
             let mut series = self.series.lock().unwrap();
-            let samples = series.entry((device.0, observation.property.0)).or_default();
-            samples.insert(observation.ts_ms, observation.value);
+            let readings = series.entry((device.0, observation.property.0)).or_default();
+            readings.insert(event_ms, PastReading { event_ms, arrival_ms: *arrival_ms, value, quality });
         }
     }
 }
@@ -137,16 +162,23 @@ impl PastSamples for Past {
         property: PropertyId,
         from_ms: i64,
         to_ms: i64,
-    ) -> Vec<(i64, f64)> {
+    ) -> Vec<PastSample> {
         let series = self.series.lock().unwrap();
-        let samples = series.get(&(device.0, property.0));
-        samples.map_or_else(Vec::new, |samples| {
-            samples.range(from_ms..to_ms).map(|(ts, value)| (*ts, *value)).collect()
-        })
+        let readings = series.get(&(device.0, property.0)).into_iter().flatten();
+        let mut samples = as_it_came(readings.map(|(_, reading)| *reading).collect());
+        samples.retain(|sample| (from_ms..to_ms).contains(&sample.placed_ms));
+        samples
     }
-    fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<(i64, f64)> {
+    fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<PastSample> {
         let series = self.series.lock().unwrap();
-        series.get(&(device.0, property.0))?.last_key_value().map(|(ts, value)| (*ts, *value))
+        let samples = series.get(&(device.0, property.0))?.values().map(PastSample::alone);
+        samples.max_by_key(|sample| sample.placed_ms)
+    }
+    fn clock(&self, device: DeviceIndex) -> Option<ClockOffset> {
+        let offset_ms = self.clocks.lock().unwrap().get(&device.0)?.measured_ms()?;
+        let mut clock = ClockOffset::default();
+        clock.resume(offset_ms);
+        Some(clock)
     }
     fn last_seen(&self, device: DeviceIndex) -> Option<i64> {
         self.heard.lock().unwrap().get(&device.0).copied()
@@ -246,11 +278,20 @@ impl Bench {
         observation: Observation,
         set_back_ms: Option<i64>,
     ) {
+        self.observe_all(seconds, device, vec![observation], set_back_ms);
+    }
+
+    /// Offers a message of several observations.
+    pub(crate) fn observe_all(
+        &mut self,
+        seconds: f64,
+        device: u32,
+        observations: Vec<Observation>,
+        set_back_ms: Option<i64>,
+    ) {
         self.offset += 1;
         let arrival_ms = START + (seconds * 1e3) as i64;
-        let (offset, device) = (self.offset, DeviceIndex(device));
-        let observations = vec![observation];
-        let committed_ms = arrival_ms + 1;
+        let (offset, device, committed_ms) = (self.offset, DeviceIndex(device), arrival_ms + 1);
         let input = Input::Message { offset, committed_ms, device, arrival_ms, set_back_ms, observations };
         self.engine.offer(&input).unwrap();
     }

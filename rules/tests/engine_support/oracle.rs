@@ -4,7 +4,10 @@ use super::{
     START,
     oracle_math::{absent, clock, filter, fold, map, number, over, pair},
 };
-use ioc_model::{Observation, PropertyId, Quality, TransitionKind, time::ClockOffset};
+use ioc_model::{
+    Observation, PropertyId, Quality, TransitionKind,
+    time::{ClockOffset, Placer, Placing},
+};
 use ioc_rules::{
     DeviceLabels, Input, NoData, Rule, RuleSet,
     lang::{
@@ -40,6 +43,7 @@ pub(crate) struct Oracle<'a> {
     samples: BTreeMap<(u32, PropertyId), BTreeMap<i64, (f64, i64)>>,
     heard: BTreeMap<u32, i64>,
     clocks: BTreeMap<u32, ClockOffset>,
+    placers: BTreeMap<u32, Placer>,
     /// What came since the newest message of a device: property, placed time, value and from when on it counts.
     since: BTreeMap<u32, Vec<(PropertyId, i64, f64, i64)>>,
     lives: BTreeMap<(usize, Labels), Life>,
@@ -110,6 +114,7 @@ impl<'a> Oracle<'a> {
             samples: BTreeMap::new(),
             heard,
             clocks: BTreeMap::new(),
+            placers: BTreeMap::new(),
             since: BTreeMap::new(),
             lives: BTreeMap::new(),
             late: BTreeMap::new(),
@@ -125,19 +130,24 @@ impl<'a> Oracle<'a> {
             Input::Message { device, arrival_ms, set_back_ms, observations, .. } => {
                 let heard = self.heard.entry(device.0).or_insert(*arrival_ms);
                 *heard = (*heard).max(*arrival_ms);
+                let mut placing = Placing::alone(i64::MIN, *arrival_ms);
                 if let Some(newest) = observations.iter().map(|observation| observation.ts_ms).max() {
                     self.clock_says(device.0, newest, *arrival_ms, *set_back_ms);
+                    let offset_ms = self.clocks.get(&device.0).and_then(ClockOffset::usable_ms);
+                    let placer = self.placers.entry(device.0).or_default();
+                    placing = placer.take(newest, *arrival_ms, offset_ms);
                 }
                 if self.clocks.get(&device.0).is_some_and(ClockOffset::is_behind) {
-                    self.remember(device.0, *arrival_ms, observations);
+                    self.remember(device.0, (*arrival_ms, placing), observations);
                 }
-                self.observed(device.0, *arrival_ms, observations, true);
+                self.observed(device.0, (*arrival_ms, placing), observations, true);
             }
             Input::Presence { presence, .. } => {
                 let value = f64::from(u8::from(presence.online));
                 let observation =
                     Observation { property: ONLINE, ts_ms: presence.at_ms, value, quality: Quality::GOOD };
-                self.observed(presence.device.0, presence.at_ms, &[observation], false);
+                let placing = Placing::alone(presence.at_ms, presence.at_ms);
+                self.observed(presence.device.0, (presence.at_ms, placing), &[observation], false);
             }
             Input::Tick { now_ms, .. } => {
                 for number in 0..self.rules.rules().len() {
@@ -164,9 +174,9 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    fn remember(&mut self, device: u32, at: i64, observations: &[Observation]) {
+    fn remember(&mut self, device: u32, (at, placing): (i64, Placing), observations: &[Observation]) {
         for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
-            let (placed, fresh) = placed(observation, at);
+            let (placed, fresh) = placed(observation, at, placing);
             let since = self.since.entry(device).or_default();
             since.push((observation.property, placed, observation.value, fresh));
         }
@@ -177,6 +187,9 @@ impl<'a> Oracle<'a> {
         let times = self.clocks.entry(device).or_default().since(by_ms, event_ms);
         let mut since = self.since.remove(&device).unwrap_or_default();
         since.retain(|(_, placed, ..)| times.contains(placed));
+        let placer = self.placers.entry(device).or_default();
+        placer.put_back(by_ms);
+        since.iter().for_each(|(_, placed, ..)| placer.stands(*placed));
         for ((_, property), series) in
             self.samples.range_mut((device, PropertyId(0))..=(device, PropertyId(u16::MAX)))
         {
@@ -200,10 +213,16 @@ impl<'a> Oracle<'a> {
         *known = !timely && (*known || late);
     }
 
-    fn observed(&mut self, device: u32, at: i64, observations: &[Observation], a_message: bool) {
+    fn observed(
+        &mut self,
+        device: u32,
+        (at, placing): (i64, Placing),
+        observations: &[Observation],
+        a_message: bool,
+    ) {
         for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
             let series = self.samples.entry((device, observation.property)).or_default();
-            let (placed, fresh) = placed(observation, at);
+            let (placed, fresh) = placed(observation, at, placing);
             insert(series, placed, observation.value, fresh);
         }
         let labels = self.devices.iter().find(|known| known.index.0 == device).cloned().unwrap();
@@ -379,8 +398,8 @@ impl<'a> Oracle<'a> {
 }
 
 /// Where an observation stands, and from when on it counts as the present value.
-fn placed(observation: &Observation, at: i64) -> (i64, i64) {
-    let placed = observation.ts_ms.min(at);
+fn placed(observation: &Observation, at: i64, placing: Placing) -> (i64, i64) {
+    let placed = placing.place(observation.ts_ms);
     (placed, if observation.quality.contains(Quality::LATE) { placed } else { at })
 }
 

@@ -9,7 +9,7 @@
 //! | Is it current? | arrival with now: both ours | [`is_current`] |
 //! | Which of two readings of a series is the newer one? | event, clamped to arrival | [`SeriesOrder`] |
 //! | Was the device's clock set back? | event, clamped to arrival, with the newest before; and arrivals | [`ClockOffset::observe`] |
-//! | Into which hour or window does it go? | event, clamped to arrival | [`placed_ms`] |
+//! | Into which hour or window does it go? | event, moved back as far as its clock is ahead, or its message; never ahead of arrival | [`Placer`], [`Placing`] |
 //! | Was it late? | arrival with event, minus the device's steady offset | [`is_late`] |
 //! | Is the device's clock right? | the steady part of arrival minus event, with that of a right clock | [`ClockOffset`], [`Standard`] |
 //! | Does it keep time at all? | times of late messages with their arrivals, over ten messages or more | [`ClockVerdict::Adrift`] |
@@ -45,10 +45,13 @@ mod adrift;
 mod cut;
 mod offset;
 mod own;
+mod placing;
 mod set_back;
 
 pub use offset::{ClockOffset, ClockVerdict, Standard};
 pub use own::{AgreedOffset, JumpWatch, agreed_offset, forgetting_ms};
+pub use placing::{Placer, Placing, ahead_ms};
+pub use set_back::SetBack;
 
 /// How far ahead of arrival an event time may be, in milliseconds; beyond it a reading is rejected.
 pub const AHEAD_MAX_MS: i64 = 5 * 60_000;

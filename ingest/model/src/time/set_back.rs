@@ -1,5 +1,5 @@
 //! How far a device has come, by the times that it writes, and what it writes that lies before.
-use super::{CROSSING_MS, placed_ms};
+use super::{CROSSING_MS, SeriesOrder, placed_ms};
 
 /// The newest time of a device, and its messages that are older.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,5 +63,32 @@ impl Newest {
     /// Reports whether our own clock was set back since.
     fn is_of_another_clock(&self, arrival_ms: i64) -> bool {
         arrival_ms < self.arrival_ms.saturating_sub(CROSSING_MS)
+    }
+}
+
+/// By how much a device's clock was set back since a reading, in whole seconds, rounded up: so much older the reading counts.
+/// It fits beside a reading in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SetBack(pub u16);
+
+impl SetBack {
+    /// From here on, whatever comes is newer: eighteen hours.
+    const OUTDATED: u16 = u16::MAX;
+
+    /// Returns it after one more step back by `by_ms`.
+    #[must_use]
+    pub fn and(self, by_ms: i64) -> Self {
+        let by_s = u16::try_from(by_ms.max(0).saturating_add(999) / 1000).unwrap_or(Self::OUTDATED);
+        Self(self.0.saturating_add(by_s))
+    }
+
+    /// Returns the place of a reading in its series.
+    #[must_use]
+    pub fn of(self, order: SeriesOrder) -> SeriesOrder {
+        match self.0 {
+            0 => order,
+            Self::OUTDATED => order.put_back(i64::MAX),
+            set_back_s => order.put_back(i64::from(set_back_s) * 1000),
+        }
     }
 }

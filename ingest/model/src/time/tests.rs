@@ -473,3 +473,75 @@ proptest! {
         let _ = agreed_offset(&mut offsets);
     }
 }
+
+/// A message of a device that sends ten readings a second apart, each in one place.
+fn batch(placer: &mut Placer, clock: &mut ClockOffset, arrival_ms: i64, offset_ms: i64) -> Vec<i64> {
+    let newest_ms = arrival_ms - offset_ms;
+    clock.observe(newest_ms, arrival_ms);
+    let placing = placer.take(newest_ms, arrival_ms, clock.usable_ms());
+    (0..10).rev().map(|ago| placing.place(newest_ms - ago * SECOND)).collect()
+}
+
+#[test]
+fn readings_of_one_message_stand_as_far_apart_as_they_were_made() {
+    for offset_ms in [-300_000, -290_700, -60_000, -12_345, -5_000, -700, -1, 0, 60_000] {
+        let (mut placer, mut clock) = (Placer::default(), ClockOffset::default());
+        let mut all = Vec::new();
+        for n in 0..30 {
+            let arrival_ms = NOW + n * 10 * SECOND;
+            let placed = batch(&mut placer, &mut clock, arrival_ms, offset_ms);
+            assert!(placed.windows(2).all(|pair| pair[1] - pair[0] == SECOND), "{offset_ms}: {placed:?}");
+            let expected_ms = arrival_ms - offset_ms.max(0);
+            assert!((expected_ms - 999..=expected_ms).contains(&placed[9]), "{offset_ms}: {placed:?}");
+            all.extend(placed);
+        }
+        // Once the offset is known, at the third message, that holds from one message to the next as well.
+        assert!(all[20..].windows(2).all(|pair| pair[1] - pair[0] == SECOND), "{offset_ms}");
+        assert!(all.is_sorted(), "{offset_ms}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_ahead_keeps_its_readings_in_order_whatever_they_travel() {
+    let (mut placer, mut clock) = (Placer::default(), ClockOffset::default());
+    let mut placed = Vec::new();
+    for n in 0..40 {
+        // Made every ten seconds by a clock a minute ahead; on the way for up to nine.
+        let (travel_ms, made_ms) = (n * 3 % 10 * SECOND, NOW + n * 10 * SECOND);
+        placed.extend(batch(&mut placer, &mut clock, made_ms + travel_ms, travel_ms - MINUTE));
+    }
+    assert!(placed[60..].is_sorted(), "{placed:?}");
+    // Sent once more, they stand where they stood.
+    let again = placer.take(NOW + 391 * SECOND + MINUTE, NOW + 392 * SECOND, clock.usable_ms());
+    assert!(placed.contains(&again.place(NOW + 390 * SECOND + MINUTE)));
+}
+
+proptest! {
+    /// However a clock goes: nothing stands ahead of its arrival, and what stood already hides no message that stands behind
+    /// it when it is placed alone.
+    #[test]
+    fn what_is_placed_is_neither_ahead_nor_hidden(
+        messages in prop::collection::vec((1i64..60_000, -300_000i64..900_000, any::<bool>()), 1..60),
+    ) {
+        let (mut placer, mut clock) = (Placer::default(), ClockOffset::default());
+        let (mut arrival_ms, mut offset_ms, mut newest_ms) = (NOW, 0, i64::MIN);
+        for (pause_ms, to_ms, is_set) in messages {
+            arrival_ms += pause_ms;
+            offset_ms = if is_set { to_ms } else { offset_ms };
+            let event_ms = arrival_ms - offset_ms;
+            clock.observe(event_ms, arrival_ms);
+            let placed = placer.take(event_ms, arrival_ms, clock.usable_ms()).place(event_ms);
+            prop_assert!(placed <= arrival_ms && placed <= event_ms);
+            prop_assert!(placed > newest_ms || placed == placed_ms(event_ms, arrival_ms));
+            newest_ms = newest_ms.max(placed);
+        }
+    }
+
+    #[test]
+    fn steps_back_add_up(one in 0i64..80_000_000, other in 0i64..80_000_000) {
+        let both = SetBack::default().and(one).and(other);
+        let order = SeriesOrder::new(NOW, NOW);
+        prop_assert!(both.of(order) <= order.put_back(one.saturating_add(other)));
+        prop_assert!(SetBack::default().of(order) == order);
+    }
+}

@@ -263,3 +263,32 @@ fn what_is_ahead_counts_where_it_arrived_also_when_it_is_corrected() {
     ring.take(3_000, 3_000, 50.0);
     assert_eq!((ring.hour(STEP_MS, 0, 0.0), ring.heard()), (Some(40.0), 2));
 }
+
+/// What a logger kept comes at once, by a clock that is ahead: each reading is in the hour in which it was made, and a start
+/// that finds the same in history has the same index.
+#[test]
+fn a_clock_that_is_ahead_moves_no_hour() {
+    for ahead_ms in [0, 10_000, 4 * MINUTE + 30_000] {
+        let (mut live, mut seeded, mut right) = (deriver(), deriver(), deriver());
+        let at_ms = NOON - 3 * MINUTE;
+        for hours in (0..4).rev() {
+            let arrival_ms = at_ms - hours * HOUR;
+            let value = 20.0 + 30.0 * hours as f64;
+            let kept = |ahead_ms: i64| {
+                let times = (0..60).map(move |n| arrival_ms - n * MINUTE + ahead_ms);
+                times.map(move |ts_ms| reading(PM25, ts_ms, value))
+            };
+            live.observe(STATION, kept(ahead_ms), arrival_ms);
+            right.observe(STATION, kept(0), arrival_ms);
+            let placing = Placing::alone(arrival_ms + ahead_ms, arrival_ms);
+            kept(ahead_ms)
+                .for_each(|one| seeded.seed_reading(STATION, PM25, placing.place(one.ts_ms), one.value));
+        }
+        let next_ms = at_ms + MINUTE;
+        let expected = right.observe(STATION, [reading(PM25, next_ms, 400.0)], next_ms).unwrap().value;
+        for deriver in [&mut live, &mut seeded] {
+            let found = deriver.observe(STATION, [reading(PM25, next_ms + ahead_ms, 400.0)], next_ms);
+            assert_eq!(found.unwrap().value, expected, "{ahead_ms} ms ahead");
+        }
+    }
+}

@@ -1,6 +1,10 @@
 //! History as it should be, in a map, and the comparison with the store.
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by several test programs, each using a part")]
-use ioc_model::{DeviceIndex, Observation, PropertyId, Quality, catalogue::Averaging, time::SeriesOrder};
+use ioc_model::{
+    DeviceIndex, Observation, PropertyId, Quality,
+    catalogue::Averaging,
+    time::{SeriesOrder, SetBack},
+};
 use ioc_store::{
     Aggregate, Batch, Bucket, GroupBucket, History, Last, Outcome, Outcomes, Point, Series, Store,
     StoreConfig, TimeRange,
@@ -72,7 +76,7 @@ pub(crate) fn apply_set_back(
 pub(crate) struct Oracle {
     pub(crate) readings: BTreeMap<Series, BTreeMap<i64, Point>>,
     /// What came last, and how far the device's clock was set back since.
-    lasts: BTreeMap<Series, (Point, i64)>,
+    lasts: BTreeMap<Series, (Point, SetBack)>,
 }
 
 impl Oracle {
@@ -96,22 +100,14 @@ impl Oracle {
     /// Follows a device's clock that was set back.
     pub(crate) fn set_back(&mut self, device: u32, by_ms: i64) {
         let of_device = self.lasts.iter_mut().filter(|(series, _)| series.device.0 == device);
-        of_device.for_each(|(_, (_, set_back_ms))| *set_back_ms += by_ms);
+        of_device.for_each(|(_, (_, set_back))| *set_back = set_back.and(by_ms));
     }
 
     fn keep_last(&mut self, series: Series, point: Point) {
-        let order =
-            |point: Point, back_ms| SeriesOrder::new(point.ts_ms, point.arrival_ms()).put_back(back_ms);
-        let (last, set_back_ms) = self.lasts.entry(series).or_insert((point, 0));
-        if order(point, 0).follows(order(*last, *set_back_ms)) {
-            (*last, *set_back_ms) = (point, 0);
-        }
-        // Of the newest one, history has what came first.
-        if let Some((_, newest)) = self.readings.get(&series).and_then(|readings| readings.last_key_value())
-            && *set_back_ms == 0
-            && newest.ts_ms == last.ts_ms
-        {
-            *last = *newest;
+        let order = |point: Point| SeriesOrder::new(point.ts_ms, point.arrival_ms());
+        let (last, set_back) = self.lasts.entry(series).or_insert((point, SetBack::default()));
+        if order(point).follows(set_back.of(order(*last))) {
+            (*last, *set_back) = (point, SetBack::default());
         }
     }
 
@@ -136,7 +132,7 @@ impl Oracle {
     }
 
     fn last(&self) -> Vec<(Series, Last)> {
-        let last = |(point, set_back_ms): &(Point, i64)| Last { point: *point, set_back_ms: *set_back_ms };
+        let last = |(point, set_back): &(Point, SetBack)| Last { point: *point, set_back: *set_back };
         self.lasts.iter().map(|(series, known)| (*series, last(known))).collect()
     }
 

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     engine::{
         meters::Standing,
+        past::PastSample,
         prepare::{Prepared, Reader},
         restore::Returning,
     },
@@ -16,7 +17,7 @@ use crate::{
     lifecycle::record::{Active, Moment},
     vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
 };
-use ioc_model::{Condition, PropertyId, alert::EvidenceSample, time::placed_ms};
+use ioc_model::{Condition, PropertyId, alert::EvidenceSample};
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 impl Shard {
@@ -109,7 +110,7 @@ impl Shard {
         let index = device.labels.index;
         // What stands behind the last one was there before a clock was set back, and would hide what comes.
         let last = past.last(index, *property);
-        let is_in_order = |ts: i64| last.is_none_or(|(last_ms, _)| ts <= last_ms);
+        let is_in_order = |ts: i64| last.is_none_or(|last| ts <= last.placed_ms);
         let period_ms = device.labels.period_ms;
         let fold = Fold::of((from_ms, to_ms), period_ms).filter(|_| !need_samples);
         if let Some(Fold { step_ms, until_ms }) = fold {
@@ -119,15 +120,18 @@ impl Shard {
             from_ms = until_ms;
         }
         let mut samples = past.samples(index, *property, from_ms, to_ms);
-        samples.retain(|(ts, _)| is_in_order(*ts));
+        samples.retain(|sample| is_in_order(sample.placed_ms));
         if samples.is_empty() && window.oldest_ms().is_none() {
-            last.into_iter()
-                .filter(|(ts, _)| *ts < to_ms)
-                .for_each(|(ts, value)| _ = window.insert(Sample { ts, value }));
+            samples.extend(last.filter(|last| last.placed_ms < to_ms));
         }
-        samples.into_iter().for_each(|(ts, value)| _ = window.insert(Sample { ts, value }));
-        if let (Some((ts, _)), Some(arrived_ms)) = (last, past.arrived(index, *property)) {
-            window.refresh(placed_ms(ts, arrived_ms), arrived_ms.min(to_ms));
+        for PastSample { placed_ms, fresh_ms, value } in samples {
+            window.insert_fresh(Sample { ts: placed_ms, value }, fresh_ms.min(to_ms).max(placed_ms));
+        }
+        if let Some(PastSample { placed_ms, fresh_ms, .. }) = last {
+            window.refresh(placed_ms, fresh_ms.min(to_ms));
+        }
+        if let Some(newest) = window.newest() {
+            device.placer.stands(newest.ts);
         }
     }
 

@@ -9,7 +9,10 @@ use crate::{
     lifecycle::record::{Active, Heard},
     vocabulary::DEVICE_SILENT_SECONDS,
 };
-use ioc_model::{PropertyId, time::ClockOffset};
+use ioc_model::{
+    PropertyId,
+    time::{ClockOffset, Placer, Placing},
+};
 use std::{collections::VecDeque, sync::Arc};
 
 /// No instant at all.
@@ -26,6 +29,8 @@ pub(crate) struct Device {
     clock: ClockOffset,
     /// The edge subtracted its offset, however large that looks: our own clock may be the wrong one.
     is_subtracted: bool,
+    /// Where its messages stand.
+    pub(crate) placer: Placer,
     /// What came since the last message that was newer than all before it: of a clock that was set back, or a back-fill.
     since: VecDeque<Since>,
     /// How far its clock is known to be behind, in whole seconds: windows end where it stands.
@@ -116,6 +121,7 @@ impl Device {
             last_heard_ms,
             clock: ClockOffset::default(),
             is_subtracted: false,
+            placer: Placer::default(),
             since: VecDeque::new(),
             behind_ms: 0,
             series: Vec::new(),
@@ -146,6 +152,11 @@ impl Device {
         std::mem::replace(&mut self.behind_ms, behind_ms) != behind_ms
     }
 
+    /// Returns where a message stands whose newest event time is this, once its clock was measured.
+    pub(crate) fn place(&mut self, event_ms: i64, arrival_ms: i64) -> Placing {
+        self.placer.take(event_ms, arrival_ms, offset_ms(&self.clock, self.is_subtracted))
+    }
+
     /// Reports whether the message measured last is older than one before.
     pub(crate) fn is_behind(&self) -> bool {
         self.clock.is_behind()
@@ -172,13 +183,15 @@ impl Device {
             let since: Vec<_> = of_series.map(|since| (since.sample, since.fresh_ms)).collect();
             series.window.set_back(by_ms, &since);
         }
-        self.since.clear();
+        self.placer.put_back(by_ms);
+        self.since.drain(..).for_each(|since| self.placer.stands(since.sample.ts));
     }
 
     /// Moves everything that is remembered back in time, but not ahead of `now_ms`.
     pub(crate) fn put_back(&mut self, by_ms: i64, now_ms: i64) {
         self.last_heard_ms = self.last_heard_ms.saturating_sub(by_ms).min(now_ms);
         self.series.iter_mut().for_each(|series| series.window.put_back(by_ms));
+        self.placer.put_back(by_ms);
         self.since.clear();
         self.clock.shift(by_ms.saturating_neg());
         self.behind_ms = behind_ms(&self.clock, self.is_subtracted);
@@ -226,8 +239,11 @@ impl Device {
 /// Returns how far a clock is behind, in whole seconds: a change has every window looked at again.
 fn behind_ms(clock: &ClockOffset, is_subtracted: bool) -> i64 {
     const SECOND_MS: i64 = 1_000;
-    let offset_ms = if is_subtracted { clock.measured_ms() } else { clock.usable_ms() };
-    offset_ms.map_or(0, |offset_ms| offset_ms.max(0) / SECOND_MS * SECOND_MS)
+    offset_ms(clock, is_subtracted).map_or(0, |offset_ms| offset_ms.max(0) / SECOND_MS * SECOND_MS)
+}
+
+fn offset_ms(clock: &ClockOffset, is_subtracted: bool) -> Option<i64> {
+    if is_subtracted { clock.measured_ms() } else { clock.usable_ms() }
 }
 
 /// Who reads a property of a device, and what of it.

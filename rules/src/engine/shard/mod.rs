@@ -5,8 +5,8 @@
 //! when it comes up rather than at each observation. Rules whose value moves at every instant are evaluated at
 //! each tick; what compares silence or the sun with a number is not one of them, see [`crate::eval::device`].
 //!
-//! Times follow the time policy, [`ioc_model::time`]: samples are placed at their event time, at their arrival when that
-//! lies ahead; a value is the present one from its arrival on, and one that came late from its event time.
+//! Times follow the time policy, [`ioc_model::time`]: samples are placed at their event time, moved back as far as their clock
+//! is ahead; a value is the present one from its arrival on, and one that came late from its event time.
 //!
 //! | Module | Owns |
 //! |---|---|
@@ -46,7 +46,9 @@ use crate::{
 use crossbeam_channel::{Receiver, Sender};
 use device::{ClockSeen, Device, Target};
 use ioc_model::{
-    DeviceIndex, Observation, Presence, PropertyId, Quality, alert::EVIDENCE_SAMPLES_MAX, time::placed_ms,
+    DeviceIndex, Observation, Presence, PropertyId, Quality,
+    alert::EVIDENCE_SAMPLES_MAX,
+    time::{Placing, placed_ms},
 };
 use leaf::{Leaf, News};
 use std::{
@@ -174,9 +176,13 @@ impl Shard {
         if let Some(device) = &mut self.devices[slot] {
             device.last_heard_ms = device.last_heard_ms.max(moment.arrival_ms);
         }
-        let is_behind = self.measure_clock(slot, observations, set_back_ms, moment);
+        let Placed { placing, is_behind } = self.place(slot, observations, set_back_ms, moment);
         for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
-            let sample = Sample { ts: placed_ms(observation.ts_ms, moment.at_ms), value: observation.value };
+            let ts = match placing {
+                Some(placing) if observation.quality.is_device_timed() => placing.place(observation.ts_ms),
+                _ => placed_ms(observation.ts_ms, moment.at_ms),
+            };
+            let sample = Sample { ts, value: observation.value };
             let timely = !observation.quality.contains(Quality::LATE);
             self.sample(slot, observation.property, sample, timely, moment);
             if is_behind && let Some(device) = &mut self.devices[slot] {
@@ -195,33 +201,42 @@ impl Shard {
         self.judge_touched(slot, moment)
     }
 
-    /// Measures the device's clock by a message; returns whether the message is older than one before. Where the clock turns
-    /// out to be elsewhere, windows have other ends, or other samples: everything that the device decides is looked at again
-    /// with the next tick.
-    fn measure_clock(
+    /// Measures the device's clock by a message, and finds out where the message stands. Where the clock turns out to be
+    /// elsewhere, windows have other ends, or other samples: everything that the device decides is looked at again with the
+    /// next tick.
+    fn place(
         &mut self,
         slot: usize,
         observations: &[Observation],
         set_back_ms: Option<i64>,
         moment: Moment,
-    ) -> bool {
-        let of_its_clock =
-            observations.iter().filter(|observation| !observation.quality.contains(Quality::ARRIVAL_TIMED));
+    ) -> Placed {
+        let of_its_clock = observations.iter().filter(|observation| observation.quality.is_device_timed());
         let event_ms = of_its_clock.map(|observation| observation.ts_ms).max();
         let is_subtracted =
             observations.iter().any(|observation| observation.quality.contains(Quality::CLOCK_OFFSET));
-        let Some(device) = &mut self.devices[slot] else { return false };
+        let Some(device) = &mut self.devices[slot] else { return Placed::default() };
         if let Some(by_ms) = set_back_ms {
             device.set_back(by_ms, event_ms.unwrap_or(moment.arrival_ms));
         }
-        let arrival_ms = moment.arrival_ms;
-        let is_elsewhere = event_ms.is_some_and(|event_ms| {
-            device.measure_clock(ClockSeen { event_ms, arrival_ms, set_back_ms, is_subtracted })
+        let Some(event_ms) = event_ms else {
+            if set_back_ms.is_some() {
+                self.look_again(slot, moment);
+            }
+            return Placed::default();
+        };
+        let is_elsewhere = device.measure_clock(ClockSeen {
+            event_ms,
+            arrival_ms: moment.arrival_ms,
+            set_back_ms,
+            is_subtracted,
         });
+        let placing = Some(device.place(event_ms, moment.at_ms));
+        let is_behind = device.is_behind();
         if is_elsewhere || set_back_ms.is_some() {
             self.look_again(slot, moment);
         }
-        event_ms.is_some() && self.devices[slot].as_ref().is_some_and(|device| device.is_behind())
+        Placed { placing, is_behind }
     }
 
     /// Has everything that a device decides looked at again with the next tick.
@@ -397,6 +412,15 @@ impl Shard {
     fn labels_of(&self, slot: usize) -> Option<Arc<DeviceLabels>> {
         self.devices.get(slot)?.as_ref().map(|device| Arc::clone(&device.labels))
     }
+}
+
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, Default)]
+struct Placed {
+    /// `None` when the device wrote no time.
+    placing: Option<Placing>,
+    /// It is older than one before.
+    is_behind: bool,
 }
 
 /// Returns from when on a sample counts as the present value. What is current is judged by arrival: a clock that is behind makes

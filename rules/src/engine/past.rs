@@ -1,0 +1,171 @@
+//! What history has of a series, as it stood when it came.
+use ioc_model::{
+    Quality,
+    time::{ClockOffset, Placer, placed_ms},
+};
+
+/// A reading of history.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PastReading {
+    /// By its device's clock, milliseconds since the epoch.
+    pub event_ms: i64,
+    /// When it reached us.
+    pub arrival_ms: i64,
+    /// In the property's unit.
+    pub value: f64,
+    /// As it was accepted.
+    pub quality: Quality,
+}
+
+/// A measuring sample of history.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PastSample {
+    /// Where it stands, milliseconds since the epoch: see [`Placer`].
+    pub placed_ms: i64,
+    /// From when on it counted as the present value: since it arrived, if it did not come late.
+    pub fresh_ms: i64,
+    /// In the property's unit.
+    pub value: f64,
+}
+
+impl PastSample {
+    /// Returns a reading as it stands if nothing is known beside it.
+    pub fn alone(reading: &PastReading) -> Self {
+        Self::at(placed_ms(reading.event_ms, reading.arrival_ms), reading)
+    }
+
+    fn at(placed_ms: i64, reading: &PastReading) -> Self {
+        let is_late = reading.quality.contains(Quality::LATE);
+        let fresh_ms = if is_late { placed_ms } else { reading.arrival_ms.max(placed_ms) };
+        Self { placed_ms, fresh_ms, value: reading.value }
+    }
+}
+
+/// Returns the measuring samples of a series where rules had them when they came: moved back as far as their clock was ahead,
+/// and once more when it was set back since, as [`ClockOffset`] finds it from these readings alone.
+///
+/// `readings` are in order of their event times; samples are in the order that they stand in.
+pub fn as_it_came(mut readings: Vec<PastReading>) -> Vec<PastSample> {
+    readings.retain(|reading| reading.quality.is_measuring());
+    let is_ahead = |reading: &PastReading| reading.event_ms > reading.arrival_ms;
+    if readings.is_sorted_by_key(|reading| reading.arrival_ms) && !readings.iter().any(is_ahead) {
+        return readings.iter().map(PastSample::alone).collect();
+    }
+    readings.sort_by_key(|reading| reading.arrival_ms);
+    let mut coming = Coming::default();
+    for message in readings.chunk_by(|one, next| one.arrival_ms == next.arrival_ms) {
+        coming.take(message);
+    }
+    coming.end()
+}
+
+/// Samples so far, as they came.
+#[derive(Default)]
+struct Coming {
+    clock: ClockOffset,
+    placer: Placer,
+    samples: Vec<PastSample>,
+    /// Those since the newest message: of a clock that was set back, or a back-fill.
+    since: Vec<PastSample>,
+}
+
+impl Coming {
+    /// Takes the readings of one message.
+    fn take(&mut self, message: &[PastReading]) {
+        let own = message.iter().filter(|reading| reading.quality.is_device_timed());
+        let newest = own.max_by_key(|reading| reading.event_ms);
+        let Some(PastReading { event_ms, arrival_ms, .. }) = newest.copied() else {
+            return self.samples.extend(message.iter().map(PastSample::alone));
+        };
+        let before = self.clock.clone();
+        if let Some(by_ms) = self.clock.observe(event_ms, arrival_ms) {
+            self.set_back(by_ms, &before.since(by_ms, event_ms));
+        }
+        if !self.clock.is_behind() {
+            self.samples.append(&mut self.since);
+        }
+        let placing = self.placer.take(event_ms, arrival_ms, self.clock.usable_ms());
+        let samples = message.iter().map(|reading| match reading.quality.is_device_timed() {
+            true => PastSample::at(placing.place(reading.event_ms), reading),
+            false => PastSample::alone(reading),
+        });
+        if self.clock.is_behind() { self.since.extend(samples) } else { self.samples.extend(samples) }
+    }
+
+    fn set_back(&mut self, by_ms: i64, times: &std::ops::RangeInclusive<i64>) {
+        let before = self.since.extract_if(.., |sample| !times.contains(&sample.placed_ms));
+        self.samples.extend(before);
+        for sample in &mut self.samples {
+            sample.placed_ms = sample.placed_ms.saturating_sub(by_ms);
+        }
+        self.placer.put_back(by_ms);
+        self.since.iter().for_each(|sample| self.placer.stands(sample.placed_ms));
+    }
+
+    fn end(mut self) -> Vec<PastSample> {
+        self.samples.append(&mut self.since);
+        self.samples.sort_by_key(|sample| sample.placed_ms);
+        self.samples
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_761_523_200_000;
+    const SECOND: i64 = 1000;
+
+    /// Readings made each second, with how far the clock was behind in each of them.
+    fn readings(behind_s: impl Iterator<Item = i64>) -> Vec<PastReading> {
+        let reading = |(n, behind_s): (i64, i64)| {
+            let arrival_ms = NOW + n * SECOND;
+            let event_ms = arrival_ms - behind_s * SECOND;
+            PastReading { event_ms, arrival_ms, value: n as f64, quality: Quality::GOOD }
+        };
+        let mut readings: Vec<_> = (0..).zip(behind_s).map(reading).collect();
+        readings.sort_by_key(|reading| reading.event_ms);
+        readings
+    }
+
+    #[test]
+    fn windows_after_a_start_have_what_those_before_had() {
+        let cases: [(&str, Vec<i64>); 5] = [
+            ("a right clock", vec![0; 60]),
+            ("set back by 20 s, and by 200", [[0; 20], [20; 20], [220; 20]].concat()),
+            ("set back, and right again", [[0; 20], [15; 20], [0; 20]].concat()),
+            ("ahead, then right", [vec![-90; 20], vec![0; 40]].concat()),
+            ("right, then ahead", [vec![0; 20], vec![-90; 40]].concat()),
+        ];
+        for (what, behind_s) in cases {
+            let samples = as_it_came(readings(behind_s.into_iter()));
+            assert!(samples.iter().map(|sample| sample.value as i64).eq(0..60), "{what}");
+            let arrivals = (0..60).map(|n| NOW + n * SECOND);
+            assert!(samples.iter().map(|sample| sample.fresh_ms).eq(arrivals), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_came_late_stands_where_it_was_made() {
+        // Ten seconds of outage are sent at once, a minute after.
+        let mut late = readings((0..60).map(|_| 0));
+        for (n, reading) in late[20..30].iter_mut().enumerate() {
+            reading.arrival_ms = NOW + 60 * SECOND + n as i64;
+        }
+        let expected: Vec<_> = late.iter().map(PastSample::alone).collect();
+        assert_eq!(as_it_came(late), expected);
+    }
+
+    #[test]
+    fn a_batch_of_a_clock_that_is_ahead_is_no_single_sample() {
+        for ahead_s in [5, 12, 60, 290] {
+            let mut readings = readings((0..50).map(|_| -ahead_s));
+            for (n, reading) in readings.iter_mut().enumerate() {
+                reading.arrival_ms = NOW + (n as i64 / 10 * 10 + 9) * SECOND;
+            }
+            let samples = as_it_came(readings);
+            let places: Vec<_> = samples.iter().map(|sample| (sample.placed_ms - NOW) / SECOND).collect();
+            assert_eq!(places, (0..50).collect::<Vec<_>>(), "{ahead_s} s");
+        }
+    }
+}
