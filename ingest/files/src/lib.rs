@@ -4,7 +4,7 @@ use rustix::fs::OFlags;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
     path::Path,
 };
 
@@ -26,8 +26,22 @@ pub const SETTINGS_BYTES_MAX: usize = 16 << 20;
 pub fn open(path: &Path, links: Links) -> io::Result<File> {
     let no_follow = if links == Links::Refused { OFlags::NOFOLLOW } else { OFlags::empty() };
     // A pipe without a writer would keep us waiting for ever.
-    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY | no_follow).bits();
-    let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)?;
+    match open_with(path, OFlags::NONBLOCK | no_follow) {
+        // Another process has a lease on the file, as servers of network shares take; the system takes it away in time.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let named = regular(open_with(path, OFlags::PATH | no_follow)?)?;
+            regular(File::open(format!("/proc/self/fd/{}", named.as_raw_fd()))?)
+        }
+        opened => regular(opened?),
+    }
+}
+
+fn open_with(path: &Path, flags: OFlags) -> io::Result<File> {
+    let flags = (flags | OFlags::NOCTTY).bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+fn regular(file: File) -> io::Result<File> {
     match file.metadata()?.is_file() {
         true => Ok(file),
         false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),

@@ -35,15 +35,17 @@ pub fn leap(dir: &Path, last: Offset) -> Result<(), JournalError> {
             };
             write().map_err(JournalError::io("write", &path))
         }
-        None => begin(dir, last + 1),
+        None => begin(dir, found.last + 1, last),
     }
 }
 
-/// Has a journal without records begin with `first`.
-fn begin(dir: &Path, first: Offset) -> Result<(), JournalError> {
+/// Makes the first segment of a journal without records; it begins where it would have, so that nothing seems to be missing.
+fn begin(dir: &Path, first: Offset, last: Offset) -> Result<(), JournalError> {
     let path = segment::path(dir, first);
     let make = || -> io::Result<()> {
-        fs::write(&path, frame::header(first))?;
+        let mut bytes = frame::header(first).to_vec();
+        bytes.extend_from_slice(&Mark::leap(first, last, now_ms()).encode());
+        fs::write(&path, bytes)?;
         File::open(&path)?.sync_all()
     };
     make().map_err(JournalError::io("write", &path))?;

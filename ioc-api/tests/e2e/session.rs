@@ -207,11 +207,6 @@ fn guesses_slow_the_guesser_alone() {
                 scope.spawn(move || sign_in(client, "mai", &format!("guess number {n}")).status)
             })
             .collect();
-        // One try may wait most of its 15 seconds and then have its turn.
-        within(Duration::from_secs(90), "the guesser is refused", || {
-            let refused = sign_in(&client, "mai", "one more guess");
-            (refused.status == 429).then_some(())
-        });
         // All of this while the guesses wait for their turns.
         assert_eq!(sign_in(&known, "mai", &mai).status, 200, "in her own browser");
         assert_eq!(sign_in_patiently(&client, "hoa", &hoa), 1, "another person at the same address");

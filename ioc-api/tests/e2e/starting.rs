@@ -1,29 +1,53 @@
 //! While the server starts it answers: the web says how far it is, devices are told to come later, and it can be
-//! stopped. The start is held up by a file of indicators that is a pipe: reading it waits for a writer.
+//! stopped. The start is held up by a lease on the file of indicators: opening it waits until the lease is given up.
 use crate::support::{
     City,
     mqtt::{Connect, Mqtt},
     process::Process,
     until,
 };
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::Read,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
-/// A city whose start waits until [`let_on`].
-fn held() -> (City, Process) {
+/// Takes a write lease on a file (`F_SETLEASE`, `F_WRLCK`) until its input ends. The signal that somebody wants it is no reason.
+const LEASE: &str = r#"$SIG{IO} = "IGNORE"; open(F, "+<", $ARGV[0]) or die $!; fcntl(F, 1024, 1) or die $!;
+    $| = 1; print "held"; <STDIN>;"#;
+
+/// Nobody else can open a file as long as this is there; the system gives it less than a minute.
+struct Lease(Child);
+
+impl Lease {
+    fn take(file: &Path) -> Self {
+        let mut command = Command::new("perl");
+        command.args(["-e", LEASE]).arg(file).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut holder = command.spawn().unwrap();
+        let mut said = [0; 4];
+        holder.stdout.as_mut().unwrap().read_exact(&mut said).expect("a lease");
+        Self(holder)
+    }
+
+    fn give_up(mut self) {
+        drop(self.0.stdin.take());
+        assert!(self.0.wait().unwrap().success());
+    }
+}
+
+/// A city whose start waits until the lease is given up.
+fn held() -> (City, Process, Lease) {
     let mut city = City::prepare("");
     city.start();
     city.device("WL-1", "water-level");
     assert_eq!(city.stop().code(), Some(0));
-    let pipe = city.path("kpis.toml");
-    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let kpis = city.path("kpis.toml");
+    fs::write(&kpis, include_str!("../../../configs/kpis.toml")).unwrap();
+    let lease = Lease::take(&kpis);
     let mut command = city.serve();
-    let process = Process::start(command.env("IOC_DISPLAY__KPIS", &pipe), &city.path("log"));
-    (city, process)
-}
-
-/// Writes what the start waits for.
-fn let_on(city: &City) {
-    fs::write(city.path("kpis.toml"), include_str!("../../../configs/kpis.toml")).unwrap();
+    let process = Process::start(command.env("IOC_DISPLAY__KPIS", &kpis), &city.path("log"));
+    (city, process, lease)
 }
 
 fn phase(city: &City) -> Option<String> {
@@ -33,7 +57,7 @@ fn phase(city: &City) -> Option<String> {
 
 #[test]
 fn listeners_answer_during_the_start() {
-    let (city, mut process) = held();
+    let (city, mut process, lease) = held();
     let client = city.client();
     until("the start", || phase(&city).filter(|text| text.contains("opening history")));
     assert_eq!(client.get("/health/live").status, 200);
@@ -48,7 +72,7 @@ fn listeners_answer_during_the_start() {
         assert_eq!(refused.err(), Some(3), "server unavailable");
     }
     assert!(process.exit().is_none());
-    let_on(&city);
+    lease.give_up();
     until("readiness", || (client.get("/health/ready").status == 200).then_some(()));
     let refused = Mqtt::connect(city.mqtt_addr(), &Connect::device("WL-1", "whatever"));
     assert_eq!(refused.err(), Some(4), "a wrong token, now that somebody looks");
@@ -58,11 +82,11 @@ fn listeners_answer_during_the_start() {
 
 #[test]
 fn a_start_can_be_stopped() {
-    let (city, mut process) = held();
+    let (city, mut process, lease) = held();
     until("the start", || phase(&city).filter(|text| text.contains("opening history")));
     process.signal_terminate();
     until("the log says so", || process.log().contains("stopping during the start").then_some(()));
-    let_on(&city);
+    lease.give_up();
     assert_eq!(process.terminate().code(), Some(0));
     assert!(!process.log().contains("panicked"), "{}", process.log());
 }
