@@ -185,7 +185,7 @@ struct Center {
     memory: Memory,
     ingress: Arc<Ingress>,
     broker: Arc<Broker>,
-    /// Of MQTT over TLS.
+    /// The certificate of MQTT over TLS, if that is on.
     certificate: Option<Arc<Certificate>>,
     changed: RegistryChanged,
 }

@@ -17,13 +17,13 @@ pub struct InvalidBbox {
 }
 
 impl Bbox {
-    /// Says whether a place lies in it.
+    /// Reports whether a place lies in it.
     pub fn contains(self, lon: f64, lat: f64) -> bool {
         let Self([west, south, east, north]) = self;
         (west..=east).contains(&lon) && (south..=north).contains(&lat)
     }
 
-    /// Says whether a device lies in it.
+    /// Reports whether a device lies in it.
     pub fn holds(self, device: &Device) -> bool {
         self.contains(device.lon, device.lat)
     }

@@ -34,7 +34,7 @@ impl Ingress {
         Self { registry, grants, decoder, journal, connected, relisted }
     }
 
-    /// Says that devices changed, and with them who speaks for whom. Looked at with the next flush, so that many changes
+    /// Notes that devices changed, and with them who speaks for whom. Looked at with the next flush, so that many changes
     /// are one.
     pub fn relist(&self) {
         self.relisted.store(true, Release);

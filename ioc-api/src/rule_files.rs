@@ -65,7 +65,7 @@ pub(crate) fn error_at(
     RuleError { file: path.to_owned(), line, column, span, message, help }
 }
 
-/// Says whether a file is named like one with rules, in any case: systems that ignore the case write `A.YAML`.
+/// Reports whether a file is named like one with rules, in any case: systems that ignore the case write `A.YAML`.
 fn has_ending(path: &Path) -> bool {
     let is_ours =
         |extension: &std::ffi::OsStr| ["yaml", "yml"].iter().any(|ours| extension.eq_ignore_ascii_case(ours));

@@ -63,7 +63,7 @@ impl Quality {
         self.0 & (Self::CALIBRATING.0 | Self::FAULT.0) == 0
     }
 
-    /// Says whether the device wrote the time itself, so that it says something about its clock.
+    /// Reports whether the device wrote the time itself, so that it says something about its clock.
     pub const fn is_device_timed(self) -> bool {
         self.0 & (Self::ARRIVAL_TIMED.0 | Self::DERIVED.0) == 0
     }

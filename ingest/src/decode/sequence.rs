@@ -326,7 +326,7 @@ impl Memory {
 }
 
 impl Seen {
-    /// Says whether the device can be without the acknowledgement, and so send this again on a connection that began at
+    /// Reports whether the device can be without the acknowledgement, and so send this again on a connection that began at
     /// `from_ms`.
     fn may_lack_ack(&self, arrival_ms: i64, from_ms: i64) -> bool {
         let is_same_connection = self.ts_ms >= from_ms;

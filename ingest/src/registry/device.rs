@@ -126,7 +126,7 @@ impl Device {
         parent.map(|parent| parent.id.as_str()).into_iter().chain(label)
     }
 
-    /// Says whether this gateway speaks for it.
+    /// Reports whether this gateway speaks for it.
     pub fn is_under(&self, gateway: &str) -> bool {
         self.gateways().any(|id| id == gateway)
     }

@@ -210,7 +210,7 @@ impl From<&UserRow> for UserView {
 pub struct DisplayTokenView {
     /// Its name.
     pub name: String,
-    /// Who made it.
+    /// Name of the person who made it.
     pub created_by: String,
     /// When, milliseconds since the epoch.
     pub created_at: i64,

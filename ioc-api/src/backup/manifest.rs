@@ -114,7 +114,7 @@ impl Manifest {
     }
 }
 
-/// Says what is wrong with a list, and what would be right.
+/// Describes what is wrong with a list, and what would be right.
 fn damage(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Eof => "it is cut off".to_owned(),

@@ -77,7 +77,7 @@ pub(super) fn strangers<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<&'a
 /// Variables of ours that are no keys: the log, the build and its tests, benchmarks.
 const OTHERS: [&str; 4] = ["IOC_LOG", "IOC_DASHBOARDS_DIST", "IOC_WRITE_OPENAPI", "IOC_BIN"];
 
-/// Says whether Kubernetes or Docker sets a variable of this name for a service that is called `ioc` or `ioc-…`.
+/// Reports whether Kubernetes or Docker sets a variable of this name for a service that is called `ioc` or `ioc-…`.
 fn is_link(name: &str) -> bool {
     let is_port = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let has_port =

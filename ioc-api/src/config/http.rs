@@ -98,7 +98,7 @@ pub struct HttpLimits {
     pub queries_per_caller_max: u32,
     /// Most checks of rule texts that are worked on at once; each takes a core for up to a second.
     pub rule_checks_max: u32,
-    /// Of these, most of one person.
+    /// Most checks of one person that are worked on at once.
     pub rule_checks_per_caller_max: u32,
     /// Most clients of the live stream of one person or display token.
     pub streams_per_caller_max: u32,

@@ -71,7 +71,7 @@ pub fn load(sources: Sources) -> Result<Config, Problems> {
     finish(draft, source)
 }
 
-/// Says which variables begin like ours and mean nothing here; `names` are those of the environment.
+/// Returns warnings of variables that begin like ours and mean nothing here; `names` are those of the environment.
 pub fn unknown_variables<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let sentence = |name: &str| {
         format!(

@@ -168,7 +168,7 @@ impl Looking<'_> {
     }
 }
 
-/// Says what is wrong with a journal, without the ways out: what tells of the part names those.
+/// Describes what is wrong with a journal, without the ways out: what tells of the part names those.
 fn journal_damage(error: &JournalError) -> String {
     match error {
         JournalError::Corrupt { path, byte, what } => {

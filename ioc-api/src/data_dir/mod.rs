@@ -244,7 +244,7 @@ pub fn kept_rules(path: &Path) -> PathBuf {
     path.join(KEPT_RULES)
 }
 
-/// Says whether anything but a lock of ours and a `FORMAT` that is being written lies in `path`; a first start may have been
+/// Reports whether anything but a lock of ours and a `FORMAT` that is being written lies in `path`; a first start may have been
 /// cut off after that.
 fn holds_other_files(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {

@@ -79,7 +79,7 @@ enum Place {
     Cookie,
 }
 
-/// Who was found behind a secret.
+/// A caller that was found by its secret.
 #[derive(Debug)]
 struct Found<C> {
     caller: C,

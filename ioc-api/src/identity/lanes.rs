@@ -16,7 +16,7 @@ pub(super) struct Lane {
     state: u64,
     /// Tries that were not followed by a right password: wrong ones, and those under way.
     tries: u32,
-    /// Of these, the wrong ones.
+    /// Tries among these that were wrong.
     wrong: u32,
 }
 

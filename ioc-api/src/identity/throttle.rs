@@ -265,7 +265,7 @@ impl Throttle {
         }
     }
 
-    /// Says why a caller has to come again.
+    /// Returns why a caller has to come again.
     fn refusal(&mut self, claim: &Claim, caller: &Caller, now_ns: u64) -> NoTurn {
         let lanes = self.lanes_of(claim, caller, now_ns);
         let saw_wrong = lanes

@@ -197,7 +197,7 @@ fn many_right_sign_ins_of_one_account_at_once_get_in() {
     }
 }
 
-/// Who is too many is told to come again, as guesser only where passwords were wrong.
+/// A caller too many is told to come again, and called a guesser only where passwords were wrong.
 #[test]
 fn too_many_at_once_are_busy_and_too_many_wrong_ones_are_guessing() {
     let mut throttle = Throttle::default();

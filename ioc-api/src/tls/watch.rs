@@ -8,7 +8,7 @@ const PERIOD: Duration = Duration::from_secs(2);
 /// A certificate that ends within this time is warned of at each start and each change.
 const EXPIRES_SOON_S: i64 = 14 * 86_400;
 
-/// Says when a certificate ends. `of` is whose it is, as in "HTTPS".
+/// Describes when a certificate ends. `of` is whose it is, as in "HTTPS".
 pub fn tell_expiry(of: &str, certificate: &Certificate) {
     let Some(expires_s) = certificate.expires_s() else { return };
     let expires =

@@ -228,7 +228,7 @@ fn whoever_is_slow_is_cut_off_and_counted() {
     assert_eq!(victim(&city, "/health/ready"), 200);
 }
 
-/// Who begins a TLS handshake and does not go on with it.
+/// A client begins a TLS handshake and does not go on with it.
 #[test]
 fn a_handshake_has_a_deadline() {
     let dir = tempfile::tempdir().unwrap();

@@ -207,15 +207,20 @@ fn guesses_slow_the_guesser_alone() {
                 scope.spawn(move || sign_in(client, "mai", &format!("guess number {n}")).status)
             })
             .collect();
+        within(Duration::from_secs(60), "guesses are tried", || {
+            guesses.iter().any(|guess| guess.is_finished()).then_some(())
+        });
         // All of this while the guesses wait for their turns.
         assert_eq!(sign_in(&known, "mai", &mai).status, 200, "in her own browser");
         assert_eq!(sign_in_patiently(&client, "hoa", &hoa), 1, "another person at the same address");
         assert_eq!(session.get("/api/v1/session").status, 200, "who is signed in stays so");
+        assert!(guesses.iter().any(|guess| !guess.is_finished()), "all of it went on beside the guesses");
         guesses.into_iter().map(|guess| guess.join().unwrap()).collect()
     });
     assert!(statuses.iter().all(|status| [401, 429, 503].contains(status)), "{statuses:?}");
     let tried = statuses.iter().filter(|status| **status == 401).count();
     assert!(tried <= 32, "{tried} of 60 guesses were tried");
+    assert!(statuses.contains(&429), "the guesser is refused: {statuses:?}");
     assert!(sign_in_patiently(&client, "mai", &mai) <= 3, "in a new browser at the guesser's address");
     let admin = city.user("an", "admin");
     let trail = admin.get("/api/v1/audit?limit=1000").expect(200);

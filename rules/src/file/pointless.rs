@@ -121,7 +121,7 @@ fn sides(binary: &Binary) -> Option<(BinaryOp, f64, &Expr)> {
     (right.value_type() == ValueType::InstantVector).then_some((turned, number, right))
 }
 
-/// Says what comes of comparing any value of a range with a number, if it is the same for all of them.
+/// Returns what comparing a value of a range with a number comes to, if it is the same for all values.
 fn holds(op: BinaryOp, Range { low, high }: Range, number: f64) -> Option<bool> {
     use BinaryOp::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
     let (always, never) = match op {

@@ -5,7 +5,7 @@ const MESSAGES: usize = 10;
 const SPAN_MS: i64 = 60_000;
 /// Time in which as many messages came as are remembered, when they come that fast: a burst tells nothing.
 const SPAN_OF_ALL_MS: i64 = 2_000;
-/// Of so many steps from one message to the next, one may go the other way in a back-fill: threads hand over out of order.
+/// Steps between messages of a back-fill among which one may go the other way: threads hand over out of order.
 const STEPS_OF_ONE_BACK: usize = 6;
 
 /// A late message: its times in milliseconds, each from any instant.

@@ -119,7 +119,7 @@ impl<'a> Mender<'a> {
         }
     }
 
-    /// Says whether the brace that was passed is one too many: what belongs into the object follows.
+    /// Reports whether the brace that was passed is one too many: what belongs into the object follows.
     fn is_closed_early(&mut self, level: Level) -> bool {
         let Some(name) = self.cursor.name_behind_comma() else { return false };
         match level {
@@ -129,7 +129,7 @@ impl<'a> Mender<'a> {
         }
     }
 
-    /// Says whether the bracket that comes next is one too many. Otherwise it stands in the place of a brace.
+    /// Reports whether the bracket that comes next is one too many. Otherwise it stands in the place of a brace.
     fn is_surplus(&mut self, level: Level) -> bool {
         self.cursor.at += 1;
         let is_key = self.cursor.name_behind_comma().map(|name| KEYS.contains(&name));
