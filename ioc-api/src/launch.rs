@@ -22,7 +22,7 @@ use crate::{
 use ioc_broker::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
 use ioc_ingest::{DecodeLimits, LiveState, Registry};
 use ioc_journal::{JournalConfig, JournalError, Offset};
-use ioc_model::{AlertId, Catalogue, time::forgetting_ms};
+use ioc_model::{AlertId, Catalogue, share::Rate, time::forgetting_ms};
 use ioc_rules::{Engine, EngineConfig, Place, RuleSet};
 use ioc_store::{StoreConfig, StoreError};
 use rustix::process::{Resource, getrlimit};
@@ -345,6 +345,7 @@ pub fn engine_config(
     Ok(EngineConfig {
         shards: if shards == 0 { cores } else { shards },
         queue_batches: config.rules.queue_batches as usize,
+        flapping: Rate::new(config.rules.device_flap_rate, config.rules.device_flap_burst),
         new_id: Arc::new(new_alert_id),
         place: Place { latitude: city.center[1], longitude: city.center[0], time_zone },
         startup_ms: now_ms(),

@@ -182,6 +182,7 @@ fn rules(engine: &Engine, desk: &RuleDesk, feeds: &Feeds) {
     counter!("ioc_rule_evaluations_total").absolute(meters.evaluations);
     counter!("ioc_rule_transitions_total").absolute(meters.transitions);
     counter!("ioc_rule_samples_dropped_total").absolute(meters.samples_dropped);
+    counter!("ioc_rule_flapping_held_total").absolute(meters.held);
     counter!("ioc_clock_jumps_total").absolute(meters.clock_jumps);
     let states = engine.rule_states();
     gauge!("ioc_rules").set(states.len() as f64);
@@ -231,6 +232,10 @@ fn describe() {
         ("ioc_rule_evaluations_total", "Evaluations of a rule for a device or the city"),
         ("ioc_rule_transitions_total", "Transitions decided by rules"),
         ("ioc_rule_samples_dropped_total", "Samples that left a window early because it holds no more"),
+        (
+            "ioc_rule_flapping_held_total",
+            "Evaluations that left an alert firing although it is over, because its device's alerts came and went too often",
+        ),
         ("ioc_clock_jumps_total", "Jumps of the wall clock by more than a second"),
         ("ioc_journal_records_total", "Records on disk since the start"),
         ("ioc_journal_commits_total", "Batches written, each with one fdatasync"),

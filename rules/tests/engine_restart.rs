@@ -388,3 +388,25 @@ fn a_changed_rule_raises_nothing_of_a_value_that_is_no_longer_current() {
     bench.ticks(3_600, 3_610);
     assert_eq!(bench.words(), [""; 0]);
 }
+
+/// `keep_firing_for` and a share that is used up hold what is over: no input to come ends it after a start.
+#[test]
+fn what_was_over_and_held_ends_after_a_start() {
+    let entries = [
+        ("Kept", "expr: water_level > 3.5\nkeep_firing_for: 2s"),
+        ("KeptCity", "expr: sum(water_level) > 3.5\nkeep_firing_for: 2s"),
+    ];
+    let mut bench = Setup::new(rules(&entries)).start();
+    bench.observe(1.0, 2, LEVEL, 4.0);
+    bench.observe(1.5, 2, LEVEL, 1.0);
+    bench.tick(2.0);
+    let restored = book(&bench.said());
+    assert_eq!(restored.len(), 2);
+    let past = Arc::new(Past::of(2, LEVEL, [(START + 1_000, 4.0), (START + 1_500, 1.0)]));
+    let setup = Setup::new(rules(&entries));
+    let seed_to_ms = START + 3_000;
+    let mut bench = Setup { past, restored, seed_to_ms, resume_after: bench.offset, ..setup }.start();
+    bench.ticks(4, 12);
+    let words = bench.words();
+    assert_eq!(words.iter().filter(|word| word.contains("cleared")).count(), 2, "{words:?}");
+}

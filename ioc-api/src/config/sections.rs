@@ -150,6 +150,10 @@ pub struct Rules {
     pub shards: u32,
     /// Batches waiting for a shard before its follower reads from the files instead.
     pub queue_batches: u32,
+    /// Alerts of one device that may clear a second; beyond it they stay firing. 0 = no bound.
+    pub device_flap_rate: u32,
+    /// As many at once.
+    pub device_flap_burst: u32,
 }
 
 /// Decoding and checking.
@@ -210,7 +214,13 @@ impl Default for Config {
             mqtt: Mqtt::default(),
             journal: Journal::default(),
             store: Store { retention: Span::from_secs(365 * DAY_S), segment_span: Span::from_secs(7200) },
-            rules: Rules { dirs: vec!["configs/rules".into()], shards: 0, queue_batches: 64 },
+            rules: Rules {
+                dirs: vec!["configs/rules".into()],
+                shards: 0,
+                queue_batches: 64,
+                device_flap_rate: 1,
+                device_flap_burst: 20,
+            },
             ingest: Ingest {
                 future_max: Span::from_secs(300),
                 late_after: Span::from_secs(120),

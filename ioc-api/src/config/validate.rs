@@ -176,6 +176,7 @@ fn check_rest(config: &Config, wrong: &mut Wrong) {
         wrong.add("ingest.future_max", format!("ingest.future_max is {future_max}"), help);
     }
     wrong.at_least("rules.queue_batches", config.rules.queue_batches.into(), 1);
+    wrong.at_least("rules.device_flap_burst", config.rules.device_flap_burst.into(), 1);
     wrong.at_least("records.quarantine_rows_max", config.records.quarantine_rows_max.into(), 1);
     let anonymous_max = config.records.audit_anonymous_rows_max;
     wrong.at_least("records.audit_anonymous_rows_max", anonymous_max.into(), 1);

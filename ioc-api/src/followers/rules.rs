@@ -226,6 +226,7 @@ mod tests {
         let config = EngineConfig {
             shards: 1,
             queue_batches: engine::QUEUE_BATCHES,
+            flapping: ioc_model::share::Rate::UNLIMITED,
             new_id: Arc::new(|at_ms| AlertId::new(at_ms, 1)),
             place: Place { latitude: 16.46, longitude: 107.59, time_zone: jiff::tz::TimeZone::UTC },
             startup_ms: 0,

@@ -1,7 +1,7 @@
 //! One sender's excess over MQTT: it is slowed, loses nothing, and the others are served meanwhile. What is asserted is
 //! who was served before whom, not how fast.
 use crate::support::{
-    City, Mqtt,
+    City, Mqtt, Ws,
     mqtt::{Connect, Received, publish},
     now_ms, one, rules, telemetry, until,
 };
@@ -120,4 +120,44 @@ fn rejected_messages_of_one_sender_push_out_their_own() {
         });
         assert_eq!(ours, 1, "the victim's only row stays");
     }
+}
+
+#[test]
+fn a_device_that_flaps_over_many_rules_fills_neither_journal_nor_records() {
+    const RULES: usize = 50;
+    const CROSSINGS: i64 = 300;
+    let mut city = City::prepare("[rules]\ndevice_flap_rate = 10\ndevice_flap_burst = 60\n");
+    let many = (0..RULES).map(|n| rules::rule(&format!("High{n}"), "water_level > 5", "high", ""));
+    city.write_rules("city.yaml", &rules::file("many", &many.collect::<Vec<_>>()));
+    city.start();
+    let (flapping, calm) = (city.device("WL-1", "water-level"), city.device("WL-2", "water-level"));
+    let vy = city.user("vy", "viewer");
+    let mut stream = city.ws(&vy);
+    stream.follow_alerts(0);
+    let (mut flapping, mut calm) = (city.mqtt("WL-1", &flapping), city.mqtt("WL-2", &calm));
+    let begin = now_ms() - 2 * CROSSINGS;
+    for n in 0..CROSSINGS {
+        flapping.publish(&telemetry("WL-1"), &one(begin + 2 * n, "water_level", 9));
+        flapping.publish(&telemetry("WL-1"), &one(begin + 2 * n + 1, "water_level", 1));
+    }
+    until("endings that are held", || {
+        (city.metrics().get("ioc_rule_flapping_held_total") > 0.0).then_some(())
+    });
+    calm.publish(&telemetry("WL-2"), &one(now_ms(), "water_level", 9));
+    let raised = |stream: &mut Ws, transition: &str| {
+        stream.find(SHORTLY, &format!("{transition} of WL-2"), |message| {
+            (message["transition"] == transition && message["alert"]["device"] == "WL-2").then_some(())
+        });
+    };
+    raised(&mut stream, "firing");
+    calm.publish(&telemetry("WL-2"), &one(now_ms(), "water_level", 1));
+    raised(&mut stream, "cleared");
+    let transitions = city.metrics().get("ioc_rule_transitions_total");
+    let without = (2 * CROSSINGS as usize * RULES) as f64;
+    assert!(transitions < without / 10.0, "{transitions} of {without} transitions");
+    city.kill();
+    city.start();
+    let open =
+        || vy.get("/api/v1/alerts?state=open&limit=100").expect(200)["items"].as_array().unwrap().len();
+    until("the flapping device's alerts to clear, once it is calm", || (open() == 0).then_some(()));
 }

@@ -1,6 +1,6 @@
 //! One rule of the whole city: its alerts, and what an evaluation makes of them.
 use super::{
-    RuleTransition,
+    EngineConfig, RuleTransition,
     council::Touch,
     meters::Standing,
     prepare::{Ready, no_labels},
@@ -17,6 +17,7 @@ use crate::{
     labels::Labels,
     lifecycle::{
         Phase, Sight, Step,
+        flapping::FlapShare,
         record::{Active, Heard, Moment, alert_labels, fingerprint},
         step,
     },
@@ -28,6 +29,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Default)]
 pub(crate) struct Affair {
     alerts: BTreeMap<Fingerprint, Kept>,
+    /// What those that came and went have left of their share, where it is not whole.
+    flapping: BTreeMap<Fingerprint, FlapShare>,
     /// Inputs up to these offsets were decided before a start.
     decided_through: BTreeMap<Fingerprint, u64>,
     /// A partial changed since the last evaluation.
@@ -53,7 +56,7 @@ pub(crate) struct Sitting<'s> {
     pub(crate) city: &'s City<'s>,
     pub(crate) moment: Moment,
     pub(crate) in_grace: bool,
-    pub(crate) new_id: &'s dyn Fn(i64) -> ioc_model::AlertId,
+    pub(crate) config: &'s EngineConfig,
 }
 
 /// What a rule yields, by identity of the alert.
@@ -126,7 +129,7 @@ impl Affair {
             ready.meter.moved(standing(Some(&kept.active)), Standing::Inactive);
             kept.active.end(moment)
         };
-        self.alerts.into_values().map(end).collect()
+        self.alerts.into_values().filter_map(end).collect()
     }
 
     /// Takes up an alert from before a start.
@@ -162,16 +165,22 @@ impl Affair {
         Ok(Seen { conditions, recoveries })
     }
 
-    /// Moves all alerts on by what was seen.
-    pub(crate) fn decide(&mut self, seen: &Seen, sitting: &Sitting<'_>) -> Vec<RuleTransition> {
+    /// Moves all alerts on by what was seen. Returns what is to be told, and how many alerts are held because they came and
+    /// went too often.
+    pub(crate) fn decide(&mut self, seen: &Seen, sitting: &Sitting<'_>) -> (Vec<RuleTransition>, u64) {
         let offset = sitting.moment.offset;
         let of_values = seen.conditions.iter().filter(|(_, (_, outcome))| outcome.value().is_some());
         let concerned: BTreeSet<_> =
             of_values.map(|(identity, _)| *identity).chain(self.alerts.keys().copied()).collect();
-        let transitions =
-            concerned.into_iter().filter_map(|identity| self.decide_one(identity, seen, sitting)).collect();
+        let (mut transitions, mut held) = (Vec::new(), 0);
+        for identity in concerned {
+            let (step, transition) = self.decide_one(identity, seen, sitting);
+            held += u64::from(step == Step::Held);
+            transitions.extend(transition);
+        }
         self.decided_through.retain(|_, through| offset <= *through);
-        transitions
+        self.flapping.retain(|_, share| !share.is_whole(sitting.moment.monotonic_ms));
+        (transitions, held)
     }
 
     fn decide_one(
@@ -179,10 +188,10 @@ impl Affair {
         identity: Fingerprint,
         seen: &Seen,
         sitting: &Sitting<'_>,
-    ) -> Option<RuleTransition> {
-        let Sitting { ready, moment, in_grace, .. } = *sitting;
+    ) -> (Step, Option<RuleTransition>) {
+        let Sitting { ready, moment, in_grace, config, .. } = *sitting;
         if self.decided_through.get(&identity).is_some_and(|through| moment.offset <= *through) {
-            return None;
+            return (Step::Stay, None);
         }
         let found = seen.conditions.get(&identity);
         let recovery = seen.recoveries.as_ref().map(|recoveries| match recoveries {
@@ -197,27 +206,33 @@ impl Affair {
             None if !was_seen && in_grace => Outcome::Silent,
             None => Outcome::Nothing,
         };
+        let mut share = self.flapping.get(&identity).copied().unwrap_or_default();
         let sight = Sight {
             condition,
             recovery,
             may_start: !self.late,
             may_fire: !(in_grace && ready.of_silence),
             silence_counts: !in_grace,
+            has_share: share.is_left(config.flapping, moment.monotonic_ms),
             monotonic_ms: moment.monotonic_ms,
         };
         let before = standing(known.as_ref().map(|kept| &*kept.active));
         let mut phase = known.as_ref().and_then(|kept| kept.active.phase);
         let step = step(&mut phase, ready.terms, sight);
+        share.pay(config.flapping, moment.monotonic_ms, step, phase);
+        if share != FlapShare::default() {
+            self.flapping.insert(identity, share);
+        }
         let labels = found.map_or_else(no_labels, |(labels, _)| labels.clone());
         let mut active = match (known, phase) {
             (Some(kept), _) => kept.active,
             (None, Some(phase)) => {
-                Active::begin(&ready.rule, &labels, phase, (sitting.new_id)(moment.at_ms), moment)
+                Active::begin(&ready.rule, &labels, phase, (config.new_id)(moment.at_ms), moment)
             }
-            (None, None) => return None,
+            (None, None) => return (step, None),
         };
         active.phase = phase;
-        let transition = (step != Step::Stay).then(|| {
+        let transition = (!step.is_silent()).then(|| {
             let finding = trace::of_city(sitting.city, ready, sitting.plan, &labels, condition, moment);
             active.record(&ready.rule, step, moment, finding)
         });
@@ -225,6 +240,6 @@ impl Affair {
         if active.phase.is_some() {
             self.alerts.insert(identity, Kept { active, seen: was_seen });
         }
-        transition.flatten()
+        (step, transition.flatten())
     }
 }

@@ -2,7 +2,8 @@
 use super::past::PastSample;
 use crate::labels::DeviceLabels;
 use ioc_model::{
-    Alert, AlertId, DeviceIndex, Observation, Presence, PropertyId, TransitionKind, time::ClockOffset,
+    Alert, AlertId, DeviceIndex, Observation, Presence, PropertyId, TransitionKind, share::Rate,
+    time::ClockOffset,
 };
 use std::{fmt, sync::Arc};
 
@@ -112,6 +113,8 @@ pub struct EngineConfig {
     pub shards: usize,
     /// Batches that may wait in front of each shard; when they do, [`crate::Engine::offer`] waits.
     pub queue_batches: usize,
+    /// How often the alerts of one device, or one alert of the whole city, may end; beyond it they stay firing.
+    pub flapping: Rate,
     /// Makes the id of an activation at this time.
     pub new_id: Arc<dyn Fn(i64) -> AlertId + Send + Sync>,
     /// Where the city is.
@@ -129,6 +132,7 @@ impl fmt::Debug for EngineConfig {
         f.debug_struct("EngineConfig")
             .field("shards", &self.shards)
             .field("queue_batches", &self.queue_batches)
+            .field("flapping", &self.flapping)
             .field("place", &self.place)
             .field("startup_ms", &self.startup_ms)
             .field("resume_after", &self.resume_after)

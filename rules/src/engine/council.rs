@@ -148,7 +148,7 @@ impl Council {
                     rule = active.alert.rule,
                     "rule or device is gone or changed; its alert is cleared"
                 );
-                self.tell(active.end(moment))?;
+                active.end(moment).map_or(Ok(()), |transition| self.tell(transition))?;
             }
         }
         Ok(())
@@ -222,9 +222,9 @@ impl Council {
                 return Ok(());
             }
         };
-        let sitting =
-            Sitting { ready, plan, city: &city, moment, in_grace, new_id: &*self.shared.config.new_id };
-        let transitions = affair.decide(&seen, &sitting);
+        let sitting = Sitting { ready, plan, city: &city, moment, in_grace, config: &self.shared.config };
+        let (transitions, held) = affair.decide(&seen, &sitting);
+        count(&self.shared.meters.held, held);
         transitions.into_iter().try_for_each(|transition| self.tell(transition))
     }
 

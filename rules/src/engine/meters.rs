@@ -94,6 +94,7 @@ pub(crate) struct Meters {
     pub(crate) evaluations: AtomicU64,
     pub(crate) rounds: AtomicU64,
     pub(crate) transitions: AtomicU64,
+    pub(crate) held: AtomicU64,
     pub(crate) samples_dropped: AtomicU64,
     pub(crate) unknown_devices: AtomicU64,
     pub(crate) clock_jumps: AtomicU64,
@@ -111,6 +112,7 @@ impl Meters {
             evaluations: self.evaluations.load(Relaxed),
             rounds: self.rounds.load(Relaxed),
             transitions: self.transitions.load(Relaxed),
+            held: self.held.load(Relaxed),
             samples_dropped: self.samples_dropped.load(Relaxed),
             unknown_devices: self.unknown_devices.load(Relaxed),
             clock_jumps: self.clock_jumps.load(Relaxed),
@@ -129,6 +131,8 @@ pub struct EngineMeters {
     pub rounds: u64,
     /// Transitions decided.
     pub transitions: u64,
+    /// Evaluations that found an alert over and left it firing, because its device's alerts came and went too often.
+    pub held: u64,
     /// Samples that went early because a series had too many.
     pub samples_dropped: u64,
     /// Messages of devices that the directory does not have.

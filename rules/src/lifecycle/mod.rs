@@ -9,8 +9,12 @@
 //! | firing | false (with a recovery expression: and that is true), for as long as `keep_firing_for` | cleared |
 //! | firing | silent | firing, marked `no_data`; cleared when the rule says `no_data: clear` |
 //!
+//! What comes and goes too often ([`flapping`]) is told less often: an alert is firing as soon as it is true, and stays so
+//! until its device has a share left to clear it; a pending one is told once there is a share, or when it fires.
+//!
 //! Durations run on monotonic time. Pure: knows nothing of devices, queues and clocks. [`record`] makes of a step
 //! what the alert book keeps.
+pub(crate) mod flapping;
 pub(crate) mod record;
 
 use crate::eval::outcome::Outcome;
@@ -37,6 +41,8 @@ pub(crate) struct Sight {
     pub(crate) may_fire: bool,
     /// Silence counts: after our own outage it does not until devices had a chance to speak.
     pub(crate) silence_counts: bool,
+    /// Its alerts have not come and gone too often: one may clear, or be told as pending.
+    pub(crate) has_share: bool,
     /// Monotonic time in milliseconds.
     pub(crate) monotonic_ms: i64,
 }
@@ -44,22 +50,27 @@ pub(crate) struct Sight {
 /// Where an alert stands; without one, it is inactive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// True since, by monotonic time.
-    Pending { since_ms: i64 },
+    /// True since, by monotonic time, and whether that was told.
+    Pending { since_ms: i64, is_told: bool },
     /// No longer true since, by monotonic time, and whether its series are silent.
     Firing { calm_since_ms: Option<i64>, no_data: bool },
 }
+
+/// An alert that has just begun to fire.
+const FIRING: Phase = Phase::Firing { calm_since_ms: None, no_data: false };
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Nothing to tell.
     Stay,
-    /// An alert began, in the phase that is now set.
+    /// Nothing to tell: it is over and goes on firing, because it came and went too often.
+    Held,
+    /// An alert began, as far as anyone is told, in the phase that is now set.
     Began,
     /// It went from pending to firing.
     Fired,
-    /// It was pending and is no more.
+    /// It was pending, as was told, and is no more.
     Withdrawn,
     /// It was firing and is no more.
     Cleared,
@@ -69,40 +80,11 @@ pub(crate) enum Step {
 
 /// Moves an alert on by one sight.
 pub(crate) fn step(phase: &mut Option<Phase>, terms: Terms, sight: Sight) -> Step {
-    match phase {
+    match *phase {
         None => begin(phase, terms, sight),
-        Some(Phase::Pending { since_ms }) => match sight.condition {
-            Outcome::Value(_) if sight.may_fire && sight.monotonic_ms - *since_ms >= terms.for_ms => {
-                *phase = Some(Phase::Firing { calm_since_ms: None, no_data: false });
-                Step::Fired
-            }
-            Outcome::Value(_) => Step::Stay,
-            Outcome::Silent if !sight.silence_counts => Step::Stay,
-            Outcome::Nothing | Outcome::Silent => {
-                *phase = None;
-                Step::Withdrawn
-            }
-        },
+        Some(Phase::Pending { since_ms, is_told }) => wait(phase, (since_ms, is_told), terms, sight),
         Some(Phase::Firing { calm_since_ms, no_data }) => {
-            let (over, silent) = match calm(terms, sight) {
-                Calm::Not => (false, false),
-                Calm::Unknown if sight.silence_counts => (false, true),
-                Calm::Unknown => (false, *no_data),
-                Calm::Yes => (true, false),
-            };
-            let since = if over { *calm_since_ms.get_or_insert(sight.monotonic_ms) } else { i64::MAX };
-            if over && sight.monotonic_ms - since >= terms.keep_firing_ms {
-                *phase = None;
-                return Step::Cleared;
-            }
-            if !over && !silent {
-                *calm_since_ms = None;
-            }
-            if silent == *no_data {
-                return Step::Stay;
-            }
-            *no_data = silent;
-            Step::NoDataChanged
+            go_on(phase, (calm_since_ms, no_data), terms, sight)
         }
     }
 }
@@ -111,11 +93,65 @@ fn begin(phase: &mut Option<Phase>, terms: Terms, sight: Sight) -> Step {
     if !(sight.may_start && sight.may_fire) || sight.condition.value().is_none() {
         return Step::Stay;
     }
-    *phase = Some(match terms.for_ms {
-        0 => Phase::Firing { calm_since_ms: None, no_data: false },
-        _ => Phase::Pending { since_ms: sight.monotonic_ms },
-    });
-    Step::Began
+    if terms.for_ms == 0 {
+        *phase = Some(FIRING);
+        return Step::Began;
+    }
+    *phase = Some(Phase::Pending { since_ms: sight.monotonic_ms, is_told: sight.has_share });
+    if sight.has_share { Step::Began } else { Step::Stay }
+}
+
+/// Moves a pending alert on.
+fn wait(phase: &mut Option<Phase>, (since_ms, is_told): (i64, bool), terms: Terms, sight: Sight) -> Step {
+    match sight.condition {
+        Outcome::Value(_) if sight.may_fire && sight.monotonic_ms - since_ms >= terms.for_ms => {
+            *phase = Some(FIRING);
+            if is_told { Step::Fired } else { Step::Began }
+        }
+        Outcome::Value(_) if !is_told && sight.has_share => {
+            *phase = Some(Phase::Pending { since_ms, is_told: true });
+            Step::Began
+        }
+        Outcome::Value(_) => Step::Stay,
+        Outcome::Silent if !sight.silence_counts => Step::Stay,
+        Outcome::Nothing | Outcome::Silent => {
+            *phase = None;
+            if is_told { Step::Withdrawn } else { Step::Stay }
+        }
+    }
+}
+
+/// Moves a firing alert on.
+fn go_on(
+    phase: &mut Option<Phase>,
+    (calm_since_ms, no_data): (Option<i64>, bool),
+    terms: Terms,
+    sight: Sight,
+) -> Step {
+    let (is_over, is_silent) = match calm(terms, sight) {
+        Calm::Not => (false, false),
+        Calm::Unknown => (false, sight.silence_counts || no_data),
+        Calm::Yes => (true, false),
+    };
+    let calm_since_ms = match calm_since_ms {
+        Some(since_ms) if is_over || is_silent => Some(since_ms),
+        _ if is_over => Some(sight.monotonic_ms),
+        _ => None,
+    };
+    let has_been_calm =
+        calm_since_ms.is_some_and(|since_ms| sight.monotonic_ms - since_ms >= terms.keep_firing_ms);
+    if is_over && has_been_calm && sight.has_share {
+        *phase = None;
+        return Step::Cleared;
+    }
+    *phase = Some(Phase::Firing { calm_since_ms, no_data: is_silent });
+    if is_silent != no_data {
+        Step::NoDataChanged
+    } else if is_over && has_been_calm {
+        Step::Held
+    } else {
+        Step::Stay
+    }
 }
 
 /// Whether a firing alert's condition is over.
@@ -132,6 +168,13 @@ fn calm(terms: Terms, sight: Sight) -> Calm {
         (Outcome::Nothing, None) | (_, Some(Outcome::Value(_))) => Calm::Yes,
         (Outcome::Silent, None | Some(Outcome::Silent)) => Calm::Unknown,
         (Outcome::Silent | Outcome::Nothing, Some(_)) => Calm::Not,
+    }
+}
+
+impl Step {
+    /// Reports whether nobody is told of anything.
+    pub(crate) fn is_silent(self) -> bool {
+        matches!(self, Self::Stay | Self::Held)
     }
 }
 

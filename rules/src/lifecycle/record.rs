@@ -141,14 +141,14 @@ impl Active {
     pub(crate) fn restore(restored: &Restored) -> Option<Box<Self>> {
         let alert = restored.alert.clone();
         let phase = match alert.state {
-            Condition::Pending => Phase::Pending { since_ms: alert.active_since },
+            Condition::Pending => Phase::Pending { since_ms: alert.active_since, is_told: true },
             Condition::Firing => Phase::Firing { calm_since_ms: None, no_data: alert.no_data },
             Condition::Cleared => return None,
         };
         Some(Box::new(Self { phase: Some(phase), alert }))
     }
 
-    /// Brings the alert up to a step, and returns what to tell; `None` for [`Step::Stay`].
+    /// Brings the alert up to a step, and returns what to tell; `None` when nothing is.
     ///
     /// The value and the texts stay those of the last time it was true: `{{ $value }}` of a cleared alert says
     /// what it was about.
@@ -160,7 +160,7 @@ impl Active {
         finding: Finding,
     ) -> Option<RuleTransition> {
         let kind = match (step, self.phase) {
-            (Step::Stay, _) => return None,
+            (Step::Stay | Step::Held, _) => return None,
             (Step::Began, Some(Phase::Pending { .. })) => TransitionKind::Pending,
             (Step::Withdrawn | Step::Cleared, _) => TransitionKind::Cleared,
             (Step::Began | Step::Fired | Step::NoDataChanged, _) => TransitionKind::Firing,
@@ -198,21 +198,25 @@ impl Active {
         })
     }
 
-    /// Ends an alert whose rule, device or group is no more; its evidence stays that of its last transition.
-    pub(crate) fn end(mut self, moment: Moment) -> RuleTransition {
+    /// Ends an alert whose rule, device or group is no more; its evidence stays that of its last transition. Returns `None`
+    /// for one that nobody was told of.
+    pub(crate) fn end(mut self, moment: Moment) -> Option<RuleTransition> {
+        if matches!(self.phase, Some(Phase::Pending { is_told: false, .. })) {
+            return None;
+        }
         let withdrawn_pending = self.alert.state == Condition::Pending;
         self.alert.state = Condition::Cleared;
         self.alert.cleared_at = Some(moment.at_ms);
         self.alert.decision_time = moment.at_ms.max(moment.committed_ms);
         let kind = TransitionKind::Cleared;
-        RuleTransition {
+        Some(RuleTransition {
             kind,
             at_ms: moment.at_ms,
             cause: moment.offset,
             alert: self.alert,
             begins: false,
             withdrawn_pending,
-        }
+        })
     }
 }
 

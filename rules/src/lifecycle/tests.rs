@@ -1,10 +1,20 @@
-use super::*;
+use super::{flapping::FlapShare, *};
 use Outcome::{Nothing, Silent, Value};
+use ioc_model::share::Rate;
+use proptest::{collection::vec, prelude::*};
 
 const PLAIN: Terms = Terms { for_ms: 0, keep_firing_ms: 0, silence_clears: false };
 
 fn at(monotonic_ms: i64, condition: Outcome) -> Sight {
-    Sight { condition, recovery: None, may_start: true, may_fire: true, silence_counts: true, monotonic_ms }
+    Sight {
+        condition,
+        recovery: None,
+        may_start: true,
+        may_fire: true,
+        silence_counts: true,
+        has_share: true,
+        monotonic_ms,
+    }
 }
 
 /// Runs sights through one alert and returns what happened at each.
@@ -105,4 +115,66 @@ fn what_must_not_start_does_not() {
         run(Terms { for_ms: 5, ..PLAIN }, &[at(0, Value(1.0)), Sight { monotonic_ms: 5, ..held }]),
         [Step::Began, Step::Fired]
     );
+}
+
+#[test]
+fn without_a_share_it_fires_in_time_and_stays() {
+    let none = |sight: Sight| Sight { has_share: false, ..sight };
+    let sights = [
+        none(at(0, Value(1.0))),
+        none(at(1, Nothing)),
+        none(at(2, Value(1.0))),
+        none(at(3, Nothing)),
+        at(4, Nothing),
+        at(5, Value(1.0)),
+    ];
+    let expected = [Step::Began, Step::Held, Step::Stay, Step::Held, Step::Cleared, Step::Began];
+    assert_eq!(run(PLAIN, &sights), expected);
+}
+
+#[test]
+fn without_a_share_nobody_hears_of_what_waits_until_it_fires() {
+    let none = |sight: Sight| Sight { has_share: false, ..sight };
+    let terms = Terms { for_ms: 10, ..PLAIN };
+    let sights =
+        [none(at(0, Value(1.0))), none(at(1, Nothing)), none(at(2, Value(1.0))), none(at(12, Value(1.0)))];
+    assert_eq!(run(terms, &sights), [Step::Stay, Step::Stay, Step::Stay, Step::Began]);
+    let sights = [none(at(0, Value(1.0))), at(5, Value(1.0)), none(at(10, Value(1.0)))];
+    assert_eq!(run(terms, &sights), [Step::Stay, Step::Began, Step::Fired]);
+}
+
+proptest! {
+    /// Whatever a device does, with a share it raises no alert later than without, is told of no more often than its share
+    /// allows, and ends once it is calm.
+    #[test]
+    fn a_share_bounds_what_is_told_and_delays_nothing(
+        sights in vec((1..400_i64, 0..4_u8), 1..400),
+        for_ms in prop_oneof![Just(0), 1..500_i64],
+        keep_firing_ms in prop_oneof![Just(0), 1..500_i64],
+    ) {
+        const BURST: u32 = 3;
+        let terms = Terms { for_ms, keep_firing_ms, silence_clears: true };
+        let rate = Rate::new(1, BURST);
+        let (mut free, mut bound, mut share) = (None, None, FlapShare::default());
+        let (mut now_ms, mut told) = (0, 0);
+        for (after_ms, seen) in sights {
+            now_ms += after_ms;
+            let condition = match seen { 0 => Nothing, 1 => Silent, _ => Value(1.0) };
+            let sight = at(now_ms, condition);
+            step(&mut free, terms, sight);
+            let has_share = share.is_left(rate, now_ms);
+            let step = step(&mut bound, terms, Sight { has_share, ..sight });
+            share.pay(rate, now_ms, step, bound);
+            told += i64::from(!step.is_silent());
+            let is_firing = |phase: Option<Phase>| matches!(phase, Some(Phase::Firing { .. }));
+            prop_assert!(is_firing(bound) || !is_firing(free), "raised later with a share");
+        }
+        // Each unit of the share pays for an end and the beginning that may follow, or for waiting and what may come of it.
+        prop_assert!(told <= 2 * (i64::from(BURST) + now_ms / 1_000 + 2), "{told} were told in {now_ms} ms");
+        now_ms += 60_000;
+        for at_ms in [now_ms, now_ms + keep_firing_ms] {
+            step(&mut bound, terms, at(at_ms, Nothing));
+        }
+        prop_assert_eq!(bound, None);
+    }
 }

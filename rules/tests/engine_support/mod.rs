@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 use ioc_model::{
     AlertId, Catalogue, DeviceIndex, Domain, Observation, Presence, PropertyId, Quality, TransitionKind,
-    presence::PresenceCause, time::ClockOffset,
+    presence::PresenceCause, share::Rate, time::ClockOffset,
 };
 use ioc_rules::{
     DeviceLabels, Directory, Engine, EngineConfig, Input, PastReading, PastSample, PastSamples, Place,
@@ -203,6 +203,8 @@ pub(crate) struct Setup {
     pub(crate) resume_after: u64,
     /// Transitions that may wait to be read; `None` for any number.
     pub(crate) out_room: Option<usize>,
+    /// How often one device's alerts may end.
+    pub(crate) flapping: Rate,
 }
 
 impl Setup {
@@ -218,6 +220,7 @@ impl Setup {
             startup_ms: START - 3_600_000,
             resume_after: 0,
             out_room: None,
+            flapping: Rate::UNLIMITED,
         }
     }
 
@@ -232,6 +235,7 @@ impl Setup {
         let config = EngineConfig {
             shards: self.shards,
             queue_batches: QUEUE_BATCHES,
+            flapping: self.flapping,
             new_id: Arc::new(move |at| AlertId::new(at, u128::from(ids.fetch_add(1, Ordering::Relaxed)))),
             place: place(),
             startup_ms: self.startup_ms,

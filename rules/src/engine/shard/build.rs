@@ -206,6 +206,11 @@ impl Shard {
             {
                 self.timed.insert((slot as u32, place as u32));
             }
+            if instance.active.is_some() {
+                // What was over and held by `keep_firing_for`, or for want of a share, has no input to come that ends it.
+                instance.due_ms = self.seed_to_ms;
+                self.timetable.push(Reverse((self.seed_to_ms, (slot as u32, place as u32))));
+            }
         }
     }
 
@@ -300,7 +305,7 @@ impl Shard {
         if let Some(ready) = before.rules.get(rule as usize) {
             ready.meter.moved(standing, Standing::Inactive);
         }
-        self.tell(active.end(moment))
+        active.end(moment).map_or(Ok(()), |transition| self.tell(transition))
     }
 
     /// Finds out again who reads a device, which has kept its windows.

@@ -6,7 +6,10 @@ use crate::{
         window::{Sample, Window},
     },
     labels::DeviceLabels,
-    lifecycle::record::{Active, Heard},
+    lifecycle::{
+        flapping::FlapShare,
+        record::{Active, Heard},
+    },
     vocabulary::DEVICE_SILENT_SECONDS,
 };
 use ioc_model::{
@@ -44,6 +47,8 @@ pub(crate) struct Device {
     /// Who reads the device's silence.
     pub(crate) silence: Vec<Target>,
     pub(crate) instances: Vec<Instance>,
+    /// What its alerts have left of their share of coming and going.
+    pub(crate) flapping: FlapShare,
 }
 
 /// What a message says about its device's clock.
@@ -129,6 +134,7 @@ impl Device {
             targets: Vec::new(),
             silence: Vec::new(),
             instances: Vec::new(),
+            flapping: FlapShare::default(),
         }
     }
 

@@ -5,7 +5,8 @@ use super::{
 };
 use crate::{
     engine::{
-        meters::{RuleMeter, Standing},
+        EngineConfig, RuleTransition,
+        meters::{RuleMeter, Standing, count},
         prepare::{GRACE_PERIODS, Ready},
     },
     eval::{
@@ -73,7 +74,7 @@ impl Shard {
         let Some(ready) = self.prepared.rules.get(instance.rule as usize) else { return Ok(()) };
         let Some(Plan::Device(plan)) = &ready.plan else { return Ok(()) };
         self.evaluations += 1;
-        let clock = &self.clock;
+        let (clock, config) = (&self.clock, &self.shared.config);
         // A rule that panics must not end the rules beside it. Nothing is changed while it looks.
         let Ok(mut seen) =
             catch_unwind(AssertUnwindSafe(|| look(device, instance, plan, clock, moment.at_ms)))
@@ -107,9 +108,12 @@ impl Shard {
                 may_start,
                 may_fire,
                 silence_counts: !in_grace,
+                has_share: device.flapping.is_left(config.flapping, moment.monotonic_ms),
                 monotonic_ms: moment.monotonic_ms,
             };
-            advance(device, place, ready, plan, clock, sight, moment, &*self.shared.config.new_id)
+            let (step, transition) = advance(device, place, ready, plan, clock, sight, moment, config);
+            count(&self.shared.meters.held, u64::from(step == Step::Held));
+            transition
         };
         let instance = &mut device.instances[place];
         if !plan.moves && seen.wake_ms < instance.due_ms {
@@ -179,22 +183,23 @@ fn advance(
     clock: &Clock,
     sight: Sight,
     moment: Moment,
-    new_id: &dyn Fn(i64) -> ioc_model::AlertId,
-) -> Option<crate::engine::RuleTransition> {
+    config: &EngineConfig,
+) -> (Step, Option<RuleTransition>) {
     let instance = &mut device.instances[place];
     let before = standing(instance.active.as_deref());
     let mut phase = instance.active.as_ref().and_then(|active| active.phase);
     let step = step(&mut phase, ready.terms, sight);
+    device.flapping.pay(config.flapping, moment.monotonic_ms, step, phase);
     let mut active = match (instance.active.take(), phase) {
         (Some(active), _) => active,
         (None, Some(phase)) => {
-            Active::begin(&ready.rule, &device.labels.labels, phase, new_id(moment.at_ms), moment)
+            Active::begin(&ready.rule, &device.labels.labels, phase, (config.new_id)(moment.at_ms), moment)
         }
-        (None, None) => return None,
+        (None, None) => return (step, None),
     };
     active.phase = phase;
     let picked = instance.picked;
-    let transition = (step != Step::Stay).then(|| {
+    let transition = (!step.is_silent()).then(|| {
         let view = view(device, &plan.selectors, picked, clock, moment.at_ms);
         let finding = trace::of_device(&view, &ready.rule, plan, &device.labels, sight.condition, moment);
         active.record(&ready.rule, step, moment, finding)
@@ -202,7 +207,7 @@ fn advance(
     let instance = &mut device.instances[place];
     instance.active = phase.is_some().then_some(active);
     ready.meter.moved(before, standing(instance.active.as_deref()));
-    transition.flatten()
+    (step, transition.flatten())
 }
 
 /// Returns which count of its rule an alert belongs to.
