@@ -60,10 +60,12 @@ impl Kind {
     /// Returns the domain it belongs to.
     pub const fn domain(self) -> Domain {
         match self {
-            Self::Luminaire | Self::LightingCabinet => Domain::Lighting,
-            Self::SignalController | Self::TrafficDetector => Domain::Traffic,
-            Self::ParkingBay | Self::ParkingLot => Domain::Parking,
-            Self::AirStation | Self::NoiseMeter | Self::RainGauge | Self::WaterLevel => Domain::Environment,
+            Self::Luminaire | Self::LightingCabinet => Domain::from_static("lighting"),
+            Self::SignalController | Self::TrafficDetector => Domain::from_static("traffic"),
+            Self::ParkingBay | Self::ParkingLot => Domain::from_static("parking"),
+            Self::AirStation | Self::NoiseMeter | Self::RainGauge | Self::WaterLevel => {
+                Domain::from_static("environment")
+            }
         }
     }
 

@@ -50,7 +50,7 @@ fn the_catalogue_has_its_numbers() {
     }
     assert_eq!(catalogue.kinds().count(), 10);
     let domains: BTreeSet<_> = catalogue.kinds().map(|kind| kind.domain).collect();
-    assert_eq!(domains.len(), Domain::ALL.len(), "every domain has a kind");
+    assert_eq!(domains.len(), catalogue.domains().len(), "every domain has a kind");
     for name in ioc_ingest::decode::MADE_HERE {
         assert!(catalogue.property(name).is_some(), "{name}");
         assert!(catalogue.kinds().all(|kind| !kind.properties.iter().any(|p| p == name)), "{name}");
@@ -171,7 +171,7 @@ fn the_river_gauges_stand_in_their_wards() {
     {
         let device = ioc_ingest::NewDevice {
             id: id.parse().unwrap(),
-            domain: Domain::Environment,
+            domain: Domain::from_static("environment"),
             kind: "water-level".to_owned(),
             lat,
             lon,

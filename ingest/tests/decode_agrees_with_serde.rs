@@ -22,7 +22,7 @@ static DECODER: LazyLock<Decoder> = LazyLock::new(|| {
 static DEVICE: LazyLock<Device> = LazyLock::new(|| Device {
     index: DeviceIndex(0),
     id: "X".parse().unwrap(),
-    domain: Domain::Environment,
+    domain: Domain::from_static("environment"),
     kind: "x".into(),
     lat: 0.0,
     lon: 0.0,

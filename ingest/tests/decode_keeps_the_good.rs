@@ -27,7 +27,7 @@ fn decode(payload: &[u8]) -> Message {
     let device = Device {
         index: DeviceIndex(0),
         id: "X".parse().unwrap(),
-        domain: Domain::Environment,
+        domain: Domain::from_static("environment"),
         kind: "x".into(),
         lat: 0.0,
         lon: 0.0,

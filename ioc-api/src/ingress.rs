@@ -177,7 +177,7 @@ mod tests {
     fn device(id: &str, parent: Option<&str>, label: Option<&str>) -> NewDevice {
         NewDevice {
             id: id.parse().unwrap(),
-            domain: Domain::Environment,
+            domain: Domain::from_static("environment"),
             kind: "water-level".to_owned(),
             lat: 16.4637,
             lon: 107.5909,

@@ -1,6 +1,9 @@
 //! Which names rules may use: the metrics of the catalogue.
 use crate::lang::ast::Selector;
-use ioc_model::{Catalogue, PropertyId, catalogue::ValueKind};
+use ioc_model::{
+    Catalogue, Domain, PropertyId,
+    catalogue::{UnknownDomain, ValueKind},
+};
 
 /// `device_online`: 1 while the device's connection stands, else 0; made by the broker for every device.
 pub const DEVICE_ONLINE: PropertyId = PropertyId(90);
@@ -13,6 +16,12 @@ pub trait Vocabulary {
     fn property(&self, name: &str) -> Option<PropertyId>;
     /// Returns every metric name, for suggestions.
     fn names(&self) -> Vec<&str>;
+    /// Returns `name` when the city has such a domain; any name where that is not known.
+    ///
+    /// Errors: [`UnknownDomain`] lists those that there are.
+    fn domain(&self, name: Domain) -> Result<Domain, UnknownDomain> {
+        Ok(name)
+    }
     /// Returns the shortest reporting period, in milliseconds, of the kinds that a selector may read; `None` when that
     /// is not known.
     fn shortest_period_ms(&self, selector: &Selector) -> Option<i64> {
@@ -40,6 +49,10 @@ impl Vocabulary for Catalogue {
         let missing =
             BUILT_IN.iter().map(|(name, _)| *name).filter(|name| Catalogue::property(self, name).is_none());
         own.chain(missing).collect()
+    }
+
+    fn domain(&self, name: Domain) -> Result<Domain, UnknownDomain> {
+        self.known_domain(name)
     }
 
     fn shortest_period_ms(&self, selector: &Selector) -> Option<i64> {

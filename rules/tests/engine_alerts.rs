@@ -249,7 +249,7 @@ fn a_label_change_rekeys_no_open_alarm_and_a_device_that_is_gone_has_none() {
         Arc::new(DeviceLabels::new(
             known.index,
             id,
-            ioc_model::Domain::Environment,
+            ioc_model::Domain::from_static("environment"),
             "water-level",
             Some("A"),
             labels,

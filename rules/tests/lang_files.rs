@@ -60,7 +60,7 @@ fn a_good_rule_is_read_whole() {
     assert_eq!((rule.for_ms, rule.keep_firing_ms), (60_000, 300_000));
     assert_eq!(
         (rule.severity, rule.domain, rule.no_data),
-        (Severity::Critical, Some(Domain::Environment), NoData::Clear)
+        (Severity::Critical, Some(Domain::from_static("environment")), NoData::Clear)
     );
     assert_eq!(&*rule.query.text, "water_level{station=\"kim-long\"} > 3.5");
     assert_eq!(&*rule.clear.as_ref().unwrap().text, "water_level{station=\"kim-long\"} < 3.4");
@@ -184,7 +184,7 @@ fn mistakes_in_fields_say_where_and_what_would_be_right() {
         ),
         (
             ("domain: environment", "domain: sea"),
-            "f0.yaml:12:7: label domain: \"sea\" is not a domain; expected one of lighting, traffic, parking, environment",
+            "f0.yaml:12:7: label domain: \"sea\" is not a domain of the city; expected one of environment, traffic, lighting, parking",
         ),
         (
             ("level: 3", "level: '{{ $value }}'"),

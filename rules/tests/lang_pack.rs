@@ -1,6 +1,6 @@
 //! The rule pack of `configs/rules`: every file loads, and promtool accepts what uses nothing of ours.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
-use ioc_model::{Catalogue, Domain, Severity};
+use ioc_model::{Catalogue, Severity};
 use ioc_rules::{NoData, RuleFile, RuleSet, lang::query::Scope};
 use std::{collections::BTreeSet, path::PathBuf, process::Command};
 
@@ -33,12 +33,12 @@ fn pack() -> RuleSet {
 }
 
 #[test]
-fn the_whole_pack_loads_and_covers_four_domains() {
+fn the_whole_pack_loads_and_covers_every_domain() {
     let pack = pack();
     assert!(pack.rules().len() >= 25, "{}", pack.rules().len());
-    for domain in Domain::ALL {
-        let count = pack.rules().iter().filter(|rule| rule.domain == Some(*domain)).count();
-        assert!(count >= 4, "{domain}: {count}");
+    for domain in Catalogue::from_toml(CATALOGUE).unwrap().domains() {
+        let count = pack.rules().iter().filter(|rule| rule.domain == Some(domain.name)).count();
+        assert!(count >= 4, "{}: {count}", domain.name);
     }
     let names: BTreeSet<&str> = pack.rules().iter().map(|rule| &*rule.name).collect();
     assert_eq!(names.len(), pack.rules().len());

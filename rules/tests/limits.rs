@@ -275,7 +275,7 @@ fn heavy() -> Arc<DeviceLabels> {
     let own = names.iter().map(|name| (name.as_str(), value.as_str()));
     let (index, id) = (DeviceIndex(2), "d".repeat(64).parse().unwrap());
     let (kind, ward) = ("water-level", Some(value.as_str()));
-    Arc::new(DeviceLabels::new(index, id, Domain::Environment, kind, ward, own, 2_000))
+    Arc::new(DeviceLabels::new(index, id, Domain::from_static("environment"), kind, ward, own, 2_000))
 }
 
 /// Has every rule of a set say something about the heavy device; returns the largest transition as JSON.

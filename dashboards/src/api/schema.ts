@@ -1970,8 +1970,10 @@ export interface components {
             /** @description Unit as shown. */
             unit: string;
         };
-        /** @description Properties and kinds of the city. */
+        /** @description Domains, properties and kinds of the city. */
         CatalogueDto: {
+            /** @description Every domain, in the order in which screens show them. */
+            domains: components["schemas"]["CityDomain"][];
             /** @description Every kind of device. */
             kinds: components["schemas"]["DeviceKind"][];
             /** @description Every property. */
@@ -2015,6 +2017,15 @@ export interface components {
              * @description How close the map opens, 0 to 22.
              */
             zoom: number;
+        };
+        /** @description A field of the city. */
+        CityDomain: {
+            /** @description As in `lighting`; a level of MQTT topics and a label of rules. */
+            name: components["schemas"]["Domain"];
+            /** @description The same where there is little room. */
+            short_title: components["schemas"]["Text"];
+            /** @description What it is, for people. */
+            title: components["schemas"]["Text"];
         };
         /** @description The city as in its configuration, and the version of the server. */
         CityInfo: components["schemas"]["City"] & {
@@ -2182,11 +2193,8 @@ export interface components {
             /** @description Reads everything, changes nothing. */
             token: string;
         };
-        /**
-         * @description domain: lighting, traffic, parking, environment
-         * @enum {string}
-         */
-        Domain: "lighting" | "traffic" | "parking" | "environment";
+        /** @description Name of a field of the city; GET /api/v1/catalogue lists them */
+        Domain: string;
         /** @description Why a transition was decided; it cannot be filled in later. */
         Evidence: {
             /** @description The expression as written. */
@@ -3270,6 +3278,7 @@ export type BucketHistory = components["schemas"]["BucketHistory"];
 export type Catalogue = components["schemas"]["CatalogueDto"];
 export type Channel = components["schemas"]["Channel"];
 export type City = components["schemas"]["City"];
+export type CityDomain = components["schemas"]["CityDomain"];
 export type CityInfo = components["schemas"]["CityInfo"];
 export type ClientMessage = components["schemas"]["ClientMessage"];
 export type Clock = components["schemas"]["ClockDto"];
@@ -3338,7 +3347,6 @@ export const AVERAGING_VALUES = ["linear","energy"] as const satisfies readonly 
 export const CHANNEL_VALUES = ["alerts","state","kpi"] as const satisfies readonly Channel[];
 export const CONDITION_VALUES = ["pending","firing","cleared"] as const satisfies readonly Condition[];
 export const DEVICE_STATUS_VALUES = ["normal","offline","alarm"] as const satisfies readonly DeviceStatus[];
-export const DOMAIN_VALUES = ["lighting","traffic","parking","environment"] as const satisfies readonly Domain[];
 export const PARENT_KIND_VALUES = ["gateway","cabinet","feeder"] as const satisfies readonly ParentKind[];
 export const QUALITY_FLAG_VALUES = ["calibrating","fault","uncertain","clock_ahead","arrival_timed","late","derived","clock_offset"] as const satisfies readonly QualityFlag[];
 export const REJECT_REASON_VALUES = ["not_utf8","malformed","too_large","unknown_property","wrong_type","out_of_range","future_time","too_old","bad_time","topic_not_allowed","unknown_device","wrong_domain"] as const satisfies readonly RejectReason[];

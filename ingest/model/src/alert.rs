@@ -1,5 +1,5 @@
 //! Alerts, their transitions, and the evidence that each transition carries from the first day.
-use crate::{AlertId, DeviceId, Domain, Fingerprint, Severity, domain::words};
+use crate::{AlertId, DeviceId, Domain, Fingerprint, Severity, words::words};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

@@ -1,7 +1,8 @@
-//! Properties with their unit and physical range, and device kinds with what is expected of them.
+//! Domains of the city, properties with their unit and physical range, device kinds with what is expected of them.
 use crate::{Domain, PropertyId, alert::Text, text::nfc};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use toml::Spanned;
 
 /// What values a property takes.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -87,9 +88,30 @@ pub struct DeviceKind {
     pub title: Text,
 }
 
-/// All properties and kinds of a city.
+/// A field of the city.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct CityDomain {
+    /// As in `lighting`; a level of MQTT topics and a label of rules.
+    pub name: Domain,
+    /// What it is, for people.
+    pub title: Text,
+    /// The same where there is little room.
+    pub short_title: Text,
+}
+
+/// A name that is no domain of the city.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name:?} is not a domain of the city; expected one of {expected}")]
+pub struct UnknownDomain {
+    name: String,
+    expected: String,
+}
+
+/// All domains, properties and kinds of a city.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
+    domains: Vec<CityDomain>,
     properties: Vec<Property>,
     by_name: HashMap<String, usize>,
     by_id: Vec<Option<u16>>,
@@ -130,6 +152,14 @@ pub enum CatalogueError {
         /// The code's name.
         code: String,
     },
+    /// A kind of a domain that is not there.
+    #[error("kind {kind}: {source}")]
+    UnknownDomain {
+        /// The kind.
+        kind: String,
+        /// The domain.
+        source: UnknownDomain,
+    },
     /// A kind expects a property that is not there.
     #[error("kind {kind}: unknown property {property}; add it to [property.{property}] or remove it here")]
     UnknownProperty {
@@ -146,8 +176,19 @@ pub enum CatalogueError {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
+    #[serde(default)]
+    domain: BTreeMap<Domain, Spanned<DomainEntry>>,
+    #[serde(default)]
     property: BTreeMap<String, PropertyEntry>,
+    #[serde(default)]
     kind: BTreeMap<String, KindEntry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DomainEntry {
+    title: Text,
+    short_title: Option<Text>,
 }
 
 #[derive(Deserialize)]
@@ -190,12 +231,13 @@ struct KindEntry {
 }
 
 impl Catalogue {
-    /// Parses a catalogue file: tables `[property.NAME]` and `[kind.NAME]`.
+    /// Parses a catalogue file: tables `[domain.NAME]`, `[property.NAME]` and `[kind.NAME]`.
     ///
     /// Errors: [`CatalogueError`] names what is wrong and what would be right.
     pub fn from_toml(text: &str) -> Result<Self, CatalogueError> {
         let file: File = toml::from_str(text).map_err(Box::new)?;
         let mut catalogue = Self::default();
+        catalogue.set_domains(file.domain);
         for (name, entry) in file.property {
             catalogue.add_property(name, entry)?;
         }
@@ -203,6 +245,17 @@ impl Catalogue {
             catalogue.add_kind(name, entry)?;
         }
         Ok(catalogue)
+    }
+
+    /// Takes over domains in the order in which they stand in the file.
+    fn set_domains(&mut self, entries: BTreeMap<Domain, Spanned<DomainEntry>>) {
+        let mut entries: Vec<_> = entries.into_iter().collect();
+        entries.sort_by_key(|(_, entry)| entry.span().start);
+        self.domains.extend(entries.into_iter().map(|(name, entry)| {
+            let DomainEntry { title, short_title } = entry.into_inner();
+            let short_title = short_title.unwrap_or_else(|| title.clone());
+            CityDomain { name, title, short_title }
+        }));
     }
 
     fn add_property(&mut self, name: String, entry: PropertyEntry) -> Result<(), CatalogueError> {
@@ -240,6 +293,9 @@ impl Catalogue {
     }
 
     fn add_kind(&mut self, name: String, entry: KindEntry) -> Result<(), CatalogueError> {
+        if let Err(source) = self.known_domain(entry.domain) {
+            return Err(CatalogueError::UnknownDomain { kind: name, source });
+        }
         if let Some(property) = entry.properties.iter().find(|p| !self.by_name.contains_key(*p)) {
             return Err(CatalogueError::UnknownProperty { kind: name, property: property.clone() });
         }
@@ -249,6 +305,29 @@ impl Catalogue {
         let KindEntry { domain, reporting_period_s, properties, title } = entry;
         self.kinds.insert(name.clone(), DeviceKind { name, domain, reporting_period_s, properties, title });
         Ok(())
+    }
+
+    /// Returns every domain of the city, in the catalogue's order.
+    pub fn domains(&self) -> &[CityDomain] {
+        &self.domains
+    }
+
+    /// Returns `name` when the city has such a domain.
+    ///
+    /// Errors: [`UnknownDomain`] lists those that there are.
+    pub fn known_domain(&self, name: Domain) -> Result<Domain, UnknownDomain> {
+        if self.domains.iter().any(|domain| domain.name == name) {
+            return Ok(name);
+        }
+        let expected: Vec<_> = self.domains.iter().map(|domain| domain.name.as_str()).collect();
+        Err(UnknownDomain { name: name.to_string(), expected: expected.join(", ") })
+    }
+
+    /// Checks that the city has all of `names`.
+    ///
+    /// Errors: the first [`UnknownDomain`].
+    pub fn known_domains(&self, names: &[Domain]) -> Result<(), UnknownDomain> {
+        names.iter().try_for_each(|name| self.known_domain(*name).map(drop))
     }
 
     /// Finds a property by name.
@@ -283,6 +362,11 @@ mod tests {
     use super::*;
 
     const GOOD: &str = r#"
+        [domain.lighting]
+        title = { vi = "Chiếu sáng", en = "Street lighting" }
+        [domain.environment]
+        title = { vi = "Ngập lụt · Môi trường", en = "Flood · Environment" }
+        short_title = { vi = "Môi trường", en = "Environment" }
         [property.water_level]
         id = 1
         unit = "m"
@@ -303,6 +387,15 @@ mod tests {
         assert_eq!(catalogue.property_by_id(PropertyId(1)), Some(property));
         assert_eq!(catalogue.property_by_id(PropertyId(2)), None);
         assert_eq!(catalogue.kind("water-level").unwrap().reporting_period_s, 30);
+    }
+
+    #[test]
+    fn domains_keep_the_order_of_the_file() {
+        let catalogue = Catalogue::from_toml(GOOD).unwrap();
+        let names: Vec<_> = catalogue.domains().iter().map(|domain| domain.name.to_string()).collect();
+        assert_eq!(names, ["lighting", "environment"]);
+        let short: Vec<_> = catalogue.domains().iter().map(|domain| &*domain.short_title.en).collect();
+        assert_eq!(short, ["Street lighting", "Environment"]);
     }
 
     #[test]
@@ -339,6 +432,10 @@ mod tests {
                 "kind water-level: unknown property level; add it to [property.level] or remove it here",
             ),
             (GOOD.replace("= 30", "= 0"), "kind water-level: reporting_period_s must be at least 1"),
+            (
+                GOOD.replace("domain = \"environment\"", "domain = \"river\""),
+                "kind water-level: \"river\" is not a domain of the city; expected one of lighting, environment",
+            ),
         ];
         for (text, expected) in cases {
             assert_eq!(Catalogue::from_toml(&text).unwrap_err().to_string(), expected);
@@ -358,6 +455,6 @@ mod tests {
         assert_eq!((kind.code_name(4.0), kind.code_name(5.0)), (Some("dark"), None));
         assert_eq!(kind.code_title(4.0).map(|title| title.vi.as_str()), Some("Tắt"));
         let typo = Catalogue::from_toml(&GOOD.replace("unit", "unti")).unwrap_err().to_string();
-        assert!(typo.contains("line 4") && typo.contains("unti"), "{typo}");
+        assert!(typo.contains("line 9") && typo.contains("unti"), "{typo}");
     }
 }

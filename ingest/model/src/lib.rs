@@ -4,8 +4,9 @@
 //! | Module | Holds |
 //! |---|---|
 //! | [`ids`] | identifiers: devices, properties, alerts, fingerprints |
-//! | [`domain`] | the four domains, severities, credential kinds |
-//! | [`catalogue`] | properties with unit and physical range, device kinds with reporting period |
+//! | [`domain`] | names of the fields of the city, which the catalogue lists |
+//! | [`words`] | closed sets of words: severities, credential kinds |
+//! | [`catalogue`] | domains, properties with unit and physical range, device kinds with reporting period |
 //! | [`observation`] | one value of one property of one device, and its quality |
 //! | [`message`] | one committed device message: accepted observations and what was rejected, and its binary form |
 //! | [`presence`] | a device came online or went offline |
@@ -30,10 +31,11 @@ pub mod text;
 pub mod time;
 pub mod topic;
 pub mod wire;
+pub mod words;
 
 pub use alert::{Alert, Condition, Evidence, Transition, TransitionKind};
 pub use catalogue::{Catalogue, DeviceKind, Property, ValueKind};
-pub use domain::{CredentialKind, Domain, Severity};
+pub use domain::Domain;
 pub use ids::{AlertId, DeviceId, DeviceIndex, Fingerprint, PropertyId};
 pub use message::{Message, Origin, Receipt, RejectReason, Rejected, Rejection, Repeatable};
 #[cfg(feature = "schema")]
@@ -42,3 +44,4 @@ pub use observation::{Observation, Quality};
 pub use presence::Presence;
 pub use record::RecordKind;
 pub use topic::{DeviceTopic, TopicLeaf};
+pub use words::{CredentialKind, Severity};

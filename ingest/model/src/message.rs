@@ -1,8 +1,8 @@
 //! One device message as the journal keeps it: what was accepted and, if anything was not, what and why.
 use crate::{
     DeviceIndex, Observation, PropertyId, Quality,
-    domain::words,
     wire::{Reader, WireError, put_text},
+    words::words,
 };
 use serde::{Deserialize, Serialize};
 

@@ -149,10 +149,14 @@ mod tests {
     #[test]
     fn device_topics_follow_the_grammar() {
         let topic = DeviceTopic::parse("ioc/v1/lighting/L-1/command/ack");
-        let expected = DeviceTopic { domain: Domain::Lighting, device: "L-1", leaf: TopicLeaf::CommandAck };
+        let expected = DeviceTopic {
+            domain: Domain::from_static("lighting"),
+            device: "L-1",
+            leaf: TopicLeaf::CommandAck,
+        };
         assert_eq!(topic, Some(expected));
         assert_eq!(expected.to_string(), "ioc/v1/lighting/L-1/command/ack");
-        for bad in ["ioc/v1/light/L-1/telemetry", "ioc/v1/lighting/L 1/state", "ioc/v1/lighting/L-1", "x", ""]
+        for bad in ["ioc/v1/Light/L-1/telemetry", "ioc/v1/lighting/L 1/state", "ioc/v1/lighting/L-1", "x", ""]
         {
             assert_eq!(DeviceTopic::parse(bad), None, "{bad:?}");
         }

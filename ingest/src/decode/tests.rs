@@ -30,7 +30,7 @@ fn device() -> Device {
     Device {
         index: DeviceIndex(7),
         id: "AIR-01".parse().unwrap(),
-        domain: Domain::Environment,
+        domain: Domain::from_static("environment"),
         kind: "air-station".into(),
         lat: 16.46,
         lon: 107.59,

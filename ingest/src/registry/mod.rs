@@ -41,6 +41,11 @@ impl Registry {
         Self(Arc::new(Shared { devices, catalogue, editing: Mutex::new(wards) }))
     }
 
+    /// Returns the catalogue whose kinds it knows.
+    pub fn catalogue(&self) -> &Arc<Catalogue> {
+        &self.0.catalogue
+    }
+
     /// Returns the devices as they are now.
     pub fn devices(&self) -> Arc<Devices> {
         self.0.devices.load_full()

@@ -3,7 +3,8 @@ use ioc_model::{DeviceIndex, Domain};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const CATALOGUE: &str = r#"
-    [property]
+    [domain.lighting]
+    title = { vi = "a", en = "b" }
     [kind.luminaire]
     domain = "lighting"
     reporting_period_s = 30
@@ -37,7 +38,7 @@ fn registry() -> Registry {
 fn new(id: &str, kind: &str) -> NewDevice {
     NewDevice {
         id: id.parse().unwrap(),
-        domain: Domain::Lighting,
+        domain: Domain::from_static("lighting"),
         kind: kind.to_owned(),
         lat: 16.5,
         lon: 107.5,
@@ -86,7 +87,7 @@ fn what_is_wrong_is_refused_and_changes_nothing() {
             "device X: kind \"lamp\" is not in the catalogue; expected one of lighting-cabinet, luminaire",
         ),
         (
-            NewDevice { domain: Domain::Traffic, ..new("X", "luminaire") },
+            NewDevice { domain: Domain::from_static("traffic"), ..new("X", "luminaire") },
             "device X: kind luminaire belongs to domain lighting, not to traffic",
         ),
         (

@@ -17,7 +17,7 @@ const CATALOGUE_FILE: &str = "catalogue/catalogue.toml";
 /// What server and command line both stand on; cheap to clone.
 #[derive(Clone)]
 pub struct Foundation {
-    /// Properties and kinds.
+    /// Domains, properties and kinds.
     pub catalogue: Arc<Catalogue>,
     /// The city and its areas.
     pub city: Arc<CityFiles>,
@@ -159,7 +159,8 @@ impl Foundation {
         let late = Arc::new(LateWrites::new(Arc::clone(&records), config.records.audit_anonymous_rows_max));
         let (keeper, session_ttl) = (Arc::clone(&late), config.http.session_ttl.0);
         let identity = Identity::open(Arc::clone(&records), keeper, session_ttl, now_ms)?
-            .with_wards(Arc::clone(&city.wards));
+            .with_wards(Arc::clone(&city.wards))
+            .with_catalogue(Arc::clone(&catalogue));
         Ok(Self {
             catalogue,
             city,

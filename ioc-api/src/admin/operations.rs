@@ -11,7 +11,7 @@ use crate::{
     records::{Audit, CredentialRow, DeviceRow, QuarantineQuery, Reach, RecordsError},
 };
 use ioc_ingest::{Device, NewDevice, RegistryError};
-use ioc_model::{CredentialKind, DeviceId, Domain};
+use ioc_model::{CredentialKind, DeviceId, Domain, catalogue::UnknownDomain};
 use std::{collections::HashMap, sync::Arc};
 
 /// Most rejected messages in one list.
@@ -50,6 +50,9 @@ pub enum OperationError {
         /// The one that is there.
         known: String,
     },
+    /// A domain that the city does not have.
+    #[error(transparent)]
+    UnknownDomain(#[from] UnknownDomain),
     /// A word that is not a reason.
     #[error("{0}")]
     Reason(String),
@@ -120,7 +123,7 @@ impl Operations {
     pub fn run(&self, request: Request, actor: &str, now_ms: i64) -> Result<Reply, OperationError> {
         match request {
             Request::DeviceAdd(device) => self.add_device(device, actor, now_ms).map(Reply::DeviceAdded),
-            Request::DeviceList { domain } => Ok(Reply::Devices(self.devices(domain))),
+            Request::DeviceList { domain } => self.devices(domain).map(Reply::Devices),
             Request::DeviceRotate { id } => self.rotate(&id, actor, now_ms).map(Reply::Credential),
             Request::CredentialAdd { id, kind, devices } => {
                 let credential = NewCredential { id, kind, devices };
@@ -306,10 +309,11 @@ impl Operations {
         CredentialRow { id, kind, token_hash, generation: 1, devices, disabled: false, created_ms: now_ms }
     }
 
-    fn devices(&self, domain: Option<Domain>) -> Items<Device> {
+    fn devices(&self, domain: Option<Domain>) -> Result<Items<Device>, OperationError> {
+        let domain = domain.map(|name| self.foundation.catalogue.known_domain(name)).transpose()?;
         let devices = self.foundation.registry.devices();
         let wanted = devices.iter().filter(|device| domain.is_none_or(|domain| device.domain == domain));
-        Items { items: wanted.map(|device| Device::clone(device)).collect() }
+        Ok(Items { items: wanted.map(|device| Device::clone(device)).collect() })
     }
 
     fn quarantine(
@@ -319,7 +323,7 @@ impl Operations {
         limit: usize,
     ) -> Result<Reply, OperationError> {
         let reason = reason.map(|word| word.parse()).transpose();
-        let reason = reason.map_err(|error: ioc_model::domain::UnknownWord| {
+        let reason = reason.map_err(|error: ioc_model::words::UnknownWord| {
             let known: Vec<&str> = ioc_model::RejectReason::ALL.iter().map(|r| r.as_str()).collect();
             OperationError::Reason(format!("{error}: {}", known.join(", ")))
         })?;

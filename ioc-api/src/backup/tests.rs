@@ -62,7 +62,7 @@ impl Center {
     fn add(&self, id: &str) {
         let device = NewDevice {
             id: id.parse().unwrap(),
-            domain: Domain::Environment,
+            domain: Domain::from_static("environment"),
             kind: "water-level".to_owned(),
             lat: 16.46,
             lon: 107.59,

@@ -160,7 +160,7 @@ pub(super) struct DeviceAdd {
     /// Name, also MQTT user name: 1 to 64 of A-Z a-z 0-9 _ -
     #[arg(long)]
     pub(super) id: DeviceId,
-    /// lighting, traffic, parking or environment
+    /// Domain of the catalogue, as in environment
     #[arg(long)]
     pub(super) domain: Domain,
     /// Kind of the catalogue, as in water-level

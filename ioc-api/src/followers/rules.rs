@@ -211,7 +211,15 @@ mod tests {
 
         fn devices(&self) -> Vec<Arc<DeviceLabels>> {
             let (id, kind) = ("WL-1".parse().unwrap(), "water-level");
-            vec![Arc::new(DeviceLabels::new(GAUGE, id, Domain::Environment, kind, None, [], 10_000))]
+            vec![Arc::new(DeviceLabels::new(
+                GAUGE,
+                id,
+                Domain::from_static("environment"),
+                kind,
+                None,
+                [],
+                10_000,
+            ))]
         }
     }
 

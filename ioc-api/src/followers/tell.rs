@@ -8,7 +8,7 @@ use crate::{
 };
 use ioc_broker::Broker;
 use ioc_journal::{Batch, Journal, Offset, WaitError};
-use ioc_model::{Alert, Transition, TransitionKind, topic::ALERTS_PREFIX};
+use ioc_model::{Alert, Domain, Transition, TransitionKind, topic::ALERTS_PREFIX};
 use std::{sync::Arc, time::Duration};
 
 /// Transitions told at once.
@@ -37,7 +37,7 @@ impl Tell {
     }
 
     fn tell_apps(&self, alert: &Alert) {
-        let domain = alert.domain.map_or("city", |domain| domain.as_str());
+        let domain = alert.domain.as_ref().map_or("city", Domain::as_str);
         let topic = format!("{ALERTS_PREFIX}{domain}/{}/{}", alert.severity, alert.id);
         let json = serde_json::to_vec(alert).unwrap_or_default();
         self.broker.publish(&topic, &json, alert.is_open());

@@ -81,7 +81,7 @@ pub async fn list(
     let mut wanted = AlertQuery {
         open,
         severities: params::words(query.severity.as_deref())?,
-        domains: params::words(query.domain.as_deref())?,
+        domains: params::domains(query.domain.as_deref(), &state.catalogue)?,
         wards: params::texts(query.ward.as_deref()),
         device: query.device,
         from_ms: query.from.as_deref().map(|from| params::time("from", from)).transpose()?,

@@ -12,7 +12,7 @@ use axum::{
     extract::{Path, Query, State},
 };
 use ioc_ingest::{Device, Parent, Wards};
-use ioc_model::{DeviceKind, Domain, Property, ValueKind, catalogue::Catalogue, text::fold};
+use ioc_model::{Catalogue, DeviceKind, Domain, Property, ValueKind, catalogue::CityDomain, text::fold};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -86,7 +86,7 @@ impl Wanted {
             return Err(Problem::bad_request(text));
         }
         Ok(Self {
-            domains: params::words(query.domain.as_deref())?,
+            domains: params::domains(query.domain.as_deref(), catalogue)?,
             wards,
             kinds,
             status,
@@ -243,9 +243,11 @@ fn parent_dto(parent: &Parent) -> ParentDto {
     ParentDto { kind: parent.kind, id: parent.id.to_string() }
 }
 
-/// Properties and kinds of the city.
+/// Domains, properties and kinds of the city.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct CatalogueDto {
+    /// Every domain, in the order in which screens show them.
+    pub domains: Vec<CityDomain>,
     /// Every property.
     pub properties: Vec<Property>,
     /// Every kind of device.
@@ -258,6 +260,7 @@ pub struct CatalogueDto {
 pub async fn catalogue(State(state): State<ApiState>, _actor: Actor) -> Json<CatalogueDto> {
     let catalogue: &Catalogue = &state.catalogue;
     Json(CatalogueDto {
+        domains: catalogue.domains().to_vec(),
         properties: catalogue.properties().to_vec(),
         kinds: catalogue.kinds().cloned().collect(),
     })
@@ -273,7 +276,7 @@ mod tests {
         Device {
             index: DeviceIndex(0),
             id: "LUM-017".parse().unwrap(),
-            domain: Domain::Lighting,
+            domain: Domain::from_static("lighting"),
             kind: "luminaire".into(),
             lat: 16.46,
             lon: 107.59,

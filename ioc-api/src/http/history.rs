@@ -297,7 +297,7 @@ pub async fn top(
 }
 
 fn visible(state: &ApiState, actor: &Actor, domain: Option<&str>) -> Answer<Vec<Arc<Device>>> {
-    let domains = params::words(domain)?;
+    let domains = params::domains(domain, &state.catalogue)?;
     let devices = state.registry.devices();
     let wanted = devices.iter().filter(|device| domains.is_empty() || domains.contains(&device.domain));
     let seen = wanted.filter(|device| actor.may_see(device.domain, device.ward.as_deref()));

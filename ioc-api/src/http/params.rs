@@ -1,6 +1,7 @@
 //! Query parameters that several resources share, with errors that say what would be right.
 use super::problem::{Answer, Problem};
 use ioc_ingest::decode::rfc3339;
+use ioc_model::{Catalogue, Domain};
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// Most entries on one page.
@@ -69,6 +70,15 @@ pub fn words<T: std::str::FromStr<Err: std::fmt::Display>>(text: Option<&str>) -
     parts(text).map(|word| word.parse().map_err(Problem::bad_request)).collect()
 }
 
+/// Reads comma-separated domains of the city.
+///
+/// Errors: 400 names the first that is none, and those that there are.
+pub fn domains(text: Option<&str>, catalogue: &Catalogue) -> Answer<Vec<Domain>> {
+    let domains: Vec<Domain> = words(text)?;
+    catalogue.known_domains(&domains).map_err(Problem::bad_request)?;
+    Ok(domains)
+}
+
 /// Reads comma-separated texts.
 pub fn texts(text: Option<&str>) -> Vec<String> {
     parts(text).map(str::to_owned).collect()
@@ -83,7 +93,6 @@ fn parts(text: Option<&str>) -> impl Iterator<Item = &str> {
 mod tests {
     use super::*;
     use axum::extract::Query;
-    use ioc_model::Domain;
 
     #[test]
     fn times_are_milliseconds_or_rfc_3339() {
@@ -142,15 +151,18 @@ mod tests {
     #[test]
     fn lists_are_comma_separated() {
         assert_eq!(texts(Some("a,%20b, c ,,\t, d e ")), ["a", "%20b", "c", "d e"]);
-        assert_eq!(
-            words::<Domain>(Some(" traffic , lighting")).ok(),
-            Some(vec![Domain::Traffic, Domain::Lighting])
-        );
-        assert_eq!(
-            words::<Domain>(Some("traffic,lighting")).ok(),
-            Some(vec![Domain::Traffic, Domain::Lighting])
-        );
-        assert!(words::<Domain>(Some("roads")).is_err());
-        assert_eq!(words::<Domain>(None).ok(), Some(vec![]));
+    }
+
+    #[test]
+    fn domains_are_those_of_the_catalogue() {
+        let catalogue = crate::admin::catalogue().unwrap();
+        let two = [Domain::from_static("traffic"), Domain::from_static("lighting")];
+        for text in [" traffic , lighting", "traffic,lighting"] {
+            assert_eq!(domains(Some(text), &catalogue).ok(), Some(two.to_vec()));
+        }
+        for bad in ["roads", "traffic,roads", "Traffic", "alerts"] {
+            assert!(domains(Some(bad), &catalogue).is_err(), "{bad}");
+        }
+        assert_eq!(domains(None, &catalogue).ok(), Some(vec![]));
     }
 }

@@ -214,7 +214,8 @@ impl From<IdentityError> for Problem {
             IdentityError::Name(_)
             | IdentityError::PathStep(_)
             | IdentityError::Reserved(_)
-            | IdentityError::UnknownWard(_) => Self::bad_request(error),
+            | IdentityError::UnknownWard(_)
+            | IdentityError::UnknownDomain(_) => Self::bad_request(error),
             IdentityError::Random(_) => Self::internal(error),
         }
     }

@@ -199,17 +199,23 @@ mod tests {
 
     #[test]
     fn domains_and_wards_restrict_places() {
-        let light = Some(Domain::Lighting);
+        let light = Some(Domain::from_static("lighting"));
         let cases = [
             (&[][..], &[][..], None, None, true),
-            (&[Domain::Lighting], &[], light, None, true),
-            (&[Domain::Lighting], &[], Some(Domain::Traffic), None, false),
-            (&[Domain::Lighting], &[], None, Some("19753"), false),
+            (&[Domain::from_static("lighting")], &[], light, None, true),
+            (&[Domain::from_static("lighting")], &[], Some(Domain::from_static("traffic")), None, false),
+            (&[Domain::from_static("lighting")], &[], None, Some("19753"), false),
             (&[], &["19753"], light, Some("19753"), true),
             (&[], &["19753"], light, Some("19774"), false),
             (&[], &["19753"], light, None, false),
-            (&[Domain::Lighting], &["19753"], light, Some("19753"), true),
-            (&[Domain::Lighting], &["19753"], Some(Domain::Parking), Some("19753"), false),
+            (&[Domain::from_static("lighting")], &["19753"], light, Some("19753"), true),
+            (
+                &[Domain::from_static("lighting")],
+                &["19753"],
+                Some(Domain::from_static("parking")),
+                Some("19753"),
+                false,
+            ),
         ];
         for (domains, wards, domain, ward, expected) in cases {
             let wards: Vec<String> = wards.iter().map(|ward: &&str| (*ward).to_owned()).collect();
@@ -222,7 +228,7 @@ mod tests {
 
     #[test]
     fn nobody_gives_more_than_they_have() {
-        let (light, traffic) = (Domain::Lighting, Domain::Traffic);
+        let (light, traffic) = (Domain::from_static("lighting"), Domain::from_static("traffic"));
         let restricted = Caller { domains: [light].into(), ..person(Role::Admin) };
         let gives = |caller: &Caller, domains: &[Domain], wards: &[String]| {
             may(caller, Action::ManagePeople, &Object::Reach { domains, wards })

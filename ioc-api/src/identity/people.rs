@@ -16,6 +16,7 @@ use crate::records::{
 };
 use arc_swap::ArcSwap;
 use ioc_ingest::Wards;
+use ioc_model::{Catalogue, Domain};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -37,6 +38,8 @@ pub struct Identity {
     pub(super) session_ttl_ms: i64,
     /// What wards there are; `None` where nothing is known of the city.
     wards: Option<Arc<Wards>>,
+    /// What domains there are; `None` where nothing is known of the city.
+    catalogue: Option<Arc<Catalogue>>,
     pub(super) directory: ArcSwap<Directory>,
     pub(super) displays: ArcSwap<HashMap<SecretHash, Arc<str>>>,
     /// Tiny critical sections; never held while the disk works.
@@ -72,6 +75,7 @@ impl Identity {
             late,
             session_ttl_ms: i64::try_from(session_ttl.as_millis()).unwrap_or(i64::MAX),
             wards: None,
+            catalogue: None,
             directory: ArcSwap::default(),
             displays: ArcSwap::default(),
             sessions: Mutex::new(sessions),
@@ -91,6 +95,13 @@ impl Identity {
     #[must_use]
     pub fn with_wards(mut self, wards: Arc<Wards>) -> Self {
         self.wards = Some(wards);
+        self
+    }
+
+    /// Refuses people of domains that the city does not have.
+    #[must_use]
+    pub fn with_catalogue(mut self, catalogue: Arc<Catalogue>) -> Self {
+        self.catalogue = Some(catalogue);
         self
     }
 
@@ -143,7 +154,7 @@ impl Identity {
     pub fn add_user(&self, new: NewUser, actor: &str, now_ms: i64) -> Result<Arc<UserRow>, IdentityError> {
         let NewUser { name, role, domains, wards, password } = new;
         let name = names::new_name(&name)?;
-        let (domains, wards) = (without_repeats(domains), self.known_wards(wards)?);
+        let (domains, wards) = (self.known_domains(domains)?, self.known_wards(wards)?);
         quality::judge(&password, &name, self.city_words())?;
         let _one_at_a_time = lock(&self.changes);
         let directory = self.directory.load();
@@ -245,7 +256,7 @@ impl Identity {
         let UserChange { role, domains, wards, password, disabled } = change;
         user.role = role.unwrap_or(user.role);
         if let Some(domains) = domains {
-            user.domains = without_repeats(domains);
+            user.domains = self.known_domains(domains)?;
         }
         if let Some(wards) = wards {
             user.wards = self.known_wards(wards)?;
@@ -263,6 +274,13 @@ impl Identity {
     /// Returns the names of the city's wards, which are guessed first.
     fn city_words(&self) -> impl Iterator<Item = &str> {
         self.wards.iter().flat_map(|wards| wards.iter().map(|ward| &*ward.name))
+    }
+
+    fn known_domains(&self, domains: Vec<Domain>) -> Result<Vec<Domain>, IdentityError> {
+        if let Some(catalogue) = &self.catalogue {
+            catalogue.known_domains(&domains)?;
+        }
+        Ok(without_repeats(domains))
     }
 
     fn known_wards(&self, wards: Vec<String>) -> Result<Vec<String>, IdentityError> {

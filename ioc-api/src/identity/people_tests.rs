@@ -197,7 +197,7 @@ fn a_new_role_counts_for_the_next_request() {
 /// An admin of one field cannot manage the others, so they do not count when the last of the whole city goes.
 #[test]
 fn somebody_stays_admin_of_the_whole_city() {
-    let fields: [(&[Domain], &[&str]); 2] = [(&[Domain::Traffic], &[]), (&[], &["19789"])];
+    let fields: [(&[Domain], &[&str]); 2] = [(&[Domain::from_static("traffic")], &[]), (&[], &["19789"])];
     let nothing = UserChange::default;
     let changes = || {
         let fields = fields.iter().map(|(domains, wards)| UserChange {
@@ -238,7 +238,7 @@ fn somebody_stays_admin_of_the_whole_city() {
 fn the_only_admin_of_a_field_stays_admin_when_there_is_no_other() {
     let house = House::new();
     let identity = house.open(0);
-    let only = NewUser { domains: vec![Domain::Traffic], ..user("field", Role::Admin) };
+    let only = NewUser { domains: vec![Domain::from_static("traffic")], ..user("field", Role::Admin) };
     identity.add_user(only, "cli:root", 0).unwrap();
     let demoted = UserChange { role: Some(Role::Viewer), ..UserChange::default() };
     let error = identity.change_user("field", demoted, "field", 1).unwrap_err();

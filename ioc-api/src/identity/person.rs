@@ -1,7 +1,7 @@
 //! What is asked and answered about people and their sign-ins.
 use super::{Caller, NoRandom, PasswordError, Role, USER_NAME_LEN_MAX, Weakness};
 use crate::records::RecordsError;
-use ioc_model::Domain;
+use ioc_model::{Domain, catalogue::UnknownDomain};
 use std::time::Duration;
 
 /// What was asked about a person could not be done.
@@ -33,6 +33,9 @@ pub enum IdentityError {
     /// A ward that the city does not have.
     #[error("the city has no ward {0:?}; GET /api/v1/areas lists their codes")]
     UnknownWard(String),
+    /// A domain that the city does not have.
+    #[error(transparent)]
+    UnknownDomain(#[from] UnknownDomain),
     /// Nobody could manage people any more.
     #[error(
         "{0} is the only admin of the whole city; make someone else admin of all domains and wards first"

@@ -110,7 +110,7 @@ mod tests {
     fn definition(aggregate: Aggregate) -> Definition {
         Definition {
             id: "x".into(),
-            domain: Domain::Environment,
+            domain: Domain::from_static("environment"),
             title: Text::default(),
             unit: String::new(),
             kind: "noise-meter".into(),
@@ -171,7 +171,7 @@ mod tests {
         let registry = Registry::new(Arc::new(catalogue), Arc::default());
         let new = NewDevice {
             id: "NOI-1".parse().unwrap(),
-            domain: Domain::Environment,
+            domain: Domain::from_static("environment"),
             kind: "noise-meter".into(),
             lat: 16.46,
             lon: 107.59,

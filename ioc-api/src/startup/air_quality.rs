@@ -147,7 +147,7 @@ mod tests {
             let registry = Registry::new(Arc::clone(&catalogue), Arc::default());
             let new = NewDevice {
                 id: "AIR-1".parse().unwrap(),
-                domain: Domain::Environment,
+                domain: Domain::from_static("environment"),
                 kind: "air-station".into(),
                 lat: 16.46,
                 lon: 107.59,

@@ -203,7 +203,7 @@ mod tests {
             read.map(|ClientMessage::Subscribe { filter, after, .. }| (filter, after))
                 .map_err(|e| e.to_string())
         };
-        let traffic = || Filter { domain: vec![Domain::Traffic], ..Filter::default() };
+        let traffic = || Filter { domain: vec![Domain::from_static("traffic")], ..Filter::default() };
         for (rest, filter, after) in [
             (r#","filter":null"#, Filter::default(), None),
             (r#","filter":{}"#, Filter::default(), None),

@@ -246,6 +246,9 @@ impl Session {
         if Quota::is_exceeded(&mut self.quota.subscriptions, self.quota.begin, SUBSCRIPTIONS) {
             return self.refuse("too many subscribe messages; one says all that is wanted".into()).await;
         }
+        if let Err(error) = self.feeds.registry.catalogue().known_domains(&filter.domain) {
+            return self.refuse(format!("not understood: filter: {error}")).await;
+        }
         let wants = |channel| channels.contains(&channel);
         if wants(Channel::Alerts) && after.is_some_and(|after| self.feeds.hub.is_of_another_life(after)) {
             // As after a backup was restored: waiting for the number to come would miss everything before it.

@@ -75,7 +75,7 @@ pub(crate) fn read(
         report.error(labelled, message, Some("put what is not for routing into annotations".into()));
     }
     let severity = read_severity(&labels, labelled, report);
-    let domain = read_domain(&labels, labelled, report);
+    let domain = read_domain(&labels, vocabulary, labelled, report);
     let notes = read_annotations(&fields, vocabulary, report);
     check_clear(query.as_ref(), notes.clear.as_ref(), report);
     let (name, expr, query, severity, summary) = (name?, expr?, query?, severity?, notes.summary?);
@@ -277,14 +277,15 @@ fn read_severity(labels: &Texts, place: Place, report: &mut Report<'_>) -> Optio
     word.parse().map_err(|_| report.error(place, format!("severity {word:?} must be {words}"), None)).ok()
 }
 
-fn read_domain(labels: &Texts, place: Place, report: &mut Report<'_>) -> Option<Domain> {
-    labels
-        .get("domain")?
-        .parse()
-        .map_err(|error: ioc_model::domain::UnknownWord| {
-            report.error(place, format!("label domain: {error}"), None);
-        })
-        .ok()
+fn read_domain(
+    labels: &Texts,
+    vocabulary: &dyn Vocabulary,
+    place: Place,
+    report: &mut Report<'_>,
+) -> Option<Domain> {
+    let name = labels.get("domain")?.parse::<Domain>().map_err(|error| error.to_string());
+    let known = name.and_then(|name| vocabulary.domain(name).map_err(|error| error.to_string()));
+    known.map_err(|error| report.error(place, format!("label domain: {error}"), None)).ok()
 }
 
 /// What the annotations of a rule say.

@@ -30,6 +30,10 @@ pub(crate) const ONLINE: PropertyId = PropertyId(90);
 pub(crate) fn catalogue() -> Catalogue {
     Catalogue::from_toml(
         r#"
+        [domain.environment]
+        title = { vi = "Môi trường", en = "Environment" }
+        [domain.lighting]
+        title = { vi = "Chiếu sáng", en = "Lighting" }
         [property.water_level]
         id = 1
         title = { vi = "Mực nước", en = "Water level" }
@@ -91,8 +95,8 @@ impl Directory for Devices {
 /// The device with this index: even ones are water levels `WL-n`, odd ones luminaires `LUM-n`; two wards.
 pub(crate) fn device(index: u32) -> Arc<DeviceLabels> {
     let (id, domain, kind, period_ms) = match index % 2 {
-        0 => (format!("WL-{index}"), Domain::Environment, "water-level", 2_000),
-        _ => (format!("LUM-{index}"), Domain::Lighting, "luminaire", 3_000),
+        0 => (format!("WL-{index}"), Domain::from_static("environment"), "water-level", 2_000),
+        _ => (format!("LUM-{index}"), Domain::from_static("lighting"), "luminaire", 3_000),
     };
     let ward = if index % 4 < 2 { "A" } else { "B" };
     let labels = [("street", "Le Loi")];

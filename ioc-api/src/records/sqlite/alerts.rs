@@ -121,7 +121,7 @@ fn apply(connection: &Connection, seq: u64, transition: &Transition) -> Result<(
         alert.rule,
         alert.severity.rank(),
         alert.state.as_str(),
-        alert.domain.map(Domain::as_str),
+        alert.domain.as_ref().map(Domain::as_str),
         alert.device.as_ref().map(|device| device.as_str()),
         alert.ward,
         alert.is_open(),

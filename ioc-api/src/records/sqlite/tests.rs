@@ -30,7 +30,7 @@ fn device(index: u32) -> DeviceRow {
     DeviceRow {
         index: DeviceIndex(index),
         id: format!("LUM-{index}").parse().unwrap(),
-        domain: Domain::Lighting,
+        domain: Domain::from_static("lighting"),
         kind: "luminaire".to_owned(),
         lat: 16.46,
         lon: 107.59,
@@ -61,7 +61,7 @@ fn alert(n: u128, state: Condition) -> Alert {
         rule: "LampOut".to_owned(),
         severity: Severity::Medium,
         state,
-        domain: Some(Domain::Lighting),
+        domain: Some(Domain::from_static("lighting")),
         device: Some(format!("LUM-{n}").parse().unwrap()),
         ward: Some("19753".to_owned()),
         labels: BTreeMap::new(),
@@ -163,9 +163,9 @@ fn an_admin_of_one_field_reads_the_entries_about_it() {
     };
     let lists = [
         ("city", reach(&[], &[])),
-        ("light", reach(&[Domain::Lighting], &[])),
-        ("light in a ward", reach(&[Domain::Lighting], &["19753"])),
-        ("both", reach(&[Domain::Lighting, Domain::Traffic], &[])),
+        ("light", reach(&[Domain::from_static("lighting")], &[])),
+        ("light in a ward", reach(&[Domain::from_static("lighting")], &["19753"])),
+        ("both", reach(&[Domain::from_static("lighting"), Domain::from_static("traffic")], &[])),
         ("ward", reach(&[], &["19753"])),
     ];
     for (action, about) in &lists {
@@ -173,8 +173,8 @@ fn an_admin_of_one_field_reads_the_entries_about_it() {
     }
     let table: [(Reach, &[&str]); 4] = [
         (reach(&[], &[]), &["ward", "both", "light in a ward", "light", "city"]),
-        (reach(&[Domain::Lighting], &[]), &["light in a ward", "light"]),
-        (reach(&[Domain::Traffic], &[]), &[]),
+        (reach(&[Domain::from_static("lighting")], &[]), &["light in a ward", "light"]),
+        (reach(&[Domain::from_static("traffic")], &[]), &[]),
         (reach(&[], &["19753"]), &["ward", "light in a ward"]),
     ];
     for (of, expected) in table {
@@ -333,7 +333,7 @@ fn alerts_are_filtered_and_paged_newest_first() {
     assert_eq!(rules(AlertQuery { device: Some("LUM-2".to_owned()), ..all.clone() }), [2]);
     assert_eq!(rules(AlertQuery { severities: vec![Severity::Critical], ..all.clone() }), [0u64; 0]);
     assert_eq!(rules(AlertQuery { severities: vec![Severity::Medium], ..all.clone() }), [4, 2, 1]);
-    assert_eq!(rules(AlertQuery { domains: vec![Domain::Parking], ..all.clone() }), [0u64; 0]);
+    assert_eq!(rules(AlertQuery { domains: vec![Domain::from_static("parking")], ..all.clone() }), [0u64; 0]);
     assert_eq!(rules(AlertQuery { wards: vec!["19753".to_owned()], ..all.clone() }), [4, 2, 1]);
     assert_eq!(rules(AlertQuery { from_ms: Some(1013), ..all.clone() }), [4, 1]);
     assert_eq!(rules(AlertQuery { to_ms: Some(1002), ..all.clone() }), [1]);
