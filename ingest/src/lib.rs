@@ -29,6 +29,6 @@ pub use clocks::{DeviceClock, DeviceClocks};
 pub use decode::{Context, DecodeLimits, Decoder};
 pub use ledger::{Counts, Ledger, Tally};
 pub use live::{Arrival, Latest, LiveState};
-pub use registry::{Device, Devices, NewDevice, Parent, ParentKind, Registry, RegistryError};
+pub use registry::{Device, Devices, NewDevice, Registry, RegistryError};
 pub use vn_aqi::deriver::{AqiDeriver, AqiSettings};
 pub use wards::{Ward, Wards, WardsError};

@@ -9,7 +9,8 @@ use crate::{
 use firmware_sim::{
     Credentials, Login, RunConfig, RunMeters, Scenario, SimDevice, Simulation, connections, fleet,
 };
-use ioc_ingest::{NewDevice, Parent, ParentKind};
+use ioc_ingest::NewDevice;
+use ioc_model::{Parent, ParentKind};
 use std::{collections::HashMap, path::Path, sync::Arc};
 use tokio::sync::watch;
 

@@ -170,9 +170,9 @@ mod tests {
         data_dir::DataDir,
     };
     use ioc_broker::{Access, Principal};
-    use ioc_ingest::{DecodeLimits, NewDevice, Parent, ParentKind};
+    use ioc_ingest::{DecodeLimits, NewDevice};
     use ioc_journal::JournalConfig;
-    use ioc_model::Domain;
+    use ioc_model::{Domain, Parent, ParentKind};
 
     fn device(id: &str, parent: Option<&str>, label: Option<&str>) -> NewDevice {
         NewDevice {

@@ -4,7 +4,7 @@ use crate::{
     app::{Addresses, Mode},
     book::Archive,
     clock::{Clocks, monotonic_ms, now_ms},
-    config::{Config, Mqtt, Records as RecordsConfig, Size},
+    config::{Config, Mqtt, Size},
     data_dir::{DataDir, DataDirError},
     defaults,
     demo::{self, Demo, DemoError},
@@ -12,7 +12,6 @@ use crate::{
     http::state::Ready,
     identity::random_bytes,
     kpis::{self, Definition, KpiDesk},
-    records::{Audit, LateWrites, Records, Write},
     rule_checks::RuleChecks,
     rule_desk::{RuleDeskError, RuleSource},
     startup::{self, StartupError},
@@ -23,6 +22,7 @@ use ioc_broker::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
 use ioc_ingest::{DecodeLimits, LiveState, Registry};
 use ioc_journal::{JournalConfig, JournalError, Offset};
 use ioc_model::{AlertId, Catalogue, share::Rate, time::forgetting_ms};
+use ioc_records::{Audit, LateWrites, Records, Write};
 use ioc_rules::{Engine, EngineConfig, Place, RuleSet};
 use ioc_store::{StoreConfig, StoreError};
 use rustix::process::{Resource, getrlimit};
@@ -458,7 +458,7 @@ pub fn measure_kpis(
 /// Errors: the operating system refuses a thread.
 pub fn forget_old_records(
     records: &Records,
-    keep: &RecordsConfig,
+    keep: &ioc_records::Config,
     newest_ms: Option<i64>,
     stop: Stop,
 ) -> io::Result<thread::JoinHandle<()>> {

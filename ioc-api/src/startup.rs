@@ -7,7 +7,6 @@ use crate::{
     clock::Clocks,
     directory::Replayed,
     followers::{Work, alerts::transitions_of, quarantine::Quarantine},
-    records::{AlertQuery, Records, RecordsError, Sequenced},
     start_progress::{Phase, StartProgress},
 };
 use ioc_ingest::{Decoder, LiveState, vn_aqi::deriver::MissingProperty};
@@ -15,6 +14,7 @@ use ioc_journal::{Batch, FollowError, Journal, Offset};
 use ioc_model::{
     Alert, Condition, Observation, Quality, RecordKind, Transition, message::MessageView, time::placed_ms,
 };
+use ioc_records::{AlertQuery, Records, RecordsError, Sequenced};
 use ioc_rules::Restored;
 use ioc_store::{Last, Point, QueryError, Series, Store};
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -278,10 +278,11 @@ pub fn older(records: &Records, seq: u64, limit: usize) -> Option<Vec<Sequenced>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{defaults, records::SqliteRecords};
+    use crate::defaults;
     use ioc_ingest::Registry;
     use ioc_journal::JournalConfig;
     use ioc_model::{Catalogue, DeviceIndex, PropertyId};
+    use ioc_records::SqliteRecords;
     use ioc_store::{Batch as Applied, Outcomes, StoreConfig};
     use proptest::prelude::*;
     use std::fs;

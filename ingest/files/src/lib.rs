@@ -1,5 +1,7 @@
 //! Reading files that people name: bounded, and never waiting for what is no file. A pipe without a writer would keep a start
 //! waiting for ever, and a device or a huge file would take all memory.
+pub mod durable;
+
 use rustix::fs::OFlags;
 use std::{
     fs::{File, OpenOptions},

@@ -12,10 +12,13 @@
 //! | [`presence`] | a device came online or went offline |
 //! | [`topic`] | the MQTT topic grammar and filter matching |
 //! | [`alert`] | alerts, their transitions and the evidence each transition carries |
+//! | [`parent`] | what a device hangs on |
 //! | [`record`] | the kinds of journal records |
+//! | [`settings`] | what is wrong with a setting, and what would be right |
 //! | [`share`] | fair shares: what one caller may take of what all need |
 //! | [`text`] | Unicode forms of text from outside: for identity and for search |
 //! | [`time`] | the time policy: what is current, newer, late, and which clocks are wrong |
+//! | [`units`] | settings with a unit: spans of time, sizes, listening addresses |
 //!
 //! Times are `i64` milliseconds since the Unix epoch, UTC, in fields ending in `_ms` or documented so.
 pub mod alert;
@@ -24,12 +27,15 @@ pub mod domain;
 pub mod ids;
 pub mod message;
 pub mod observation;
+pub mod parent;
 pub mod presence;
 pub mod record;
+pub mod settings;
 pub mod share;
 pub mod text;
 pub mod time;
 pub mod topic;
+pub mod units;
 pub mod wire;
 pub mod words;
 
@@ -41,6 +47,7 @@ pub use message::{Message, Origin, Receipt, RejectReason, Rejected, Rejection, R
 #[cfg(feature = "schema")]
 pub use observation::QualityFlag;
 pub use observation::{Observation, Quality};
+pub use parent::{Parent, ParentKind};
 pub use presence::Presence;
 pub use record::RecordKind;
 pub use topic::{DeviceTopic, TopicLeaf};

@@ -1,10 +1,10 @@
 //! Changes in preparation: a copy of the devices that nobody sees yet.
 use super::{
-    Device, Devices, NewDevice, Parent, ParentKind, RegistryError, check,
+    Device, Devices, NewDevice, RegistryError, check,
     device::{GATEWAY_LABEL, ward_code},
 };
 use crate::Wards;
-use ioc_model::{Catalogue, DeviceId, DeviceIndex};
+use ioc_model::{Catalogue, DeviceId, DeviceIndex, Parent, ParentKind};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,

@@ -10,7 +10,7 @@ mod draft;
 mod error;
 
 pub use check::{LABEL_VALUE_LEN_MAX, LABELS_MAX};
-pub use device::{Device, Devices, NewDevice, Parent, ParentKind};
+pub use device::{Device, Devices, NewDevice};
 pub use draft::Draft;
 pub use error::RegistryError;
 

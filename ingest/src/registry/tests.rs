@@ -1,5 +1,5 @@
 use super::*;
-use ioc_model::{DeviceIndex, Domain};
+use ioc_model::{DeviceIndex, Domain, Parent, ParentKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const CATALOGUE: &str = r#"

@@ -3,11 +3,12 @@ use crate::{
     config::{Config, Display},
     data_dir::{DataDir, DataDirError},
     defaults,
+    device_rows::into_device,
     identity::{Grants, Identity, IdentityError},
-    records::{LateWrites, Records, RecordsError, SqliteRecords},
 };
 use ioc_ingest::{City, Registry, RegistryError, Wards};
 use ioc_model::Catalogue;
+use ioc_records::{LateWrites, Records, RecordsError, SqliteRecords};
 use std::{path::Path, sync::Arc};
 
 const CITY_FILE: &str = "city.toml";
@@ -153,7 +154,7 @@ impl Foundation {
         let key = data.secret_key()?;
         let records: Records = Arc::new(SqliteRecords::open(&data.records())?);
         let registry = Registry::new(Arc::clone(&catalogue), Arc::clone(&city.wards));
-        let devices = records.devices()?.into_iter().map(|row| row.into_device());
+        let devices = records.devices()?.into_iter().map(into_device);
         registry.load(devices.collect())?;
         let grants = Grants::new(key, Arc::new(registry.clone()), &records.credentials()?);
         let late = Arc::new(LateWrites::new(Arc::clone(&records), config.records.audit_anonymous_rows_max));

@@ -7,11 +7,12 @@ use super::{
 };
 use crate::{
     backup::{BackupError, Progress, Source},
+    device_rows::row_of,
     identity::{IdentityError, NewUser, NoRandom, UserChange, new_token},
-    records::{Audit, CredentialRow, DeviceRow, QuarantineQuery, Reach, RecordsError},
 };
 use ioc_ingest::{Device, NewDevice, RegistryError};
 use ioc_model::{CredentialKind, DeviceId, Domain, catalogue::UnknownDomain};
+use ioc_records::{Audit, CredentialRow, DeviceRow, QuarantineQuery, Reach, RecordsError};
 use std::{collections::HashMap, sync::Arc};
 
 /// Most rejected messages in one list.
@@ -229,7 +230,7 @@ impl Operations {
         let added = registry.edit(
             |draft| draft.insert_many(devices, now_ms),
             |changed| {
-                let rows: Vec<DeviceRow> = changed.iter().map(|device| DeviceRow::of(device)).collect();
+                let rows: Vec<DeviceRow> = changed.iter().map(|device| row_of(device)).collect();
                 records.insert_devices(&rows, &credentials, &audit).map_err(OperationError::from)
             },
         )?;

@@ -6,7 +6,7 @@ use crate::{
     identity::Role,
 };
 use ioc_broker::Access;
-use ioc_ingest::{Parent, ParentKind};
+use ioc_model::{Parent, ParentKind};
 use std::{
     collections::BTreeMap,
     os::unix::fs::PermissionsExt,

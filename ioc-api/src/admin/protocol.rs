@@ -3,10 +3,10 @@ use super::OperationError;
 use crate::{
     backup::{CheckReport, Manifest, Progress},
     identity::Role,
-    records::{DisplayTokenRow, QuarantineRow, UserRow},
 };
 use ioc_ingest::{Device, NewDevice};
 use ioc_model::{CredentialKind, DeviceId, Domain};
+use ioc_records::{DisplayTokenRow, QuarantineRow, UserRow};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

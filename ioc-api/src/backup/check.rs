@@ -3,7 +3,6 @@ use super::{BackupError, Progress, Source};
 use crate::{
     admin::chain,
     data_dir::{Found, judge, stamp},
-    records,
 };
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -163,7 +162,7 @@ impl<'c> Checking<'c> {
         let path = self.source.data.records();
         let Ok(found) = std::fs::metadata(&path) else { return };
         self.read(&path, found.len());
-        match records::check(&path) {
+        match ioc_records::check(&path) {
             Ok(found) => found.into_iter().for_each(|what| self.wrong("records", Some(&path), None, what)),
             Err(error) => self.wrong("records", Some(&path), None, chain(&error)),
         }

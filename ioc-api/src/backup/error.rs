@@ -1,6 +1,7 @@
 //! Why a backup cannot be made or put back.
-use crate::{data_dir::DataDirError, records::RecordsError};
+use crate::data_dir::DataDirError;
 use ioc_journal::JournalError;
+use ioc_records::RecordsError;
 use ioc_store::StoreError;
 use std::{io, path::PathBuf};
 

@@ -6,12 +6,9 @@ use super::{
 };
 use crate::{
     clock::now_ms,
-    data_dir::{
-        DataDirError,
-        files::{FILE_MODE, make_dir, sync_parent, tighten},
-        judge,
-    },
+    data_dir::{DataDirError, judge},
 };
+use ioc_files::durable::{FILE_MODE, make_dir, sync_parent, tighten};
 use std::{
     fs::{self, File, OpenOptions},
     os::unix::fs::OpenOptionsExt,

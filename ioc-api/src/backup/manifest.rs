@@ -1,7 +1,6 @@
 //! The list of what a backup holds.
 use super::BackupError;
-use crate::data_dir::files::write_durably;
-use ioc_files::Links;
+use ioc_files::{Links, durable::write_durably};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeSet,

@@ -2,12 +2,9 @@
 use super::{BackupError, Manifest, Progress, hash, make::create, manifest::object};
 use crate::{
     clock::now_ms,
-    data_dir::{
-        DataDirError, Fault, Found, Holder, Problem, beside,
-        files::{make_dir, sync_parent},
-        judge, leap,
-    },
+    data_dir::{DataDirError, Fault, Found, Holder, Problem, beside, judge, leap},
 };
+use ioc_files::durable::{make_dir, sync_parent};
 use serde::Serialize;
 use std::{
     fs::{self, File},

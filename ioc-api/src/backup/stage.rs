@@ -6,10 +6,7 @@
 //! than the journal has, and all that was acknowledged before is in it. They are held within the data directory: links do
 //! not reach other file systems.
 use super::{BackupError, Source};
-use crate::{
-    data_dir::{Found, STAGING, files},
-    records,
-};
+use crate::data_dir::{Found, STAGING};
 use std::{
     collections::BTreeMap,
     fs, io,
@@ -103,9 +100,10 @@ fn in_place(source: &Source, target: &Path) -> Result<Stage, BackupError> {
     }
     let mut stage = Stage { directory, files: Vec::new(), found: Found::look_at(path)?, journal_last: 0 };
     if stage.found.records.is_some() {
-        files::make_dir(&stage.directory).map_err(BackupError::io("create", &stage.directory))?;
+        ioc_files::durable::make_dir(&stage.directory)
+            .map_err(BackupError::io("create", &stage.directory))?;
         let copy = stage.directory.join("records.sqlite");
-        records::copy(&source.data.records(), &copy)?;
+        ioc_records::copy(&source.data.records(), &copy)?;
         hold("records.sqlite".to_owned(), copy, None);
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -132,7 +130,7 @@ impl Holding<'_> {
     fn hold(&self) -> Result<Stage, BackupError> {
         for part in ["journal", "store"] {
             let path = self.directory.join(part);
-            files::make_dir(&path).map_err(BackupError::io("create", path))?;
+            ioc_files::durable::make_dir(&path).map_err(BackupError::io("create", path))?;
         }
         let mut segments = BTreeMap::new();
         self.hold_segments(&mut segments)?;
@@ -140,10 +138,10 @@ impl Holding<'_> {
             self.copy(name)?;
         }
         let records = self.directory.join("records.sqlite");
-        records::copy(&self.source.data.records(), &records)?;
+        ioc_records::copy(&self.source.data.records(), &records)?;
         self.hold_history()?;
         self.hold_segments(&mut segments)?;
-        files::tighten(&self.directory).map_err(BackupError::io("close", &self.directory))?;
+        ioc_files::durable::tighten(&self.directory).map_err(BackupError::io("close", &self.directory))?;
         self.stage(&segments)
     }
 

@@ -390,7 +390,7 @@ fn a_part_that_cannot_be_opened_is_not_damaged_and_no_loss_of_it_is_accepted() {
 fn a_full_disk_is_told_as_one() {
     let cause = || std::io::Error::from(std::io::ErrorKind::StorageFull);
     let path = PathBuf::from("data");
-    let records = |code| crate::records::RecordsError::Database {
+    let records = |code| ioc_records::RecordsError::Database {
         doing: "reading the records",
         source: rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None),
     };
@@ -405,7 +405,7 @@ fn a_full_disk_is_told_as_one() {
         DataDirError::Closed { path: path.clone(), part: Part::Records, cause: String::new(), is_full: true }
             .to_string(),
         DataDirError::from(records(ffi::SQLITE_FULL)).to_string(),
-        crate::records::RecordsError::File { path, cause: cause() }.to_string(),
+        ioc_records::RecordsError::File { path, cause: cause() }.to_string(),
     ];
     for text in texts {
         assert!(text.contains("free space") && !text.contains("readable"), "{text}");
@@ -507,7 +507,7 @@ fn a_process_that_ends_while_the_parts_get_a_new_epoch_refuses_nothing() {
                 parts.iter().take(written).for_each(|part| stamp::write(part, &next.stamp).unwrap());
                 if written == 3 {
                     let records = path.join("records.sqlite");
-                    crate::records::write_identity(&records, &next.stamp, next.key).unwrap();
+                    ioc_records::write_identity(&records, &next.stamp, next.key).unwrap();
                 }
                 if written < 3 {
                     root = before;
@@ -719,7 +719,7 @@ fn a_restore_that_was_cut_off_leaves_nothing_behind_and_no_empty_directory() {
 
 #[test]
 fn a_start_while_a_restore_runs_waits_for_it() {
-    use crate::data_dir::files::seam::AT_STEP;
+    use ioc_files::durable::seam::AT_STEP;
     let cases = Cases::new();
     let (backup, target) = (cases.path("backup"), cases.path("data"));
     for is_empty_there in [false, true] {
@@ -798,7 +798,7 @@ fn records_that_lack_a_device_with_unsealed_readings_are_older() {
     let mut acknowledged = Acknowledged::new();
     let center = Center::start(&path, &[]).unwrap();
     center.add("A");
-    crate::records::copy(&path.join("records.sqlite"), &aside).unwrap();
+    ioc_records::copy(&path.join("records.sqlite"), &aside).unwrap();
     center.add("B");
     center.acknowledge(now_ms() - 3_600_000, &mut acknowledged);
     center.stop();
@@ -817,7 +817,7 @@ fn records_that_lack_a_device_with_unsealed_readings_are_older() {
 /// Copies `path` to numbered directories in `place` at each step of `work` that changes it: what a process that ends there
 /// leaves. Returns how many.
 fn at_each_step(path: &Path, place: &Path, work: impl FnOnce()) -> usize {
-    use crate::data_dir::files::seam::AT_STEP;
+    use ioc_files::durable::seam::AT_STEP;
     use std::{cell::RefCell, rc::Rc};
     let states: Rc<RefCell<Vec<_>>> = Rc::default();
     let (from, to, seen) = (path.to_owned(), place.to_owned(), Rc::clone(&states));
@@ -863,7 +863,7 @@ fn a_first_start_or_command_that_is_cut_off_anywhere_is_completed() {
             let case = format!("{name} ended at step {number} of {count}: {files:?}");
             let records = state.join("records.sqlite");
             let has_bytes = fs::metadata(&records).is_ok_and(|found| found.len() > 0);
-            without_tables += usize::from(has_bytes && crate::records::summarize(&records).is_none());
+            without_tables += usize::from(has_bytes && ioc_records::summarize(&records).is_none());
             if number % 2 == 0 {
                 let verified = DataDir::open(&state).and_then(|data| data.verify());
                 verified.unwrap_or_else(|error| panic!("{case}, then a command: {error}"));
@@ -1026,7 +1026,7 @@ fn records_that_lack_a_device_are_found_whatever_else_is_lost() {
     let center = Center::start(&path, &[]).unwrap();
     center.add("A");
     center.follow(true);
-    crate::records::copy(&path.join("records.sqlite"), &aside).unwrap();
+    ioc_records::copy(&path.join("records.sqlite"), &aside).unwrap();
     center.add("B");
     center.acknowledge(now_ms() - 3_600_000, &mut acknowledged);
     center.stop();
@@ -1180,7 +1180,7 @@ fn records_of_the_same_start_that_lack_a_change_are_older() {
     let (path, aside) = (place.path().join("data"), place.path().join("records.sqlite"));
     let center = Center::start(&path, &[]).unwrap();
     center.add("A");
-    crate::records::copy(&path.join("records.sqlite"), &aside).unwrap();
+    ioc_records::copy(&path.join("records.sqlite"), &aside).unwrap();
     center.operations.rotate(&"A".parse().unwrap(), "test", now_ms()).unwrap();
     center.stop();
     files_of(Part::Records).iter().for_each(|file| remove(&path.join(file)));
@@ -1199,7 +1199,7 @@ fn records_of_the_same_start_that_lack_a_change_are_older() {
     // The file alone is made anew.
     remove(&path.join("changes"));
     Center::start(&path, &[]).unwrap().stop();
-    assert!(crate::data_dir::changes::read(&path).unwrap().is_some_and(|count| count > 0));
+    assert!(ioc_records::changes::read(&path).unwrap().is_some_and(|count| count > 0));
 }
 
 #[test]
@@ -1239,7 +1239,7 @@ fn damage_is_told_with_one_way_out() {
 /// As on a file system that takes no writes: for the superuser, who runs tests, every directory can be written.
 #[test]
 fn a_directory_that_is_only_read_is_checked_and_backed_up() {
-    use crate::data_dir::files::seam::READ_ONLY;
+    use ioc_files::durable::seam::READ_ONLY;
     let cases = Cases::new();
     // Once with a log beside the records, as after a crash.
     for has_log in [false, true] {

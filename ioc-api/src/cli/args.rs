@@ -1,8 +1,7 @@
 //! The command line as clap reads it.
 use crate::{config::FlagValue, data_dir::Part, identity::Role};
 use clap::{Args, Parser, Subcommand};
-use ioc_ingest::{Parent, ParentKind};
-use ioc_model::{CredentialKind, DeviceId, Domain};
+use ioc_model::{CredentialKind, DeviceId, Domain, Parent, ParentKind};
 use std::path::PathBuf;
 
 /// The operations center of a city, in one program. Without a command: `ioc demo`.

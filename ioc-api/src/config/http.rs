@@ -1,8 +1,8 @@
 //! The section `[http]`: its keys, their defaults and what they must be.
-use super::{
-    sections::Config,
+use super::sections::Config;
+use ioc_model::{
+    settings::SettingChecks,
     units::{Cidr, Listen, Size, Span},
-    validate::Wrong,
 };
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -150,7 +150,7 @@ impl Default for HttpLimits {
 }
 
 /// Checks what types cannot say.
-pub(super) fn check(config: &Config, wrong: &mut Wrong) {
+pub(super) fn check(config: &Config, wrong: &mut SettingChecks) {
     let Http { tls, limits, .. } = &config.http;
     match (&tls.certificate, &tls.key) {
         (Some(_), None) => wrong.add(

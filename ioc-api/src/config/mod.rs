@@ -9,13 +9,12 @@ mod file;
 mod http;
 mod problem;
 mod sections;
-mod units;
 mod validate;
 
 pub use http::{Http, HttpLimits, HttpMetrics, HttpTls};
+pub use ioc_model::units::{Cidr, InvalidUnit, Listen, Size, Span};
 pub use problem::{Place, Problem, Problems, nearest};
-pub use sections::{Config, Demo, Display, Ingest, Journal, Limits, Mqtt, Records, Rules, Store, Tcp, Tls};
-pub use units::{Cidr, InvalidUnit, Listen, Size, Span};
+pub use sections::{Config, Demo, Display, Ingest, Journal, Limits, Mqtt, Rules, Store, Tcp, Tls};
 
 use draft::Draft;
 use serde_json::Value;

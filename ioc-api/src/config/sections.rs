@@ -1,9 +1,9 @@
 //! The sections of the configuration, their defaults and their meaning. `configs/ioc.toml` is the same in TOML.
-use super::{
-    http::Http,
+use super::http::Http;
+use ioc_model::{
+    share::IPV6_PREFIX_DEFAULT,
     units::{Listen, Size, Span},
 };
-use ioc_model::share::IPV6_PREFIX_DEFAULT;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -29,7 +29,7 @@ pub struct Config {
     /// What the wall and the console show.
     pub display: Display,
     /// Quarantine, alert records and the audit trail.
-    pub records: Records,
+    pub records: ioc_records::Config,
     /// The simulated city of `ioc demo`.
     pub demo: Demo,
 }
@@ -178,19 +178,6 @@ pub struct Display {
     pub title_en: Option<String>,
 }
 
-/// Bounds of what the records keep.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Records {
-    /// How long closed alerts and their transitions are listed.
-    pub alerts_keep: Span,
-    /// Most rejected messages kept for inspection; the oldest go.
-    pub quarantine_rows_max: u32,
-    /// How long the audit trail is kept.
-    pub audit_keep: Span,
-    /// Most audit entries about people who are not signed in; the oldest go.
-    pub audit_anonymous_rows_max: u32,
-}
-
 /// The simulated city.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Demo {
@@ -227,12 +214,7 @@ impl Default for Config {
                 values_max: 10_000,
             },
             display: Display { kpis: None, title_vi: None, title_en: None },
-            records: Records {
-                alerts_keep: Span::from_secs(90 * DAY_S),
-                quarantine_rows_max: 10_000,
-                audit_keep: Span::from_secs(730 * DAY_S),
-                audit_anonymous_rows_max: 10_000,
-            },
+            records: ioc_records::Config::default(),
             demo: Demo { devices: 2000, seed: 1, scenario: "normal-day".into() },
         }
     }

@@ -3,42 +3,24 @@ use super::{
     http,
     sections::{Config, Limits},
 };
-
-/// A value that cannot work.
-pub(super) struct Invalid {
-    pub(super) key: &'static str,
-    pub(super) message: String,
-    pub(super) help: String,
-}
+use ioc_model::{
+    settings::{InvalidSetting, SettingChecks},
+    units::Size,
+};
 
 /// Checks `config` and returns everything that is wrong with it.
-pub(super) fn validate(config: &Config) -> Vec<Invalid> {
-    let mut wrong = Wrong(Vec::new());
+pub(super) fn validate(config: &Config) -> Vec<InvalidSetting> {
+    let mut wrong = SettingChecks::default();
     check_listeners(config, &mut wrong);
     http::check(config, &mut wrong);
     check_edge(config, &mut wrong);
     check_disk(config, &mut wrong);
     check_rest(config, &mut wrong);
-    wrong.0
-}
-
-/// Collects what is wrong.
-pub(super) struct Wrong(Vec<Invalid>);
-
-impl Wrong {
-    pub(super) fn add(&mut self, key: &'static str, message: impl Into<String>, help: impl Into<String>) {
-        self.0.push(Invalid { key, message: message.into(), help: help.into() });
-    }
-
-    pub(super) fn at_least(&mut self, key: &'static str, value: u64, min: u64) {
-        if value < min {
-            self.add(key, format!("{key} is {value}"), format!("it must be at least {min}"));
-        }
-    }
+    wrong.into_found()
 }
 
 /// No two of them may have the same address.
-fn check_listeners(config: &Config, wrong: &mut Wrong) {
+fn check_listeners(config: &Config, wrong: &mut SettingChecks) {
     let (http, mqtt) = (&config.http, &config.mqtt);
     let metrics = http.metrics.listen.map(|listen| ("http.metrics.listen", listen));
     let https = http.tls.certificate.as_ref().map(|_| ("http.tls.listen", http.tls.listen));
@@ -61,7 +43,7 @@ fn check_listeners(config: &Config, wrong: &mut Wrong) {
     }
 }
 
-fn check_edge(config: &Config, wrong: &mut Wrong) {
+fn check_edge(config: &Config, wrong: &mut SettingChecks) {
     let (tls, limits) = (&config.mqtt.tls, &config.mqtt.limits);
     match (&tls.certificate, &tls.key) {
         (Some(_), None) => wrong.add(
@@ -98,7 +80,7 @@ fn check_edge(config: &Config, wrong: &mut Wrong) {
 }
 
 /// Checks what one sender may take.
-fn check_shares(limits: &Limits, wrong: &mut Wrong) {
+fn check_shares(limits: &Limits, wrong: &mut SettingChecks) {
     let counts = [
         ("mqtt.limits.connections_per_credential_max", limits.connections_per_credential_max),
         ("mqtt.limits.unauthenticated_per_address_max", limits.unauthenticated_per_address_max),
@@ -139,7 +121,7 @@ fn check_shares(limits: &Limits, wrong: &mut Wrong) {
     }
 }
 
-fn check_disk(config: &Config, wrong: &mut Wrong) {
+fn check_disk(config: &Config, wrong: &mut SettingChecks) {
     const SEGMENT_MIN: u64 = 1 << 20;
     let journal = &config.journal;
     let sizes = [
@@ -149,8 +131,8 @@ fn check_disk(config: &Config, wrong: &mut Wrong) {
     ];
     for (key, value, min) in sizes {
         if value < min {
-            let help = format!("it must be at least {}", super::Size(min));
-            wrong.add(key, format!("{key} is {}", super::Size(value)), help);
+            let help = format!("it must be at least {}", Size(min));
+            wrong.add(key, format!("{key} is {}", Size(value)), help);
         }
     }
     let store = &config.store;
@@ -161,7 +143,7 @@ fn check_disk(config: &Config, wrong: &mut Wrong) {
     }
 }
 
-fn check_rest(config: &Config, wrong: &mut Wrong) {
+fn check_rest(config: &Config, wrong: &mut SettingChecks) {
     wrong.at_least("ingest.values_max", config.ingest.values_max.into(), 1);
     let late_after = config.ingest.late_after;
     if !(10_000..=3_600_000).contains(&late_after.as_ms()) {
@@ -177,9 +159,7 @@ fn check_rest(config: &Config, wrong: &mut Wrong) {
     }
     wrong.at_least("rules.queue_batches", config.rules.queue_batches.into(), 1);
     wrong.at_least("rules.device_flap_burst", config.rules.device_flap_burst.into(), 1);
-    wrong.at_least("records.quarantine_rows_max", config.records.quarantine_rows_max.into(), 1);
-    let anonymous_max = config.records.audit_anonymous_rows_max;
-    wrong.at_least("records.audit_anonymous_rows_max", anonymous_max.into(), 1);
+    config.records.validate(wrong);
     if config.rules.dirs.is_empty() {
         wrong.add("rules.dirs", "rules.dirs is empty", "name at least one directory with rule files");
     }

@@ -1,13 +1,10 @@
 //! Going on without a part. What is there of it is set aside in `lost/`, never deleted.
-use super::{
-    DataDir, DataDirError, Fault, Found, Part, Problem, changes, files::sync_parent, judge::reference, stamp,
-};
-use crate::{
-    clock::now_ms,
-    records::{go_on_from, lose_devices, summarize},
-};
+use super::{DataDir, DataDirError, Fault, Found, Part, Problem, judge::reference, stamp};
+use crate::clock::now_ms;
+use ioc_files::durable::sync_parent;
 use ioc_journal::{Journal, JournalConfig};
 use ioc_model::{RecordKind, message::MessageView};
+use ioc_records::{changes, go_on_from, lose_devices, summarize};
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -58,7 +55,7 @@ pub(super) fn go_on(
     }
     let plan = Plan::draw(data, found, problems, accepted)?;
     let text = serde_json::to_vec(&plan).map_err(io::Error::from);
-    let written = text.and_then(|text| super::files::write_durably(&data.path().join(PLAN), &text));
+    let written = text.and_then(|text| ioc_files::durable::write_durably(&data.path().join(PLAN), &text));
     written.map_err(data.failed("write what is accepted to"))?;
     plan.carry_out(data)
 }
@@ -129,7 +126,7 @@ impl Plan {
         catch_up(data, is_accepted(Part::Records), &lost)?;
         seam::step(data)?;
         let plan = data.path().join(PLAN);
-        let removed = fs::remove_file(&plan).and_then(|()| super::files::sync_parent(&plan));
+        let removed = fs::remove_file(&plan).and_then(|()| ioc_files::durable::sync_parent(&plan));
         removed.map_err(data.failed("finish what is accepted in"))
     }
 
@@ -155,11 +152,11 @@ impl Plan {
         }
         let Some(first) = self.first else { return Ok(()) };
         set_aside(data, &data.journal(), lost)?;
-        super::files::make_dir(&data.journal()).map_err(data.failed("create the journal of"))?;
+        ioc_files::durable::make_dir(&data.journal()).map_err(data.failed("create the journal of"))?;
         seam::step(data)?;
         // A segment without anything says which record comes next.
         let path = data.journal().join(format!("{first:020}.journal"));
-        super::files::write_durably(&path, b"").map_err(data.failed("begin the journal of"))?;
+        ioc_files::durable::write_durably(&path, b"").map_err(data.failed("begin the journal of"))?;
         seam::step(data)
     }
 }
@@ -282,7 +279,7 @@ fn highest_device(data: &DataDir, from: u64) -> Result<Option<u32>, DataDirError
 fn set_aside(data: &DataDir, path: &Path, lost: &Path) -> Result<(), DataDirError> {
     let failed = |cause| DataDirError::Io { doing: "set aside", path: path.to_owned(), cause };
     let Some(name) = path.file_name() else { return Ok(()) };
-    super::files::make_dir(lost).map_err(failed)?;
+    ioc_files::durable::make_dir(lost).map_err(failed)?;
     let target = lost.join(name);
     if fs::symlink_metadata(&target).is_ok() {
         return Ok(());

@@ -1,16 +1,14 @@
 //! Why a data directory cannot be used.
 use super::{
     FORMAT,
-    files::remedy,
     lock::Owner,
     parts::{Part, Problem},
     shapes::Shape,
 };
-use crate::{
-    identity::{NoRandom, TOKEN_KEY_BYTES},
-    records::RecordsError,
-};
+use crate::identity::{NoRandom, TOKEN_KEY_BYTES};
+use ioc_files::durable::remedy;
 use ioc_journal::JournalError;
+use ioc_records::RecordsError;
 use ioc_store::StoreError;
 use std::{io, path::PathBuf};
 

@@ -1,14 +1,12 @@
 //! What a data directory holds, found without changing anything.
 use super::{
-    DataDir, DataDirError, KEY_FILE, Part, changes,
-    files::is_full,
+    DataDir, DataDirError, KEY_FILE, Part,
     stamp::{self, Root, Stamp, fingerprint},
 };
-use crate::{
-    admin::chain,
-    records::{RecordsSummary, summarize},
-};
+use crate::admin::chain;
+use ioc_files::durable::is_full;
 use ioc_journal::{Inspection, JournalError};
+use ioc_records::{RecordsSummary, changes, summarize};
 use ioc_store::StoreError;
 use std::{
     fs, io,

@@ -4,8 +4,8 @@ use super::{
     parts::{Fault, Part, Problem},
     stamp::{Root, Stamp},
 };
-use crate::records::RecordsSummary;
 use ioc_journal::Inspection;
+use ioc_records::RecordsSummary;
 use std::cmp::Ordering;
 
 /// Returns what keeps a directory from being used; empty when its parts belong together, or are new.

@@ -1,8 +1,6 @@
 //! The lock that keeps a second process out, and who holds it.
-use super::{
-    DataDirError, beside,
-    files::{FILE_MODE, read_small, seam},
-};
+use super::{DataDirError, beside};
+use ioc_files::durable::{FILE_MODE, read_small, seam};
 use std::{
     fmt,
     fs::{self, File, OpenOptions, TryLockError},

@@ -3,21 +3,17 @@
 //!
 //! | Module | Owns |
 //! |---|---|
-//! | `files` | small files, modes |
 //! | `lock` | the lock, and who holds it |
 //! | `parts` | the parts, what can be wrong with one, what each way out costs |
 //! | `stamp` | the identity that every part carries |
-//! | `changes` | how often people, devices and credentials were changed |
 //! | `shapes` | whether files are files |
 //! | `examine`, `judge` | what is there, and whether it belongs together |
 //! | `verify` | the check at each start; the identity of new and of older directories |
 //! | `accept` | going on without a part |
 //! | `timeline` | numbers of records that no other life of the directory has |
 pub(crate) mod accept;
-pub(crate) mod changes;
 mod error;
 mod examine;
-pub mod files;
 mod judge;
 mod lock;
 pub mod parts;
@@ -36,7 +32,7 @@ pub use timeline::{beyond, leap};
 pub use verify::STAGING;
 
 use crate::identity::{TOKEN_KEY_BYTES, TokenKey, random_bytes};
-use files::{make_dir, read_small, tighten, write_durably};
+use ioc_files::durable::{make_dir, read_small, tighten, write_durably};
 use lock::Lock;
 use std::{
     fs::{self, File},

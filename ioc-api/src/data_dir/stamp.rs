@@ -4,10 +4,8 @@
 //! start of a server and after each backup, in every part: so a part from a backup or an older copy is known to be
 //! older, and a part of a copy that has lived on elsewhere is known to be foreign. The file `identity` at the top says
 //! which mark holds; while the parts get a new one it names both, so that a crash in between refuses nothing.
-use super::files::{read_small, write_durably};
-use crate::identity::{NoRandom, random_bytes};
-use ring::digest;
-use serde::{Deserialize, Serialize};
+use ioc_files::durable::{read_small, write_durably};
+pub use ioc_records::stamp::{Stamp, fingerprint};
 use std::{fs::File, io, path::Path};
 
 /// Name of the file that carries it.
@@ -15,33 +13,6 @@ pub const FILE: &str = "identity";
 const FIRST_LINE: &str = "ioc-identity 2";
 /// Without a check.
 const FIRST_LINE_1: &str = "ioc-identity 1";
-
-/// What a part carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stamp {
-    /// The same for the life of the directory.
-    pub directory: u64,
-    /// Grows with each start and each backup.
-    pub epoch: u64,
-    /// Differs between copies that lived on.
-    pub mark: u64,
-}
-
-impl Stamp {
-    /// Draws the stamp of a new directory.
-    ///
-    /// Errors: no random numbers.
-    pub fn draw() -> Result<Self, NoRandom> {
-        Ok(Self { directory: random()?, epoch: 1, mark: random()? })
-    }
-
-    /// Draws the stamp that follows.
-    ///
-    /// Errors: no random numbers.
-    pub fn next(self) -> Result<Self, NoRandom> {
-        Ok(Self { epoch: self.epoch + 1, mark: random()?, ..self })
-    }
-}
 
 /// What the file at the top says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,18 +23,6 @@ pub struct Root {
     pub previous: Option<u64>,
     /// Fingerprint of the key of the device tokens; 0 when it is not known.
     pub key: u64,
-}
-
-fn random() -> Result<u64, NoRandom> {
-    // Not 0, and what SQLite's signed integers hold.
-    random_bytes::<8>().map(|bytes| u64::from_le_bytes(bytes) >> 1 | 1)
-}
-
-/// Returns what tells one key from another and gives nothing of it away.
-pub fn fingerprint(key: &[u8]) -> u64 {
-    let digest = digest::digest(&digest::SHA256, key);
-    let first = digest.as_ref().first_chunk::<8>().copied().unwrap_or_default();
-    u64::from_be_bytes(first) >> 1 | 1
 }
 
 /// Reads the stamp in `directory`; `None` when there is none, or it is damaged.

@@ -1,7 +1,6 @@
 //! Numbers of journal records, which are those of transitions too, across copies that live on: a client that was told number
 //! 103 of one life must not take number 103 of another for what it has.
 use super::DataDirError;
-use crate::records;
 use std::path::Path;
 
 /// How far a journal goes on beyond what is known of it, where the clock tells nothing: more than can have been accepted since.
@@ -26,7 +25,7 @@ pub fn leap(path: &Path, now_ms: i64) -> Result<(), DataDirError> {
     let known = ioc_journal::inspect(&journal)?.last;
     let last = beyond(known, now_ms);
     ioc_journal::leap(&journal, last)?;
-    Ok(records::note_leap(&path.join("records.sqlite"), known, last)?)
+    Ok(ioc_records::note_leap(&path.join("records.sqlite"), known, last)?)
 }
 
 #[cfg(test)]

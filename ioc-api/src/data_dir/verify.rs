@@ -4,7 +4,7 @@ use super::{
     judge::reference,
     stamp::{self, Root, Stamp, fingerprint},
 };
-use crate::records::write_identity;
+use ioc_records::write_identity;
 use std::{fs, io, path::Path};
 
 /// Where a backup holds files while it copies them.
@@ -113,7 +113,7 @@ impl DataDir {
         };
         write(self.path(), root)?;
         for part in [self.journal(), self.store()] {
-            super::files::make_dir(&part).map_err(self.failed("create parts of"))?;
+            ioc_files::durable::make_dir(&part).map_err(self.failed("create parts of"))?;
             stamp::write(&part, &root.stamp).map_err(self.failed("write identity to"))?;
         }
         write_identity(&self.records(), &root.stamp, root.key)?;

@@ -1,12 +1,10 @@
 //! Keeps the projection of alerts in the records. Nobody who is told of an alert waits for it; who reads the records does,
 //! see [`Hub::await_records`].
 use super::{Projections, Work};
-use crate::{
-    records::{Records, Sequenced},
-    stream::hub::Hub,
-};
+use crate::stream::hub::Hub;
 use ioc_journal::{Batch, Journal, Offset};
 use ioc_model::RecordKind;
+use ioc_records::{Records, Sequenced};
 use std::{
     mem,
     sync::Arc,

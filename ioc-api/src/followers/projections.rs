@@ -1,7 +1,7 @@
 //! Brings what followers wrote into the records to disk, on a thread of its own: an alert must not wait for it.
 use super::Stop;
-use crate::records::Records;
 use ioc_journal::Offset;
+use ioc_records::Records;
 use std::{
     io,
     sync::{

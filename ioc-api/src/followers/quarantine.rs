@@ -1,9 +1,9 @@
 //! Keeps what was rejected where an engineer finds it: device, topic, bytes and why.
 use super::{Projections, RETRY, Work};
-use crate::records::{QuarantineRow, Records, RecordsError};
 use ioc_ingest::Registry;
 use ioc_journal::{Batch, Offset};
 use ioc_model::{DeviceTopic, RecordKind, message::MessageView};
+use ioc_records::{QuarantineRow, Records, RecordsError};
 
 /// See the module.
 pub struct Quarantine {
@@ -92,14 +92,10 @@ impl Work for Quarantine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        defaults,
-        followers::Stop,
-        records::{QuarantineQuery, SqliteRecords},
-        startup,
-    };
+    use crate::{defaults, followers::Stop, startup};
     use ioc_journal::{Journal, JournalConfig};
     use ioc_model::{Catalogue, Message, Origin, RejectReason, Rejected, Rejection};
+    use ioc_records::{QuarantineQuery, SqliteRecords};
     use rusqlite::Connection;
     use std::{sync::Arc, time::Duration};
 

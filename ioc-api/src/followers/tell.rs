@@ -3,12 +3,12 @@
 use super::{Stop, Work, alerts::transitions_of};
 use crate::{
     clock::now_ms,
-    records::Sequenced,
     stream::hub::{Hub, RING_MAX},
 };
 use ioc_broker::Broker;
 use ioc_journal::{Batch, Journal, Offset, WaitError};
 use ioc_model::{Alert, Domain, Transition, TransitionKind, topic::ALERTS_PREFIX};
+use ioc_records::Sequenced;
 use std::{sync::Arc, time::Duration};
 
 /// Transitions told at once.

@@ -6,18 +6,13 @@ use super::{
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
 };
-use crate::{
-    book,
-    clock::now_ms,
-    identity,
-    records::{AlertQuery, Audit, Reach, Sequenced, Write},
-    stream::RECORDS_PATIENCE,
-};
+use crate::{book, clock::now_ms, identity, stream::RECORDS_PATIENCE};
 use axum::{
     Json,
     extract::{Path, Query, State},
 };
 use ioc_model::{Alert, AlertId, Transition, TransitionKind};
+use ioc_records::{AlertQuery, Audit, Reach, Sequenced, Write};
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};

@@ -10,7 +10,6 @@ use super::{
 use crate::{
     clock::now_ms,
     identity::{Action, Caller, Identity, Object, Via, is_token, may},
-    records::AlertQuery,
 };
 use axum::{
     extract::FromRequestParts,
@@ -18,6 +17,7 @@ use axum::{
 };
 use ioc_ingest::Device;
 use ioc_model::{Alert, Domain};
+use ioc_records::AlertQuery;
 
 /// Name of the session cookie over plain HTTP.
 const COOKIE: &str = "ioc_session";

@@ -11,8 +11,10 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
-use ioc_ingest::{Device, Parent, Wards};
-use ioc_model::{Catalogue, DeviceKind, Domain, Property, ValueKind, catalogue::CityDomain, text::fold};
+use ioc_ingest::{Device, Wards};
+use ioc_model::{
+    Catalogue, DeviceKind, Domain, Parent, Property, ValueKind, catalogue::CityDomain, text::fold,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

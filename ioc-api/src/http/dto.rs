@@ -1,7 +1,6 @@
 //! The shapes of answers that are not types of the model.
 use crate::identity::Role;
-use ioc_ingest::ParentKind;
-use ioc_model::{Alert, Domain, QualityFlag, Severity, TransitionKind, alert::Text};
+use ioc_model::{Alert, Domain, ParentKind, QualityFlag, Severity, TransitionKind, alert::Text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;

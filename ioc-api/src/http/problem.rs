@@ -4,7 +4,6 @@ use super::{listener::BodyPace, problem_log};
 use crate::{
     book::ActionError,
     identity::{IdentityError, PasswordError},
-    records::RecordsError,
 };
 use axum::{
     Json,
@@ -13,6 +12,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use ioc_records::RecordsError;
 use ioc_store::QueryError;
 use serde::Serialize;
 use std::fmt;

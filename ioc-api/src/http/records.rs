@@ -10,7 +10,6 @@ use super::{
 use crate::{
     clock::now_ms,
     identity::{Action, NewUser as NewPerson, Object, Role, SignInError, SignInFrom, UserChange},
-    records::{AuditEntry, AuditPage, DisplayTokenRow, QuarantineQuery, QuarantineRow, Reach, UserRow},
 };
 use axum::{
     Json,
@@ -18,6 +17,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
 };
 use ioc_model::{Domain, RejectReason};
+use ioc_records::{AuditEntry, AuditPage, DisplayTokenRow, QuarantineQuery, QuarantineRow, Reach, UserRow};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};

@@ -5,7 +5,6 @@ use crate::{
     clock_watch::OwnClock,
     followers::Progress,
     identity::Identity,
-    records::{LateWrites, Records},
     rule_desk::RuleDesk,
     stream::{Feeds, RECORDS_PATIENCE, seats::Seats},
 };
@@ -13,6 +12,7 @@ use axum::body::Bytes;
 use ioc_ingest::{Device, DeviceClocks, LiveState, Registry};
 use ioc_journal::Journal;
 use ioc_model::{Alert, AlertId, Catalogue};
+use ioc_records::{LateWrites, Records};
 use ioc_rules::Engine;
 use ioc_store::History;
 use std::sync::{

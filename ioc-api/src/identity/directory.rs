@@ -1,6 +1,6 @@
 //! Everyone by name, in memory.
 use super::names::{self, canonical};
-use crate::records::{Reach, UserRow};
+use ioc_records::{Reach, UserRow};
 use std::{collections::HashMap, sync::Arc};
 
 /// People by the name that they have, and by its canonical form.

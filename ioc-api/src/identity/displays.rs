@@ -5,7 +5,7 @@ use super::{
     person::IdentityError,
     secret::{hash_secret, new_token},
 };
-use crate::records::{Audit, DisplayTokenRow, RecordsError};
+use ioc_records::{Audit, DisplayTokenRow, RecordsError};
 use std::sync::Arc;
 
 /// Most display tokens.

@@ -3,11 +3,11 @@
 //! Readers load a snapshot and never wait. A change copies the map (20,000 credentials: about a millisecond),
 //! so many are added in one step.
 use super::secret::TokenKey;
-use crate::records::{CredentialRow, SecretHash};
 use arc_swap::ArcSwap;
 use ioc_broker::{Access, Principal, Refusal};
 use ioc_ingest::Registry;
 use ioc_model::CredentialKind;
+use ioc_records::{CredentialRow, SecretHash};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,

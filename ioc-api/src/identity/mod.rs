@@ -1,7 +1,7 @@
 //! Who is who and who may what.
 //!
 //! Owns passwords (argon2id), sessions, display tokens, MQTT credentials, and [`may`], the one function that
-//! decides. Leaves keeping them to [`crate::records`] and asking to those who serve requests. Time is an
+//! decides. Leaves keeping them to [`ioc_records`] and asking to those who serve requests. Time is an
 //! argument everywhere.
 mod directory;
 mod displays;
@@ -17,7 +17,6 @@ mod people;
 mod person;
 pub mod quality;
 mod refusals;
-mod role;
 mod secret;
 mod sign_in;
 mod throttle;
@@ -27,11 +26,11 @@ pub use displays::DISPLAY_TOKENS_MAX;
 pub use grants::{Grants, Lineage};
 pub use may::{Action, Caller, Object, Via, may};
 pub use names::USER_NAME_LEN_MAX;
-pub use origins::ORIGINS_PER_USER_MAX;
 pub use password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, Passwords};
 pub use people::{Identity, SESSIONS_PER_USER_MAX, USERS_MAX};
 pub use person::{IdentityError, NewUser, SignInError, SignedIn, UserChange};
 pub use quality::Weakness;
-pub use role::{Role, UnknownRole};
-pub use secret::{NoRandom, TOKEN_KEY_BYTES, TokenKey, hash_secret, is_token, new_token, random_bytes};
+pub use secret::{TOKEN_KEY_BYTES, TokenKey, hash_secret, is_token, new_token};
 pub use sign_in::{SignInFrom, Turn};
+
+pub use ioc_records::{NoRandom, Role, UnknownRole, random_bytes};

@@ -1,12 +1,10 @@
 //! Where each person has signed in from: networks and browsers. A sign-in from there has a lane of its own, which
 //! strangers cannot fill.
 use super::{lanes::Lane, secret::hash_secret};
-use crate::records::{OriginRow, SecretHash};
 use ioc_model::share::Network;
+use ioc_records::{ORIGINS_PER_USER_MAX, OriginRow, SecretHash};
 use std::collections::{HashMap, hash_map::Entry};
 
-/// Networks and browsers remembered for one person; the one that was not used for longest goes.
-pub const ORIGINS_PER_USER_MAX: usize = 32;
 /// An origin is forgotten after this long without a sign-in.
 pub(super) const ORIGIN_KEEP_MS: i64 = 400 * DAY_MS;
 /// How old the date of the last sign-in may get before it is written again.

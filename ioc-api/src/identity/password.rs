@@ -3,11 +3,7 @@
 //! A password is a text that people type, and keyboards write the same letters in different bytes. It is hashed in the
 //! form of the OpaqueString profile of RFC 8265: composed characters (NFC), every kind of space as a plain one, capitals
 //! left as they are.
-use super::{
-    gate::Gate,
-    secret::{NoRandom, random_bytes},
-    throttle::Caller,
-};
+use super::{NoRandom, gate::Gate, random_bytes, throttle::Caller};
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},

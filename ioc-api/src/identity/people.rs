@@ -11,12 +11,10 @@ use super::{
     sign_in::{Clock, Turn},
     throttle::Throttle,
 };
-use crate::records::{
-    Audit, Ends, LateWrites, Records, RecordsError, SecretHash, SessionRow, UserRow, Write,
-};
 use arc_swap::ArcSwap;
 use ioc_ingest::Wards;
 use ioc_model::{Catalogue, Domain};
+use ioc_records::{Audit, Ends, LateWrites, Records, RecordsError, SecretHash, SessionRow, UserRow, Write};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},

@@ -1,9 +1,7 @@
 use super::*;
-use crate::{
-    identity::{SignInFrom, SignedIn, Weakness, sign_in::end_oldest},
-    records::{AuditEntry, DisplayTokenRow, SqliteRecords, Written},
-};
+use crate::identity::{SignInFrom, SignedIn, Weakness, sign_in::end_oldest};
 use ioc_model::{Domain, share::Network};
+use ioc_records::{AuditEntry, DisplayTokenRow, SqliteRecords, Written};
 
 const TTL: Duration = Duration::from_secs(3600);
 const PASSWORD: &str = "sông Hương, cầu Trường Tiền";
@@ -340,7 +338,7 @@ fn a_sign_in_does_not_wait_for_a_disk_that_takes_nothing() {
     let (identity, disk) = house.open_with_disk(0);
     identity.add_user(user("mai", Role::Viewer), "cli:root", 0).unwrap();
     let before = sign_in(&identity, "mai", PASSWORD, 0).unwrap();
-    disk.refuse_changes(true);
+    disk.refuse_changes(true).unwrap();
     let session = sign_in(&identity, "mai", PASSWORD, 1).unwrap();
     assert!(!session.durable && !identity.is_session_durable(&session.secret));
     assert!(identity.caller(&session.secret, 1).is_some());
@@ -352,7 +350,7 @@ fn a_sign_in_does_not_wait_for_a_disk_that_takes_nothing() {
         "a change is on disk or not made"
     );
 
-    disk.refuse_changes(false);
+    disk.refuse_changes(false).unwrap();
     assert_eq!(identity.late.retry(2), 0);
     assert!(identity.is_session_durable(&session.secret));
     let actions: Vec<_> = trail(&identity).into_iter().map(|entry| entry.action).collect();

@@ -1,7 +1,7 @@
 //! What is asked and answered about people and their sign-ins.
 use super::{Caller, NoRandom, PasswordError, Role, USER_NAME_LEN_MAX, Weakness};
-use crate::records::RecordsError;
 use ioc_model::{Domain, catalogue::UnknownDomain};
+use ioc_records::RecordsError;
 use std::time::Duration;
 
 /// What was asked about a person could not be done.

@@ -1,8 +1,8 @@
 //! Refused sign-ins in the audit trail. The first of a name and a network has an entry at once, what follows within a
 //! minute is counted into one: a guesser writes a few lines, however busy.
 use super::names;
-use crate::records::{ANONYMOUS, Audit, Reach};
 use ioc_model::share::Network;
+use ioc_records::{ANONYMOUS, Audit, Reach};
 use std::collections::HashMap;
 
 /// Names and networks told apart in a minute; what is beyond is counted together.

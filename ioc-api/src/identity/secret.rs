@@ -1,26 +1,11 @@
 //! Random secrets, and the hashes that stand for them on disk.
-use crate::records::SecretHash;
-use ring::{
-    digest, hmac,
-    rand::{SecureRandom, SystemRandom},
-};
+use ioc_records::{NoRandom, SecretHash, random_bytes};
+use ring::{digest, hmac};
 
 /// Random bytes in a token.
 const TOKEN_BYTES: usize = 32;
 /// Bytes of the key under which device tokens are hashed.
 pub const TOKEN_KEY_BYTES: usize = 32;
-
-/// The system's random source failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the system has no random numbers to give")]
-pub struct NoRandom;
-
-/// Fills an array with random bytes.
-pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandom> {
-    let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| NoRandom)?;
-    Ok(bytes)
-}
 
 /// Makes a token of 32 random bytes, as base64url text of 43 characters.
 pub fn new_token() -> Result<String, NoRandom> {

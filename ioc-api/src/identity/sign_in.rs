@@ -14,8 +14,8 @@ use super::{
     secret::{hash_secret, is_token, new_token},
     throttle::{Claim, NoTurn, Outcome, PATIENCE, POLL, Throttle, Try},
 };
-use crate::records::{Audit, Ends, SecretHash, SessionRow, UserRow, Write, Written};
 use ioc_model::share::Network;
+use ioc_records::{Audit, Ends, SecretHash, SessionRow, UserRow, Write, Written};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},

@@ -3,9 +3,10 @@
 //! who falls behind the ring reads on from the records. Transitions come here before they are on disk and are told when
 //! they are, by a task beside the sessions: no thread in between has to wake up first.
 use super::{coming::Coming, recorded::Recorded, telling::Telling};
-use crate::{followers::Nudge, records::Sequenced};
+use crate::followers::Nudge;
 use ioc_journal::Offset;
 use ioc_model::{Alert, AlertId};
+use ioc_records::Sequenced;
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::RangeInclusive,

@@ -11,10 +11,11 @@ pub mod seats;
 pub mod session;
 mod telling;
 
-use crate::{http::turns::Turns, records::Sequenced};
+use crate::http::turns::Turns;
 use hub::Hub;
 use ioc_ingest::Registry;
 use ioc_model::Alert;
+use ioc_records::Sequenced;
 use protocol::KpiValue;
 use std::{
     sync::{

@@ -1,8 +1,8 @@
 //! A transition, ready to be told.
 use super::protocol::ServerMessage;
-use crate::records::Sequenced;
 use axum::extract::ws::Utf8Bytes;
 use ioc_model::Transition;
+use ioc_records::Sequenced;
 use std::sync::Arc;
 
 /// A transition with its message, which is made once, while the disk is at work, and not by each screen. Clones share it.

@@ -3,7 +3,7 @@ use super::{
     ALERTS_OFFSET, FORGOTTEN_OFFSET, PASSED_FIRST, PASSED_LAST, Result, SqliteRecords, meta, parsed,
     set_meta, sql_limit, to_json,
 };
-use crate::records::{AlertQuery, Alerts, Sequenced, StandingAlert, error::Doing};
+use crate::{AlertQuery, Alerts, Sequenced, StandingAlert, error::Doing};
 use ioc_model::{Alert, AlertId, Condition, Domain, Severity, Transition};
 use rusqlite::{Connection, OptionalExtension, Row, params, types::Value};
 use std::ops::RangeInclusive;

@@ -17,8 +17,8 @@ mod sessions;
 mod tests;
 mod users;
 
-use super::{RecordsBackend, RecordsError, Result, error::Doing};
-use crate::data_dir::{changes, files::seam};
+use super::{RecordsBackend, RecordsError, Result, changes, error::Doing};
+use ioc_files::durable::seam;
 use log::Log;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, types::FromSql};
 use std::{
@@ -110,9 +110,11 @@ impl SqliteRecords {
     }
 
     /// Refuses what people change from now on, as a disk does that takes nothing.
-    #[cfg(test)]
-    pub(crate) fn refuse_changes(&self, refuses: bool) {
-        lock(&self.writer).pragma_update(None, "query_only", refuses).unwrap();
+    ///
+    /// Errors: what the database says.
+    #[cfg(feature = "seam")]
+    pub fn refuse_changes(&self, refuses: bool) -> Result<()> {
+        lock(&self.writer).pragma_update(None, "query_only", refuses).doing("refusing changes")
     }
 
     /// Runs `work` in a transaction whose commit is synced.

@@ -1,5 +1,5 @@
 //! What can go wrong with the records.
-use crate::data_dir::files::{is_full, remedy};
+use ioc_files::durable::{is_full, remedy};
 use rusqlite::ffi;
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! The audit trail.
 use super::{Result, SqliteRecords, parsed, to_json};
-use crate::records::{Audit, AuditEntry, AuditPage, AuditTrail, Reach, error::Doing};
+use crate::{Audit, AuditEntry, AuditPage, AuditTrail, Reach, error::Doing};
 use rusqlite::{Connection, Row, params};
 
 /// Most entries looked at for one page: for someone who may see few of many, a page ends here.

@@ -6,10 +6,11 @@
 //! two, and one from before has neither.
 use super::{meta, reading::Reading, set_meta, transact};
 use crate::{
-    data_dir::{files::seam, stamp::Stamp},
-    identity::random_bytes,
-    records::{RecordsError, error::Doing},
+    RecordsError,
+    error::Doing,
+    stamp::{Stamp, draw_mark},
 };
+use ioc_files::durable::seam;
 use rusqlite::Connection;
 use std::{
     fs::{self, File},
@@ -112,8 +113,7 @@ pub(super) fn checkpoint(connection: &Connection, mode: &str) -> Result<bool, Re
 fn draw(connection: &mut Connection) -> Result<(), RecordsError> {
     let doing = "marking the log of the records";
     let no_random = |error| RecordsError::File { path: "-wal".into(), cause: io::Error::other(error) };
-    // Not 0, and what SQLite's signed integers hold.
-    let mark = random_bytes::<8>().map(|bytes| u64::from_le_bytes(bytes) >> 1 | 1).map_err(no_random)?;
+    let mark = draw_mark().map_err(no_random)?;
     transact(connection, doing, |transaction| {
         let before = meta(transaction, MARK)?;
         set_meta(transaction, BEFORE, before)?;

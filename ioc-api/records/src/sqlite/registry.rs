@@ -1,11 +1,10 @@
 //! MQTT credentials and the device registry.
 use super::{Result, SqliteRecords, audit, parsed, to_json};
-use crate::records::{
+use crate::{
     Audit, CredentialRow, DeviceRow, RecordsError, Registry,
     error::{Doing, is_duplicate},
 };
-use ioc_ingest::{Parent, ParentKind};
-use ioc_model::{DeviceId, DeviceIndex};
+use ioc_model::{DeviceId, DeviceIndex, Parent, ParentKind};
 use rusqlite::{Connection, Row, params};
 
 const CREDENTIAL: &str = "id, kind, token_hash, generation, devices, disabled, created_ms";

@@ -4,20 +4,28 @@
 //! Owns what must be looked up by name and survives a restart, behind traits ([`RecordsBackend`] is all of
 //! them), so that nobody else knows it is SQLite. The journal is the truth about alerts and rejected
 //! messages; what is kept here of them is a projection that remembers up to which offset it goes, so replay
-//! repeats nothing. Leaves passwords, tokens and decisions to [`crate::identity`].
+//! repeats nothing. Leaves passwords, tokens and decisions to those who use them.
 //!
 //! Every call blocks on the disk: call from threads or `spawn_blocking`, never from an async task.
+pub mod changes;
+mod config;
 mod error;
 mod late;
+mod random;
+mod role;
 mod rows;
 mod sqlite;
+pub mod stamp;
 
+pub use config::Config;
 pub use error::RecordsError;
 pub use late::{LateWrites, Write, Written};
+pub use random::{NoRandom, random_bytes};
+pub use role::{Role, UnknownRole};
 pub use rows::{
     ANONYMOUS, AlertQuery, Audit, AuditEntry, AuditPage, CredentialRow, DeviceRow, DisplayTokenRow, Ends,
-    OriginRow, QuarantineQuery, QuarantineRow, Reach, SecretHash, Sequenced, SessionRow, StandingAlert,
-    UserRow,
+    ORIGINS_PER_USER_MAX, OriginRow, QuarantineQuery, QuarantineRow, Reach, SecretHash, Sequenced,
+    SessionRow, StandingAlert, UserRow,
 };
 pub use sqlite::{
     SqliteRecords,

@@ -1,6 +1,6 @@
 //! People.
 use super::{Result, SqliteRecords, audit, parsed};
-use crate::records::{
+use crate::{
     Audit, Ends, RecordsError, UserRow, Users,
     error::{Doing, is_duplicate},
 };

@@ -7,10 +7,7 @@ use super::{
     reading::Reading,
     set_meta, transact,
 };
-use crate::{
-    data_dir::stamp::Stamp,
-    records::{RecordsError, error::Doing},
-};
+use crate::{RecordsError, error::Doing, stamp::Stamp};
 use rusqlite::Connection;
 use std::{io, path::Path};
 

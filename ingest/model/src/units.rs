@@ -1,5 +1,5 @@
 //! Values with a unit as people write them in a configuration: spans of time, sizes, listening addresses.
-use ioc_model::share::{InvalidNetwork, Network};
+use crate::share::{InvalidNetwork, Network};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{
     fmt,

@@ -1,6 +1,6 @@
 //! The projection of rejected messages.
 use super::{QUARANTINE_OFFSET, Result, SqliteRecords, meta, parsed, set_meta, sql_limit, to_json};
-use crate::records::{Quarantine, QuarantineQuery, QuarantineRow, error::Doing};
+use crate::{Quarantine, QuarantineQuery, QuarantineRow, error::Doing};
 use ioc_model::{RejectReason, Rejection};
 use rusqlite::{Connection, Row, params};
 use std::collections::BTreeSet;

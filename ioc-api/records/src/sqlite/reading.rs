@@ -1,10 +1,7 @@
 //! Records that are only read, wherever they lie: SQLite writes beside a database to read it, which a read-only file system
 //! does not let it.
-use crate::{
-    data_dir::files::{can_write_in, make_dir},
-    identity::random_bytes,
-    records::{RecordsError, error::Doing},
-};
+use crate::{RecordsError, error::Doing, random_bytes};
+use ioc_files::durable::{can_write_in, make_dir};
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use std::{
     fs, io,

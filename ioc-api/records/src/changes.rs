@@ -1,19 +1,17 @@
 //! How often people, devices and credentials were changed, kept beside the records that count it: records put back from a
 //! copy of the same start have the same identity, and a token that was revoked since would be valid again.
-use super::{
-    files::{read_small, write_durably},
-    stamp::fingerprint,
-};
+use crate::stamp::fingerprint;
+use ioc_files::durable::{read_small, write_durably};
 use std::{fs::File, io, path::Path};
 
 /// Name of the file.
-pub(crate) const FILE: &str = "changes";
+pub const FILE: &str = "changes";
 const FIRST_LINE: &str = "ioc-changes 1";
 
 /// Reads the count in `directory`; `None` when there is none, or it is damaged.
 ///
 /// Errors: what the operating system says.
-pub(crate) fn read(directory: &Path) -> io::Result<Option<u64>> {
+pub fn read(directory: &Path) -> io::Result<Option<u64>> {
     match File::open(directory.join(FILE)) {
         Ok(mut file) => Ok(parse(&read_small(&mut file)?)),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -26,7 +24,7 @@ pub(crate) fn read(directory: &Path) -> io::Result<Option<u64>> {
 /// Writes the count, durably. To be called once the records have it: they may be ahead, never behind.
 ///
 /// Errors: what the operating system says.
-pub(crate) fn write(directory: &Path, count: u64) -> io::Result<()> {
+pub fn write(directory: &Path, count: u64) -> io::Result<()> {
     write_durably(&directory.join(FILE), print(count).as_bytes())
 }
 

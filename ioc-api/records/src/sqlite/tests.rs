@@ -1,16 +1,12 @@
 use super::{SqliteRecords, migrations};
 use crate::{
-    identity::{Action, Caller, Object, Role, may},
-    records::{
-        ANONYMOUS, AlertQuery, Alerts, Audit, AuditEntry, AuditTrail, CredentialRow, DeviceRow, OriginRow,
-        Quarantine, QuarantineQuery, QuarantineRow, Reach, RecordsBackend, RecordsError, Registry, Sequenced,
-        SessionRow, Sessions, UserRow, Users,
-    },
+    ANONYMOUS, AlertQuery, Alerts, Audit, AuditEntry, AuditTrail, CredentialRow, DeviceRow, OriginRow,
+    Quarantine, QuarantineQuery, QuarantineRow, Reach, RecordsBackend, RecordsError, Registry, Role,
+    Sequenced, SessionRow, Sessions, UserRow, Users,
 };
-use ioc_ingest::{Parent, ParentKind};
 use ioc_model::{
-    Alert, AlertId, Condition, CredentialKind, DeviceIndex, Domain, Evidence, Fingerprint, RejectReason,
-    Rejection, Severity, Transition, TransitionKind, alert::Text,
+    Alert, AlertId, Condition, CredentialKind, DeviceIndex, Domain, Evidence, Fingerprint, Parent,
+    ParentKind, RejectReason, Rejection, Severity, Transition, TransitionKind, alert::Text,
 };
 use std::collections::BTreeMap;
 
@@ -20,6 +16,11 @@ fn open(dir: &tempfile::TempDir) -> SqliteRecords {
 
 fn entries(records: &SqliteRecords, before: Option<u64>, limit: usize) -> Vec<AuditEntry> {
     records.audit(before, limit, &|_| true).unwrap().items
+}
+
+/// Reports whether someone restricted to `own` (nothing = not restricted) sees what concerns all of `about` (nothing = everything).
+fn covers<T: PartialEq>(own: &[T], about: &[T]) -> bool {
+    own.is_empty() || (!about.is_empty() && about.iter().all(|one| own.contains(one)))
 }
 
 fn audit(action: &str) -> Audit {
@@ -178,11 +179,7 @@ fn an_admin_of_one_field_reads_the_entries_about_it() {
         (reach(&[], &["19753"]), &["ward", "light in a ward"]),
     ];
     for (of, expected) in table {
-        let caller = Caller { domains: of.domains.into(), wards: of.wards.into(), ..Caller::cli("root") };
-        let shows = |about: &Reach| {
-            let Reach { domains, wards } = about;
-            may(&caller, Action::ReadAudit, &Object::Reach { domains, wards })
-        };
+        let shows = |about: &Reach| covers(&of.domains, &about.domains) && covers(&of.wards, &about.wards);
         let mut actions = Vec::new();
         let mut before = None;
         loop {
@@ -193,7 +190,7 @@ fn an_admin_of_one_field_reads_the_entries_about_it() {
                 break;
             }
         }
-        assert_eq!(actions, expected, "{caller:?}");
+        assert_eq!(actions, expected, "{of:?}");
     }
 }
 

@@ -79,29 +79,31 @@ pub fn can_write_in(directory: &Path) -> bool {
 
 /// Directories that tests take for read-only (for the superuser every directory can be written), and what they look at
 /// between two steps, where a process may end.
-pub(crate) mod seam {
+pub mod seam {
     use std::path::Path;
-    #[cfg(test)]
+    #[cfg(any(test, feature = "seam"))]
+    use std::{cell::RefCell, path::PathBuf};
+
+    #[cfg(any(test, feature = "seam"))]
     thread_local! {
-        pub(crate) static AT_STEP: std::cell::RefCell<Option<Box<dyn FnMut()>>> = const { std::cell::RefCell::new(None) };
-        pub(crate) static READ_ONLY: std::cell::RefCell<Option<std::path::PathBuf>> =
-            const { std::cell::RefCell::new(None) };
+        /// Called at each step of this thread.
+        pub static AT_STEP: RefCell<Option<Box<dyn FnMut()>>> = const { RefCell::new(None) };
+        /// Directories below this one are taken for read-only by this thread.
+        pub static READ_ONLY: RefCell<Option<PathBuf>> = const { RefCell::new(None) };
     }
 
-    #[cfg(test)]
+    /// Marks a step after which a process may end and leave what it has written so far.
+    pub fn step() {
+        #[cfg(any(test, feature = "seam"))]
+        AT_STEP.with_borrow_mut(|look| look.iter_mut().for_each(|look| look()));
+    }
+
+    #[cfg(any(test, feature = "seam"))]
     pub(super) fn is_read_only(directory: &Path) -> bool {
         READ_ONLY.with_borrow(|read_only| read_only.as_ref().is_some_and(|path| directory.starts_with(path)))
     }
 
-    #[cfg(test)]
-    pub(crate) fn step() {
-        AT_STEP.with_borrow_mut(|look| look.iter_mut().for_each(|look| look()));
-    }
-
-    #[cfg(not(test))]
-    pub(crate) fn step() {}
-
-    #[cfg(not(test))]
+    #[cfg(not(any(test, feature = "seam")))]
     pub(super) fn is_read_only(_: &Path) -> bool {
         false
     }

@@ -75,8 +75,9 @@ impl LateWrites {
 
     /// Writes now if the disk takes it, else later. Never fails: what it is about has happened.
     pub fn write(&self, write: Write) -> Written {
+        let now_ms = write.audit().at_ms;
         self.waiting().keep(write);
-        match self.retry(crate::clock::now_ms()) {
+        match self.retry(now_ms) {
             0 => Written::Now,
             _ => Written::Later,
         }

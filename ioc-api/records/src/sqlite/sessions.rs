@@ -1,8 +1,7 @@
 //! Sign-ins and display tokens.
 use super::{Result, SqliteRecords, audit, sql_limit};
-use crate::identity::ORIGINS_PER_USER_MAX;
-use crate::records::{
-    Audit, DisplayTokenRow, OriginRow, RecordsError, SecretHash, SessionRow, Sessions,
+use crate::{
+    Audit, DisplayTokenRow, ORIGINS_PER_USER_MAX, OriginRow, RecordsError, SecretHash, SessionRow, Sessions,
     error::{Doing, is_duplicate},
 };
 use rusqlite::{Connection, params};

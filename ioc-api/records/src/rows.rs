@@ -1,8 +1,7 @@
 //! What the records hold, as plain data. Times are milliseconds since the epoch.
-use crate::identity::Role;
-use ioc_ingest::{Device, Parent};
+use crate::Role;
 use ioc_model::{
-    Alert, AlertId, CredentialKind, DeviceId, DeviceIndex, Domain, RejectReason, Rejection, Severity,
+    Alert, AlertId, CredentialKind, DeviceId, DeviceIndex, Domain, Parent, RejectReason, Rejection, Severity,
     Transition,
 };
 use serde::{Deserialize, Serialize};
@@ -73,6 +72,9 @@ pub struct OriginRow {
     pub last_ms: i64,
 }
 
+/// Networks and browsers remembered for one person; the one that was not used for longest goes.
+pub const ORIGINS_PER_USER_MAX: usize = 32;
+
 /// Which sessions a change of a person ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ends {
@@ -139,36 +141,6 @@ pub struct DeviceRow {
     pub retired: bool,
     /// When it was registered.
     pub created_ms: i64,
-}
-
-impl DeviceRow {
-    /// Takes what is kept of a device; ward and reporting period are not.
-    pub fn of(device: &Device) -> Self {
-        let Device { index, id, domain, kind, lat, lon, parent, labels, retired, created_ms, .. } =
-            device.clone();
-        let kind = kind.to_string();
-        Self { index, id, domain, kind, lat, lon, parent, labels, retired, created_ms }
-    }
-
-    /// Turns it into what [`ioc_ingest::Registry::load`] takes, which fills in ward and reporting period.
-    pub fn into_device(self) -> Device {
-        let Self { index, id, domain, kind, lat, lon, parent, labels, retired, created_ms } = self;
-        let (kind, ward, reporting_period_s) = (kind.into(), None, 0);
-        Device {
-            index,
-            id,
-            domain,
-            kind,
-            lat,
-            lon,
-            ward,
-            parent,
-            labels,
-            reporting_period_s,
-            retired,
-            created_ms,
-        }
-    }
 }
 
 /// One change or sign-in, as it is written.
@@ -255,7 +227,8 @@ impl Audit {
 }
 
 /// One change or sign-in, as it is read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AuditEntry {
     /// Grows with time; the cursor.
     pub id: u64,

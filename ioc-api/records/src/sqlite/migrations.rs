@@ -1,6 +1,6 @@
 //! The tables, in the order in which versions added to them. A step that was released is never changed.
 use super::{Result, transact};
-use crate::records::{RecordsError, error::Doing};
+use crate::{RecordsError, error::Doing};
 use rusqlite::Connection;
 use std::path::Path;
 
