@@ -116,6 +116,18 @@ impl Ioc {
         Ok(())
     }
 
+    /// Starts it again with this rule file in the place of the built-in ones, and waits until it is ready.
+    ///
+    /// Errors: the file cannot be written, or the server does not start with it.
+    pub fn use_rules(&mut self, text: &str) -> Outcome<()> {
+        let directory = self.data.path().join("configs/rules");
+        std::fs::create_dir_all(&directory)?;
+        std::fs::write(directory.join("bench.yaml"), text)?;
+        self.kill();
+        self.restart()?;
+        self.wait_until_ready(START_PATIENCE)
+    }
+
     /// Waits until it is ready.
     ///
     /// Errors: it ends, or takes longer than `patience`; its log is in the message.

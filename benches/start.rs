@@ -54,10 +54,12 @@ struct Input {
     payload: Payload,
     /// Whether a device leaves and comes back after each message.
     flaps: bool,
+    /// How many rules beside the built-in ones compare its noise with a threshold of 60 dB and a little.
+    rules: usize,
 }
 
 fn inputs() -> Vec<Input> {
-    let input = |name, devices, payload| Input { name, devices, payload, flaps: false };
+    let input = |name, devices, payload| Input { name, devices, payload, flaps: false, rules: 0 };
     vec![
         input("normal", STATIONS, |number, now_ms| element(now_ms, number)),
         input("scattered", 1, |number, now_ms| {
@@ -80,6 +82,16 @@ fn inputs() -> Vec<Input> {
             devices: 50,
             payload: |number, now_ms| element(now_ms, number),
             flaps: true,
+            rules: 0,
+        },
+        Input {
+            name: "alert-flaps",
+            devices: 8,
+            payload: |number, now_ms| {
+                format!("{{\"ts\":{now_ms},\"values\":{{\"laeq\":{}}}}}", 50 + number % 2 * 20)
+            },
+            flaps: false,
+            rules: 200,
         },
     ]
 }
@@ -122,6 +134,9 @@ fn main() -> Outcome<()> {
 
 fn measure(input: &Input, seconds: Duration, directory: &Path) -> Outcome<Vec<String>> {
     let mut ioc = Ioc::start(Mode::Limited, directory)?;
+    if input.rules > 0 {
+        ioc.use_rules(&rule_file(input.rules))?;
+    }
     let devices: Vec<Device> = fleet::noise_meters(input.devices);
     let clients = ioc.register(&devices)?;
     let readings: u64 = thread::scope(|scope| -> Outcome<u64> {
@@ -158,6 +173,18 @@ fn measure(input: &Input, seconds: Duration, directory: &Path) -> Outcome<Vec<St
         format!("{:.2}", ready.as_secs_f64()),
         mib(ioc.process.resident()?),
     ])
+}
+
+/// Writes a file of so many rules that one reading of 70 dB raises.
+fn rule_file(rules: usize) -> String {
+    let rule = |number: usize| {
+        let threshold = 60.0 + number as f64 / 100.0;
+        format!(
+            "      - alert: Loud{number}\n        expr: laeq > {threshold}\n        labels: {{ severity: high, domain: environment }}\n        annotations: {{ summary_vi: Ồn, summary_en: Loud }}\n"
+        )
+    };
+    let rules: String = (0..rules).map(rule).collect();
+    format!("groups:\n  - name: loud\n    rules:\n{rules}")
 }
 
 /// Sends as one device for `seconds`, one message at a time. Returns how many readings were acknowledged.
