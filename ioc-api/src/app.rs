@@ -11,6 +11,7 @@ use crate::{
     clock_watch,
     config::Config,
     data_dir::{DataDir, Holder, Part},
+    edge_access::EdgeAccess,
     followers::{
         self, Projections,
         Promptness::{Ahead, Gathering, Nudged, Unhurried},
@@ -214,7 +215,7 @@ impl Center {
         let certificate = launch::mqtts_certificate(&config, data, mode)?;
         let broker = Arc::new(Broker::start_closed(
             launch::broker_config(&config, certificate.as_ref(), mode)?,
-            Arc::clone(&foundation.grants) as _,
+            Arc::new(EdgeAccess(Arc::clone(&foundation.grants))),
             Arc::clone(&ingress) as _,
         )?);
         progress.enter(Phase::History);

@@ -4,11 +4,11 @@ use crate::{
     admin::{NewCredential, OperationError, Operations},
     clock::now_ms,
     config,
-    identity::{Grants, Identity, IdentityError, NewUser, Role},
 };
 use firmware_sim::{
     Credentials, Login, RunConfig, RunMeters, Scenario, SimDevice, Simulation, connections, fleet,
 };
+use ioc_identity::{Grants, Identity, IdentityError, NewUser, Role};
 use ioc_ingest::NewDevice;
 use ioc_model::{Parent, ParentKind};
 use std::{collections::HashMap, path::Path, sync::Arc};

@@ -2,10 +2,10 @@
 //! reactor threads and never waits: without room in the journal the edge stops reading that socket.
 use crate::{
     clock::now_ms,
-    identity::Grants,
     presence::{Connected, Voices},
 };
 use ioc_broker::{Busy, Incoming, Intake, PresenceChange, Taken, Verdict};
+use ioc_identity::Grants;
 use ioc_ingest::{Context, Decoder, Registry, quarantine::Refused};
 use ioc_journal::{AppendError, Journal, RECORD_LEN_MAX};
 use ioc_model::{
@@ -169,7 +169,7 @@ mod tests {
         config::Config,
         data_dir::DataDir,
     };
-    use ioc_broker::{Access, Principal};
+    use ioc_broker::Principal;
     use ioc_ingest::{DecodeLimits, NewDevice};
     use ioc_journal::JournalConfig;
     use ioc_model::{Domain, Parent, ParentKind};
@@ -224,7 +224,7 @@ mod tests {
             let principal = Principal { credential: credential.into(), kind, generation: 1 };
             let voices = ingress.voices(std::iter::once((credential, kind)));
             for device in devices.iter() {
-                let speaks = grants.speaks_for(&principal, device.id.as_str());
+                let speaks = grants.speaks_for(&principal.credential, principal.kind, device.id.as_str());
                 let counts = voices[credential].contains(&device.index);
                 assert_eq!(counts, speaks, "{credential} for {}", device.id);
             }

@@ -10,7 +10,6 @@ use crate::{
     demo::{self, Demo, DemoError},
     followers::{self, Stop},
     http::state::Ready,
-    identity::random_bytes,
     kpis::{self, Definition, KpiDesk},
     rule_checks::RuleChecks,
     rule_desk::{RuleDeskError, RuleSource},
@@ -19,6 +18,7 @@ use crate::{
     tls::{self, Certificate, TlsError},
 };
 use ioc_broker::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
+use ioc_identity::random_bytes;
 use ioc_ingest::{DecodeLimits, LiveState, Registry};
 use ioc_journal::{JournalConfig, JournalError, Offset};
 use ioc_model::{AlertId, Catalogue, share::Rate, time::forgetting_ms};

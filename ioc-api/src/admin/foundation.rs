@@ -4,8 +4,9 @@ use crate::{
     data_dir::{DataDir, DataDirError},
     defaults,
     device_rows::into_device,
-    identity::{Grants, Identity, IdentityError},
+    registry_membership::RegistryMembership,
 };
+use ioc_identity::{Grants, Identity, IdentityError};
 use ioc_ingest::{City, Registry, RegistryError, Wards};
 use ioc_model::Catalogue;
 use ioc_records::{LateWrites, Records, RecordsError, SqliteRecords};
@@ -156,11 +157,12 @@ impl Foundation {
         let registry = Registry::new(Arc::clone(&catalogue), Arc::clone(&city.wards));
         let devices = records.devices()?.into_iter().map(into_device);
         registry.load(devices.collect())?;
-        let grants = Grants::new(key, Arc::new(registry.clone()), &records.credentials()?);
+        let grants =
+            Grants::new(key, Arc::new(RegistryMembership(registry.clone())), &records.credentials()?);
         let late = Arc::new(LateWrites::new(Arc::clone(&records), config.records.audit_anonymous_rows_max));
-        let (keeper, session_ttl) = (Arc::clone(&late), config.http.session_ttl.0);
+        let (keeper, session_ttl) = (Arc::clone(&late), config.http.sign_in.session_ttl.0);
         let identity = Identity::open(Arc::clone(&records), keeper, session_ttl, now_ms)?
-            .with_wards(Arc::clone(&city.wards))
+            .with_wards(city.wards.iter().map(|ward| (ward.code.to_string(), ward.name.to_string())))
             .with_catalogue(Arc::clone(&catalogue));
         Ok(Self {
             catalogue,

@@ -8,8 +8,8 @@ use super::{
 use crate::{
     backup::{BackupError, Progress, Source},
     device_rows::row_of,
-    identity::{IdentityError, NewUser, NoRandom, UserChange, new_token},
 };
+use ioc_identity::{IdentityError, NewUser, NoRandom, UserChange, new_token};
 use ioc_ingest::{Device, NewDevice, RegistryError};
 use ioc_model::{CredentialKind, DeviceId, Domain, catalogue::UnknownDomain};
 use ioc_records::{Audit, CredentialRow, DeviceRow, QuarantineQuery, Reach, RecordsError};

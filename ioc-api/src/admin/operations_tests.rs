@@ -3,9 +3,8 @@ use crate::{
     admin::{AdminError, CityFiles, bind, execute},
     config::Config,
     data_dir::DataDir,
-    identity::Role,
 };
-use ioc_broker::Access;
+use ioc_identity::Role;
 use ioc_model::{Parent, ParentKind};
 use std::{
     collections::BTreeMap,
@@ -92,7 +91,7 @@ fn rotating_ends_the_old_token() {
     let grants = &operations.foundation.grants;
     let principal = grants.authenticate("WL-1", added.token.as_bytes()).unwrap();
     let rotated = operations.rotate(&"WL-1".parse().unwrap(), "x", 1).unwrap();
-    assert!(!grants.still_valid(&principal));
+    assert!(!grants.still_valid(&principal.credential, principal.generation));
     assert!(grants.authenticate("WL-1", added.token.as_bytes()).is_err());
     assert!(grants.authenticate("WL-1", rotated.token.as_bytes()).is_ok());
     let error = operations.rotate(&"WL-2".parse().unwrap(), "x", 1).unwrap_err().to_string();
@@ -117,7 +116,9 @@ fn a_gateway_speaks_for_its_devices_only() {
     let token = operations.add_credential(gateway, "x", 0).unwrap().token;
     let grants = &operations.foundation.grants;
     let principal = grants.authenticate("GW-1", token.as_bytes()).unwrap();
-    let spoken: Vec<_> = ["WL-1", "WL-2", "WL-3", "WL-4"].map(|id| grants.speaks_for(&principal, id)).into();
+    let spoken: Vec<_> = ["WL-1", "WL-2", "WL-3", "WL-4"]
+        .map(|id| grants.speaks_for(&principal.credential, principal.kind, id))
+        .into();
     assert_eq!(spoken, [true, true, true, false]);
 }
 

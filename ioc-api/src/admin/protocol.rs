@@ -1,9 +1,7 @@
 //! The line protocol of the admin socket: one request per connection as a line of JSON, one reply.
 use super::OperationError;
-use crate::{
-    backup::{CheckReport, Manifest, Progress},
-    identity::Role,
-};
+use crate::backup::{CheckReport, Manifest, Progress};
+use ioc_identity::Role;
 use ioc_ingest::{Device, NewDevice};
 use ioc_model::{CredentialKind, DeviceId, Domain};
 use ioc_records::{DisplayTokenRow, QuarantineRow, UserRow};

@@ -1,6 +1,7 @@
 //! The command line as clap reads it.
-use crate::{config::FlagValue, data_dir::Part, identity::Role};
+use crate::{config::FlagValue, data_dir::Part};
 use clap::{Args, Parser, Subcommand};
+use ioc_identity::Role;
 use ioc_model::{CredentialKind, DeviceId, Domain, Parent, ParentKind};
 use std::path::PathBuf;
 

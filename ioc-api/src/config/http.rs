@@ -15,8 +15,9 @@ const DAY_S: u64 = 86_400;
 pub struct Http {
     /// Where console, wall and API are served.
     pub listen: Listen,
-    /// How long a sign-in lasts.
-    pub session_ttl: Span,
+    /// Sign-ins.
+    #[serde(flatten)]
+    pub sign_in: ioc_identity::Config,
     /// Largest request body.
     pub body_max: Size,
     /// Most live-stream clients at once.
@@ -108,7 +109,7 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             listen: Listen::every(8080),
-            session_ttl: Span::from_secs(12 * 3600),
+            sign_in: ioc_identity::Config::default(),
             body_max: Size(MIB),
             stream_clients_max: 1000,
             trusted_proxies: Vec::new(),
@@ -170,10 +171,7 @@ pub(super) fn check(config: &Config, wrong: &mut SettingChecks) {
         ),
         _ => {}
     }
-    if config.http.session_ttl.as_ms() < 60_000 {
-        let message = format!("http.session_ttl is {}", config.http.session_ttl);
-        wrong.add("http.session_ttl", message, "it must be at least 1m");
-    }
+    config.http.sign_in.validate(wrong);
     wrong.at_least("http.body_max", config.http.body_max.0, 1024);
     let places = u64::from(limits.connections_max);
     wrong.at_least("http.limits.connections_max", places, 16);

@@ -5,8 +5,8 @@ use super::{
     parts::{Part, Problem},
     shapes::Shape,
 };
-use crate::identity::{NoRandom, TOKEN_KEY_BYTES};
 use ioc_files::durable::remedy;
+use ioc_identity::{NoRandom, TOKEN_KEY_BYTES};
 use ioc_journal::JournalError;
 use ioc_records::RecordsError;
 use ioc_store::StoreError;

@@ -158,7 +158,7 @@ impl Looking<'_> {
 
     fn key(&self, path: &Path) -> Result<Look<u64>, DataDirError> {
         match fs::read(path) {
-            Ok(bytes) if bytes.len() == crate::identity::TOKEN_KEY_BYTES => Ok(Some(Ok(fingerprint(&bytes)))),
+            Ok(bytes) if bytes.len() == ioc_identity::TOKEN_KEY_BYTES => Ok(Some(Ok(fingerprint(&bytes)))),
             Ok(bytes) => Ok(Some(Err(format!("token.key has {} bytes instead of 32", bytes.len())))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(self.closed(Part::Keys, error.to_string(), is_full(&error))),

@@ -31,8 +31,8 @@ pub use shapes::Shape;
 pub use timeline::{beyond, leap};
 pub use verify::STAGING;
 
-use crate::identity::{TOKEN_KEY_BYTES, TokenKey, random_bytes};
 use ioc_files::durable::{make_dir, read_small, tighten, write_durably};
+use ioc_identity::{TOKEN_KEY_BYTES, TokenKey, random_bytes};
 use lock::Lock;
 use std::{
     fs::{self, File},

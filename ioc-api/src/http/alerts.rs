@@ -6,7 +6,7 @@ use super::{
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
 };
-use crate::{book, clock::now_ms, identity, stream::RECORDS_PATIENCE};
+use crate::{book, clock::now_ms, stream::RECORDS_PATIENCE};
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -104,7 +104,7 @@ pub async fn get(
     let found =
         state.blocking(move |state| Ok::<_, Problem>((state.alert(id)?, state.records.transitions_of(id)?)));
     let (alert, transitions) = found.await?;
-    actor.must_on(identity::Action::Look, &alert)?;
+    actor.must_on(ioc_identity::Action::Read, &alert)?;
     let transitions = transitions.into_iter().map(timeline).collect();
     Ok(Json(AlertDetail { alert, transitions }))
 }
@@ -157,7 +157,7 @@ async fn act(state: ApiState, actor: Actor, id: &str, action: book::Action) -> A
     let alert = state
         .blocking(move |state| {
             let known = state.alert(id)?;
-            actor.must_on(identity::Action::ActOnAlert, &known)?;
+            actor.must_on(ioc_identity::Action::ActOnAlert, &known)?;
             let word = match &action {
                 book::Action::Acknowledge => "alert.acknowledge",
                 book::Action::Resolve { .. } => "alert.resolve",

@@ -1,20 +1,18 @@
 //! Who is asking: a session cookie, a bearer token, or the display token of a wall in `?token=`, where a browser cannot
 //! set headers (WebSocket).
-//! Every decision is [`crate::identity::may`]'s.
+//! Every decision is [`ioc_identity::authorize`]'s.
 use super::{
     client::Client,
     headers::text,
     problem::{Answer, Problem},
     state::ApiState,
 };
-use crate::{
-    clock::now_ms,
-    identity::{Action, Caller, Identity, Object, Via, is_token, may},
-};
+use crate::clock::now_ms;
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderValue, header, request::Parts},
 };
+use ioc_identity::{Action, Identity, Principal, Resource, Via, authorize, is_token};
 use ioc_ingest::Device;
 use ioc_model::{Alert, Domain};
 use ioc_records::AlertQuery;
@@ -35,7 +33,7 @@ pub const BROWSER_COOKIE: &str = "ioc_browser";
 #[derive(Debug, Clone)]
 pub struct Actor {
     /// Name, role, domains, wards.
-    pub caller: Caller,
+    pub caller: Principal,
     /// The connection is not one of those that make room for others; so it is unless the caller has too many.
     pub keeps_place: bool,
     secret: String,
@@ -171,14 +169,14 @@ impl Actor {
     }
 
     /// Says whether the actor may do this.
-    pub fn may(&self, action: Action, object: &Object<'_>) -> bool {
-        may(&self.caller, action, object)
+    pub fn may(&self, action: Action, object: &Resource<'_>) -> bool {
+        authorize(&self.caller, action, object)
     }
 
     /// Demands that the actor may do this.
     ///
     /// Errors: 403.
-    pub fn must(&self, action: Action, object: &Object<'_>) -> Answer<()> {
+    pub fn must(&self, action: Action, object: &Resource<'_>) -> Answer<()> {
         match self.may(action, object) {
             true => Ok(()),
             false => {
@@ -189,26 +187,29 @@ impl Actor {
 
     /// Says whether the actor may see a thing in this domain and ward.
     pub fn may_see(&self, domain: Domain, ward: Option<&str>) -> bool {
-        may(&self.caller, Action::Look, &Object::Place { domain: Some(domain), ward })
+        authorize(&self.caller, Action::Read, &Resource::Place { domain: Some(domain), ward })
     }
 
     /// Says whether the actor may see what is said of a whole domain.
     pub fn may_see_all_of(&self, domain: Option<Domain>) -> bool {
-        may(&self.caller, Action::Look, &Object::Domain(domain))
+        authorize(&self.caller, Action::Read, &Resource::Domain(domain))
     }
 
     /// Demands that the actor may see a device.
     ///
     /// Errors: 403.
     pub fn must_see(&self, device: &Device) -> Answer<()> {
-        self.must(Action::Look, &Object::Place { domain: Some(device.domain), ward: device.ward.as_deref() })
+        self.must(
+            Action::Read,
+            &Resource::Place { domain: Some(device.domain), ward: device.ward.as_deref() },
+        )
     }
 
     /// Demands that the actor may do this to an alert.
     ///
     /// Errors: 403.
     pub fn must_on(&self, action: Action, alert: &Alert) -> Answer<()> {
-        self.must(action, &Object::Place { domain: alert.domain, ward: alert.ward.as_deref() })
+        self.must(action, &Resource::Place { domain: alert.domain, ward: alert.ward.as_deref() })
     }
 
     /// Narrows a list to what the actor may see.

@@ -1,5 +1,5 @@
 //! The shapes of answers that are not types of the model.
-use crate::identity::Role;
+use ioc_identity::Role;
 use ioc_model::{Alert, Domain, ParentKind, QualityFlag, Severity, TransitionKind, alert::Text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,10 +1,7 @@
 //! Errors as RFC 9457 problem documents with a request id. The inner crates know nothing of HTTP; this is the one
 //! place where their errors become status codes.
 use super::{listener::BodyPace, problem_log};
-use crate::{
-    book::ActionError,
-    identity::{IdentityError, PasswordError},
-};
+use crate::book::ActionError;
 use axum::{
     Json,
     extract::Request,
@@ -12,6 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use ioc_identity::{IdentityError, PasswordError};
 use ioc_records::RecordsError;
 use ioc_store::QueryError;
 use serde::Serialize;

@@ -7,15 +7,13 @@ use super::{
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
 };
-use crate::{
-    clock::now_ms,
-    identity::{Action, NewUser as NewPerson, Object, Role, SignInError, SignInFrom, UserChange},
-};
+use crate::clock::now_ms;
 use axum::{
     Json,
     extract::{Extension, Path, Query, State},
     http::{HeaderMap, StatusCode},
 };
+use ioc_identity::{Action, NewUser as NewPerson, Resource, Role, SignInError, SignInFrom, UserChange};
 use ioc_model::{Domain, RejectReason};
 use ioc_records::{AuditEntry, AuditPage, DisplayTokenRow, QuarantineQuery, QuarantineRow, Reach, UserRow};
 use serde::{Deserialize, Serialize};
@@ -80,7 +78,7 @@ pub async fn quarantine(
     actor: Actor,
     Query(filter): Query<QuarantineFilter>,
 ) -> Answer<Json<Page<QuarantineDto>>> {
-    actor.must(Action::ReadQuarantine, &Object::City)?;
+    actor.must(Action::ReadQuarantine, &Resource::City)?;
     let limit = params::limit(filter.limit)?;
     let reason = filter.reason.map(|reason| reason.parse().map_err(Problem::bad_request)).transpose()?;
     let before = cursor(filter.cursor.as_deref())?;
@@ -94,7 +92,7 @@ pub async fn quarantine(
         let device = row.device.as_ref().and_then(|id| devices.by_id(id.as_str()));
         let (domain, ward) =
             (device.map(|device| device.domain), device.and_then(|device| device.ward.as_deref()));
-        actor.may(Action::ReadQuarantine, &Object::Place { domain, ward })
+        actor.may(Action::ReadQuarantine, &Resource::Place { domain, ward })
     });
     Ok(Json(Page { items: rows.into_iter().map(quarantine_dto).collect(), next }))
 }
@@ -140,13 +138,13 @@ pub async fn audit(
     actor: Actor,
     Query(query): Query<AuditQuery>,
 ) -> Answer<Json<Page<AuditEntry>>> {
-    actor.must(Action::ReadAudit, &Object::City)?;
+    actor.must(Action::ReadAudit, &Resource::City)?;
     let limit = params::limit(query.limit)?;
     let before = cursor(query.cursor.as_deref())?;
     let page = state.blocking(move |state| {
         let shows = |reach: &Reach| {
             let Reach { domains, wards } = reach;
-            actor.may(Action::ReadAudit, &Object::Reach { domains, wards })
+            actor.may(Action::ReadAudit, &Resource::Reach { domains, wards })
         };
         state.records.audit(before, limit, &shows)
     });
@@ -180,10 +178,10 @@ fn user_dto(row: &UserRow) -> UserDto {
 #[utoipa::path(get, path = "/api/v1/users", operation_id = "listUsers", tag = "users",
     responses((status = 200, body = Page<UserDto>), (status = 403, body = ProblemBody)))]
 pub async fn users(State(state): State<ApiState>, actor: Actor) -> Answer<Json<Page<UserDto>>> {
-    actor.must(Action::ManagePeople, &Object::City)?;
+    actor.must(Action::ManagePeople, &Resource::City)?;
     let is_shown = |row: &Arc<UserRow>| {
         let UserRow { name, domains, wards, .. } = &**row;
-        name == actor.name() || actor.may(Action::ManagePeople, &Object::Reach { domains, wards })
+        name == actor.name() || actor.may(Action::ManagePeople, &Resource::Reach { domains, wards })
     };
     let users = state.identity.users();
     let items = users.iter().filter(|row| is_shown(row)).map(|row| user_dto(row)).collect();
@@ -198,7 +196,7 @@ pub async fn add_user(
     actor: Actor,
     Json(new): Json<NewUser>,
 ) -> Answer<(StatusCode, Json<UserDto>)> {
-    actor.must(Action::ManagePeople, &Object::Reach { domains: &new.domains, wards: &new.wards })?;
+    actor.must(Action::ManagePeople, &Resource::Reach { domains: &new.domains, wards: &new.wards })?;
     let role = new.role.parse().map_err(Problem::bad_request)?;
     let NewUser { name, password, domains, wards, .. } = new;
     let person = NewPerson { name, role, domains, wards, password };
@@ -221,10 +219,10 @@ pub async fn patch_user(
     let action = if only_password { Action::ChangePassword } else { Action::ManagePeople };
     let person = state.identity.find(&name);
     let name = person.as_ref().map_or(name, |person| person.name.clone());
-    actor.must(action, &Object::Person(&name))?;
+    actor.must(action, &Resource::Person(&name))?;
     let is_self = name == actor.name();
     if let Some(person) = person.filter(|_| !is_self) {
-        actor.must(action, &Object::Reach { domains: &person.domains, wards: &person.wards })?;
+        actor.must(action, &Resource::Reach { domains: &person.domains, wards: &person.wards })?;
     }
     let UserPatch { password, current_password, role, disabled } = patch;
     let role = role.map(|role| role.parse().map_err(Problem::bad_request)).transpose()?;
@@ -283,7 +281,7 @@ pub async fn add_display_token(
     Json(new): Json<NewDisplayToken>,
 ) -> Answer<(StatusCode, Json<DisplayTokenDto>)> {
     // A screen sees everything.
-    actor.must(Action::ManageDisplays, &Object::Reach { domains: &[], wards: &[] })?;
+    actor.must(Action::ManageDisplays, &Resource::Reach { domains: &[], wards: &[] })?;
     let (name, token) = state
         .blocking(move |state| state.identity.add_display_token(&new.name, actor.name(), now_ms()))
         .await?;
@@ -305,7 +303,7 @@ pub struct DisplayDto {
 #[utoipa::path(get, path = "/api/v1/display-tokens", operation_id = "listDisplayTokens", tag = "users",
     responses((status = 200, body = Page<DisplayDto>), (status = 403, body = ProblemBody)))]
 pub async fn display_tokens(State(state): State<ApiState>, actor: Actor) -> Answer<Json<Page<DisplayDto>>> {
-    actor.must(Action::ManageDisplays, &Object::City)?;
+    actor.must(Action::ManageDisplays, &Resource::City)?;
     let rows = state.blocking(|state| state.identity.display_tokens()).await?;
     let dto = |row: DisplayTokenRow| DisplayDto {
         name: row.name,
@@ -323,7 +321,7 @@ pub async fn remove_display_token(
     actor: Actor,
     Path(name): Path<String>,
 ) -> Answer<StatusCode> {
-    actor.must(Action::ManageDisplays, &Object::Reach { domains: &[], wards: &[] })?;
+    actor.must(Action::ManageDisplays, &Resource::Reach { domains: &[], wards: &[] })?;
     state.blocking(move |state| state.identity.remove_display_token(&name, actor.name(), now_ms())).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -5,8 +5,8 @@ use super::{
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
 };
-use crate::identity::{Action, Object};
 use axum::{Json, extract::State};
+use ioc_identity::{Action, Resource};
 use ioc_model::{alert::Text, share::Full};
 use ioc_rules::{Rule, RuleError, RuleFile, RuleHealth, RuleState};
 
@@ -67,7 +67,7 @@ fn error_dto(error: &RuleError) -> RuleErrorDto {
 #[utoipa::path(post, path = "/api/v1/rules/check", operation_id = "checkRules", tag = "rules", request_body(content = String, content_type = "text/plain"),
     responses((status = 200, body = RuleCheck), (status = 403, body = ProblemBody), (status = 429, body = ProblemBody)))]
 pub async fn check(State(state): State<ApiState>, actor: Actor, text: String) -> Answer<Json<RuleCheck>> {
-    actor.must(Action::CheckRules, &Object::City)?;
+    actor.must(Action::CheckRules, &Resource::City)?;
     let place = state.rules.checks().place(actor.name()).map_err(no_place)?;
     let file = RuleFile { path: "request".to_owned(), text };
     // Aside from the threads that answer everybody.

@@ -6,16 +6,14 @@ use super::{
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
 };
-use crate::{
-    clock::now_ms,
-    identity::{Caller, SignInError, SignInFrom},
-};
+use crate::clock::now_ms;
 use axum::{
     Json,
     extract::{Extension, State},
     http::{HeaderMap, StatusCode, header},
     response::{AppendHeaders, IntoResponse, Response},
 };
+use ioc_identity::{Principal, SignInError, SignInFrom};
 
 /// How long a browser keeps the secret by which it is known at the next sign-in: as long as browsers keep anything.
 const BROWSER_KEEP_S: i64 = 400 * 86_400;
@@ -79,7 +77,7 @@ pub async fn current(State(state): State<ApiState>, actor: Actor) -> Json<Sessio
     })
 }
 
-fn user(caller: &Caller) -> SessionUser {
+fn user(caller: &Principal) -> SessionUser {
     SessionUser { name: caller.name.to_string(), role: caller.role }
 }
 

@@ -4,11 +4,11 @@ use crate::{
     book::Book,
     clock_watch::OwnClock,
     followers::Progress,
-    identity::Identity,
     rule_desk::RuleDesk,
     stream::{Feeds, RECORDS_PATIENCE, seats::Seats},
 };
 use axum::body::Bytes;
+use ioc_identity::Identity;
 use ioc_ingest::{Device, DeviceClocks, LiveState, Registry};
 use ioc_journal::Journal;
 use ioc_model::{Alert, AlertId, Catalogue};

@@ -8,8 +8,8 @@ use super::{
     protocol::{Channel, ClientMessage, PROTOCOL, ServerMessage, TableDevice},
     telling::Telling,
 };
-use crate::identity::{Action, Caller, Object, may};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use ioc_identity::{Action, Principal, Resource, authorize};
 use ioc_model::{Alert, share::Rate};
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -73,7 +73,7 @@ enum Event {
 struct Session {
     socket: WebSocket,
     feeds: Arc<Feeds>,
-    caller: Caller,
+    caller: Principal,
     subscription: Option<Subscription>,
     /// There are more transitions than the last page had.
     behind: bool,
@@ -126,7 +126,7 @@ struct Subscription {
 pub async fn serve(
     socket: WebSocket,
     feeds: Arc<Feeds>,
-    caller: Caller,
+    caller: Principal,
     valid: impl Fn() -> bool + Send,
 ) -> End {
     let mut session = Session {
@@ -390,7 +390,7 @@ impl Session {
         };
         let admitted = |domain| {
             subscription.filter.admits_domain(domain)
-                && may(&self.caller, Action::Look, &Object::Domain(Some(domain)))
+                && authorize(&self.caller, Action::Read, &Resource::Domain(Some(domain)))
         };
         let items: Vec<_> = frame.items.iter().filter(|item| admitted(item.domain)).collect();
         if items.is_empty() {
@@ -434,9 +434,9 @@ impl Session {
     }
 }
 
-fn admits(feeds: &Feeds, caller: &Caller, filter: &Filter, alert: &Alert) -> bool {
-    let place = Object::Place { domain: alert.domain, ward: alert.ward.as_deref() };
-    may(caller, Action::Look, &place) && feeds.admits(filter, alert)
+fn admits(feeds: &Feeds, caller: &Principal, filter: &Filter, alert: &Alert) -> bool {
+    let place = Resource::Place { domain: alert.domain, ward: alert.ward.as_deref() };
+    authorize(caller, Action::Read, &place) && feeds.admits(filter, alert)
 }
 
 /// The devices that a session may see, and how they look.
@@ -451,12 +451,12 @@ struct Table {
 }
 
 impl Table {
-    fn make(feeds: &Feeds, caller: &Caller, filter: &Filter) -> Self {
+    fn make(feeds: &Feeds, caller: &Principal, filter: &Filter) -> Self {
         let everything = feeds.board.since(0);
         let devices = feeds.registry.devices();
         let visible = |device: &ioc_ingest::Device| {
-            let place = Object::Place { domain: Some(device.domain), ward: device.ward.as_deref() };
-            !device.retired && filter.admits_device(device) && may(caller, Action::Look, &place)
+            let place = Resource::Place { domain: Some(device.domain), ward: device.ward.as_deref() };
+            !device.retired && filter.admits_device(device) && authorize(caller, Action::Read, &place)
         };
         let visible = || devices.iter().filter(|device| visible(device));
         let items: Vec<TableDevice> = visible().map(|device| table_device(device)).collect();

@@ -16,7 +16,7 @@ fn claim(account: &str, network: u32, browser: Option<&str>) -> Claim {
     Claim { account: account.to_owned(), network: at(network), browser, ticket: u64::MAX.into() }
 }
 
-fn signed_in_before(throttle: &mut Throttle, account: &str, network: u32, browser: &str) {
+fn signed_in_before(throttle: &mut LoginThrottle, account: &str, network: u32, browser: &str) {
     for origin in [Origin::network(at(network)), Origin::browser(browser)] {
         throttle.origins.remember(account, origin, 0);
     }
@@ -57,7 +57,7 @@ impl<'a> Guessers<'a> {
         Claim { ticket: self.passwords.into(), ..claim.clone() }
     }
 
-    fn step(&mut self, throttle: &mut Throttle, now: u64) {
+    fn step(&mut self, throttle: &mut LoginThrottle, now: u64) {
         for (begins, turn) in std::mem::take(&mut self.trying) {
             if begins <= now {
                 throttle.end(turn, Outcome::Spent);
@@ -90,7 +90,7 @@ impl<'a> Guessers<'a> {
         }
     }
 
-    fn stop(self, throttle: &mut Throttle) -> u32 {
+    fn stop(self, throttle: &mut LoginThrottle) -> u32 {
         for (_, turn) in self.waiting.into_iter().chain(self.trying) {
             throttle.end(turn, Outcome::Spent);
         }
@@ -101,7 +101,7 @@ impl<'a> Guessers<'a> {
 const STEP: u64 = POLL.as_nanos() as u64;
 
 /// Guesses as often as it is let. Returns how many passwords it tried.
-fn guess(throttle: &mut Throttle, claims: &[Claim], from_ns: u64, seconds: u64) -> u32 {
+fn guess(throttle: &mut LoginThrottle, claims: &[Claim], from_ns: u64, seconds: u64) -> u32 {
     let mut guessers = Guessers::new(claims, usize::MAX, Guess::Another);
     for now in (from_ns..from_ns + seconds * SECOND).step_by(STEP as usize) {
         guessers.step(throttle, now);
@@ -112,7 +112,7 @@ fn guess(throttle: &mut Throttle, claims: &[Claim], from_ns: u64, seconds: u64) 
 /// Signs in with the right password beside guessers; a refusal is tried again after two seconds. Returns how many tries
 /// and how much time it took.
 fn sign_in_beside(
-    throttle: &mut Throttle,
+    throttle: &mut LoginThrottle,
     claim: &Claim,
     from_ns: u64,
     guessers: &mut Guessers<'_>,
@@ -140,7 +140,7 @@ fn sign_in_beside(
 }
 
 /// The same, while nobody guesses any more.
-fn sign_in(throttle: &mut Throttle, claim: &Claim, from_ns: u64) -> (u32, Duration) {
+fn sign_in(throttle: &mut LoginThrottle, claim: &Claim, from_ns: u64) -> (u32, Duration) {
     sign_in_beside(throttle, claim, from_ns, &mut Guessers::new(&[], 0, Guess::Another))
 }
 
@@ -151,7 +151,7 @@ fn whoever_has_the_right_password_gets_in_beside_guessers_who_never_pause() {
     for count in [1, 8, 40, 60] {
         for guess in [Guess::Another, Guess::TheSame] {
             for warm_up in [1, 60, 900] {
-                let mut throttle = Throttle::default();
+                let mut throttle = LoginThrottle::default();
                 throttle.origins.remember("mai", Origin::browser("mai's"), 0);
                 let claims = [claim("mai", 1, None)];
                 let mut guessers = Guessers::new(&claims, count, guess);
@@ -177,7 +177,7 @@ fn whoever_has_the_right_password_gets_in_beside_guessers_who_never_pause() {
 fn many_right_sign_ins_of_one_account_at_once_get_in() {
     const CHECKED_IN_A_STEP: usize = 2;
     for count in [12, 30, PLACES.each] {
-        let mut throttle = Throttle::default();
+        let mut throttle = LoginThrottle::default();
         let mut waiting: Vec<_> =
             (0..count).map(|_| throttle.begin(claim("mai", 1, None), BEGIN).unwrap()).collect();
         let (mut now, mut checking) = (BEGIN, Vec::new());
@@ -200,10 +200,10 @@ fn many_right_sign_ins_of_one_account_at_once_get_in() {
 /// A caller too many is told to come again, and called a guesser only where passwords were wrong.
 #[test]
 fn too_many_at_once_are_busy_and_too_many_wrong_ones_are_guessing() {
-    let mut throttle = Throttle::default();
+    let mut throttle = LoginThrottle::default();
     let held: Vec<_> =
         (0..PLACES.each).map(|_| throttle.begin(claim("mai", 1, None), BEGIN).unwrap()).collect();
-    let refused = |throttle: &mut Throttle| throttle.begin(claim("mai", 1, None), BEGIN).map(drop);
+    let refused = |throttle: &mut LoginThrottle| throttle.begin(claim("mai", 1, None), BEGIN).map(drop);
     assert_eq!(refused(&mut throttle), Err(NoTurn::Busy));
     let mut held = held.into_iter();
     let mut wrong = held.next().unwrap();
@@ -215,7 +215,7 @@ fn too_many_at_once_are_busy_and_too_many_wrong_ones_are_guessing() {
 
 #[test]
 fn one_guesser_tries_few_passwords_and_ever_fewer() {
-    let mut throttle = Throttle::default();
+    let mut throttle = LoginThrottle::default();
     let claims = [claim("mai", 1, None)];
     let first = guess(&mut throttle, &claims, BEGIN, 60);
     assert!((20..=40).contains(&first), "{first} in the first minute");
@@ -225,7 +225,7 @@ fn one_guesser_tries_few_passwords_and_ever_fewer() {
 
 #[test]
 fn a_guesser_slows_nobody_elsewhere() {
-    let mut throttle = Throttle::default();
+    let mut throttle = LoginThrottle::default();
     signed_in_before(&mut throttle, "lan", 1, "lan's");
     guess(&mut throttle, &[claim("mai", 1, None)], BEGIN, 60);
     let now = BEGIN + 60 * SECOND;
@@ -242,7 +242,7 @@ fn a_guesser_slows_nobody_elsewhere() {
 
 #[test]
 fn the_owner_gets_in_beside_a_guesser_of_the_same_account_in_the_same_network() {
-    let mut throttle = Throttle::default();
+    let mut throttle = LoginThrottle::default();
     signed_in_before(&mut throttle, "mai", 1, "mai's");
     guess(&mut throttle, &[claim("mai", 1, None)], BEGIN, 60);
     let now = BEGIN + 60 * SECOND;
@@ -254,7 +254,7 @@ fn the_owner_gets_in_beside_a_guesser_of_the_same_account_in_the_same_network() 
 
 #[test]
 fn a_flood_of_names_from_one_network_slows_only_its_strangers() {
-    let mut throttle = Throttle::default();
+    let mut throttle = LoginThrottle::default();
     signed_in_before(&mut throttle, "mai", 1, "mai's");
     let names: Vec<_> = (0..50).map(|n| claim(&format!("user{n}"), 1, None)).collect();
     let tried = guess(&mut throttle, &names, BEGIN, 60);
@@ -268,7 +268,7 @@ fn a_flood_of_names_from_one_network_slows_only_its_strangers() {
 
 #[test]
 fn a_flood_of_networks_against_one_account_slows_only_strangers_who_were_wrong_before() {
-    let mut throttle = Throttle::default();
+    let mut throttle = LoginThrottle::default();
     signed_in_before(&mut throttle, "mai", 1, "mai's");
     let networks: Vec<_> = (100..140).map(|n| claim("mai", n, None)).collect();
     let tried = guess(&mut throttle, &networks, BEGIN, 60);
@@ -283,7 +283,7 @@ fn a_flood_of_networks_against_one_account_slows_only_strangers_who_were_wrong_b
 
 #[test]
 fn a_crowd_of_guessers_of_one_account_takes_no_place_of_newcomers_beside_it() {
-    let mut throttle = Throttle::default();
+    let mut throttle = LoginThrottle::default();
     let mut held = Vec::new();
     while let Ok(turn) = throttle.begin(claim("admin", 1, None), BEGIN) {
         held.push(turn);
@@ -304,7 +304,7 @@ fn a_crowd_of_guessers_of_one_account_takes_no_place_of_newcomers_beside_it() {
 
 #[test]
 fn places_are_kept_for_those_who_are_known() {
-    let mut throttle = Throttle::default();
+    let mut throttle = LoginThrottle::default();
     signed_in_before(&mut throttle, "mai", 1, "mai's");
     let mut held = Vec::new();
     for network in 10..2_000 {
@@ -322,7 +322,7 @@ fn places_are_kept_for_those_who_are_known() {
 
 #[test]
 fn after_a_forgotten_password_the_old_browsers_are_strangers() {
-    let mut throttle = Throttle::default();
+    let mut throttle = LoginThrottle::default();
     signed_in_before(&mut throttle, "mai", 1, "mai's");
     throttle.origins.forget("mai");
     let mut turn = throttle.begin(claim("mai", 1, Some("mai's")), BEGIN).unwrap();
@@ -341,7 +341,7 @@ proptest! {
     fn guesses_are_few_and_the_owner_gets_in(
         steps in prop::collection::vec((0_u64..2_000, 0_u8..4, any::<bool>()), 50..400),
     ) {
-        let mut throttle = Throttle::default();
+        let mut throttle = LoginThrottle::default();
         signed_in_before(&mut throttle, "mai", 1, "mai's");
         let (mut now, mut begins, mut waiting, mut held) = (BEGIN, Vec::new(), Vec::new(), Vec::new());
         for (number, (pause_ms, browser, waits)) in (0_u64..).zip(steps) {

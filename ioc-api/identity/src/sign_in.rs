@@ -12,7 +12,7 @@ use super::{
     people::{Identity, SESSIONS_PER_USER_MAX, caller, lock},
     person::{IdentityError, SignInError, SignedIn},
     secret::{hash_secret, is_token, new_token},
-    throttle::{Claim, NoTurn, Outcome, PATIENCE, POLL, Throttle, Try},
+    throttle::{Claim, LoginThrottle, NoTurn, Outcome, PATIENCE, POLL, Try},
 };
 use ioc_model::share::Network;
 use ioc_records::{Audit, Ends, SecretHash, SessionRow, UserRow, Write, Written};
@@ -37,7 +37,7 @@ pub struct SignInFrom {
 
 /// A turn to try a password, or the wait for one. Dropping a turn costs the same as a wrong password.
 pub struct Turn {
-    throttle: Arc<Mutex<Throttle>>,
+    throttle: Arc<Mutex<LoginThrottle>>,
     turn: Option<Try>,
     /// How long until it begins; `None` while there is none.
     begins: Option<Duration>,

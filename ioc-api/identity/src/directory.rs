@@ -54,7 +54,7 @@ pub(super) fn reach(user: &UserRow) -> Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Role;
+    use crate::Role;
 
     fn row(name: &str) -> UserRow {
         UserRow {

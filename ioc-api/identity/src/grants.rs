@@ -4,8 +4,6 @@
 //! so many are added in one step.
 use super::secret::TokenKey;
 use arc_swap::ArcSwap;
-use ioc_broker::{Access, Principal, Refusal};
-use ioc_ingest::Registry;
 use ioc_model::CredentialKind;
 use ioc_records::{CredentialRow, SecretHash};
 use std::{
@@ -13,23 +11,33 @@ use std::{
     sync::Arc,
 };
 
-/// What the registry says about who hangs on whom.
-pub trait Lineage: Send + Sync + 'static {
-    /// Says whether `device` is registered under `gateway`: as its parent, or by the label `gateway`.
+/// Tells which devices are registered under a gateway.
+pub trait GatewayMembership: Send + Sync + 'static {
+    /// Reports whether `device` is registered under `gateway`: as its parent, or by the label `gateway`.
     fn is_under(&self, device: &str, gateway: &str) -> bool;
 
     /// Returns how many devices are registered under `gateway`.
     fn count_under(&self, gateway: &str) -> usize;
 }
 
-impl Lineage for Registry {
-    fn is_under(&self, device: &str, gateway: &str) -> bool {
-        self.current().by_id(device).is_some_and(|device| device.is_under(gateway))
-    }
+/// A credential whose token was right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialPrincipal {
+    /// Id of the credential.
+    pub credential: Arc<str>,
+    /// What the credential may be used for.
+    pub kind: CredentialKind,
+    /// Which token of the credential was used; grows when it is rotated.
+    pub generation: u64,
+}
 
-    fn count_under(&self, gateway: &str) -> usize {
-        self.current().iter().filter(|device| device.is_under(gateway)).count()
-    }
+/// Why a credential is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CredentialRefusal {
+    /// Unknown credential or wrong token.
+    BadCredentials,
+    /// The token is right, and the credential is disabled.
+    Disabled,
 }
 
 #[derive(Debug)]
@@ -42,17 +50,17 @@ struct Grant {
     disabled: bool,
 }
 
-/// Answers the broker's questions.
+/// Every MQTT credential, as the device edge asks about it.
 pub struct Grants {
     key: TokenKey,
-    lineage: Arc<dyn Lineage>,
+    membership: Arc<dyn GatewayMembership>,
     grants: ArcSwap<HashMap<Arc<str>, Arc<Grant>>>,
 }
 
 impl Grants {
     /// Starts from what the records hold.
-    pub fn new(key: TokenKey, lineage: Arc<dyn Lineage>, credentials: &[CredentialRow]) -> Self {
-        let grants = Self { key, lineage, grants: ArcSwap::default() };
+    pub fn new(key: TokenKey, membership: Arc<dyn GatewayMembership>, credentials: &[CredentialRow]) -> Self {
+        let grants = Self { key, membership, grants: ArcSwap::default() };
         grants.put(credentials);
         grants
     }
@@ -69,7 +77,7 @@ impl Grants {
         });
     }
 
-    /// Says whether a credential exists.
+    /// Reports whether a credential exists.
     pub fn contains(&self, credential: &str) -> bool {
         self.grants.load().contains_key(credential)
     }
@@ -110,7 +118,7 @@ impl Grants {
         self.grants.load().len()
     }
 
-    /// Says whether there are none.
+    /// Reports whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -129,18 +137,25 @@ impl Grant {
     }
 }
 
-impl Access for Grants {
-    fn authenticate(&self, credential: &str, token: &[u8]) -> Result<Principal, Refusal> {
+impl Grants {
+    /// Checks a token by its keyed hash.
+    ///
+    /// Errors: [`CredentialRefusal`].
+    pub fn authenticate(
+        &self,
+        credential: &str,
+        token: &[u8],
+    ) -> Result<CredentialPrincipal, CredentialRefusal> {
         let grants = self.grants.load();
         let Some(grant) = grants.get(credential) else {
             // The same work as for a known one, so that the time does not tell which ids exist.
             let _ = self.key.verify(token, &SecretHash::default());
-            return Err(Refusal::BadCredentials);
+            return Err(CredentialRefusal::BadCredentials);
         };
         match (self.key.verify(token, &grant.token_hash), grant.disabled) {
-            (false, _) => Err(Refusal::BadCredentials),
-            (true, true) => Err(Refusal::NotAuthorized),
-            (true, false) => Ok(Principal {
+            (false, _) => Err(CredentialRefusal::BadCredentials),
+            (true, true) => Err(CredentialRefusal::Disabled),
+            (true, false) => Ok(CredentialPrincipal {
                 credential: Arc::clone(&grant.name),
                 kind: grant.kind,
                 generation: grant.generation,
@@ -148,30 +163,34 @@ impl Access for Grants {
         }
     }
 
-    fn still_valid(&self, principal: &Principal) -> bool {
+    /// Reports whether the credential still exists, may connect, and has the token of this generation.
+    pub fn still_valid(&self, credential: &str, generation: u64) -> bool {
         let grants = self.grants.load();
-        let grant = grants.get(&principal.credential);
-        grant.is_some_and(|grant| !grant.disabled && grant.generation == principal.generation)
+        let grant = grants.get(credential);
+        grant.is_some_and(|grant| !grant.disabled && grant.generation == generation)
     }
 
-    fn devices(&self, principal: &Principal) -> u32 {
-        if principal.kind != CredentialKind::Gateway {
+    /// Returns for how many devices a credential speaks; 1 for those that are no gateway.
+    pub fn devices(&self, credential: &str, kind: CredentialKind) -> u32 {
+        if kind != CredentialKind::Gateway {
             return 1;
         }
-        let listed = self.grants.load().get(&principal.credential).map_or(0, |grant| grant.devices.len());
+        let listed = self.grants.load().get(credential).map_or(0, |grant| grant.devices.len());
         // One that is listed and registered under it counts twice: it is a share, not a census.
-        u32::try_from(listed + self.lineage.count_under(&principal.credential)).unwrap_or(u32::MAX)
+        u32::try_from(listed + self.membership.count_under(credential)).unwrap_or(u32::MAX)
     }
 
-    fn speaks_for(&self, principal: &Principal, device: &str) -> bool {
-        match principal.kind {
-            CredentialKind::Device => *principal.credential == *device,
+    /// Reports whether a credential may publish as `device` and receive its commands: the device itself, or a gateway
+    /// that lists it.
+    pub fn speaks_for(&self, credential: &str, kind: CredentialKind, device: &str) -> bool {
+        match kind {
+            CredentialKind::Device => *credential == *device,
             CredentialKind::App => false,
             CredentialKind::Gateway => {
                 let listed = |grant: &Arc<Grant>| grant.devices.contains(device);
-                *principal.credential == *device
-                    || self.grants.load().get(&principal.credential).is_some_and(listed)
-                    || self.lineage.is_under(device, &principal.credential)
+                *credential == *device
+                    || self.grants.load().get(credential).is_some_and(listed)
+                    || self.membership.is_under(device, credential)
             }
         }
     }
@@ -182,7 +201,7 @@ mod tests {
     use super::*;
 
     struct Tree;
-    impl Lineage for Tree {
+    impl GatewayMembership for Tree {
         fn is_under(&self, device: &str, gateway: &str) -> bool {
             (device, gateway) == ("LUM-1", "GW-1")
         }
@@ -221,7 +240,7 @@ mod tests {
         for (id, token) in [("LUM-1", "gate"), ("LUM-1", ""), ("LUM-2", "lamp"), ("", "")] {
             assert_eq!(
                 grants.authenticate(id, token.as_bytes()),
-                Err(Refusal::BadCredentials),
+                Err(CredentialRefusal::BadCredentials),
                 "{id} {token}"
             );
         }
@@ -231,14 +250,14 @@ mod tests {
     fn rotation_and_disabling_end_what_was_valid() {
         let grants = grants();
         let principal = grants.authenticate("LUM-1", b"lamp").unwrap();
-        assert!(grants.still_valid(&principal));
+        assert!(grants.still_valid(&principal.credential, principal.generation));
         grants.put(&[row(&grants, "LUM-1", CredentialKind::Device, "new", 2)]);
-        assert!(!grants.still_valid(&principal));
-        assert_eq!(grants.authenticate("LUM-1", b"lamp"), Err(Refusal::BadCredentials));
+        assert!(!grants.still_valid(&principal.credential, principal.generation));
+        assert_eq!(grants.authenticate("LUM-1", b"lamp"), Err(CredentialRefusal::BadCredentials));
         let disabled =
             CredentialRow { disabled: true, ..row(&grants, "LUM-1", CredentialKind::Device, "new", 2) };
         grants.put(&[disabled]);
-        assert_eq!(grants.authenticate("LUM-1", b"new"), Err(Refusal::NotAuthorized));
+        assert_eq!(grants.authenticate("LUM-1", b"new"), Err(CredentialRefusal::Disabled));
     }
 
     #[test]
@@ -259,7 +278,12 @@ mod tests {
             (&app, "LUM-1", false),
         ];
         for (who, device, expected) in cases {
-            assert_eq!(grants.speaks_for(who, device), expected, "{} {device}", who.credential);
+            assert_eq!(
+                grants.speaks_for(&who.credential, who.kind, device),
+                expected,
+                "{} {device}",
+                who.credential
+            );
         }
     }
 }

@@ -1,15 +1,16 @@
 //! Who is who and who may what.
 //!
-//! Owns passwords (argon2id), sessions, display tokens, MQTT credentials, and [`may`], the one function that
+//! Owns passwords (argon2id), sessions, display tokens, MQTT credentials, and [`authorize`], the one function that
 //! decides. Leaves keeping them to [`ioc_records`] and asking to those who serve requests. Time is an
 //! argument everywhere.
+mod authorize;
+mod config;
 mod directory;
 mod displays;
 mod gate;
 mod grants;
 mod lanes;
 mod local_words;
-mod may;
 mod names;
 mod origins;
 mod password;
@@ -22,9 +23,10 @@ mod sign_in;
 mod throttle;
 mod tickets;
 
+pub use authorize::{Action, Principal, Resource, Via, authorize};
+pub use config::Config;
 pub use displays::DISPLAY_TOKENS_MAX;
-pub use grants::{Grants, Lineage};
-pub use may::{Action, Caller, Object, Via, may};
+pub use grants::{CredentialPrincipal, CredentialRefusal, GatewayMembership, Grants};
 pub use names::USER_NAME_LEN_MAX;
 pub use password::{PASSWORD_LEN_MAX, PASSWORD_LEN_MIN, PasswordError, Passwords};
 pub use people::{Identity, SESSIONS_PER_USER_MAX, USERS_MAX};

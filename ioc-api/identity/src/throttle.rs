@@ -81,7 +81,7 @@ pub(super) struct Claim {
     pub(super) network: Network,
     /// The secret of the browser, if it has one.
     pub(super) browser: Option<Origin>,
-    /// Which try it is, see [`Throttle::ticket`].
+    /// Which try it is, see [`LoginThrottle::ticket`].
     pub(super) ticket: Ticket,
 }
 
@@ -112,7 +112,7 @@ impl Caller {
     }
 }
 
-/// A try that has a place and, once it has taken something from its lanes, a turn. Given back with [`Throttle::end`].
+/// A try that has a place and, once it has taken something from its lanes, a turn. Given back with [`LoginThrottle::end`].
 #[derive(Debug)]
 pub(super) struct Try {
     pub(super) caller: Caller,
@@ -150,7 +150,7 @@ enum Which {
 }
 
 /// Gives out turns.
-pub(super) struct Throttle {
+pub(super) struct LoginThrottle {
     pub(super) origins: Origins,
     pairs: Lanes,
     accounts: Lanes,
@@ -160,7 +160,7 @@ pub(super) struct Throttle {
     tickets: Tickets,
 }
 
-impl Default for Throttle {
+impl Default for LoginThrottle {
     fn default() -> Self {
         let lanes = || Lanes::new(LANES);
         Self {
@@ -175,13 +175,13 @@ impl Default for Throttle {
     }
 }
 
-impl Throttle {
+impl LoginThrottle {
     /// Returns the ticket of a try.
     pub(super) fn ticket(&self, account: &str, network: Network, password: &str) -> Ticket {
         self.tickets.of(account, network, password)
     }
 
-    /// Gives a place to whoever claims a turn, which [`Throttle::turn`] gives.
+    /// Gives a place to whoever claims a turn, which [`LoginThrottle::turn`] gives.
     ///
     /// Errors: [`NoTurn`]; nothing was taken then.
     pub(super) fn begin(&mut self, claim: Claim, now_ns: u64) -> Result<Try, NoTurn> {

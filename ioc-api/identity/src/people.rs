@@ -1,6 +1,6 @@
 //! People and their sessions: in memory for every request, in the records for the next start.
 use super::{
-    Caller, Passwords, Role, Via,
+    Passwords, Principal, Role, Via,
     directory::{Directory, reach},
     names,
     origins::ORIGIN_KEEP_MS,
@@ -9,10 +9,9 @@ use super::{
     refusals::Refusals,
     secret::{hash_secret, new_token},
     sign_in::{Clock, Turn},
-    throttle::Throttle,
+    throttle::LoginThrottle,
 };
 use arc_swap::ArcSwap;
-use ioc_ingest::Wards;
 use ioc_model::{Catalogue, Domain};
 use ioc_records::{Audit, Ends, LateWrites, Records, RecordsError, SecretHash, SessionRow, UserRow, Write};
 use std::{
@@ -34,8 +33,8 @@ pub struct Identity {
     pub(super) records: Records,
     pub(super) late: Arc<LateWrites>,
     pub(super) session_ttl_ms: i64,
-    /// What wards there are; `None` where nothing is known of the city.
-    wards: Option<Arc<Wards>>,
+    /// Names of the city's wards by their code; `None` where nothing is known of the city.
+    wards: Option<HashMap<String, String>>,
     /// What domains there are; `None` where nothing is known of the city.
     catalogue: Option<Arc<Catalogue>>,
     pub(super) directory: ArcSwap<Directory>,
@@ -45,7 +44,7 @@ pub struct Identity {
     /// One change of people at a time, so that memory and records agree.
     pub(super) changes: Mutex<()>,
     /// Tiny critical sections.
-    pub(super) throttle: Arc<Mutex<Throttle>>,
+    pub(super) throttle: Arc<Mutex<LoginThrottle>>,
     pub(super) refusals: Mutex<Refusals>,
     pub(super) passwords: Passwords,
     /// Hash of nobody's password: an unknown name takes as long as a known one.
@@ -66,7 +65,7 @@ impl Identity {
         let passwords = Passwords::default();
         let decoy = passwords.hash(&new_token()?)?;
         let sessions = records.sessions(now_ms)?.into_iter().map(|session| (session.hash, session)).collect();
-        let mut throttle = Throttle::default();
+        let mut throttle = LoginThrottle::default();
         throttle.origins.load(records.origins(now_ms.saturating_sub(ORIGIN_KEEP_MS))?);
         let identity = Self {
             records,
@@ -89,10 +88,10 @@ impl Identity {
         Ok(identity)
     }
 
-    /// Refuses people of wards that the city does not have.
+    /// Takes code and name of every ward: people of other wards are refused from now on.
     #[must_use]
-    pub fn with_wards(mut self, wards: Arc<Wards>) -> Self {
-        self.wards = Some(wards);
+    pub fn with_wards(mut self, wards: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.wards = Some(wards.into_iter().collect());
         self
     }
 
@@ -104,10 +103,10 @@ impl Identity {
     }
 
     /// Finds who is behind a session id or display token; `None` when it is neither, or has ended.
-    pub fn caller(&self, secret: &str, now_ms: i64) -> Option<Caller> {
+    pub fn caller(&self, secret: &str, now_ms: i64) -> Option<Principal> {
         let hash = hash_secret(secret);
         if let Some(name) = self.displays.load().get(&hash) {
-            return Some(Caller::display(name));
+            return Some(Principal::display(name));
         }
         let (user, expires_ms) = {
             let sessions = lock(&self.sessions);
@@ -271,7 +270,7 @@ impl Identity {
 
     /// Returns the names of the city's wards, which are guessed first.
     fn city_words(&self) -> impl Iterator<Item = &str> {
-        self.wards.iter().flat_map(|wards| wards.iter().map(|ward| &*ward.name))
+        self.wards.iter().flat_map(|wards| wards.values().map(String::as_str))
     }
 
     fn known_domains(&self, domains: Vec<Domain>) -> Result<Vec<Domain>, IdentityError> {
@@ -282,7 +281,7 @@ impl Identity {
     }
 
     fn known_wards(&self, wards: Vec<String>) -> Result<Vec<String>, IdentityError> {
-        let unknown = |code: &&String| self.wards.as_ref().is_some_and(|wards| wards.get(code).is_none());
+        let unknown = |code: &&String| self.wards.as_ref().is_some_and(|wards| !wards.contains_key(*code));
         match wards.iter().find(unknown) {
             Some(code) => Err(IdentityError::UnknownWard(names::shown(code))),
             None => Ok(without_repeats(wards)),
@@ -322,8 +321,8 @@ fn without_repeats<T: PartialEq>(items: Vec<T>) -> Vec<T> {
     unique
 }
 
-pub(super) fn caller(user: &UserRow) -> Caller {
-    Caller {
+pub(super) fn caller(user: &UserRow) -> Principal {
+    Principal {
         name: user.name.as_str().into(),
         role: user.role,
         domains: user.domains.as_slice().into(),

@@ -3,7 +3,7 @@ use super::Role;
 use ioc_model::Domain;
 use std::sync::Arc;
 
-/// How a caller got in.
+/// How a principal got in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Via {
     /// With name and password.
@@ -16,7 +16,7 @@ pub enum Via {
 
 /// Whoever asks for something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
+pub struct Principal {
     /// User name, `display:<name>` or `cli:<unix user>`: the actor in the audit trail.
     pub name: Arc<str>,
     /// What they may do at most.
@@ -29,8 +29,8 @@ pub struct Caller {
     pub via: Via,
 }
 
-impl Caller {
-    /// Builds the caller on the machine itself, who owns the files anyway.
+impl Principal {
+    /// Builds the principal on the machine itself, who owns the files anyway.
     pub fn cli(unix_user: &str) -> Self {
         Self {
             name: format!("cli:{unix_user}").into(),
@@ -41,7 +41,7 @@ impl Caller {
         }
     }
 
-    /// Builds the caller behind a display token.
+    /// Builds the principal behind a display token.
     pub fn display(name: &str) -> Self {
         Self {
             name: format!("display:{name}").into(),
@@ -57,7 +57,7 @@ impl Caller {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// See devices, readings, alerts, rules, key figures, the map.
-    Look,
+    Read,
     /// Acknowledge, resolve, note.
     ActOnAlert,
     /// Have a rule file checked.
@@ -78,7 +78,7 @@ pub enum Action {
 
 /// To what it is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Object<'a> {
+pub enum Resource<'a> {
     /// The matter as such. Lists are asked about so first, and then item by item.
     City,
     /// Something that stands somewhere. Without a domain or ward (an aggregate, a device outside all wards)
@@ -103,21 +103,21 @@ pub enum Object<'a> {
     Person(&'a str),
 }
 
-/// Decides whether `caller` may do `action` to `object`. What is not granted here is denied.
-pub fn may(caller: &Caller, action: Action, object: &Object<'_>) -> bool {
-    if caller.via == Via::Display && action != Action::Look {
+/// Decides whether `principal` may do `action` to `resource`. What is not granted here is denied.
+pub fn authorize(principal: &Principal, action: Action, resource: &Resource<'_>) -> bool {
+    if principal.via == Via::Display && action != Action::Read {
         return false;
     }
-    let is_self = matches!(object, Object::Person(name) if **name == *caller.name);
+    let is_self = matches!(resource, Resource::Person(name) if **name == *principal.name);
     if action == Action::ChangePassword && is_self {
         return true;
     }
-    caller.role >= least_role(action) && covers(caller, object)
+    principal.role >= least_role(action) && covers(principal, resource)
 }
 
 const fn least_role(action: Action) -> Role {
     match action {
-        Action::Look => Role::Viewer,
+        Action::Read => Role::Viewer,
         Action::ActOnAlert => Role::Operator,
         Action::CheckRules | Action::ReadQuarantine | Action::ManageDevices => Role::Engineer,
         Action::ReadAudit | Action::ManagePeople | Action::ChangePassword | Action::ManageDisplays => {
@@ -126,24 +126,24 @@ const fn least_role(action: Action) -> Role {
     }
 }
 
-fn covers(caller: &Caller, object: &Object<'_>) -> bool {
-    match object {
-        Object::City | Object::Person(_) => true,
-        Object::Domain(domain) => covers_domain(caller, *domain),
-        Object::Reach { domains, wards } => {
-            lies_within(domains, &caller.domains) && lies_within(wards, &caller.wards)
+fn covers(principal: &Principal, resource: &Resource<'_>) -> bool {
+    match resource {
+        Resource::City | Resource::Person(_) => true,
+        Resource::Domain(domain) => covers_domain(principal, *domain),
+        Resource::Reach { domains, wards } => {
+            lies_within(domains, &principal.domains) && lies_within(wards, &principal.wards)
         }
-        Object::Place { domain, ward } => {
-            let domain_fits = covers_domain(caller, *domain);
-            let ward_fits =
-                caller.wards.is_empty() || ward.is_some_and(|ward| caller.wards.iter().any(|w| w == ward));
+        Resource::Place { domain, ward } => {
+            let domain_fits = covers_domain(principal, *domain);
+            let ward_fits = principal.wards.is_empty()
+                || ward.is_some_and(|ward| principal.wards.iter().any(|w| w == ward));
             domain_fits && ward_fits
         }
     }
 }
 
-fn covers_domain(caller: &Caller, domain: Option<Domain>) -> bool {
-    caller.domains.is_empty() || domain.is_some_and(|domain| caller.domains.contains(&domain))
+fn covers_domain(principal: &Principal, domain: Option<Domain>) -> bool {
+    principal.domains.is_empty() || domain.is_some_and(|domain| principal.domains.contains(&domain))
 }
 
 /// Compares restrictions, of which an empty one is none.
@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     const ACTIONS: [Action; 9] = [
-        Action::Look,
+        Action::Read,
         Action::ActOnAlert,
         Action::CheckRules,
         Action::ReadQuarantine,
@@ -167,9 +167,9 @@ mod tests {
         Action::ManageDisplays,
     ];
 
-    fn person(role: Role) -> Caller {
+    fn person(role: Role) -> Principal {
         let (domains, wards) = (Arc::new([]), Arc::new([]));
-        Caller { name: "mai".into(), role, domains, wards, via: Via::Session }
+        Principal { name: "mai".into(), role, domains, wards, via: Via::Session }
     }
 
     #[test]
@@ -181,20 +181,22 @@ mod tests {
             (Role::Admin, "xxxxxxxxx"),
         ];
         for (role, expected) in table {
-            let caller = person(role);
-            let found: String =
-                ACTIONS.map(|a| if may(&caller, a, &Object::City) { 'x' } else { '.' }).iter().collect();
+            let principal = person(role);
+            let found: String = ACTIONS
+                .map(|a| if authorize(&principal, a, &Resource::City) { 'x' } else { '.' })
+                .iter()
+                .collect();
             assert_eq!(found, expected, "{role}");
         }
     }
 
     #[test]
     fn a_display_only_looks() {
-        let display = Caller { role: Role::Admin, ..Caller::display("wall") };
+        let display = Principal { role: Role::Admin, ..Principal::display("wall") };
         for action in ACTIONS {
-            assert_eq!(may(&display, action, &Object::City), action == Action::Look, "{action:?}");
+            assert_eq!(authorize(&display, action, &Resource::City), action == Action::Read, "{action:?}");
         }
-        assert!(!may(&display, Action::ChangePassword, &Object::Person("display:wall")));
+        assert!(!authorize(&display, Action::ChangePassword, &Resource::Person("display:wall")));
     }
 
     #[test]
@@ -219,34 +221,39 @@ mod tests {
         ];
         for (domains, wards, domain, ward, expected) in cases {
             let wards: Vec<String> = wards.iter().map(|ward: &&str| (*ward).to_owned()).collect();
-            let caller = Caller { domains: domains.into(), wards: wards.into(), ..person(Role::Operator) };
-            let object = Object::Place { domain, ward };
-            assert_eq!(may(&caller, Action::ActOnAlert, &object), expected, "{caller:?} {object:?}");
-            assert!(!may(&caller, Action::ReadQuarantine, &object));
+            let principal =
+                Principal { domains: domains.into(), wards: wards.into(), ..person(Role::Operator) };
+            let resource = Resource::Place { domain, ward };
+            assert_eq!(
+                authorize(&principal, Action::ActOnAlert, &resource),
+                expected,
+                "{principal:?} {resource:?}"
+            );
+            assert!(!authorize(&principal, Action::ReadQuarantine, &resource));
         }
     }
 
     #[test]
     fn nobody_gives_more_than_they_have() {
         let (light, traffic) = (Domain::from_static("lighting"), Domain::from_static("traffic"));
-        let restricted = Caller { domains: [light].into(), ..person(Role::Admin) };
-        let gives = |caller: &Caller, domains: &[Domain], wards: &[String]| {
-            may(caller, Action::ManagePeople, &Object::Reach { domains, wards })
+        let restricted = Principal { domains: [light].into(), ..person(Role::Admin) };
+        let gives = |principal: &Principal, domains: &[Domain], wards: &[String]| {
+            authorize(principal, Action::ManagePeople, &Resource::Reach { domains, wards })
         };
         assert!(gives(&restricted, &[light], &[]));
         assert!(gives(&restricted, &[light], &["19753".into()]));
         assert!(!gives(&restricted, &[], &[]));
         assert!(!gives(&restricted, &[light, traffic], &[]));
         assert!(gives(&person(Role::Admin), &[], &[]));
-        assert!(may(&restricted, Action::Look, &Object::Domain(Some(light))));
-        assert!(!may(&restricted, Action::Look, &Object::Domain(Some(traffic))));
-        assert!(!may(&restricted, Action::Look, &Object::Domain(None)));
+        assert!(authorize(&restricted, Action::Read, &Resource::Domain(Some(light))));
+        assert!(!authorize(&restricted, Action::Read, &Resource::Domain(Some(traffic))));
+        assert!(!authorize(&restricted, Action::Read, &Resource::Domain(None)));
     }
 
     #[test]
     fn everyone_changes_their_own_password_and_admins_those_of_others() {
-        assert!(may(&person(Role::Viewer), Action::ChangePassword, &Object::Person("mai")));
-        assert!(!may(&person(Role::Engineer), Action::ChangePassword, &Object::Person("lan")));
-        assert!(may(&person(Role::Admin), Action::ChangePassword, &Object::Person("lan")));
+        assert!(authorize(&person(Role::Viewer), Action::ChangePassword, &Resource::Person("mai")));
+        assert!(!authorize(&person(Role::Engineer), Action::ChangePassword, &Resource::Person("lan")));
+        assert!(authorize(&person(Role::Admin), Action::ChangePassword, &Resource::Person("lan")));
     }
 }

@@ -1,5 +1,5 @@
 //! What is asked and answered about people and their sign-ins.
-use super::{Caller, NoRandom, PasswordError, Role, USER_NAME_LEN_MAX, Weakness};
+use super::{NoRandom, PasswordError, Principal, Role, USER_NAME_LEN_MAX, Weakness};
 use ioc_model::{Domain, catalogue::UnknownDomain};
 use ioc_records::RecordsError;
 use std::time::Duration;
@@ -76,7 +76,7 @@ pub struct SignedIn {
     /// The secret by which the browser is known at the next sign-in; kept by the browser, too.
     pub browser: String,
     /// Who it is.
-    pub caller: Caller,
+    pub caller: Principal,
     /// When it ends, milliseconds since the epoch.
     pub expires_ms: i64,
     /// Whether it survives a restart; `false` while the disk is full.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::identity::{SignInFrom, SignedIn, Weakness, sign_in::end_oldest};
+use crate::{SignInFrom, SignedIn, Weakness, sign_in::end_oldest};
 use ioc_model::{Domain, share::Network};
 use ioc_records::{AuditEntry, DisplayTokenRow, SqliteRecords, Written};
 
@@ -309,7 +309,7 @@ fn a_display_token_only_looks_and_can_be_removed() {
     let identity = house.open(0);
     let (name, token) = identity.add_display_token("Wall", "admin", 0).unwrap();
     assert_eq!(name, "wall");
-    assert_eq!(identity.caller(&token, 1), Some(Caller::display("wall")));
+    assert_eq!(identity.caller(&token, 1), Some(Principal::display("wall")));
     assert!(identity.add_display_token("WALL ", "admin", 0).is_err());
     assert!(matches!(identity.add_display_token("system", "admin", 0), Err(IdentityError::Reserved(_))));
     drop(identity);
