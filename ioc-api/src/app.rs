@@ -41,6 +41,7 @@ use crate::{
 use ioc_broker::Broker;
 use ioc_ingest::Decoder;
 use ioc_journal::{Journal, Offset};
+use ioc_services::ClockProperties;
 use ioc_store::Store;
 use memory::Memory;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -245,8 +246,8 @@ impl Center {
             self.changed.clone(),
             (memory.resume_after, memory.resume_ms),
         );
-        let desk = Arc::clone(&memory.rules);
-        let rules = rules.timeless_while(move |taken| taken >= last && desk.is_changing());
+        let in_force = Arc::clone(&memory.rules);
+        let rules = rules.timeless_while(move |taken| taken >= last && in_force.is_changing());
         let derive = Derive::new(journal.clone(), memory.deriver(foundation, store, progress)?, stop.clone());
         let quarantine = Quarantine::new(Arc::clone(records), foundation.registry.clone(), rows_max)
             .synced_by(projections.clone());
@@ -296,11 +297,11 @@ impl Center {
         });
         let live = || Arc::clone(&memory.live);
         let (hub, board) = (Arc::clone(&memory.hub), Arc::clone(&memory.board));
-        let desk = Arc::clone(&memory.kpis);
+        let kpis = Arc::clone(&memory.kpis);
         let newest_ms = Some(startup::committed_ms(&self.journal, self.last)?).filter(|at_ms| *at_ms > 0);
         threads.extend([
             followers::sweep(registry.clone(), live(), hub, board, stop.clone())?,
-            launch::measure_kpis(desk, registry.clone(), live(), kpi_frames, stop.clone())?,
+            launch::measure_kpis(kpis, registry.clone(), live(), kpi_frames, stop.clone())?,
             launch::forget_old_records(records, &self.config.records, newest_ms, stop.clone())?,
             clock_watch::start(self.watched_clocks(), stop.clone())?,
             launch::write_late(&self.foundation, stop.clone())?,
@@ -318,7 +319,7 @@ impl Center {
             live: Arc::clone(&memory.live),
             registry: registry.clone(),
             journal: self.journal.clone(),
-            properties: clock_watch::ClockProperties::of(catalogue),
+            properties: ClockProperties::of(catalogue),
             own: Arc::clone(&memory.own_clock),
         }
     }

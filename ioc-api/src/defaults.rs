@@ -32,26 +32,9 @@ pub fn is_built_in(path: &str) -> bool {
 /// Rules about our own work, in force beside those of a directory of one's own.
 const ALWAYS: &str = "configs/rules/clocks.yaml";
 
-/// Returns `files` and the rule files that are always in force, unless one of `files` has a rule of the same name.
-pub fn with_rules_of_ours(mut files: Vec<RuleFile>) -> Vec<RuleFile> {
-    let of_ours = rule_files().into_iter().filter(|file| file.path.ends_with(ALWAYS));
-    let is_named = |name: &str| files.iter().any(|file| alert_names(&file.text).any(|other| other == name));
-    let missing: Vec<_> =
-        of_ours.filter(|file| !alert_names(&file.text).any(|name| is_named(&name))).collect();
-    files.extend(missing);
-    files
-}
-
-/// Returns the names of alerts in a rule file, as far as they stand on the line of their key, however quoted.
-fn alert_names(text: &str) -> impl Iterator<Item = String> {
-    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
-    lines.flat_map(|line| {
-        let plain: String = line.chars().filter(|letter| !matches!(letter, '"' | '\'')).collect();
-        let names = plain.split("alert").skip(1).filter_map(|rest| rest.trim_start().strip_prefix(':'));
-        let end = |letter: char| letter.is_whitespace() || matches!(letter, ',' | '}');
-        let names = names.map(|rest| rest.trim_start().split(end).next().unwrap_or_default().to_owned());
-        names.collect::<Vec<_>>()
-    })
+/// Returns the rule files that are always in force, whatever directory rules come from.
+pub fn rules_of_ours() -> Vec<RuleFile> {
+    rule_files().into_iter().filter(|file| file.path.ends_with(ALWAYS)).collect()
 }
 
 #[cfg(test)]
@@ -70,27 +53,5 @@ mod tests {
             assert!(text(path).is_some_and(|text| !text.is_empty()), "{path}");
         }
         assert!(!rule_files().is_empty());
-    }
-
-    #[test]
-    fn rules_of_ours_stand_beside_those_of_a_directory_unless_it_has_its_own() {
-        let file = |text: &str| RuleFile { path: "a.yaml".into(), text: text.into() };
-        let cases = [
-            ("groups: []", true),
-            ("groups:\n- rules:\n  - alert: DeviceClockWrongly", true),
-            ("# - alert: DeviceClockWrong", true),
-            ("  - expr: up\n    annotations: { summary: alert the owner of DeviceClockWrong }", true),
-            ("  - alert: DeviceClockWrong", false),
-            ("  - alert: 'DeviceClockWrong' # ours", false),
-            ("  - {expr: up, \"alert\" : \"DeviceClockWrong\"}", false),
-            ("  - {alert: High, expr: up}\r\n  - {alert: DeviceClockWrong, expr: up}\r\n", false),
-        ];
-        for (text, is_added) in cases {
-            let files = with_rules_of_ours(vec![file(text)]);
-            assert_eq!(files.len(), 1 + usize::from(is_added), "{text}");
-            assert_eq!(files[0], file(text));
-        }
-        let all = rule_files();
-        assert_eq!(with_rules_of_ours(all.clone()), all, "the rules that come with us have it");
     }
 }

@@ -9,10 +9,6 @@ use crate::{
     defaults,
     demo::{self, Demo, DemoError},
     followers::{self, Stop},
-    http::state::Ready,
-    kpis::{self, Definition, KpiDesk},
-    rule_checks::RuleChecks,
-    rule_desk::{RuleDeskError, RuleSource},
     startup::{self, StartupError},
     stream::{KpiFrame, OlderTransitions, hub::Hub},
     tls::{self, Certificate, TlsError},
@@ -24,6 +20,11 @@ use ioc_journal::{JournalConfig, JournalError, Offset};
 use ioc_model::{AlertId, Catalogue, share::Rate, time::forgetting_ms};
 use ioc_records::{Audit, LateWrites, Records, Write};
 use ioc_rules::{Engine, EngineConfig, Place, RuleSet};
+use ioc_services::{
+    Ready,
+    indicators::{self, Definition, KpiService},
+    rules::{RuleChecks, RuleSource, RuleStoreError},
+};
 use ioc_store::{StoreConfig, StoreError};
 use rustix::process::{Resource, getrlimit};
 use std::{
@@ -86,7 +87,7 @@ pub enum StartError {
     Certificate(String),
     /// Rule files.
     #[error(transparent)]
-    Rules(#[from] RuleDeskError),
+    Rules(#[from] RuleStoreError),
     /// The rule engine.
     #[error(transparent)]
     Engine(#[from] ioc_rules::StartError),
@@ -318,8 +319,13 @@ pub fn rule_source(config: &Config) -> RuleSource {
     let is_default = *dirs == Config::default().rules.dirs;
     match is_default && dirs.iter().all(|dir| !dir.is_dir()) {
         true => RuleSource::Embedded(defaults::rule_files()),
-        false => RuleSource::Directories(dirs.clone()),
+        false => rules_in(dirs.clone()),
     }
+}
+
+/// Returns the rules of these directories, with ours beside them.
+pub fn rules_in(directories: Vec<std::path::PathBuf>) -> RuleSource {
+    RuleSource::Directories { directories, ours: defaults::rules_of_ours() }
 }
 
 /// Returns the places for checks of rule texts.
@@ -377,10 +383,10 @@ pub fn kpi_definitions(config: &Config, catalogue: &Catalogue) -> Result<Vec<Def
         }
         None => ("kpis.toml".to_owned(), defaults::text("kpis.toml").unwrap_or_default().to_owned()),
     };
-    let lines = |errors: Vec<kpis::KpiError>| {
+    let lines = |errors: Vec<indicators::KpiError>| {
         errors.iter().map(|error| format!("{file}:{error}")).collect::<Vec<_>>().join("\n")
     };
-    kpis::parse(&text, catalogue).map_err(|errors| StartError::Kpis(lines(errors)))
+    indicators::parse(&text, catalogue).map_err(|errors| StartError::Kpis(lines(errors)))
 }
 
 /// Finds alerts that the book no longer holds: those that the records have.
@@ -437,7 +443,7 @@ pub fn stopped(stop: &Stop) -> impl Fn(Duration) -> bool + Send + 'static {
 ///
 /// Errors: the operating system refuses a thread.
 pub fn measure_kpis(
-    desk: Arc<KpiDesk>,
+    kpis: Arc<KpiService>,
     registry: Registry,
     live: Arc<LiveState>,
     frames: watch::Sender<KpiFrame>,
@@ -446,7 +452,7 @@ pub fn measure_kpis(
     thread::Builder::new().name("kpis".into()).spawn(move || {
         while !stop.wait(KPI_PERIOD) {
             let now = Clocks::read();
-            let items = desk.measure(&registry, &live, now);
+            let items = kpis.measure(&registry, &live, now.wall_ms, now.monotonic_ms);
             frames.send_replace(KpiFrame { t: now.wall_ms, items });
         }
     })

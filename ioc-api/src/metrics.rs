@@ -1,17 +1,11 @@
 //! What we count, in the Prometheus text format: every name and its meaning in this one file.
-use crate::{
-    clock_watch::{OwnClock, OwnClockState},
-    followers::Progress,
-    http::listener::Listener,
-    rule_desk::RuleDesk,
-    stream::Feeds,
-    tls::Certificate,
-};
+use crate::{followers::Progress, http::listener::Listener, stream::Feeds, tls::Certificate};
 use ioc_broker::Broker;
 use ioc_ingest::{Ledger, Registry};
 use ioc_journal::{Health, Journal};
 use ioc_model::{RejectReason, Severity};
 use ioc_rules::{Engine, RuleHealth};
+use ioc_services::{OwnClock, OwnClockState, rules::RuleStore};
 use ioc_store::Store;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
@@ -34,7 +28,7 @@ pub struct Sources {
     /// The rules.
     pub engine: Arc<Engine>,
     /// Rule files.
-    pub rules: Arc<RuleDesk>,
+    pub rules: Arc<RuleStore>,
     /// The live stream.
     pub feeds: Arc<Feeds>,
     /// Devices.
@@ -176,7 +170,7 @@ fn history(store: &Store) {
     gauge!("ioc_history_sealing_failed").set(if meters.sealing_failed { 1.0 } else { 0.0 });
 }
 
-fn rules(engine: &Engine, desk: &RuleDesk, feeds: &Feeds) {
+fn rules(engine: &Engine, store: &RuleStore, feeds: &Feeds) {
     let meters = engine.meters();
     counter!("ioc_rule_observations_total").absolute(meters.observations);
     counter!("ioc_rule_evaluations_total").absolute(meters.evaluations);
@@ -186,7 +180,7 @@ fn rules(engine: &Engine, desk: &RuleDesk, feeds: &Feeds) {
     counter!("ioc_clock_jumps_total").absolute(meters.clock_jumps);
     let states = engine.rule_states();
     gauge!("ioc_rules").set(states.len() as f64);
-    gauge!("ioc_rule_file_errors").set(desk.in_force().errors.len() as f64);
+    gauge!("ioc_rule_file_errors").set(store.in_force().errors.len() as f64);
     gauge!("ioc_rules_failing")
         .set(states.iter().filter(|state| state.health != RuleHealth::Ok).count() as f64);
     gauge!("ioc_alerts_pending").set(states.iter().map(|state| state.pending).sum::<u64>() as f64);

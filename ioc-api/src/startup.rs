@@ -5,7 +5,6 @@ pub use air_quality::{Stations, aqi_deriver};
 
 use crate::{
     clock::Clocks,
-    directory::Replayed,
     followers::{Work, alerts::transitions_of, quarantine::Quarantine},
     start_progress::{Phase, StartProgress},
 };
@@ -16,6 +15,7 @@ use ioc_model::{
 };
 use ioc_records::{AlertQuery, Records, RecordsError, Sequenced};
 use ioc_rules::Restored;
+use ioc_services::rule_inputs::Replayed;
 use ioc_store::{Last, Point, QueryError, Series, Store};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -3,13 +3,12 @@ use crate::{
     config::{Config, Display},
     data_dir::{DataDir, DataDirError},
     defaults,
-    device_rows::into_device,
-    registry_membership::RegistryMembership,
 };
 use ioc_identity::{Grants, Identity, IdentityError};
 use ioc_ingest::{City, Registry, RegistryError, Wards};
 use ioc_model::Catalogue;
 use ioc_records::{LateWrites, Records, RecordsError, SqliteRecords};
+use ioc_services::{RegistryMembership, into_device};
 use std::{path::Path, sync::Arc};
 
 const CITY_FILE: &str = "city.toml";

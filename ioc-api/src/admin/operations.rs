@@ -5,14 +5,12 @@ use super::{
         CredentialToken, DeviceAdded, DisplayTokenRemoved, Items, Reply, Request, UserAdded, UserView,
     },
 };
-use crate::{
-    backup::{BackupError, Progress, Source},
-    device_rows::row_of,
-};
+use crate::backup::{BackupError, Progress, Source};
 use ioc_identity::{IdentityError, NewUser, NoRandom, UserChange, new_token};
 use ioc_ingest::{Device, NewDevice, RegistryError};
 use ioc_model::{CredentialKind, DeviceId, Domain, catalogue::UnknownDomain};
 use ioc_records::{Audit, CredentialRow, DeviceRow, QuarantineQuery, Reach, RecordsError};
+use ioc_services::row_of;
 use std::{collections::HashMap, sync::Arc};
 
 /// Most rejected messages in one list.

@@ -3,16 +3,11 @@ use crate::{
     admin::Foundation,
     book::Book,
     clock::{Clocks, now_ms},
-    clock_watch::{self, OwnClock},
+    clock_watch,
     config::Config,
     data_dir::kept_rules,
-    directory::{RegistryDirectory, StoreSamples},
     followers::{Nudge, quarantine::Quarantine, settle::Settle},
-    http::state::Ready,
-    kept_rules::KeptRules,
-    kpis::KpiDesk,
     launch::{self, StartError},
-    rule_desk::RuleDesk,
     start_progress::{Phase, StartProgress},
     startup,
     stream::{board::Board, hub::Hub},
@@ -20,6 +15,12 @@ use crate::{
 use ioc_ingest::{Decoder, Ledger, LiveState};
 use ioc_journal::{Journal, Offset, Opened};
 use ioc_rules::Engine;
+use ioc_services::{
+    ClockProperties, OwnClock, Ready,
+    indicators::KpiService,
+    rule_inputs::{RegistryDirectory, StoreSamples},
+    rules::{LastGoodRules, RuleStore},
+};
 use ioc_store::Store;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ pub(super) struct Memory {
     pub(super) decoder: Arc<Decoder>,
     pub(super) ledger: Arc<Ledger>,
     pub(super) live: Arc<LiveState>,
-    pub(super) rules: Arc<RuleDesk>,
+    pub(super) rules: Arc<RuleStore>,
     pub(super) engine: Arc<Engine>,
     pub(super) book: Arc<Book>,
     /// Urges who tells of alerts.
@@ -39,7 +40,7 @@ pub(super) struct Memory {
     pub(super) hub: Arc<Hub>,
     pub(super) records_wanted: Nudge,
     pub(super) board: Arc<Board>,
-    pub(super) kpis: Arc<KpiDesk>,
+    pub(super) kpis: Arc<KpiService>,
     pub(super) own_clock: Arc<OwnClock>,
     pub(super) ready: Ready,
 }
@@ -59,10 +60,10 @@ impl Memory {
     ) -> Result<Self, StartError> {
         let Foundation { records, registry, catalogue, .. } = foundation;
         // What people write comes first: a mistake is told at once and not after a replay.
-        let kpis = KpiDesk::new(launch::kpi_definitions(config, catalogue)?);
-        let rules = RuleDesk::open(
+        let kpis = KpiService::new(launch::kpi_definitions(config, catalogue)?);
+        let rules = RuleStore::open(
             launch::rule_source(config),
-            KeptRules::at(kept_rules(&config.data_dir)),
+            LastGoodRules::at(kept_rules(&config.data_dir)),
             Arc::clone(catalogue),
             launch::rule_checks(config, catalogue),
             opened.last > 0,
@@ -103,13 +104,13 @@ impl Memory {
                 live: Arc::clone(&live),
                 replayed,
                 ready: ready.clone(),
-                clocks: clock_watch::ClockProperties::of(catalogue),
+                clocks: ClockProperties::of(catalogue),
             }),
             startup::restored(records, resume_after)?,
             resume_ms,
             Arc::clone(&book) as _,
         )?;
-        if let Some(properties) = clock_watch::ClockProperties::of(catalogue) {
+        if let Some(properties) = ClockProperties::of(catalogue) {
             clock_watch::resume(decoder.clocks(), &live, registry, properties);
         }
         clock_watch::resume_newest(decoder.clocks(), &live, registry);

@@ -3,14 +3,16 @@ use super::{Failure, print};
 use crate::{
     admin::{CityFiles, catalogue},
     config::{Config, Place, Problem, Problems},
-    defaults, kpis, launch,
-    rule_desk::RuleSource,
-    rule_files,
+    defaults, launch,
     tls::Certificate,
 };
 use firmware_sim::Scenario;
 use ioc_model::Catalogue;
 use ioc_rules::{RuleFile, RuleSet};
+use ioc_services::{
+    indicators,
+    rules::{RuleSource, passed_over},
+};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +55,7 @@ pub(super) fn everything(config: Result<Config, Problems>, json: bool) -> Result
 pub(super) fn rules(config: &Config, dirs: Vec<PathBuf>, json: bool) -> Result<(), Failure> {
     let source = match dirs.is_empty() {
         true => launch::rule_source(config),
-        false => RuleSource::Directories(dirs),
+        false => launch::rules_in(dirs),
     };
     let catalogue = catalogue().map_err(|error| Failure::failed(&error))?;
     let mut checked = Checked { json, ..Checked::default() };
@@ -139,7 +141,7 @@ impl Checked {
 
     /// Names files whose rules are not read; returns what to say when there is no rule at all.
     fn no_rules(&mut self, source: &RuleSource) -> Option<String> {
-        for path in rule_files::passed_over(source.directories()) {
+        for path in passed_over(source.directories()) {
             self.warn(&path.display().to_string(), "holds rules and is not read: rename it to end in .yaml");
         }
         let places: Vec<String> =
@@ -173,7 +175,7 @@ impl Checked {
         match text {
             Err(error) => self.file(&name, None, &format!("cannot be read: {error}")),
             Ok(text) => {
-                for error in kpis::parse(&text, catalogue).err().unwrap_or_default() {
+                for error in indicators::parse(&text, catalogue).err().unwrap_or_default() {
                     self.file(&name, Some((error.line, error.column)), &error.message);
                 }
             }

@@ -1,10 +1,11 @@
 //! Offsets of devices' clocks as derived observations.
-use ioc_ingest::{DeviceClock, DeviceClocks, LiveState, Registry, clocks};
+use ioc_ingest::{DeviceClock, DeviceClocks, LiveState, Registry};
 use ioc_journal::Journal;
 use ioc_model::{
-    Catalogue, DeviceIndex, Message, Observation, Origin, PropertyId, Quality, RecordKind,
-    time::{NOTABLE_OFFSET_MS, Standard, age_ms},
+    DeviceIndex, Message, Observation, Origin, Quality, RecordKind,
+    time::{NOTABLE_OFFSET_MS, age_ms},
 };
+use ioc_services::{ClockProperties, WrittenOffset};
 use std::collections::HashMap;
 
 /// Changes smaller than this, in milliseconds, are not worth a record.
@@ -14,48 +15,9 @@ const REPEAT_MS: i64 = 600_000;
 /// Most observations written in a second: when our own clock jumps, all devices' offsets change at once.
 const PUBLISHED_MAX: usize = 1_000;
 
-/// The properties that a clock is written down as.
-#[derive(Debug, Clone, Copy)]
-pub struct ClockProperties {
-    /// [`ioc_ingest::clocks::PROPERTY`].
-    pub offset: PropertyId,
-    /// [`ioc_ingest::clocks::WRONG_PROPERTY`]; a catalogue of an earlier version has none.
-    pub wrong: Option<PropertyId>,
-}
-
-impl ClockProperties {
-    /// Finds them in a catalogue; one without the offset keeps none.
-    pub fn of(catalogue: &Catalogue) -> Option<Self> {
-        let property = |name| catalogue.property(name).map(|property| property.id);
-        Some(Self { offset: property(clocks::PROPERTY)?, wrong: property(clocks::WRONG_PROPERTY) })
-    }
-
-    /// Returns what was written down last about the clock of a device, and when it was, in milliseconds.
-    fn written(&self, live: &LiveState, device: DeviceIndex) -> Option<(Written, i64)> {
-        let latest = live.get(device, self.offset)?;
-        let offset_ms = (latest.value * 1000.0) as i64;
-        let said = self.wrong.and_then(|wrong| live.get(device, wrong)).map(|latest| latest.value != 0.0);
-        let is_wrong = said.unwrap_or_else(|| !Standard::default().allows(offset_ms));
-        Some((Written { offset_ms, is_wrong }, latest.arrival_ms))
-    }
-
-    /// Returns the offset of a device, in milliseconds, that was written down last, unless its clock was wrong.
-    pub fn usable_ms(&self, live: &LiveState, device: DeviceIndex) -> Option<i64> {
-        let (written, _) = self.written(live, device)?;
-        (!written.is_wrong).then_some(written.offset_ms)
-    }
-}
-
-/// What is written down about a clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Written {
-    offset_ms: i64,
-    is_wrong: bool,
-}
-
 /// What was written down last, and when, in milliseconds. At most one entry per device.
 #[derive(Debug, Default)]
-pub(super) struct Published(HashMap<DeviceIndex, (Written, i64)>);
+pub(super) struct Published(HashMap<DeviceIndex, (WrittenOffset, i64)>);
 
 impl Published {
     /// Goes on from what was written down before a restart.
@@ -73,7 +35,7 @@ impl Published {
         append: impl Fn(&Message) -> bool,
     ) {
         let found = known.iter().filter_map(|(device, clock)| {
-            Some((*device, Written { offset_ms: clock.offset_ms?, is_wrong: clock.is_wrong }))
+            Some((*device, WrittenOffset { offset_ms: clock.offset_ms?, is_wrong: clock.is_wrong }))
         });
         let due: Vec<_> = found.filter(|(device, written)| self.is_due(*device, *written, now_ms)).collect();
         for (device, written) in due.into_iter().take(PUBLISHED_MAX) {
@@ -84,7 +46,7 @@ impl Published {
         }
     }
 
-    fn is_due(&self, device: DeviceIndex, found: Written, now_ms: i64) -> bool {
+    fn is_due(&self, device: DeviceIndex, found: WrittenOffset, now_ms: i64) -> bool {
         let is_notable = found.is_wrong || found.offset_ms.saturating_abs() >= NOTABLE_OFFSET_MS;
         match self.0.get(&device) {
             None => is_notable,
@@ -98,7 +60,7 @@ impl Published {
     }
 }
 
-fn message(device: DeviceIndex, properties: ClockProperties, written: Written, now_ms: i64) -> Message {
+fn message(device: DeviceIndex, properties: ClockProperties, written: WrittenOffset, now_ms: i64) -> Message {
     let observation =
         |property, value| Observation { property, ts_ms: now_ms, value, quality: Quality::DERIVED };
     let mut observations = vec![observation(properties.offset, written.offset_ms as f64 / 1000.0)];
@@ -144,7 +106,7 @@ fn written(
     live: &LiveState,
     registry: &Registry,
     properties: ClockProperties,
-) -> impl Iterator<Item = (DeviceIndex, (Written, i64))> {
+) -> impl Iterator<Item = (DeviceIndex, (WrittenOffset, i64))> {
     let devices: Vec<_> = registry.devices().iter().map(|device| device.index).collect();
     devices.into_iter().filter_map(move |device| Some((device, properties.written(live, device)?)))
 }
@@ -152,6 +114,7 @@ fn written(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ioc_model::PropertyId;
     use std::cell::RefCell;
 
     const NOW: i64 = 1_761_523_200_000;

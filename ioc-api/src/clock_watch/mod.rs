@@ -3,11 +3,9 @@
 //! A device's offset goes through the journal like any derived observation, so that rules, history and screens need to know
 //! nothing about it, and a restart takes up the offsets from history.
 mod devices;
-mod own;
 mod synchronization;
 
-pub use devices::{ClockProperties, resume, resume_newest};
-pub use own::{OwnClock, OwnClockState, judged_by};
+pub use devices::{resume, resume_newest};
 
 use crate::{
     clock::{Clocks, now_ms},
@@ -16,6 +14,7 @@ use crate::{
 use devices::Published;
 use ioc_ingest::{Decoder, DeviceClocks, LiveState, Registry};
 use ioc_journal::Journal;
+use ioc_services::{ClockProperties, OwnClock};
 use std::{io, sync::Arc, thread, time::Duration};
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -51,7 +50,8 @@ pub fn start(watched: Watched, stop: Stop) -> io::Result<thread::JoinHandle<()>>
         let mut published =
             properties.map(|properties| (properties, Published::resume(&live, &registry, properties)));
         for second in 0.. {
-            if let Some(jump_ms) = own.tick(Clocks::read()) {
+            let now = Clocks::read();
+            if let Some(jump_ms) = own.tick(now.wall_ms, now.monotonic_ms) {
                 decoder.follow_jump(jump_ms);
                 compare(&own, &clocks);
             }

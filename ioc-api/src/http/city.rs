@@ -1,6 +1,6 @@
 //! The city, its areas and its indicators.
 use super::{areas::Areas, auth::Actor, dto::Page, problem::ProblemBody, state::ApiState};
-use crate::{clock::now_ms, kpis::KpiDto};
+use crate::clock::now_ms;
 use axum::{
     Json,
     extract::State,
@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use ioc_ingest::City;
+use ioc_services::indicators::KpiDto;
 use serde::Serialize;
 use utoipa::ToSchema;
 

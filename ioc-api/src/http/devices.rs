@@ -6,7 +6,6 @@ use super::{
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
 };
-use crate::bbox::Bbox;
 use axum::{
     Json,
     extract::{Path, Query, State},
@@ -15,6 +14,7 @@ use ioc_ingest::{Device, Wards};
 use ioc_model::{
     Catalogue, DeviceKind, Domain, Parent, Property, ValueKind, catalogue::CityDomain, text::fold,
 };
+use ioc_services::bbox::Bbox;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

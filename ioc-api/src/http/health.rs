@@ -3,7 +3,6 @@ use super::{
     problem::{Answer, Problem},
     state::ApiState,
 };
-use crate::clock_watch::{OwnClockState, judged_by};
 use axum::{
     extract::State,
     http::{StatusCode, header},
@@ -11,6 +10,7 @@ use axum::{
 };
 use ioc_journal::Health;
 use ioc_model::time::AgreedOffset;
+use ioc_services::{OwnClockState, judged_by};
 
 /// Answers while the process can answer at all.
 #[utoipa::path(get, path = "/health/live", operation_id = "isLive", tag = "health", responses((status = 200, description = "alive", body = String, content_type = "text/plain")))]

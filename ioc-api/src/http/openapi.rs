@@ -5,11 +5,12 @@ use super::{
     problem::{PROBLEM_TYPE, ProblemBody},
     records, rules, session, stream,
 };
-use crate::stream::protocol::{Channel, ClientMessage, KpiValue, ServerMessage, TableDevice};
+use crate::stream::protocol::{Channel, ClientMessage, ServerMessage, TableDevice};
 use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
+use ioc_services::indicators::KpiValue;
 use std::sync::LazyLock;
 use utoipa::{
     Modify, OpenApi,

@@ -2,9 +2,7 @@
 use crate::{
     admin::CityFiles,
     book::Book,
-    clock_watch::OwnClock,
     followers::Progress,
-    rule_desk::RuleDesk,
     stream::{Feeds, RECORDS_PATIENCE, seats::Seats},
 };
 use axum::body::Bytes;
@@ -14,11 +12,10 @@ use ioc_journal::Journal;
 use ioc_model::{Alert, AlertId, Catalogue};
 use ioc_records::{LateWrites, Records};
 use ioc_rules::Engine;
+
+use ioc_services::{OwnClock, Ready, rules::RuleStore};
 use ioc_store::History;
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use super::{
     client::Trust,
@@ -52,7 +49,7 @@ pub struct ApiState {
     /// The live stream.
     pub feeds: Arc<Feeds>,
     /// Rules in force.
-    pub rules: Arc<RuleDesk>,
+    pub rules: Arc<RuleStore>,
     /// The running rules.
     pub engine: Arc<Engine>,
     /// Properties and kinds.
@@ -62,7 +59,7 @@ pub struct ApiState {
     /// Its areas, as GeoJSON.
     pub areas: Bytes,
     /// Indicators.
-    pub kpis: Arc<crate::kpis::KpiDesk>,
+    pub kpis: Arc<ioc_services::indicators::KpiService>,
     /// For readiness.
     pub journal: Journal,
     /// Replay is done.
@@ -81,22 +78,6 @@ pub struct ApiState {
     pub metrics_open: bool,
     /// What is asked of browsers.
     pub door: Door,
-}
-
-/// Says whether the start is complete.
-#[derive(Clone, Default)]
-pub struct Ready(Arc<AtomicBool>);
-
-impl Ready {
-    /// The start is complete.
-    pub fn set(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    /// See [`Ready`].
-    pub fn get(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
 }
 
 impl ApiState {

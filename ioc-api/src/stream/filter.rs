@@ -1,8 +1,8 @@
 //! What a client of the live stream wants to see. An empty filter means all.
 use super::protocol::or_default;
-use crate::bbox::Bbox;
 use ioc_ingest::Device;
 use ioc_model::{Alert, Domain, Severity};
+use ioc_services::bbox::Bbox;
 use serde::Deserialize;
 
 /// The filter of a subscription; every list that is empty lets everything through.

@@ -16,7 +16,7 @@ use hub::Hub;
 use ioc_ingest::Registry;
 use ioc_model::Alert;
 use ioc_records::Sequenced;
-use protocol::KpiValue;
+use ioc_services::indicators::KpiValue;
 use std::{
     sync::{
         Arc,

@@ -1,6 +1,7 @@
 //! The messages of the live stream, protocol version 1. Their schemas are in the OpenAPI document.
 use super::filter::Filter;
-use ioc_model::{Alert, Domain, Severity, TransitionKind};
+use ioc_model::{Alert, Domain, TransitionKind};
+use ioc_services::indicators::KpiValue;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -84,26 +85,6 @@ pub struct TableDevice {
     /// Ward code.
     #[schema(required)]
     pub ward: Option<String>,
-}
-
-/// The newest value of one indicator.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub struct KpiValue {
-    /// Id, as in `/kpis`.
-    pub id: String,
-    /// Its domain, as in `/kpis`.
-    #[serde(skip)]
-    #[schema(ignore)]
-    pub domain: Domain,
-    /// `null` without fresh data.
-    #[schema(required)]
-    pub value: Option<f64>,
-    /// Set when it is outside its normal band.
-    #[schema(required)]
-    pub severity: Option<Severity>,
-    /// When the newest observation behind it arrived, milliseconds since the epoch.
-    #[schema(required)]
-    pub t: Option<i64>,
 }
 
 /// What the server sends as text.

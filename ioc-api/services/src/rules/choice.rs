@@ -4,22 +4,22 @@ use ioc_rules::{RuleError, RuleFile, RuleSet, vocabulary::Vocabulary};
 use std::collections::HashMap;
 
 /// A rule file as it was found, or why it cannot be read.
-pub(crate) type Found = Result<RuleFile, RuleError>;
+pub(super) type Found = Result<RuleFile, RuleError>;
 
-pub(crate) fn path_of(found: &Found) -> &str {
+pub(super) fn path_of(found: &Found) -> &str {
     found.as_ref().map_or_else(|error| error.file.as_str(), |file| file.path.as_str())
 }
 
 /// What is to be in force.
-pub(crate) struct Choice {
+pub(super) struct Choice {
     /// The version of each file, by name.
-    pub(crate) files: Vec<RuleFile>,
+    pub(super) files: Vec<RuleFile>,
     /// Their rules.
-    pub(crate) rules: RuleSet,
+    pub(super) rules: RuleSet,
     /// What is wrong with the files on disk.
-    pub(crate) errors: Vec<RuleError>,
+    pub(super) errors: Vec<RuleError>,
     /// Files on disk of which no version is in force although one was.
-    pub(crate) lost: Vec<String>,
+    pub(super) lost: Vec<String>,
 }
 
 /// One file on its way into force.
@@ -45,7 +45,7 @@ impl Candidate<'_> {
 ///
 /// Where files contradict each other, as when two define the same alert, the fault is with the one that changed, of several
 /// with the later one by name.
-pub(crate) fn choose(found: &[Found], last: &[RuleFile], vocabulary: &dyn Vocabulary) -> Choice {
+pub(super) fn choose(found: &[Found], last: &[RuleFile], vocabulary: &dyn Vocabulary) -> Choice {
     let last: HashMap<&str, &RuleFile> = last.iter().map(|file| (file.path.as_str(), file)).collect();
     let mut errors = Vec::new();
     let mut candidates: Vec<Candidate<'_>> = Vec::with_capacity(found.len());
@@ -92,12 +92,12 @@ fn load(candidates: &[Candidate<'_>], vocabulary: &dyn Vocabulary) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{defaults, rule_files::error_at};
+    use crate::rules::files::error_at;
     use ioc_model::Catalogue;
     use proptest::prelude::*;
 
     fn catalogue() -> Catalogue {
-        Catalogue::from_toml(defaults::text("catalogue/catalogue.toml").unwrap()).unwrap()
+        Catalogue::from_toml(include_str!("../../../../configs/catalogue/catalogue.toml")).unwrap()
     }
 
     /// A file with these alerts, each with its threshold.

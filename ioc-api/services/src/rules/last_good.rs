@@ -10,8 +10,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// See the module.
-pub struct KeptRules {
+/// The rule files that were last in force, in a file of the data directory.
+pub struct LastGoodRules {
     path: PathBuf,
 }
 
@@ -30,7 +30,7 @@ struct KeptFile {
     text: String,
 }
 
-impl KeptRules {
+impl LastGoodRules {
     /// They are, or will be, in the file `path`.
     pub fn at(path: PathBuf) -> Self {
         Self { path }
@@ -58,7 +58,7 @@ impl KeptRules {
         Some(kept.into_files())
     }
 
-    /// Returns the files that were last in force, wherever they came from; `None` as in [`KeptRules::find`].
+    /// Returns the files that were last in force, wherever they came from; `None` as in [`LastGoodRules::find`].
     pub fn last(&self) -> Option<Vec<RuleFile>> {
         self.read().map(Kept::into_files)
     }
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn what_was_kept_is_found_for_the_same_directories_only() {
         let directory = tempfile::tempdir().unwrap();
-        let kept = KeptRules::at(directory.path().join("rules.json"));
+        let kept = LastGoodRules::at(directory.path().join("rules.json"));
         let (here, elsewhere) = ([PathBuf::from("configs/rules")], [PathBuf::from("other")]);
         assert_eq!(kept.find(&here), None);
         let files = vec![RuleFile { path: "configs/rules/a.yaml".into(), text: "groups: [] # lũ\n".into() }];

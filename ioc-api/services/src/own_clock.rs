@@ -1,5 +1,4 @@
 //! Whether our own clock can be believed.
-use crate::clock::Clocks;
 use ioc_ingest::DeviceClock;
 use ioc_model::{
     DeviceIndex,
@@ -38,17 +37,17 @@ impl OwnClock {
         self.lock().state
     }
 
-    /// Compares both clocks. Returns by how much the wall clock jumped, in milliseconds, if it did.
-    pub(super) fn tick(&self, now: Clocks) -> Option<i64> {
+    /// Compares the wall clock with the monotonic one, both in milliseconds. Returns by how much the wall clock jumped, in milliseconds, if it did.
+    pub fn tick(&self, wall_ms: i64, monotonic_ms: i64) -> Option<i64> {
         let mut watched = self.lock();
-        let jump_ms = watched.jumps.observe(now.wall_ms, now.monotonic_ms)?;
+        let jump_ms = watched.jumps.observe(wall_ms, monotonic_ms)?;
         watched.state.jumps += 1;
         tracing::warn!(jump_ms, "the wall clock jumped; event times of devices are compared with it");
         Some(jump_ms)
     }
 
     /// Takes what the system says, and logs it when it changed.
-    pub(super) fn synchronized(&self, synchronized: Option<bool>) {
+    pub fn synchronized(&self, synchronized: Option<bool>) {
         let before = std::mem::replace(&mut self.lock().state.synchronized, synchronized);
         match (before, synchronized) {
             (_, Some(false)) if before != synchronized => tracing::warn!(
@@ -65,7 +64,7 @@ impl OwnClock {
     /// Takes the offsets of all devices, and logs when most begin or cease to agree that ours is the wrong clock.
     ///
     /// Returns what readings are to be judged by, in milliseconds: what most devices agree on, or 0.
-    pub(super) fn measured(&self, known: &[(DeviceIndex, DeviceClock)]) -> i64 {
+    pub fn measured(&self, known: &[(DeviceIndex, DeviceClock)]) -> i64 {
         let steady = known.iter().filter(|(_, clock)| !clock.is_adrift);
         let mut offsets: Vec<i64> = steady.filter_map(|(_, clock)| clock.offset_ms).collect();
         let wrong = known.iter().filter(|(_, clock)| clock.is_wrong).count();
@@ -132,7 +131,7 @@ mod tests {
     fn jumps_are_counted() {
         let own = OwnClock::default();
         let jumps = [(1_000, 0), (2_000, 1_000), (603_000, 2_000), (604_000, 3_000)]
-            .map(|(wall_ms, monotonic_ms)| own.tick(Clocks { wall_ms, monotonic_ms }));
+            .map(|(wall_ms, monotonic_ms)| own.tick(wall_ms, monotonic_ms));
         assert_eq!(jumps, [None, None, Some(600_000), None]);
         assert_eq!(own.state().jumps, 1);
     }

@@ -1,11 +1,11 @@
 //! The rule files in force: reads them, watches them, and hands good changes to the engine. A broken file is refused with
 //! file, line and column, and its last good version goes on, over a restart too; other files are not held back.
-use crate::{
-    defaults,
-    kept_rules::KeptRules,
-    rule_checks::RuleChecks,
-    rule_choice::{Choice, Found, choose, path_of},
-    rule_files::{self, Signature, signature},
+use super::{
+    checks::RuleChecks,
+    choice::{Choice, Found, choose, path_of},
+    files::{self as rule_files, Signature, signature},
+    last_good::LastGoodRules,
+    ours::with_ours,
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ioc_model::Catalogue;
@@ -23,8 +23,13 @@ const REPLAY_POLL: Duration = Duration::from_millis(20);
 pub enum RuleSource {
     /// Compiled in; never changes.
     Embedded(Vec<RuleFile>),
-    /// Every `*.yaml` and `*.yml` of these directories.
-    Directories(Vec<PathBuf>),
+    /// Every `*.yaml` and `*.yml` of some directories.
+    Directories {
+        /// The directories.
+        directories: Vec<PathBuf>,
+        /// Files in force beside them, unless a rule in the directories has the name of one of theirs.
+        ours: Vec<RuleFile>,
+    },
 }
 
 /// What is in force, and why the files on disk are not, if they are not.
@@ -42,7 +47,7 @@ pub struct InForce {
 
 /// Rules that cannot be loaded at start.
 #[derive(Debug, thiserror::Error)]
-pub enum RuleDeskError {
+pub enum RuleStoreError {
     /// The directory or a file in it cannot be read.
     #[error("cannot read rules in {}: {source}", path.display())]
     Read {
@@ -59,7 +64,7 @@ pub enum RuleDeskError {
     },
 }
 
-impl RuleDeskError {
+impl RuleStoreError {
     /// Returns what is wrong, by file.
     pub fn into_rule_errors(self) -> Vec<RuleError> {
         match self {
@@ -76,10 +81,10 @@ fn render(errors: &[RuleError]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// See the module.
-pub struct RuleDesk {
+/// The rule files in force.
+pub struct RuleStore {
     source: RuleSource,
-    kept: KeptRules,
+    kept: LastGoodRules,
     catalogue: Arc<Catalogue>,
     checks: RuleChecks,
     in_force: ArcSwap<InForce>,
@@ -98,7 +103,7 @@ struct Before {
     files: Vec<RuleFile>,
 }
 
-impl RuleDesk {
+impl RuleStore {
     /// Loads the rules for the start: of each file the version on disk, or if that cannot be used the one that was last in
     /// force. `has_past` says whether anything came before.
     ///
@@ -106,12 +111,12 @@ impl RuleDesk {
     /// force has no usable version any more.
     pub fn open(
         source: RuleSource,
-        kept: KeptRules,
+        kept: LastGoodRules,
         catalogue: Arc<Catalogue>,
         checks: RuleChecks,
         has_past: bool,
         now: fn() -> i64,
-    ) -> Result<Arc<Self>, RuleDeskError> {
+    ) -> Result<Arc<Self>, RuleStoreError> {
         let opened = signature(source.directories());
         let last = kept.find(source.directories());
         let Choice { files, rules, errors, .. } = match source.read_each(last.as_deref().unwrap_or_default())
@@ -119,7 +124,7 @@ impl RuleDesk {
             Ok(found) => {
                 let choice = choose(&found, last.as_deref().unwrap_or_default(), &*catalogue);
                 if !choice.errors.is_empty() && (last.is_none() || !choice.lost.is_empty()) {
-                    return Err(RuleDeskError::Invalid { errors: choice.errors });
+                    return Err(RuleStoreError::Invalid { errors: choice.errors });
                 }
                 choice
             }
@@ -144,12 +149,12 @@ impl RuleDesk {
             InForce { rules: Arc::new(rules), loaded_at_ms: now(), errors, files: files.clone().into() };
         let in_force = ArcSwap::from_pointee(in_force);
         let before = ArcSwapOption::empty();
-        let desk = Self { source, kept, catalogue, checks, in_force, before, opened, now };
-        match has_past && desk.kept.last().is_none_or(|last| last != files) {
-            true => desk.before.store(Some(Arc::new(Before { rules: desk.last_in_force(), files }))),
-            false => desk.keep(&files),
+        let store = Self { source, kept, catalogue, checks, in_force, before, opened, now };
+        match has_past && store.kept.last().is_none_or(|last| last != files) {
+            true => store.before.store(Some(Arc::new(Before { rules: store.last_in_force(), files }))),
+            false => store.keep(&files),
         }
-        Ok(Arc::new(desk))
+        Ok(Arc::new(store))
     }
 
     /// Returns the rules that were last in force; `None` when they were not kept, or can no longer be read as rules.
@@ -158,7 +163,7 @@ impl RuleDesk {
     }
 
     /// Returns the rules that a start begins with: those that were in force before it. What devices sent by then is
-    /// decided by them; then [`RuleDesk::watch`] hands over the others, as it does while the center runs.
+    /// decided by them; then [`RuleStore::watch`] hands over the others, as it does while the center runs.
     pub fn at_start(&self) -> Arc<RuleSet> {
         let before = self.before.load();
         match before.as_ref().and_then(|before| before.rules.as_ref()) {
@@ -224,18 +229,18 @@ impl RuleDesk {
         if matches!(self.source, RuleSource::Embedded(_)) && !self.is_changing() {
             return Ok(None);
         }
-        let desk = Arc::clone(self);
+        let store = Arc::clone(self);
         let thread = thread::Builder::new().name("rule-files".into()).spawn(move || {
-            while desk.is_changing() && !stopped(REPLAY_POLL) {
+            while store.is_changing() && !stopped(REPLAY_POLL) {
                 if replayed() {
-                    desk.catch_up(&engine);
+                    store.catch_up(&engine);
                 }
             }
-            let RuleSource::Directories(directories) = &desk.source else { return };
-            let mut changes = Changes::new(desk.opened.clone());
+            let RuleSource::Directories { directories, .. } = &store.source else { return };
+            let mut changes = Changes::new(store.opened.clone());
             let mut read = None;
             while !stopped(POLL) {
-                if changes.settled(signature(directories)) && !desk.reload(&mut read, &engine, &told) {
+                if changes.settled(signature(directories)) && !store.reload(&mut read, &engine, &told) {
                     changes.again();
                 }
             }
@@ -251,7 +256,7 @@ impl RuleDesk {
         told: &impl Fn(&RuleSet),
     ) -> bool {
         let found =
-            self.source.read_each(&self.in_force.load().files).map_err(RuleDeskError::into_rule_errors);
+            self.source.read_each(&self.in_force.load().files).map_err(RuleStoreError::into_rule_errors);
         let is_read = found.as_ref().is_ok_and(|found| found.iter().all(Result::is_ok));
         // What cannot be read is tried again with each poll, and told once.
         if read.as_ref() == Some(&found) {
@@ -331,19 +336,19 @@ impl Changes {
     }
 }
 
-fn load(files: &[RuleFile], catalogue: &Catalogue) -> Result<RuleSet, RuleDeskError> {
-    RuleSet::load(files, catalogue).map_err(|errors| RuleDeskError::Invalid { errors })
+fn load(files: &[RuleFile], catalogue: &Catalogue) -> Result<RuleSet, RuleStoreError> {
+    RuleSet::load(files, catalogue).map_err(|errors| RuleStoreError::Invalid { errors })
 }
 
 /// Adds the rules that are always in force, unless a file has them; one that cannot be read has those it had.
-fn with_rules_of_ours(mut found: Vec<Found>, last: &[RuleFile]) -> Vec<Found> {
+fn with_rules_of_ours(mut found: Vec<Found>, last: &[RuleFile], ours: &[RuleFile]) -> Vec<Found> {
     let version = |file: &Found| match file {
         Ok(file) => Some(file.clone()),
         Err(error) => last.iter().find(|last| last.path == error.file).cloned(),
     };
     let files: Vec<RuleFile> = found.iter().filter_map(version).collect();
     let count = files.len();
-    let ours = defaults::with_rules_of_ours(files).into_iter().skip(count);
+    let ours = with_ours(files, ours).into_iter().skip(count);
     // A file of the same name that is broken has a last good version of its own.
     let is_there = |path: &str| found.iter().any(|found| path_of(found) == path);
     let ours: Vec<Found> = ours.filter(|file| !is_there(&file.path)).map(Ok).collect();
@@ -353,30 +358,30 @@ fn with_rules_of_ours(mut found: Vec<Found>, last: &[RuleFile]) -> Vec<Found> {
 
 impl RuleSource {
     /// Returns the directories that are read, none for what is compiled in.
-    pub(crate) fn directories(&self) -> &[PathBuf] {
+    pub fn directories(&self) -> &[PathBuf] {
         match self {
             Self::Embedded(_) => &[],
-            Self::Directories(directories) => directories,
+            Self::Directories { directories, .. } => directories,
         }
     }
 
     /// Reads every file, by name; behind those of directories, the rules of ours that are always in force.
     ///
     /// Errors: the directory or a file cannot be read, or there is too much of it.
-    pub fn read(&self) -> Result<Vec<RuleFile>, RuleDeskError> {
+    pub fn read(&self) -> Result<Vec<RuleFile>, RuleStoreError> {
         let (mut files, mut errors) = (Vec::new(), Vec::new());
         for found in self.read_each(&[])? {
             found.map_or_else(|error| errors.push(error), |file| files.push(file));
         }
-        if errors.is_empty() { Ok(files) } else { Err(RuleDeskError::Invalid { errors }) }
+        if errors.is_empty() { Ok(files) } else { Err(RuleStoreError::Invalid { errors }) }
     }
 
     /// Reads every file, by name, each by itself. `last` are those that were last in force.
-    fn read_each(&self, last: &[RuleFile]) -> Result<Vec<Found>, RuleDeskError> {
+    fn read_each(&self, last: &[RuleFile]) -> Result<Vec<Found>, RuleStoreError> {
         match self {
             Self::Embedded(files) => Ok(files.iter().cloned().map(Ok).collect()),
-            Self::Directories(paths) => {
-                rule_files::read_each(paths).map(|found| with_rules_of_ours(found, last))
+            Self::Directories { directories, ours } => {
+                rule_files::read_each(directories).map(|found| with_rules_of_ours(found, last, ours))
             }
         }
     }

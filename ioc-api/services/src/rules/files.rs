@@ -1,6 +1,6 @@
 //! Rule files on disk: which there are, and their texts. Only regular files inside their directory are read: what a link
 //! leads to elsewhere is none of ours to show, and errors show lines.
-use crate::{rule_choice::Found, rule_desk::RuleDeskError};
+use super::{choice::Found, store::RuleStoreError};
 use ioc_files::Links;
 use ioc_rules::{RuleError, RuleFile, limits::FILE_BYTES_MAX};
 use std::{
@@ -16,10 +16,10 @@ const FILES_MAX: usize = 1000;
 /// Reads every rule file of these directories, by name, each by itself.
 ///
 /// Errors: a directory cannot be read or has too many of them.
-pub(crate) fn read_each(directories: &[PathBuf]) -> Result<Vec<Found>, RuleDeskError> {
+pub(super) fn read_each(directories: &[PathBuf]) -> Result<Vec<Found>, RuleStoreError> {
     let mut files = Vec::new();
     for directory in directories {
-        let failed = |source| RuleDeskError::Read { path: directory.clone(), source };
+        let failed = |source| RuleStoreError::Read { path: directory.clone(), source };
         let root = fs::canonicalize(directory).map_err(failed)?;
         for path in rule_paths(directory).map_err(failed)? {
             files.push(read_one(&path, &root));
@@ -55,7 +55,7 @@ fn not_utf8(path: &str, error: &std::string::FromUtf8Error) -> RuleError {
     error_at(path, place, (good, good + 1), "not UTF-8".into(), Some("save the file as UTF-8".into()))
 }
 
-pub(crate) fn error_at(
+pub(super) fn error_at(
     path: &str,
     (line, column): (u32, u32),
     span: (usize, usize),
@@ -77,7 +77,7 @@ fn is_hidden(path: &Path) -> bool {
 }
 
 /// Returns files that hold what looks like rules under names that are not read.
-pub(crate) fn passed_over(directories: &[PathBuf]) -> Vec<PathBuf> {
+pub fn passed_over(directories: &[PathBuf]) -> Vec<PathBuf> {
     let entries =
         directories.iter().flat_map(|directory| fs::read_dir(directory).into_iter().flatten().flatten());
     let paths = entries.map(|entry| entry.path()).filter(|path| !has_ending(path) && !is_hidden(path));
@@ -109,13 +109,13 @@ fn rule_paths(directory: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// Path of each file, and what changes when it is written or replaced.
-pub(crate) type Signature = Vec<(PathBuf, Option<Facts>)>;
+pub(super) type Signature = Vec<(PathBuf, Option<Facts>)>;
 
 /// Device, number and length of a file, its time of change, and that of its description in nanoseconds.
 type Facts = (u64, u64, u64, Option<SystemTime>, (i64, i64));
 
 /// Returns what changes when a file is written, replaced, added or removed.
-pub(crate) fn signature(directories: &[PathBuf]) -> Signature {
+pub(super) fn signature(directories: &[PathBuf]) -> Signature {
     let paths = directories.iter().flat_map(|directory| rule_paths(directory).unwrap_or_default());
     let facts = |path: &Path| {
         let of = fs::metadata(path).ok()?;

@@ -3,7 +3,7 @@ use ioc_identity::GatewayMembership;
 use ioc_ingest::Registry;
 
 /// Tells which devices the registry has under a gateway.
-pub(crate) struct RegistryMembership(pub Registry);
+pub struct RegistryMembership(pub Registry);
 
 impl GatewayMembership for RegistryMembership {
     fn is_under(&self, device: &str, gateway: &str) -> bool {

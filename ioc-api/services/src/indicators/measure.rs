@@ -1,6 +1,5 @@
 //! From the last values of every device to one number per indicator, in one pass over the devices.
-use super::{Aggregate, Definition};
-use crate::stream::protocol::KpiValue;
+use super::{Aggregate, Definition, KpiValue};
 use ioc_ingest::{Device, Devices, LiveState};
 use ioc_model::{
     Quality, Severity,
@@ -167,7 +166,7 @@ mod tests {
     fn freshness_counts_from_arrival() {
         const NOW: i64 = 1_761_523_200_000;
         let catalogue =
-            Catalogue::from_toml(crate::defaults::text("catalogue/catalogue.toml").unwrap()).unwrap();
+            Catalogue::from_toml(include_str!("../../../../configs/catalogue/catalogue.toml")).unwrap();
         let registry = Registry::new(Arc::new(catalogue), Arc::default());
         let new = NewDevice {
             id: "NOI-1".parse().unwrap(),

@@ -4,7 +4,6 @@ mod measure;
 
 pub use definition::{Aggregate, Definition, KpiError, parse};
 
-use crate::{clock::Clocks, stream::protocol::KpiValue};
 use ioc_ingest::{LiveState, Registry};
 use ioc_model::{Domain, Severity, alert::Text};
 use serde::Serialize;
@@ -12,15 +11,36 @@ use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
 };
-use utoipa::ToSchema;
 
 /// Values kept for the small curve, one per [`HISTORY_PERIOD_MS`].
 const HISTORY_MAX: usize = 60;
 /// Time between two kept values: the curve shows the last ten minutes.
 const HISTORY_PERIOD_MS: i64 = 10_000;
 
+/// The newest value of one indicator.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct KpiValue {
+    /// Id, as in `/kpis`.
+    pub id: String,
+    /// Its domain, as in `/kpis`.
+    #[serde(skip)]
+    #[cfg_attr(feature = "schema", schema(ignore))]
+    pub domain: Domain,
+    /// `null` without fresh data.
+    #[cfg_attr(feature = "schema", schema(required))]
+    pub value: Option<f64>,
+    /// Set when it is outside its normal band.
+    #[cfg_attr(feature = "schema", schema(required))]
+    pub severity: Option<Severity>,
+    /// When the newest observation behind it arrived, milliseconds since the epoch.
+    #[cfg_attr(feature = "schema", schema(required))]
+    pub t: Option<i64>,
+}
+
 /// An indicator with its newest values.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct KpiDto {
     /// Stable name.
     pub id: String,
@@ -31,19 +51,19 @@ pub struct KpiDto {
     /// Unit as shown.
     pub unit: String,
     /// `null` without fresh data.
-    #[schema(required)]
+    #[cfg_attr(feature = "schema", schema(required))]
     pub value: Option<f64>,
     /// When the newest observation behind it arrived, milliseconds since the epoch.
-    #[schema(required)]
+    #[cfg_attr(feature = "schema", schema(required))]
     pub t: Option<i64>,
     /// Nobody is needed inside this band.
-    #[schema(min_items = 2, max_items = 2)]
+    #[cfg_attr(feature = "schema", schema(min_items = 2, max_items = 2))]
     pub normal: [f64; 2],
     /// Ends of the gauge.
-    #[schema(min_items = 2, max_items = 2)]
+    #[cfg_attr(feature = "schema", schema(min_items = 2, max_items = 2))]
     pub scale: [f64; 2],
     /// Set when the value is outside its normal band.
-    #[schema(required)]
+    #[cfg_attr(feature = "schema", schema(required))]
     pub severity: Option<Severity>,
     /// Digits behind the decimal point.
     pub decimals: u8,
@@ -52,7 +72,7 @@ pub struct KpiDto {
 }
 
 /// Measures indicators and remembers a little.
-pub struct KpiDesk {
+pub struct KpiService {
     definitions: Vec<Definition>,
     state: Mutex<State>,
 }
@@ -65,19 +85,25 @@ struct State {
     next_kept_ms: i64,
 }
 
-impl KpiDesk {
+impl KpiService {
     /// Starts without values.
     pub fn new(definitions: Vec<Definition>) -> Self {
         Self { definitions, state: Mutex::default() }
     }
 
-    /// Measures every indicator from the last values.
-    pub fn measure(&self, registry: &Registry, live: &LiveState, now: Clocks) -> Arc<[KpiValue]> {
-        let values = measure::measure(&self.definitions, &registry.devices(), live, now.wall_ms);
+    /// Measures every indicator from the last values, by both clocks in milliseconds.
+    pub fn measure(
+        &self,
+        registry: &Registry,
+        live: &LiveState,
+        wall_ms: i64,
+        monotonic_ms: i64,
+    ) -> Arc<[KpiValue]> {
+        let values = measure::measure(&self.definitions, &registry.devices(), live, wall_ms);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.values.clone_from(&values);
-        if now.monotonic_ms >= state.next_kept_ms {
-            state.next_kept_ms = now.monotonic_ms + HISTORY_PERIOD_MS;
+        if monotonic_ms >= state.next_kept_ms {
+            state.next_kept_ms = monotonic_ms + HISTORY_PERIOD_MS;
             state.history.push_back(values.iter().map(|value| value.value).collect());
             if state.history.len() > HISTORY_MAX {
                 state.history.pop_front();

@@ -3,7 +3,7 @@ use ioc_ingest::Device;
 use ioc_records::DeviceRow;
 
 /// Takes what is kept of a device; ward and reporting period are not.
-pub(crate) fn row_of(device: &Device) -> DeviceRow {
+pub fn row_of(device: &Device) -> DeviceRow {
     let Device { index, id, domain, kind, lat, lon, parent, labels, retired, created_ms, .. } =
         device.clone();
     let kind = kind.to_string();
@@ -11,7 +11,7 @@ pub(crate) fn row_of(device: &Device) -> DeviceRow {
 }
 
 /// Turns it into what [`ioc_ingest::Registry::load`] takes, which fills in ward and reporting period.
-pub(crate) fn into_device(row: DeviceRow) -> Device {
+pub fn into_device(row: DeviceRow) -> Device {
     let DeviceRow { index, id, domain, kind, lat, lon, parent, labels, retired, created_ms } = row;
     let (kind, ward, reporting_period_s) = (kind.into(), None, 0);
     Device {

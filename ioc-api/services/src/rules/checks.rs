@@ -58,10 +58,9 @@ fn lock(shares: &Mutex<Shares<String>>) -> MutexGuard<'_, Shares<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::defaults;
 
     fn checks() -> RuleChecks {
-        let text = defaults::text("catalogue/catalogue.toml").unwrap();
+        let text = include_str!("../../../../configs/catalogue/catalogue.toml");
         RuleChecks::new(Arc::new(Catalogue::from_toml(text).unwrap()), 2, 1)
     }
 

@@ -231,10 +231,10 @@ fn place(text: &str, at: usize, message: String) -> KpiError {
 mod tests {
     use super::*;
 
-    const KPIS: &str = include_str!("../../../configs/kpis.toml");
+    const KPIS: &str = include_str!("../../../../configs/kpis.toml");
 
     fn catalogue() -> Catalogue {
-        Catalogue::from_toml(include_str!("../../../configs/catalogue/catalogue.toml")).unwrap()
+        Catalogue::from_toml(include_str!("../../../../configs/catalogue/catalogue.toml")).unwrap()
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The registry and history as the rule engine sees them.
-use crate::{clock_watch::ClockProperties, http::state::Ready};
+use crate::{ClockProperties, Ready};
 use ioc_ingest::{Device, Latest, LiveState, Registry};
 use ioc_model::{
     DeviceIndex, PropertyId,
