@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod engine_support;
 
-use engine_support::{LEVEL, ONLINE, POWER, START, Setup, device, reading, rules};
+use engine_support::{LEVEL, ONLINE, POWER, START, Setup, device, reading, rules, until};
 use ioc_model::{DeviceIndex, Observation, Presence, Quality, TransitionKind, presence::PresenceCause};
 use ioc_rules::{DeviceLabels, Input, RuleHealth};
 use std::sync::Arc;
@@ -342,9 +342,7 @@ fn progress_waits_until_transitions_are_handed_over() {
     for (step, device) in [0, 2, 4].into_iter().enumerate() {
         bench.observe(1.0 + step as f64, device, LEVEL, 4.0);
     }
-    while bench.out.is_empty() {
-        std::thread::yield_now();
-    }
+    until("a transition", || !bench.out.is_empty());
     assert!(bench.engine.processed() < 3, "three transitions, room for one");
     let mut words = bench.words();
     words.sort();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod engine_support;
 
-use engine_support::{Bench, LEVEL, POWER, Past, START, Setup, rules};
+use engine_support::{Bench, LEVEL, POWER, Past, START, Setup, rules, until};
 use ioc_model::{
     DeviceIndex, Observation, PropertyId, Quality,
     time::{ClockOffset, LATE_AFTER_MS, is_late},
@@ -339,9 +339,7 @@ fn story(entries: &[(&str, &str)], behind: f64, at_step_8: Break) -> Vec<String>
                 Break::Reload => bench.engine.replace_rules(&rules(entries)).unwrap(),
             }
             // What is recorded from here on is not past.
-            while !bench.engine.is_filled() {
-                std::thread::yield_now();
-            }
+            until("windows to be filled", || bench.engine.is_filled());
             assert_eq!(bench.words(), [""; 0], "{behind} s behind, {at_step_8:?}");
         }
         let value = match step {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod engine_support;
 
-use engine_support::{Bench, LEVEL, POWER, Past, START, Setup, fleet, rules, words};
+use engine_support::{Bench, LEVEL, POWER, Past, START, Setup, fleet, rules, until, words};
 use ioc_model::{Condition, DeviceIndex, Fingerprint, Observation, Quality};
 use ioc_rules::{Input, Restored, RuleSet, RuleTransition};
 use std::{collections::BTreeMap, sync::Arc};
@@ -118,9 +118,7 @@ fn an_open_alert_keeps_its_id_and_clears_under_it() {
         ..Setup::new(rules(&[("High", "expr: water_level > 3.5\nfor: 10s")]))
     };
     let mut bench = setup.start();
-    while !bench.engine.is_filled() {
-        std::thread::yield_now();
-    }
+    until("windows to be filled", || bench.engine.is_filled());
     assert_eq!(bench.engine.rule_states()[0].pending, 1);
     // The silence until then is ours; `for` goes on from when it was first true.
     bench.ticks(5, 8);

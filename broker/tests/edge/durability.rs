@@ -116,7 +116,9 @@ fn stopping_waits_for_what_is_on_its_way_to_the_disk() {
         move || edge.broker.shutdown(PATIENCE)
     });
     // New clients are refused once it has begun; then what was taken becomes durable.
+    let deadline = std::time::Instant::now() + PATIENCE;
     while std::net::TcpStream::connect(edge.addr()).is_ok() {
+        assert!(std::time::Instant::now() < deadline, "clients are still let in");
         std::thread::yield_now();
     }
     edge.journal.release();

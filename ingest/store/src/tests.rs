@@ -84,9 +84,7 @@ fn memory_is_bounded_while_sealing_hangs() {
             }
         }
     });
-    while applied.load(Ordering::SeqCst) < 4 * HEAD_MAX as u64 {
-        thread::yield_now();
-    }
+    until("memory to be full", || applied.load(Ordering::SeqCst) >= 4 * HEAD_MAX as u64);
     // Meters, reading and maintenance do not wait with the applying thread.
     store.maintain(0);
     assert_eq!(store.meters().frozen_readings, 400);
@@ -164,9 +162,9 @@ fn full_and_failing(dir: &Path) -> (Store, Receiver<usize>) {
             tell.send(applied).unwrap();
         }
     });
-    while !store.meters().sealing_failed || store.meters().frozen_readings < 4 * HEAD_MAX as u64 {
-        thread::yield_now();
-    }
+    until("failed sealing and full memory", || {
+        store.meters().sealing_failed && store.meters().frozen_readings >= 4 * HEAD_MAX as u64
+    });
     (store, told)
 }
 
@@ -209,4 +207,14 @@ fn the_end_of_a_span_seals_it() {
     }
     store.seal().unwrap();
     assert_eq!(store.replay_from(), 6);
+}
+
+/// Waits until `condition` holds; a minute later it is taken never to.
+#[track_caller]
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "waited a minute in vain: {what}");
+        std::thread::yield_now();
+    }
 }

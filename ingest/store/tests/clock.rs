@@ -2,13 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod common;
 
-use common::{put, small, warnings};
+use common::{put, small, until, warnings};
 use ioc_store::{Outcome, Store, StoreConfig};
 use std::{
     cell::Cell,
     path::Path,
     sync::OnceLock,
-    thread,
     time::{Duration, Instant},
 };
 
@@ -50,9 +49,7 @@ fn assert_horizon(store: &Store, offset: &mut u64, day: i64) {
 }
 
 fn await_segments(store: &Store, count: u64) {
-    while store.meters().segments != count {
-        thread::yield_now();
-    }
+    until("as many segments", || store.meters().segments == count);
 }
 
 #[test]

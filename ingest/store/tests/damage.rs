@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod common;
 
-use common::{NO_LIMIT, Oracle, compare, observation, put, series, small, warnings};
+use common::{NO_LIMIT, Oracle, compare, observation, put, series, small, until, warnings};
 use ioc_model::DeviceIndex;
 use ioc_store::{History, Store, StoreError, TimeRange};
 use std::{fs, path::Path, path::PathBuf};
@@ -27,9 +27,7 @@ fn build(dir: &Path) -> Oracle {
     }
     store.seal().unwrap();
     store.maintain(1_000_000);
-    while store.meters().segments > 2 {
-        std::thread::yield_now();
-    }
+    until("segments to be merged", || store.meters().segments <= 2);
     oracle
 }
 
@@ -238,9 +236,7 @@ fn merging_leaves_damaged_spans_alone() {
     }
     let before = with_extension(dir.path(), "history");
     store.maintain(1_000_000);
-    while store.damage().is_empty() {
-        std::thread::yield_now();
-    }
+    until("the damage to be found", || !store.damage().is_empty());
     put(&store, offset, 0, 0, 5, 1.0);
     store.seal().unwrap();
     let after = with_extension(dir.path(), "history");

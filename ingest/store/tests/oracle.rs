@@ -2,14 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod common;
 
-use common::{NO_LIMIT, Oracle, apply_set_back, compare, observation, put, series, small};
+use common::{NO_LIMIT, Oracle, apply_set_back, compare, observation, put, series, small, until};
 use ioc_model::{DeviceIndex, Observation, Quality};
 use ioc_store::{Batch, History, Outcome, Outcomes, Store, TimeRange};
 use proptest::prelude::*;
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::fs;
 
 /// Two groups of 64 are touched.
 const DEVICES: [u32; 4] = [0, 1, 63, 64];
@@ -242,21 +239,17 @@ fn late_readings_land_in_sealed_spans_and_are_merged() {
     // Maintenance runs on the store's thread; sealing waits behind it.
     put(&store, offset + 1, 50, 0, 0, 0.0);
     // Those of the span, those with corrections, and what came last.
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while store.meters().segments > 4 {
+    until("segments to be merged", || {
         // What was sealed after a maintenance waits for the next one, as in a running server.
         store.maintain(100_000);
         store.seal().unwrap();
-        assert!(Instant::now() < deadline, "not merged: {:?}", store.meters());
-        std::thread::yield_now();
-    }
+        store.meters().segments <= 4
+    });
     oracle.apply(50, 0, &[observation(0, 0, 0.0)]);
     compare(&store, &oracle, &[0, 1, 2, 3, 50], 2, range, 10);
     assert_eq!(store.damage(), []);
     // Files of merged segments go after their last reader.
-    while files(dir.path(), "history").len() as u64 > store.meters().segments {
-        std::thread::yield_now();
-    }
+    until("merged files to go", || files(dir.path(), "history").len() as u64 <= store.meters().segments);
 }
 
 #[test]
@@ -271,16 +264,12 @@ fn what_is_beyond_retention_goes_and_is_refused() {
     }
     assert_eq!(store.meters().segments, 20);
     store.maintain(20_000);
-    while store.meters().segments > 10 {
-        std::thread::yield_now();
-    }
+    until("old segments to go", || store.meters().segments <= 10);
     assert_eq!(put(&store, 30, 0, 0, 9_999, 1.0), Outcome::TooOld);
     assert_eq!(put(&store, 31, 0, 0, 10_001, 1.0), Outcome::Stored);
     let points = ioc_store::History::raw(&store, common::series(0, 0), TimeRange::ALL, 100).unwrap();
     assert_eq!(points.first().map(|point| point.ts_ms), Some(10_000));
-    while files(dir.path(), "history").len() > 10 {
-        std::thread::yield_now();
-    }
+    until("their files to go", || files(dir.path(), "history").len() <= 10);
     store.shutdown();
     let store = Store::open(config).unwrap();
     assert_eq!(put(&store, 32, 0, 0, 9_999, 1.0), Outcome::TooOld, "the horizon survives a restart");
@@ -344,9 +333,7 @@ fn a_directory_of_the_version_before_is_read_and_merged() {
     }
     store.seal().unwrap();
     store.maintain(1_000_000);
-    while store.meters().segments > 6 {
-        std::thread::yield_now();
-    }
+    until("segments to be merged", || store.meters().segments <= 6);
     compare(&store, &oracle, &[0, 1, 63, 64], 2, TimeRange::new(-100, 30_000), 13);
     store.shutdown();
     drop(store);

@@ -2,7 +2,7 @@
 use crate::support::{
     City, now_ms, one,
     process::{NOBODY, as_nobody},
-    telemetry, until,
+    skip, telemetry, until,
 };
 use std::{fs, os::unix::process::CommandExt, process::Command};
 
@@ -20,9 +20,7 @@ fn limit_threads(city: &City) -> bool {
 fn without_new_threads_requests_are_answered_and_a_stop_is_clean() {
     let mut city = City::prepare("");
     let Some(mut command) = as_nobody(&mut city) else {
-        eprintln!(
-            "SKIPPED: a limit of threads; it does not bind root, and another user cannot run the binary"
-        );
+        skip::lacks("a user beside root who can run the binary");
         return;
     };
     city.start_as(&mut command);
@@ -34,7 +32,7 @@ fn without_new_threads_requests_are_answered_and_a_stop_is_clean() {
     let points = || city.points(&vy, "WL-1", "water_level", begin, begin + 1);
     until("what was acknowledged is in history", || (points() == [(begin, 1.0)]).then_some(()));
     if !limit_threads(&city) {
-        eprintln!("SKIPPED: a limit of threads; prlimit (util-linux) cannot set it here");
+        skip::lacks("prlimit of util-linux");
         return;
     }
     // Each of these works on a thread for blocking work, many at once.

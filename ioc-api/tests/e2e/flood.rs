@@ -1,6 +1,6 @@
 //! The demo: the flood drives Kim Long through báo động I, II and III and back; an ordinary day has its first alert
 //! within a minute.
-use crate::support::{Client, Ws, now_ms, one, ports, process, process::Process, until, wait::within};
+use crate::support::{Client, Ws, now_ms, one, ports, process, process::Process, skip, until, wait::within};
 use serde_json::Value;
 use std::{
     fs,
@@ -209,6 +209,6 @@ fn connects_with_tls(demo: &Demo) {
         .output();
     match published {
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr)),
-        Err(error) => eprintln!("SKIPPED: mosquitto_pub cannot be run ({error}); .ci/test installs it"),
+        Err(error) => skip::lacks(&format!("mosquitto_pub, which .ci/test installs: {error}")),
     }
 }

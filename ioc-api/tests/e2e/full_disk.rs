@@ -1,5 +1,5 @@
 //! Promise 1 without space: no PUBACK, 503, and everything goes on once there is space again.
-use crate::support::{City, Client, Mqtt, Reply, now_ms, one, telemetry, until};
+use crate::support::{City, Client, Mqtt, Reply, now_ms, one, skip, telemetry, until};
 use serde_json::{Value, json};
 use std::{
     fs::{self, File},
@@ -31,7 +31,7 @@ impl Disk {
         match mounted {
             Ok(output) if output.status.success() => Some(Self(dir)),
             other => {
-                eprintln!("SKIPPED: a full disk; a small file system cannot be mounted here ({other:?})");
+                skip::lacks(&format!("the right to mount a small file system: {other:?}"));
                 None
             }
         }

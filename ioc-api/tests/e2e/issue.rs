@@ -1,7 +1,7 @@
 //! The story of the issue: a device registered and a rule written while the server runs raise an alert that a plain
 //! WebSocket client sees; with a wrong password, a foreign topic or an unknown device they do not, and one can look
 //! up why.
-use crate::support::{City, now_ms, one, rules, telemetry, until};
+use crate::support::{City, now_ms, one, rules, skip, telemetry, until};
 use serde_json::Value;
 use std::process::{Command, Output};
 
@@ -14,7 +14,7 @@ fn mosquitto_pub(city: &City, user: &str, password: &str, topic: &str, payload: 
     match Command::new("mosquitto_pub").args(args).args(["-m", &payload]).output() {
         Ok(output) => Some(output),
         Err(error) => {
-            eprintln!("SKIPPED: mosquitto_pub cannot be run ({error}); .ci/test installs it");
+            skip::lacks(&format!("mosquitto_pub, which .ci/test installs: {error}"));
             None
         }
     }

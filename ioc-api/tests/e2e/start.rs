@@ -3,7 +3,7 @@
 use crate::support::{
     City, now_ms, one,
     process::{self, as_nobody},
-    rules, telemetry, until,
+    rules, skip, telemetry, until,
 };
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, process::Output};
 
@@ -128,9 +128,7 @@ fn a_data_directory_that_cannot_be_used_is_named() {
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
     city.set_data_dir(&closed);
     let Some(mut command) = as_nobody(&mut city) else {
-        eprintln!(
-            "SKIPPED: an unreadable directory; root reads everything and another user cannot run the binary"
-        );
+        skip::lacks("a user beside root who can run the binary");
         return;
     };
     contains(&ending(&process::run(&mut command), 1), &["closed", "--data-dir"]);

@@ -330,10 +330,10 @@ impl Bench {
         self.offset += 1;
         self.engine.offer(&Input::Other { offset: self.offset }).unwrap();
         let mut said = Vec::new();
-        while self.engine.processed() < self.offset {
+        until("everything to be decided", || {
             said.extend(self.out.try_iter());
-            std::thread::yield_now();
-        }
+            self.engine.processed() >= self.offset
+        });
         said.extend(self.out.try_iter());
         said
     }
@@ -360,4 +360,14 @@ pub(crate) fn words(transition: &RuleTransition) -> String {
     };
     let seconds = (transition.at_ms - START) as f64 / 1e3;
     format!("{} {device} {what} {seconds}", transition.alert.rule)
+}
+
+/// Waits until `condition` holds; a minute later it is taken never to.
+#[track_caller]
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "waited a minute in vain: {what}");
+        std::thread::yield_now();
+    }
 }

@@ -310,3 +310,13 @@ impl Subscriber for Catch {
 
     fn exit(&self, _: &span::Id) {}
 }
+
+/// Waits until `condition` holds; a minute later it is taken never to.
+#[track_caller]
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "waited a minute in vain: {what}");
+        std::thread::yield_now();
+    }
+}

@@ -7,6 +7,7 @@ pub(crate) mod payload;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod rules;
+pub(crate) mod skip;
 pub(crate) mod tls;
 pub(crate) mod wait;
 pub(crate) mod ws;

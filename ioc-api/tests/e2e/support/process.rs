@@ -43,7 +43,11 @@ pub(crate) fn as_nobody(city: &mut City) -> Option<Command> {
     }
     let open = |path: &std::path::Path| fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     open(city.rules_dir().parent().unwrap());
-    let mut version = ioc();
+    // A checkout may lie where that user cannot go: a copy beside the rules does not.
+    let binary = city.path("ioc");
+    fs::copy(ioc().get_program(), &binary).unwrap();
+    open(&binary);
+    let mut version = Command::new(&binary);
     version.arg("--version").uid(NOBODY).gid(NOBODY);
     version.output().ok().filter(|output| output.status.success())?;
     let data = city.data_dir();
@@ -51,8 +55,10 @@ pub(crate) fn as_nobody(city: &mut City) -> Option<Command> {
         fs::create_dir(data).unwrap();
         chown(data, Some(NOBODY), Some(NOBODY)).unwrap();
     }
-    let mut command = city.serve();
-    command.uid(NOBODY).gid(NOBODY);
+    let served = city.serve();
+    let mut command = Command::new(binary);
+    command.args(served.get_args()).stdin(Stdio::null()).uid(NOBODY).gid(NOBODY);
+    surround(&mut command, &served);
     Some(command)
 }
 
@@ -61,16 +67,21 @@ pub(crate) fn with_open_files(limit: u32, command: &Command) -> Command {
     let mut limited = Command::new("sh");
     limited.arg("-c").arg(format!("ulimit -n {limit} && exec \"$0\" \"$@\""));
     limited.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null());
-    if let Some(dir) = command.get_current_dir() {
-        limited.current_dir(dir);
+    surround(&mut limited, command);
+    limited
+}
+
+/// Gives a command the working directory and environment of another.
+fn surround(command: &mut Command, model: &Command) {
+    if let Some(dir) = model.get_current_dir() {
+        command.current_dir(dir);
     }
-    for (name, value) in command.get_envs() {
+    for (name, value) in model.get_envs() {
         match value {
-            Some(value) => limited.env(name, value),
-            None => limited.env_remove(name),
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
         };
     }
-    limited
 }
 
 /// Runs a command to its end.
