@@ -91,6 +91,30 @@ words! {
     }
 }
 
+impl RejectReason {
+    /// Returns the number in journal records. None is ever changed or given to another reason.
+    const fn code(self) -> u8 {
+        match self {
+            Self::NotUtf8 => 0,
+            Self::Malformed => 1,
+            Self::TooLarge => 2,
+            Self::UnknownProperty => 3,
+            Self::WrongType => 4,
+            Self::OutOfRange => 5,
+            Self::FutureTime => 6,
+            Self::TooOld => 7,
+            Self::BadTime => 8,
+            Self::TopicNotAllowed => 9,
+            Self::UnknownDevice => 10,
+            Self::WrongDomain => 11,
+        }
+    }
+
+    fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.code() == code)
+    }
+}
+
 const NO_DEVICE: u32 = u32::MAX;
 /// Set in the byte of the origin when a [`Receipt`] stands behind the observations.
 const HAS_RECEIPT: u8 = 1 << 7;
@@ -221,7 +245,7 @@ impl Rejected {
         out.extend_from_slice(&self.bytes[..kept]);
         out.extend_from_slice(&(self.items.len() as u32).to_le_bytes());
         for item in &self.items {
-            out.push(item.reason as u8);
+            out.push(item.reason.code());
             put_text(out, &item.detail);
         }
     }
@@ -235,7 +259,7 @@ impl Rejected {
         let count = reader.u32()?;
         let mut items = Vec::new();
         for _ in 0..count {
-            let reason = RejectReason::ALL.get(usize::from(reader.u8()?)).copied().ok_or(WireError)?;
+            let reason = RejectReason::from_code(reader.u8()?).ok_or(WireError)?;
             items.push(Rejection { reason, detail: reader.text()?.to_owned() });
         }
         Ok(Self { credential, topic, bytes, bytes_len, items })
@@ -336,6 +360,32 @@ fn receipt_len(bytes: &[u8]) -> Result<usize, WireError> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Journals hold these numbers: a reason may be added, and none may change.
+    #[test]
+    fn reasons_keep_their_numbers() {
+        let kept = [
+            (0, "not_utf8"),
+            (1, "malformed"),
+            (2, "too_large"),
+            (3, "unknown_property"),
+            (4, "wrong_type"),
+            (5, "out_of_range"),
+            (6, "future_time"),
+            (7, "too_old"),
+            (8, "bad_time"),
+            (9, "topic_not_allowed"),
+            (10, "unknown_device"),
+            (11, "wrong_domain"),
+        ];
+        for (code, word) in kept {
+            assert_eq!(RejectReason::from_code(code).map(RejectReason::as_str), Some(word));
+        }
+        for reason in RejectReason::ALL {
+            assert_eq!(RejectReason::from_code(reason.code()), Some(*reason));
+        }
+        assert_eq!(RejectReason::from_code(u8::MAX), None);
+    }
 
     fn observation() -> impl Strategy<Value = Observation> {
         (any::<u16>(), any::<i64>(), -1e300..1e300f64, any::<u8>()).prop_map(
