@@ -5,10 +5,7 @@ use super::{
 };
 use crate::Wards;
 use ioc_model::{Catalogue, DeviceId, DeviceIndex, Parent, ParentKind};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 /// Kind of a device that may be a [`ParentKind::Cabinet`].
 const CABINET_KIND: &str = "lighting-cabinet";
@@ -70,19 +67,6 @@ impl<'a> Draft<'a> {
         now_ms: i64,
     ) -> Result<Vec<Arc<Device>>, RegistryError> {
         devices.into_iter().map(|device| self.insert(device, now_ms)).collect()
-    }
-
-    /// Replaces all labels of a device.
-    ///
-    /// Errors: an unknown device, a wrong label.
-    pub fn relabel(
-        &mut self,
-        id: &str,
-        labels: BTreeMap<String, String>,
-    ) -> Result<Arc<Device>, RegistryError> {
-        let device = self.find(id)?;
-        let labels = check::labels(&device.id, labels)?;
-        Ok(self.put(Device { labels, ..Device::clone(&device) }))
     }
 
     /// Puts a device at another place; its ward follows.
@@ -156,17 +140,6 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Finds the ward of every device anew; returns how many changed.
-    pub(super) fn recompute_wards(&mut self) -> usize {
-        for device in self.devices.list.clone() {
-            let ward = ward_code(self.wards, device.lat, device.lon);
-            if ward != device.ward {
-                self.put(Device { ward, ..Device::clone(&device) });
-            }
-        }
-        self.changed.len()
-    }
-
     /// Checks the parents of what changed; returns the devices and those that changed.
     pub(super) fn finish(self) -> Result<(Devices, Vec<Arc<Device>>), RegistryError> {
         let mut changed = Vec::with_capacity(self.changed.len());
@@ -177,10 +150,6 @@ impl<'a> Draft<'a> {
             }
         }
         Ok((self.devices, changed))
-    }
-
-    pub(super) fn into_devices(self) -> Devices {
-        self.devices
     }
 
     fn find(&self, id: &str) -> Result<Arc<Device>, RegistryError> {

@@ -17,10 +17,7 @@ pub use error::RegistryError;
 use crate::Wards;
 use arc_swap::{ArcSwap, Guard};
 use ioc_model::Catalogue;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The registry; cheap to clone, all clones are the same registry.
 #[derive(Debug, Clone)]
@@ -85,13 +82,6 @@ impl Registry {
         self.edit(|draft| draft.insert_many(devices, now_ms), |_| Ok(()))
     }
 
-    /// Replaces the labels of a device.
-    ///
-    /// Errors: [`RegistryError`]; the registry is then as before.
-    pub fn relabel(&self, id: &str, labels: BTreeMap<String, String>) -> Result<Arc<Device>, RegistryError> {
-        self.edit(|draft| draft.relabel(id, labels), |_| Ok(()))
-    }
-
     /// Makes any number of changes and publishes them together.
     ///
     /// `change` works on a draft; then `persist` gets every device that is new or different, in the order of
@@ -110,17 +100,6 @@ impl Registry {
         persist(&changed)?;
         self.0.devices.store(Arc::new(devices));
         Ok(result)
-    }
-
-    /// Puts other boundaries in force and recomputes the ward of every device. Returns how many changed.
-    pub fn set_wards(&self, wards: Arc<Wards>) -> usize {
-        let mut current = self.lock();
-        let mut draft = Draft::new(Devices::clone(&self.0.devices.load()), &self.0.catalogue, &wards);
-        let changed = draft.recompute_wards();
-        let devices = draft.into_devices();
-        self.0.devices.store(Arc::new(devices));
-        *current = wards;
-        changed
     }
 
     /// Returns the boundaries in force.

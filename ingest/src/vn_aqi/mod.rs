@@ -8,13 +8,11 @@
 //!   when an hour is missing; the first, normalised form is used always. With all hours there they agree;
 //! - it rounds 59.35 to 60 in one example; everywhere else its numbers are rounded to the nearest integer,
 //!   halves up, and so are ours.
-pub mod daily;
 pub mod deriver;
 pub mod hourly;
 pub mod nowcast;
 pub mod table;
 
-pub use daily::{Day, daily};
 pub use hourly::{Hours, hourly};
 pub use nowcast::nowcast;
 pub use table::{Column, sub_index};

@@ -83,20 +83,10 @@ impl Expr {
         self.children().into_iter().map(Expr::scope).fold(own, Ord::max)
     }
 
-    /// Says whether its value changes with time alone: it calls a function of time.
-    pub fn uses_clock(&self) -> bool {
-        matches!(self.node, Node::Clock(_)) || self.children().into_iter().any(Expr::uses_clock)
-    }
-
     /// Says whether it asks for the absence of series.
     pub fn asks_absence(&self) -> bool {
         matches!(self.node, Node::Absent(_) | Node::AbsentOverTime(_))
             || self.children().into_iter().any(Expr::asks_absence)
-    }
-
-    /// Returns the longest window in milliseconds; 0 when there is none.
-    pub fn longest_window_ms(&self) -> i64 {
-        self.reads().iter().filter_map(|read| read.window_ms).max().unwrap_or(0)
     }
 
     /// Says whether every result surely has no labels: scalars, clocks, aggregates over all.
