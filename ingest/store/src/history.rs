@@ -90,4 +90,16 @@ pub trait History: Send + Sync {
     /// Returns the times within `range` at which readings of these devices are known to be unreadable, in order, at most
     /// [`DAMAGED_MAX`]. Damage is found by reading: ask after a query. An answer from a range with damage lacks readings.
     fn damaged(&self, devices: &[DeviceIndex], property: PropertyId, range: TimeRange) -> Vec<TimeRange>;
+
+    /// Reports whether everything that was kept can be read, and what comes in be written.
+    fn health(&self) -> HistoryHealth;
+}
+
+/// Whether history can be relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HistoryHealth {
+    /// Places that were found to be unreadable since the start, the first thousand.
+    pub damaged_places: u64,
+    /// What is in memory could not be written the last time; it is tried again about every second.
+    pub is_writing_failed: bool,
 }

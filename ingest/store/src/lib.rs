@@ -56,7 +56,7 @@ mod types;
 pub use batch::{Batch, Outcomes};
 pub use config::StoreConfig;
 pub use error::{Damage, StoreError};
-pub use history::{BUCKETS_MAX, DAMAGED_MAX, History, QueryError};
+pub use history::{BUCKETS_MAX, DAMAGED_MAX, History, HistoryHealth, QueryError};
 pub use last::Last;
 pub use outline::{Outline, check, go_on_from, has_segments, outline};
 pub use store::{Meters, Store};

@@ -1,7 +1,7 @@
 //! The typed queries, over [`Inner::fold`].
 use crate::{
-    Aggregate, Bucket, DAMAGED_MAX, Damage, GroupBucket, History, Point, QueryError, Series, Store,
-    TimeRange, history::BUCKETS_MAX, inner::Inner, scan::group_of,
+    Aggregate, Bucket, DAMAGED_MAX, Damage, GroupBucket, History, HistoryHealth, Point, QueryError, Series,
+    Store, TimeRange, history::BUCKETS_MAX, inner::Inner, scan::group_of, sealed::lock,
 };
 use ioc_model::{DeviceIndex, PropertyId, catalogue::Averaging};
 use std::{cmp::Ordering, collections::BTreeSet, f64::consts::LOG2_10, ops::ControlFlow};
@@ -118,6 +118,14 @@ impl History for Store {
             to_ms: damage.range.to_ms.min(range.to_ms),
         });
         join(clipped.filter(|range| range.from_ms < range.to_ms).collect())
+    }
+
+    fn health(&self) -> HistoryHealth {
+        let inner = self.inner();
+        HistoryHealth {
+            damaged_places: inner.sealed.damage().len() as u64,
+            is_writing_failed: lock(&inner.queue).failure.is_some(),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use axum::{
 use ioc_journal::Health;
 use ioc_model::time::AgreedOffset;
 use ioc_services::{OwnClockState, judged_by};
+use ioc_store::HistoryHealth;
 
 /// Answers while the process can answer at all.
 #[utoipa::path(get, path = "/health/live", operation_id = "isLive", tag = "health", responses((status = 200, description = "alive", body = String, content_type = "text/plain")))]
@@ -29,7 +30,10 @@ pub async fn ready(State(state): State<ApiState>) -> Response {
         return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
     }
     match (state.ready.get(), state.journal.health()) {
-        (true, Health::Ok) => format!("ready\n{}", clock_notice(state.own_clock.state())).into_response(),
+        (true, Health::Ok) => {
+            let history = history_notice(state.history.health());
+            format!("ready\n{history}{}", clock_notice(state.own_clock.state())).into_response()
+        }
         (_, Health::OutOfSpace { since_ms }) => {
             let why = format!(
                 "the journal takes nothing since {since_ms} ms: its disk is full, or its next segment cannot be made, \
@@ -41,6 +45,24 @@ pub async fn ready(State(state): State<ApiState>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, "starting: replaying the journal\n").into_response()
         }
     }
+}
+
+/// Returns what is wrong with history, for people; devices and alerts go on, so it is no reason not to be ready.
+fn history_notice(health: HistoryHealth) -> String {
+    let mut notice = String::new();
+    if health.is_writing_failed {
+        notice.push_str(
+            "history cannot write its files, see the log: readings wait in memory and in the journal; make room on its disk\n",
+        );
+    }
+    if health.damaged_places > 0 {
+        let places = health.damaged_places;
+        notice.push_str(&format!(
+            "history has {places} unreadable places, see the log; answers that lack readings say so; ioc check --data lists \
+             them\n",
+        ));
+    }
+    notice
 }
 
 /// Returns what is wrong with our clock, for people; alerts go on, so it is no reason not to be ready.

@@ -15,7 +15,9 @@ use axum::{
 };
 use ioc_identity::{Action, NewUser as NewPerson, Resource, Role, SignInError, SignInFrom, UserChange};
 use ioc_model::{Domain, RejectReason};
-use ioc_records::{AuditEntry, AuditPage, DisplayTokenRow, QuarantineQuery, QuarantineRow, Reach, UserRow};
+use ioc_records::{
+    AuditEntry, AuditPage, DisplayTokenRow, QuarantineQuery, QuarantineRow, Reach, RecordsError, UserRow,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -82,19 +84,42 @@ pub async fn quarantine(
     let limit = params::limit(filter.limit)?;
     let reason = filter.reason.map(|reason| reason.parse().map_err(Problem::bad_request)).transpose()?;
     let before = cursor(filter.cursor.as_deref())?;
-    let query = QuarantineQuery { device: filter.device, reason, before, limit: limit + 1 };
-    let mut rows = state.blocking(move |state| state.records.quarantine(&query)).await?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
+    let query = QuarantineQuery { device: filter.device, reason, before, limit };
+    let (rows, more) = state.blocking(move |state| visible_rows(state, &actor, query)).await?;
     let next = rows.last().filter(|_| more).map(|last| last.seq.to_string());
-    let devices = state.registry.devices();
-    rows.retain(|row| {
-        let device = row.device.as_ref().and_then(|id| devices.by_id(id.as_str()));
-        let (domain, ward) =
-            (device.map(|device| device.domain), device.and_then(|device| device.ward.as_deref()));
-        actor.may(Action::ReadQuarantine, &Resource::Place { domain, ward })
-    });
     Ok(Json(Page { items: rows.into_iter().map(quarantine_dto).collect(), next }))
+}
+
+/// Reads on until a page is full of what the caller may see, or nothing is left. Returns whether more may follow.
+fn visible_rows(
+    state: &ApiState,
+    actor: &Actor,
+    mut query: QuarantineQuery,
+) -> Result<(Vec<QuarantineRow>, bool), RecordsError> {
+    const AT_ONCE: usize = 1_000;
+    let limit = std::mem::replace(&mut query.limit, AT_ONCE);
+    let devices = state.registry.devices();
+    let may_see = |row: &QuarantineRow| {
+        let device = row.device.as_ref().and_then(|id| devices.by_id(id.as_str()));
+        let domain = device.map(|device| device.domain);
+        let ward = device.and_then(|device| device.ward.as_deref());
+        actor.may(Action::ReadQuarantine, &Resource::Place { domain, ward })
+    };
+    let mut found = Vec::new();
+    loop {
+        let rows = state.records.quarantine(&query)?;
+        let is_last = rows.len() < AT_ONCE;
+        query.before = rows.last().map(|row| row.seq);
+        for row in rows.into_iter().filter(may_see) {
+            if found.len() == limit {
+                return Ok((found, true));
+            }
+            found.push(row);
+        }
+        if is_last {
+            return Ok((found, false));
+        }
+    }
 }
 
 fn cursor(text: Option<&str>) -> Answer<Option<u64>> {

@@ -153,6 +153,29 @@ fn lists_go_on_where_the_cursor_says() {
     });
     let expected: Vec<String> = (0..5).rev().map(|n| format!("\"broken {n}\"")).collect();
     assert_eq!(pages("/api/v1/quarantine", "payload"), expected, "newest first, each once");
+    // What one may not see takes no place on a page.
+    let added = city.ioc_json(&["user", "add", "den", "--role", "engineer", "--domain", "lighting"]);
+    let den = city.sign_in("den", added["password"].as_str().unwrap());
+    let token = city.device_in("lighting", "LUM-1", "luminaire");
+    let mut lamp = city.mqtt("LUM-1", &token);
+    for n in 0..3 {
+        lamp.publish("ioc/v1/lighting/LUM-1/telemetry", format!("dark {n}").as_bytes());
+    }
+    for n in 0..5 {
+        device.publish(&telemetry("WL-1"), format!("newer {n}").as_bytes());
+    }
+    until("thirteen in quarantine", || {
+        let list = engineer.get("/api/v1/quarantine").expect(200);
+        (list["items"].as_array()?.len() == 13).then_some(())
+    });
+    let page = den.get("/api/v1/quarantine?limit=2").expect(200);
+    let payloads = |page: &Value| -> Vec<Value> {
+        page["items"].as_array().unwrap().iter().map(|item| item["payload"].clone()).collect()
+    };
+    assert_eq!(payloads(&page), ["dark 2", "dark 1"]);
+    let cursor = page["next"].as_str().unwrap();
+    let page = den.get(&format!("/api/v1/quarantine?limit=2&cursor={cursor}")).expect(200);
+    assert_eq!((payloads(&page), &page["next"]), (vec![Value::from("dark 0")], &Value::Null));
 }
 
 #[test]
