@@ -59,3 +59,8 @@ pub fn value<'l>(labels: &'l [(Arc<str>, Arc<str>)], name: &str) -> Option<&'l s
     let slot = labels.binary_search_by(|(known, _)| (**known).cmp(name)).ok()?;
     labels.get(slot).map(|(_, value)| &**value)
 }
+
+/// Returns the labels of a result without any.
+pub(crate) fn no_labels() -> Labels {
+    Arc::from([])
+}

@@ -6,7 +6,9 @@
 //! | [`lang`] | expressions: lexer, parser, types, what an expression reads |
 //! | [`template`] | texts of alerts with values and labels in them |
 //! | [`vocabulary`] | the names that rules may use |
-//! | [`ruleset`] | checked rules, and errors with their place in the file |
+//! | `rule`, `ruleset` | checked rules, and errors with their place in the file |
+//! | `past`, `place` | what history has of a series, as it stood when it came; where the city is |
+//! | `transition` | what a rule decides about an alert |
 //! | [`engine`] | shards, the council, reload and restart; inputs in, transitions out |
 //! | [`labels`] | labels of devices, series and alerts |
 //! | [`limits`] | how large rules may be, so that what loads can be carried out |
@@ -20,14 +22,22 @@ pub mod labels;
 pub mod lang;
 mod lifecycle;
 pub mod limits;
-pub mod ruleset;
+mod past;
+mod place;
+mod rule;
+mod ruleset;
 pub mod template;
+mod transition;
 pub mod vocabulary;
 
 pub use engine::{
-    Directory, Engine, EngineConfig, EngineMeters, Feed, Input, Outlet, PastReading, PastSample, PastSamples,
-    PastSummary, Place, Restored, RuleHealth, RuleState, RuleTransition, StartError, Stopped,
+    Directory, Engine, EngineConfig, EngineMeters, Feed, Input, Outlet, RuleHealth, RuleState, StartError,
+    Stopped,
 };
 pub use labels::DeviceLabels;
-pub use ruleset::{NoData, Rule, RuleError, RuleFile, RuleHash, RuleSet};
+pub use past::{PastReading, PastSample, PastSamples, PastSummary, as_it_came, summarized};
+pub use place::Place;
+pub use rule::{NoData, Rule, RuleError, RuleFile, RuleHash};
+pub use ruleset::RuleSet;
+pub use transition::{Restored, RuleTransition};
 pub use vocabulary::Vocabulary;

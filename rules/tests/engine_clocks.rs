@@ -205,7 +205,7 @@ impl PastSamples for Counted {
         (from, to): (i64, i64),
         step: i64,
     ) -> Vec<ioc_rules::PastSummary> {
-        ioc_rules::engine::summarized(&self.past.samples(device, property, from, to), step)
+        ioc_rules::summarized(&self.past.samples(device, property, from, to), step)
     }
     fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<PastSample> {
         self.past.last(device, property).map(|sample| self.arrived(sample))

@@ -1,26 +1,27 @@
 //! One rule of the whole city: its alerts, and what an evaluation makes of them.
 use super::{
-    EngineConfig, RuleTransition,
-    council::Touch,
-    meters::Standing,
-    prepare::{Ready, no_labels},
+    EngineConfig,
+    meters::{Standing, standing},
+    prepare::Ready,
+    report::Touch,
     restore::Returning,
-    shard::standing,
 };
 use crate::{
     eval::{
         fleet::{City, FleetError, Vector},
         outcome::Outcome,
         plan::{FleetPlan, Plan},
+        time::{Heard, Moment},
         trace,
     },
-    labels::Labels,
+    labels::{Labels, no_labels},
     lifecycle::{
         Phase, Sight, Step,
         flapping::FlapShare,
-        record::{Active, Heard, Moment, alert_labels, fingerprint},
+        record::{Active, alert_labels, fingerprint},
         step,
     },
+    transition::RuleTransition,
 };
 use ioc_model::Fingerprint;
 use std::collections::{BTreeMap, BTreeSet};
@@ -233,7 +234,7 @@ impl Affair {
         };
         active.phase = phase;
         let transition = (!step.is_silent()).then(|| {
-            let finding = trace::of_city(sitting.city, ready, sitting.plan, &labels, condition, moment);
+            let finding = trace::of_city(sitting.city, &ready.rule, sitting.plan, &labels, condition, moment);
             active.record(&ready.rule, step, moment, finding)
         });
         ready.meter.moved(before, standing(Some(&active)));

@@ -3,21 +3,23 @@
 //! A round is complete when every shard has reported; rounds become complete in their order, as each shard reports
 //! in its order. What a shard does not report has not changed since it last did.
 use super::{
-    Outlet, RuleTransition, Shared,
+    Outlet, Shared,
     affair::{Affair, Sitting},
     dispatch::Scope,
     meters::count,
     prepare::{GRACE_PERIODS, Prepared, Ready},
+    report::{Deaf, Report, Reported, Touch, Update},
     restore::Returning,
-    shard::{Deaf, leaf::Partial},
 };
 use crate::{
     eval::{
         clock::Clock,
         fleet::{City, Partials},
         plan::Plan,
+        time::Moment,
     },
-    lifecycle::record::{Active, Heard, Moment},
+    lifecycle::record::Active,
+    transition::RuleTransition,
 };
 use crossbeam_channel::Receiver;
 use std::{
@@ -25,52 +27,6 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
-
-/// Reports that may wait for the council, per shard; a shard that finds the queue full waits.
-pub(crate) const REPORTS_PER_SHARD: usize = 64;
-
-/// What a shard says about one round.
-pub(crate) struct Report {
-    pub(crate) shard: usize,
-    pub(crate) round: u64,
-    pub(crate) moment: Moment,
-    pub(crate) reported: Reported,
-}
-
-/// What is reported.
-pub(crate) enum Reported {
-    /// What changed for the rules of a scope.
-    Round { scope: Scope, updates: Vec<Update> },
-    /// From here on, other rules.
-    Rules(Arc<Prepared>),
-}
-
-/// What changed for one rule.
-pub(crate) struct Update {
-    pub(crate) rule: usize,
-    pub(crate) touch: Touch,
-    pub(crate) partials: Vec<(usize, Partial)>,
-}
-
-/// What kind of observations came in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Touch {
-    pub(crate) timely: bool,
-    pub(crate) late: bool,
-    /// The last of them.
-    pub(crate) heard: Option<Heard>,
-}
-
-impl Touch {
-    /// Adds what came in elsewhere.
-    pub(crate) fn merge(self, other: Self) -> Self {
-        Self {
-            timely: self.timely | other.timely,
-            late: self.late | other.late,
-            heard: self.heard.max(other.heard),
-        }
-    }
-}
 
 #[derive(Default)]
 struct Collecting {

@@ -9,7 +9,7 @@ use super::{
     rounds::FleetClock,
     time::{Jump, Time},
 };
-use crate::{labels::DeviceLabels, lifecycle::record::Moment, vocabulary::DEVICE_ONLINE};
+use crate::{eval::time::Moment, labels::DeviceLabels, vocabulary::DEVICE_ONLINE};
 use ioc_model::{DeviceIndex, Observation, Presence};
 use std::sync::{Arc, MutexGuard};
 

@@ -1,4 +1,5 @@
 //! What can be read about a running engine without stopping it.
+use crate::lifecycle::{Phase, record::Active};
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
@@ -57,6 +58,15 @@ impl RuleMeter {
             None => RuleHealth::Ok,
             Some(error) => RuleHealth::Failing { error, failures: self.failures.load(Relaxed) },
         }
+    }
+}
+
+/// Returns which count of its rule an alert belongs to.
+pub(crate) fn standing(active: Option<&Active>) -> Standing {
+    match active.and_then(|active| active.phase) {
+        None => Standing::Inactive,
+        Some(Phase::Pending { .. }) => Standing::Pending,
+        Some(Phase::Firing { .. }) => Standing::Firing,
     }
 }
 

@@ -21,8 +21,8 @@
 //! | `council`, `affair` | rules of the whole city and their alerts |
 //! | `prepare` | a rule set made ready |
 //! | `restore` | which thread takes up which alert after a start |
-//! | `past` | what history has of a series, as it stood when it came |
 //! | `outbox` | the queue into a shard |
+//! | `report` | what shards say to the council |
 //! | `progress` | up to where everything has been decided |
 //! | `meters` | health and counters |
 //!
@@ -33,25 +33,19 @@ mod council;
 mod dispatch;
 mod meters;
 mod outbox;
-mod past;
 mod prepare;
 mod progress;
+mod report;
 mod restore;
 mod rounds;
 mod shard;
 mod time;
 
-pub use api::{
-    Directory, EngineConfig, Input, Outlet, PastSamples, PastSummary, Place, QUEUE_BATCHES, Restored,
-    RuleTransition, SHARDS_MAX, summarized,
-};
+pub use api::{Directory, EngineConfig, Input, Outlet, QUEUE_BATCHES, SHARDS_MAX};
 pub use dispatch::Feed;
 pub use meters::{EngineMeters, RuleHealth, RuleState};
-pub use past::{PastReading, PastSample, as_it_came};
-pub(crate) use prepare::{Ready, no_labels};
-pub(crate) use shard::leaf::{Group, Partial, group_labels};
 
-use crate::ruleset::RuleSet;
+use crate::{past::PastSamples, ruleset::RuleSet, transition::Restored};
 use arc_swap::ArcSwap;
 use dispatch::Dispatcher;
 use ioc_model::Catalogue;
@@ -243,7 +237,7 @@ fn start_threads(
 ) -> Result<Started, StartError> {
     let shards = shared.progress.shards();
     let mut portions = restore::portions(restored, prepared, shared.directory.as_ref(), shards);
-    let (reports, council_in) = crossbeam_channel::bounded(shards * council::REPORTS_PER_SHARD);
+    let (reports, council_in) = crossbeam_channel::bounded(shards * report::REPORTS_PER_SHARD);
     let city = portions.pop().unwrap_or_default();
     let council = council::Council::new(Arc::clone(shared), Arc::clone(prepared), city, Arc::clone(out));
     let mut threads = vec![spawn("rules-council".into(), move || council.run(&council_in))?];

@@ -2,10 +2,10 @@
 use super::meters::RuleMeter;
 use crate::{
     eval::plan::{LeafPlan, Plan, Selectors},
-    labels::{self},
     lang::ast::Selector,
     lifecycle::Terms,
-    ruleset::{NoData, Rule, RuleHash, RuleSet},
+    rule::{NoData, Rule, RuleHash},
+    ruleset::RuleSet,
     vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
 };
 use ioc_model::{Alert, Catalogue, PropertyId};
@@ -196,9 +196,4 @@ fn longest_period_ms(rule: &Rule, catalogue: &Catalogue) -> i64 {
         kinds.map(|kind| i64::from(kind.reporting_period_s) * 1000).max()
     };
     longest(&mut catalogue.kinds().filter(reads)).or_else(|| longest(&mut catalogue.kinds())).unwrap_or(0)
-}
-
-/// The labels of a result without any.
-pub(crate) fn no_labels() -> labels::Labels {
-    Arc::from([])
 }

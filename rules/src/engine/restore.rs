@@ -1,9 +1,6 @@
 //! Which thread takes up which alert after a start.
-use super::{
-    api::{Directory, Restored},
-    prepare::Prepared,
-};
-use crate::{eval::plan::Plan, labels::DeviceLabels};
+use super::{api::Directory, prepare::Prepared};
+use crate::{eval::plan::Plan, labels::DeviceLabels, transition::Restored};
 use ioc_model::DeviceId;
 use std::{collections::HashMap, sync::Arc};
 

@@ -1,7 +1,7 @@
 //! Functions of time alone: the calendar in UTC and in the city, and the sun.
 use crate::{
-    engine::Place,
     lang::ast::{CalendarFunction, ClockFunction},
+    place::Place,
 };
 use jiff::Timestamp;
 use std::cell::Cell;

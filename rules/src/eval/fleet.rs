@@ -3,11 +3,11 @@ use super::{
     clock::{self, Clock},
     operators,
     outcome::Outcome,
+    partial::{Group, Partial, group_labels},
     plan::{FleetBinary, FleetKind, FleetNode},
 };
 use crate::{
-    engine::{Group, Partial, group_labels, no_labels},
-    labels::Labels,
+    labels::{Labels, no_labels},
     lang::ast::{AggregateOp, BinaryOp, Grouping, Matching},
 };
 use std::collections::BTreeMap;

@@ -14,7 +14,7 @@ use crate::{
         AggregateOp, BinaryOp, CalendarFunction, ClockFunction, Expr, Grouping, Matching, Node,
         RangeFunction, Selector, Span, ValueType,
     },
-    ruleset::Rule,
+    rule::Rule,
     vocabulary::DEVICE_SILENT_SECONDS,
 };
 use ioc_model::PropertyId;

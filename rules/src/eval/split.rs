@@ -5,7 +5,7 @@ use crate::{
         AggregateOp, Binary, BinaryOp, ClockFunction, Expr, Grouping, Matching, Node, RangeFunction,
         ValueType,
     },
-    ruleset::Rule,
+    rule::Rule,
 };
 
 /// Which labels the results of an expression have.

@@ -1,6 +1,6 @@
 //! What windows say about many samples at once, so that a day's mean is not added up anew with each reading.
 use super::sum::Sum;
-use crate::engine::PastSummary;
+use crate::past::PastSummary;
 
 /// Sum and extremes of some values; a number wins against NaN.
 #[derive(Debug, Clone, Copy, PartialEq)]

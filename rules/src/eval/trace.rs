@@ -3,24 +3,33 @@ use super::{
     device::{View, look_back_ms},
     fleet::City,
     outcome::Outcome,
+    partial::Partial,
     plan::{DevicePlan, FleetKind, FleetNode, FleetPlan, Selectors},
+    time::Moment,
     window::Sample,
 };
 use crate::{
-    engine::{Partial, Ready},
     labels::{self, DeviceLabels, Labels},
     lang::{
         ast::{Expr, Node, Span},
         query::Query,
     },
-    lifecycle::record::{Finding, Moment},
     limits::{EVIDENCE_TEXT_BYTES_MAX, cut},
-    ruleset::Rule,
+    rule::Rule,
 };
 use ioc_model::{
     DeviceId, Evidence,
     alert::{EVIDENCE_SAMPLES_MAX, EvidencePart, EvidenceSample, Hops},
 };
+
+/// What a transition says about the values behind it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Finding {
+    pub(crate) value: Option<f64>,
+    /// Event time of the newest sample that was read.
+    pub(crate) event_ms: i64,
+    pub(crate) evidence: Evidence,
+}
 
 /// Most sub-expressions whose values are kept with a transition.
 pub(crate) const EVIDENCE_PARTS_MAX: usize = 32;
@@ -115,13 +124,12 @@ fn device_parts(view: &View<'_>, query: &Query, selectors: &Selectors, parts: &m
 /// Returns what a transition of one of the city's alerts says about the values behind it.
 pub(crate) fn of_city(
     city: &City<'_>,
-    ready: &Ready,
+    rule: &Rule,
     plan: &FleetPlan,
     labels: &Labels,
     condition: Outcome,
     moment: Moment,
 ) -> Finding {
-    let rule = &ready.rule;
     let mut found = Vec::new();
     for (number, leaf) in plan.leaves.iter().enumerate() {
         let query = if leaf.of_clear { rule.clear.as_ref() } else { Some(&rule.query) };

@@ -4,7 +4,7 @@
 //! alone, and what the others come to is known: a flood of back-fill costs a bounded amount per reading, however long
 //! the window. A chunk may be *folded*: after a start, what history says of an interval stands for its samples.
 use super::summary::Summary;
-use crate::engine::PastSummary;
+use crate::past::PastSummary;
 use std::{cell::Cell, collections::VecDeque, ops::Range as Span};
 
 /// Most samples kept of one series: 24 hours at one each 5 seconds. Beyond it the oldest go first, which is
@@ -442,7 +442,7 @@ impl<'w> Range<'w> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::PastSample;
+    use crate::past::PastSample;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -490,7 +490,7 @@ mod tests {
         let all: Vec<_> = (0..600).map(past).collect();
         let mut window = Window::new(6_000);
         window.insert(sample(6_000, 3.0));
-        window.fold_in(&crate::engine::summarized(&all, 600));
+        window.fold_in(&crate::past::summarized(&all, 600));
         let range = window.range(6_000, 6_000);
         // The sample at 0 has left; the interval that it is in counts until its last one has.
         assert_eq!(range.len(), 601);

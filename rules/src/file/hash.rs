@@ -1,5 +1,5 @@
 //! The identity of a rule's definition.
-use crate::ruleset::RuleHash;
+use crate::rule::RuleHash;
 
 /// FNV-1a with 128 bits: the same on every machine and in every version, and wide enough never to collide by
 /// accident. It guards against mistakes, not against attackers: who writes rules may write any rule.

@@ -22,7 +22,7 @@ use crate::{
         ALL_FILES_BYTES_MAX, DURATION_MS_MAX, ERRORS_MAX, FILE_BYTES_MAX, GROUPS_MAX, NAME_CHARS_MAX,
         REGEXES_MAX, RULES_MAX,
     },
-    ruleset::{Rule, RuleError, RuleFile},
+    rule::{Rule, RuleError, RuleFile},
     vocabulary::Vocabulary,
 };
 use fields::Fields;

@@ -2,7 +2,7 @@
 use super::yaml::Place;
 use crate::{
     limits::{ERRORS_MAX, MESSAGE_BYTES_MAX, char_boundary, cut},
-    ruleset::{RuleError, RuleFile},
+    rule::{RuleError, RuleFile},
 };
 
 /// Longest part of a line that is shown, in characters.

@@ -23,7 +23,7 @@ use crate::{
         ANNOTATION_BYTES_MAX, ANNOTATIONS_MAX, DURATION_MS_MAX, LABEL_NAME_BYTES_MAX, LABEL_VALUE_BYTES_MAX,
         LABELS_MAX, NAME_CHARS_MAX, SUMMARY_BYTES_MAX,
     },
-    ruleset::{NoData, Rule, Summary},
+    rule::{NoData, Rule, Summary},
     template::Template,
     vocabulary::Vocabulary,
 };
@@ -388,7 +388,7 @@ fn check_other(name: &str, place: Place, report: &mut Report<'_>) {
     }
 }
 
-fn hash(rule: &Rule) -> crate::ruleset::RuleHash {
+fn hash(rule: &Rule) -> crate::rule::RuleHash {
     let mut hasher = Hasher::new();
     hasher.field(&rule.name);
     hasher.field(&rule.group);

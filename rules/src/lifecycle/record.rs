@@ -1,9 +1,10 @@
 //! From a step of the state machine to the transition that the alert book keeps.
 use super::{Phase, Step};
 use crate::{
-    engine::{Restored, RuleTransition},
+    eval::{time::Moment, trace::Finding},
     labels::{self, Labels},
-    ruleset::Rule,
+    rule::Rule,
+    transition::{Restored, RuleTransition},
 };
 use ioc_model::{
     Alert, AlertId, Condition, DeviceId, Domain, Evidence, Fingerprint, TransitionKind, alert::Text,
@@ -15,66 +16,6 @@ use std::collections::BTreeMap;
 pub(crate) struct Active {
     pub(crate) phase: Option<Phase>,
     pub(crate) alert: Alert,
-}
-
-/// What decided, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment {
-    /// When it was evaluated, milliseconds since the epoch.
-    pub(crate) at_ms: i64,
-    /// By a clock that never jumps.
-    pub(crate) monotonic_ms: i64,
-    /// Journal offset of the last input that is known.
-    pub(crate) offset: u64,
-    /// When the deciding input was handed to the disk; 0 for timers that know of none.
-    pub(crate) committed_ms: i64,
-    /// When the deciding input arrived; 0 for timers that know of none.
-    pub(crate) arrival_ms: i64,
-    /// When our last outage ended, at first our own start: silence counts a while from here.
-    pub(crate) grace_from_ms: i64,
-}
-
-/// An input that was read: what a decision by time alone goes back to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Heard {
-    /// In the journal.
-    offset: u64,
-    committed_ms: i64,
-    arrival_ms: i64,
-}
-
-impl Moment {
-    /// Returns the input behind the moment; `None` for timers.
-    pub(crate) fn heard(self) -> Option<Heard> {
-        let Self { offset, committed_ms, arrival_ms, .. } = self;
-        (arrival_ms != 0).then_some(Heard { offset, committed_ms, arrival_ms })
-    }
-
-    /// Fills in, for a timer, the last input that was read; it stays without one when none was since our start, or when
-    /// the clock was put back behind it.
-    pub(crate) fn after(self, heard: Option<Heard>) -> Self {
-        let known = heard.filter(|heard| self.arrival_ms == 0 && heard.committed_ms <= self.at_ms);
-        match known {
-            Some(Heard { committed_ms, arrival_ms, .. }) => Self { committed_ms, arrival_ms, ..self },
-            None => self,
-        }
-    }
-
-    /// Returns the event time of what was decided, by the newest sample that was read. Silence is measured when it is
-    /// looked at; what it goes back to is the last input.
-    pub(crate) fn event_ms(self, newest: Option<i64>) -> i64 {
-        let newest = newest.unwrap_or(self.at_ms);
-        if self.arrival_ms == 0 { newest } else { newest.min(self.arrival_ms) }
-    }
-}
-
-/// What a transition says about the values behind it.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Finding {
-    pub(crate) value: Option<f64>,
-    /// Event time of the newest sample that was read.
-    pub(crate) event_ms: i64,
-    pub(crate) evidence: Evidence,
 }
 
 /// Identity of an alert across activations: the same on every machine and in every version.

@@ -7,14 +7,14 @@ use super::{
 };
 use crate::{
     engine::{
-        meters::Standing,
-        past::PastSample,
+        meters::{Standing, standing},
         prepare::{Prepared, Reader},
         restore::Returning,
     },
-    eval::{device::Series, plan::Plan, window::Sample},
+    eval::{device::Series, plan::Plan, time::Moment, window::Sample},
     labels::DeviceLabels,
-    lifecycle::record::{Active, Moment},
+    lifecycle::record::Active,
+    past::PastSample,
     vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
 };
 use ioc_model::{Condition, PropertyId, alert::EvidenceSample};
@@ -200,8 +200,8 @@ impl Shard {
             let instance = &mut device.instances[place];
             instance.undecided_from = restored.cause.saturating_add(1);
             instance.active = Active::restore(&restored);
-            let standing = super::standing(instance.active.as_deref());
-            self.prepared.rules[rule].meter.moved(Standing::Inactive, standing);
+            let found = standing(instance.active.as_deref());
+            self.prepared.rules[rule].meter.moved(Standing::Inactive, found);
             if instance.active.as_ref().and_then(|active| active.phase).is_some_and(|phase| phase.is_timed())
             {
                 self.timed.insert((slot as u32, place as u32));
@@ -301,9 +301,9 @@ impl Shard {
         moment: Moment,
     ) -> Result<(), Deaf> {
         let Some(active) = active else { return Ok(()) };
-        let standing = super::standing(Some(&active));
+        let before_end = standing(Some(&active));
         if let Some(ready) = before.rules.get(rule as usize) {
-            ready.meter.moved(standing, Standing::Inactive);
+            ready.meter.moved(before_end, Standing::Inactive);
         }
         active.end(moment).map_or(Ok(()), |transition| self.tell(transition))
     }

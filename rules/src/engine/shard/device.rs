@@ -3,13 +3,11 @@ use crate::{
     engine::prepare::{Prepared, Reader},
     eval::{
         device::{Series, look_back_ms},
+        time::Heard,
         window::{Sample, Window},
     },
     labels::DeviceLabels,
-    lifecycle::{
-        flapping::FlapShare,
-        record::{Active, Heard},
-    },
+    lifecycle::{flapping::FlapShare, record::Active},
     vocabulary::DEVICE_SILENT_SECONDS,
 };
 use ioc_model::{

@@ -5,8 +5,8 @@ use super::{
 };
 use crate::{
     engine::{
-        EngineConfig, RuleTransition,
-        meters::{RuleMeter, Standing, count},
+        EngineConfig,
+        meters::{RuleMeter, count, standing},
         prepare::{GRACE_PERIODS, Ready},
     },
     eval::{
@@ -14,13 +14,11 @@ use crate::{
         device::View,
         outcome::Outcome,
         plan::{DevicePlan, Plan},
+        time::Moment,
         trace,
     },
-    lifecycle::{
-        Phase, Sight, Step,
-        record::{Active, Moment},
-        step,
-    },
+    lifecycle::{Phase, Sight, Step, record::Active, step},
+    transition::RuleTransition,
 };
 use std::{
     cell::Cell,
@@ -208,15 +206,6 @@ fn advance(
     instance.active = phase.is_some().then_some(active);
     ready.meter.moved(before, standing(instance.active.as_deref()));
     (step, transition.flatten())
-}
-
-/// Returns which count of its rule an alert belongs to.
-pub(crate) fn standing(active: Option<&Active>) -> Standing {
-    match active.and_then(|active| active.phase) {
-        None => Standing::Inactive,
-        Some(Phase::Pending { .. }) => Standing::Pending,
-        Some(Phase::Firing { .. }) => Standing::Firing,
-    }
 }
 
 fn failed(ready: &Ready, device: &str) {

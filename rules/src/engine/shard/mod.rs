@@ -21,26 +21,26 @@ mod fold;
 mod judge;
 pub(crate) mod leaf;
 
-pub(crate) use judge::standing;
-
 use super::{
     Shared,
-    council::{Report, Reported, Touch, Update},
     dispatch::{Batch, Item, Scope},
     meters::count,
     outbox,
     prepare::Prepared,
     progress::FILLED,
+    report::{Deaf, Report, Reported, Touch, Update},
     restore::Returning,
 };
 use crate::{
-    engine::{Outlet, RuleTransition},
+    engine::Outlet,
     eval::{
         clock::Clock,
+        partial::Partial,
+        time::Moment,
         window::{Inserted, Sample},
     },
     labels::DeviceLabels,
-    lifecycle::record::Moment,
+    transition::RuleTransition,
     vocabulary::DEVICE_ONLINE,
 };
 use crossbeam_channel::{Receiver, Sender};
@@ -65,10 +65,6 @@ pub(crate) struct Results {
 
 /// One instance: place of the device, place of the instance in it.
 type Address = (u32, u32);
-
-/// Nobody takes what the shard has to say.
-#[derive(Debug)]
-pub(crate) struct Deaf;
 
 /// A shard.
 pub(crate) struct Shard {
@@ -366,7 +362,7 @@ impl Shard {
     }
 
     /// Returns what is new of a leaf, if it is at least of this kind.
-    fn news(&mut self, leaf: usize, least: News) -> Option<leaf::Partial> {
+    fn news(&mut self, leaf: usize, least: News) -> Option<Partial> {
         if self.leaves[leaf].news < least {
             return None;
         }
@@ -374,7 +370,7 @@ impl Shard {
         Some(self.partial(leaf))
     }
 
-    fn partial(&self, leaf: usize) -> leaf::Partial {
+    fn partial(&self, leaf: usize) -> Partial {
         let grouped = self.prepared.leaves[leaf].plan.grouping.is_some();
         let samples_max = EVIDENCE_SAMPLES_MAX.div_ceil(self.shards);
         let device =

@@ -1,6 +1,6 @@
 //! What history has of a series, as it stood when it came.
 use ioc_model::{
-    Quality,
+    DeviceIndex, PropertyId, Quality,
     time::{ClockOffset, Placer, placed_ms},
 };
 
@@ -39,6 +39,86 @@ impl PastSample {
         let fresh_ms = if is_late { placed_ms } else { reading.arrival_ms.max(placed_ms) };
         Self { placed_ms, fresh_ms, value: reading.value }
     }
+}
+
+/// The measuring samples of an interval of one series, combined.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PastSummary {
+    /// How many there are, at least 1.
+    pub count: u64,
+    /// Sum of their values.
+    pub sum: f64,
+    /// Smallest value.
+    pub min: f64,
+    /// Largest value.
+    pub max: f64,
+    /// Where the first stands, milliseconds since the epoch.
+    pub first_ms: i64,
+    /// Where the last stands.
+    pub last_ms: i64,
+    /// Value of the last.
+    pub last: f64,
+}
+
+/// History, for filling windows at start, when rules change and when devices are added.
+pub trait PastSamples: Send + Sync {
+    /// Returns measuring samples that were placed at `from_ms <= t < to_ms`, in this order, see [`super::as_it_came`].
+    fn samples(&self, device: DeviceIndex, property: PropertyId, from_ms: i64, to_ms: i64)
+    -> Vec<PastSample>;
+
+    /// Returns what the samples that were placed at `from_ms <= t < to_ms` come to in intervals of `step_ms`; oldest first,
+    /// those without samples left out. Long windows are filled with these, so that a start need not read each sample of a
+    /// day.
+    fn summaries(
+        &self,
+        device: DeviceIndex,
+        property: PropertyId,
+        (from_ms, to_ms): (i64, i64),
+        step_ms: i64,
+    ) -> Vec<PastSummary> {
+        summarized(&self.samples(device, property, from_ms, to_ms), step_ms)
+    }
+
+    /// Returns the newest sample, however old, as it stands by itself ([`PastSample::alone`]). It lets the engine tell a
+    /// series that went silent before a start from one that never was; without it, only what stands in the windows is known.
+    fn last(&self, device: DeviceIndex, property: PropertyId) -> Option<PastSample> {
+        let _ = (device, property);
+        None
+    }
+
+    /// Returns what its messages up to now say of a device's clock, if that is known.
+    fn clock(&self, device: DeviceIndex) -> Option<ClockOffset> {
+        let _ = device;
+        None
+    }
+
+    /// Returns when the device was last heard of, in milliseconds since the epoch, if that is known: the base of
+    /// `device_silent_seconds` after a start.
+    fn last_seen(&self, device: DeviceIndex) -> Option<i64> {
+        let _ = device;
+        None
+    }
+}
+
+/// Combines samples in order by intervals, for a history that has no summaries.
+pub fn summarized(samples: &[PastSample], step_ms: i64) -> Vec<PastSummary> {
+    let interval = |sample: &PastSample| sample.placed_ms.div_euclid(step_ms.max(1));
+    let of_interval = samples.chunk_by(|one, next| interval(one) == interval(next));
+    of_interval.filter_map(combined).collect()
+}
+
+fn combined(samples: &[PastSample]) -> Option<PastSummary> {
+    let (first, last) = (samples.first()?, samples.last()?);
+    let values = || samples.iter().map(|sample| sample.value);
+    Some(PastSummary {
+        count: samples.len() as u64,
+        sum: values().sum(),
+        min: values().fold(f64::NAN, f64::min),
+        max: values().fold(f64::NAN, f64::max),
+        first_ms: first.placed_ms,
+        last_ms: last.placed_ms,
+        last: last.value,
+    })
 }
 
 /// Returns the measuring samples of a series where rules had them when they came: moved back as far as their clock was ahead,

@@ -1,0 +1,57 @@
+//! What shards say to the thread that evaluates rules of the whole city.
+use super::{dispatch::Scope, prepare::Prepared};
+use crate::eval::{
+    partial::Partial,
+    time::{Heard, Moment},
+};
+use std::sync::Arc;
+
+/// Reports that may wait for the council, per shard; a shard that finds the queue full waits.
+pub(crate) const REPORTS_PER_SHARD: usize = 64;
+
+/// What a shard says about one round.
+pub(crate) struct Report {
+    pub(crate) shard: usize,
+    pub(crate) round: u64,
+    pub(crate) moment: Moment,
+    pub(crate) reported: Reported,
+}
+
+/// What is reported.
+pub(crate) enum Reported {
+    /// What changed for the rules of a scope.
+    Round { scope: Scope, updates: Vec<Update> },
+    /// From here on, other rules.
+    Rules(Arc<Prepared>),
+}
+
+/// What changed for one rule.
+pub(crate) struct Update {
+    pub(crate) rule: usize,
+    pub(crate) touch: Touch,
+    pub(crate) partials: Vec<(usize, Partial)>,
+}
+
+/// What kind of observations came in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Touch {
+    pub(crate) timely: bool,
+    pub(crate) late: bool,
+    /// The last of them.
+    pub(crate) heard: Option<Heard>,
+}
+
+impl Touch {
+    /// Adds what came in elsewhere.
+    pub(crate) fn merge(self, other: Self) -> Self {
+        Self {
+            timely: self.timely | other.timely,
+            late: self.late | other.late,
+            heard: self.heard.max(other.heard),
+        }
+    }
+}
+
+/// Nobody takes what a thread of the engine has to say.
+#[derive(Debug)]
+pub(crate) struct Deaf;
