@@ -6,8 +6,7 @@ use ioc_model::{
     time::{AHEAD_MAX_MS, ClockOffset, ahead_ms},
 };
 use ioc_rules::{
-    DeviceLabels, Directory, PastReading, PastSample, PastSamples, PastSummary,
-    engine::{as_it_came, summarized},
+    DeviceLabels, Directory, PastReading, PastSample, PastSamples, PastSummary, as_it_came, summarized,
 };
 use ioc_store::{History, Point, QueryError, Series, Store, Summary, TimeRange};
 use std::{

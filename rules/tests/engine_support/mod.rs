@@ -6,8 +6,7 @@ use ioc_model::{
 };
 use ioc_rules::{
     DeviceLabels, Directory, Engine, EngineConfig, Input, PastReading, PastSample, PastSamples, Place,
-    Restored, RuleFile, RuleSet, RuleTransition,
-    engine::{QUEUE_BATCHES, as_it_came},
+    Restored, RuleFile, RuleSet, RuleTransition, as_it_came, engine::QUEUE_BATCHES,
 };
 use std::{
     collections::BTreeMap,
