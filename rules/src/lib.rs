@@ -9,7 +9,7 @@
 //! | `rule`, `ruleset` | checked rules, and errors with their place in the file |
 //! | `past`, `place` | what history has of a series, as it stood when it came; where the city is |
 //! | `transition` | what a rule decides about an alert |
-//! | [`engine`] | shards, the council, reload and restart; inputs in, transitions out |
+//! | [`engine`] | shards, the aggregator, reload and restart; inputs in, transitions out |
 //! | [`labels`] | labels of devices, series and alerts |
 //! | [`limits`] | how large rules may be, so that what loads can be carried out |
 //! | `eval` | evaluation over bounded windows |

@@ -87,7 +87,7 @@ pub enum Input {
     Tick {
         /// Milliseconds since the epoch.
         now_ms: i64,
-        /// Of a clock that never jumps, in milliseconds from any start; `for` and `keep_firing_for` run on it.
+        /// Reading of a clock that never jumps, in milliseconds from any start; `for` and `keep_firing_for` run on it.
         monotonic_ms: i64,
     },
 }

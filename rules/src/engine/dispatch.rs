@@ -2,14 +2,14 @@
 use super::{
     Shared, Stopped,
     api::Input,
+    compile::CompiledRuleSet,
     meters,
     outbox::Outbox,
-    prepare::Prepared,
     progress::FILLED,
     rounds::FleetClock,
     time::{Jump, Time},
 };
-use crate::{eval::time::Moment, labels::DeviceLabels, vocabulary::DEVICE_ONLINE};
+use crate::{eval::time::EvalTime, labels::DeviceLabels, vocabulary::DEVICE_ONLINE};
 use ioc_model::{DeviceIndex, Observation, Presence};
 use std::sync::{Arc, MutexGuard};
 
@@ -24,7 +24,7 @@ pub(crate) struct Batch {
     /// Offset of the last input that was offered before the batch was sent.
     pub(crate) through: u64,
     pub(crate) items: Vec<Item>,
-    /// Of all messages, one after the other.
+    /// Observations of all messages, one message after the other.
     pub(crate) observations: Vec<Observation>,
 }
 
@@ -33,18 +33,18 @@ pub(crate) struct Batch {
 pub(crate) enum Item {
     /// Observations `from..to` of the batch.
     Message {
-        moment: Moment,
+        now: EvalTime,
         device: DeviceIndex,
         set_back_ms: Option<i64>,
         from: u32,
         to: u32,
     },
     Presence {
-        moment: Moment,
+        now: EvalTime,
         presence: Presence,
     },
     Tick {
-        moment: Moment,
+        now: EvalTime,
     },
     /// The wall clock was put back, and this is what it shows now.
     PutBack {
@@ -54,16 +54,16 @@ pub(crate) enum Item {
     /// Report on these rules of the whole city.
     Round {
         round: u64,
-        moment: Moment,
+        now: EvalTime,
         scope: Scope,
     },
     Rules {
         round: u64,
-        moment: Moment,
-        prepared: Arc<Prepared>,
+        now: EvalTime,
+        rule_set: Arc<CompiledRuleSet>,
     },
     Devices {
-        moment: Moment,
+        now: EvalTime,
         devices: Arc<Vec<Arc<DeviceLabels>>>,
     },
 }
@@ -80,7 +80,7 @@ pub(crate) enum Scope {
 /// Orders inputs, tells time, starts rounds.
 pub(crate) struct Dispatcher {
     shared: Arc<Shared>,
-    prepared: Arc<Prepared>,
+    rule_set: Arc<CompiledRuleSet>,
     senders: Vec<Outbox<Batch>>,
     waiting: Vec<Batch>,
     time: Time,
@@ -94,15 +94,15 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        prepared: Arc<Prepared>,
+        rule_set: Arc<CompiledRuleSet>,
         senders: Vec<Outbox<Batch>>,
         seed_to_ms: i64,
     ) -> Self {
         let waiting = senders.iter().map(|_| Batch { number: FILLED, ..Batch::default() }).collect();
-        let fleet = FleetClock::new(prepared.rules.len());
+        let fleet = FleetClock::new(rule_set.rules.len());
         let time = Time::starting_at(seed_to_ms);
         let (offset, grace_from_ms) = (shared.config.resume_after, shared.config.startup_ms);
-        Self { shared, prepared, senders, waiting, time, offset, round: 0, fleet, grace_from_ms }
+        Self { shared, rule_set, senders, waiting, time, offset, round: 0, fleet, grace_from_ms }
     }
 
     fn message(
@@ -113,31 +113,31 @@ impl Dispatcher {
         observations: impl Iterator<Item = Observation>,
     ) {
         self.offset = offset;
-        let moment = self.moment(arrival_ms, committed_ms);
+        let now = self.now(arrival_ms, committed_ms);
         let shard = self.shard_of(device);
         let batch = &mut self.waiting[shard];
         let from = batch.observations.len();
         for observation in observations {
             batch.observations.push(observation);
-            self.fleet.touch(self.prepared.fleet_readers(observation.property));
+            self.fleet.mark_dirty(self.rule_set.fleet_readers(observation.property));
         }
         let (from, to) = (from as u32, batch.observations.len() as u32);
-        batch.items.push(Item::Message { moment, device, set_back_ms, from, to });
-        self.after_input(shard, moment);
+        batch.items.push(Item::Message { now, device, set_back_ms, from, to });
+        self.after_input(shard, now);
     }
 
     fn presence(&mut self, offset: u64, committed_ms: i64, presence: Presence) {
         self.offset = offset;
-        let moment = self.moment(presence.at_ms, committed_ms);
+        let now = self.now(presence.at_ms, committed_ms);
         let shard = self.shard_of(presence.device);
-        self.waiting[shard].items.push(Item::Presence { moment, presence });
-        self.fleet.touch(self.prepared.fleet_readers(DEVICE_ONLINE));
-        self.after_input(shard, moment);
+        self.waiting[shard].items.push(Item::Presence { now, presence });
+        self.fleet.mark_dirty(self.rule_set.fleet_readers(DEVICE_ONLINE));
+        self.after_input(shard, now);
     }
 
-    fn after_input(&mut self, shard: usize, moment: Moment) {
-        if let Some(rules) = self.fleet.due(moment.at_ms) {
-            self.start_round(moment, Scope::Touched(rules.into()));
+    fn after_input(&mut self, shard: usize, now: EvalTime) {
+        if let Some(rules) = self.fleet.due(now.at_ms) {
+            self.start_round(now, Scope::Touched(rules.into()));
         }
         if self.waiting[shard].items.len() >= BATCH_ITEMS_MAX {
             self.send(shard);
@@ -147,13 +147,13 @@ impl Dispatcher {
     fn tick(&mut self, now_ms: i64, monotonic_ms: i64) {
         let (monotonic_ms, jump) = self.time.tick(now_ms, monotonic_ms);
         self.follow(jump, now_ms);
-        let moment = self.timer(now_ms, monotonic_ms);
+        let now = self.timer(now_ms, monotonic_ms);
         for batch in &mut self.waiting {
-            batch.items.push(Item::Tick { moment });
+            batch.items.push(Item::Tick { now });
         }
         self.fleet.ticked(now_ms);
-        if !self.prepared.fleet.is_empty() {
-            self.start_round(moment, Scope::Tick);
+        if !self.rule_set.fleet.is_empty() {
+            self.start_round(now, Scope::Tick);
         }
     }
 
@@ -183,49 +183,49 @@ impl Dispatcher {
         self.grace_from_ms = self.grace_from_ms.max(now_ms);
     }
 
-    fn moment(&mut self, arrival_ms: i64, committed_ms: i64) -> Moment {
+    fn now(&mut self, arrival_ms: i64, committed_ms: i64) -> EvalTime {
         if self.time.is_far(arrival_ms) {
             // The next tick will know more.
             self.outage_ended(arrival_ms);
         }
         let monotonic_ms = self.time.input(arrival_ms);
-        Moment { committed_ms, arrival_ms, ..self.timer(arrival_ms, monotonic_ms) }
+        EvalTime { committed_ms, arrival_ms, ..self.timer(arrival_ms, monotonic_ms) }
     }
 
     /// A moment without an input.
-    fn timer(&self, at_ms: i64, monotonic_ms: i64) -> Moment {
+    fn timer(&self, at_ms: i64, monotonic_ms: i64) -> EvalTime {
         let (offset, grace_from_ms) = (self.offset, self.grace_from_ms);
-        Moment { at_ms, monotonic_ms, offset, committed_ms: 0, arrival_ms: 0, grace_from_ms }
+        EvalTime { at_ms, monotonic_ms, offset, committed_ms: 0, arrival_ms: 0, grace_from_ms }
     }
 
     /// The moment between two inputs. What is decided then is not older than our last start, whatever was replayed.
-    fn between(&self) -> Moment {
+    fn between(&self) -> EvalTime {
         let (at_ms, monotonic_ms) = self.time.last();
         self.timer(at_ms.max(self.grace_from_ms), monotonic_ms)
     }
 
-    fn start_round(&mut self, moment: Moment, scope: Scope) {
+    fn start_round(&mut self, now: EvalTime, scope: Scope) {
         self.round += 1;
         for batch in &mut self.waiting {
-            batch.items.push(Item::Round { round: self.round, moment, scope: scope.clone() });
+            batch.items.push(Item::Round { round: self.round, now, scope: scope.clone() });
         }
     }
 
-    pub(crate) fn replace_rules(&mut self, prepared: Arc<Prepared>) -> Result<(), Stopped> {
+    pub(crate) fn replace_rules(&mut self, rule_set: Arc<CompiledRuleSet>) -> Result<(), Stopped> {
         self.round += 1;
-        let moment = self.between();
+        let now = self.between();
         for batch in &mut self.waiting {
-            batch.items.push(Item::Rules { round: self.round, moment, prepared: Arc::clone(&prepared) });
+            batch.items.push(Item::Rules { round: self.round, now, rule_set: Arc::clone(&rule_set) });
         }
-        self.fleet = FleetClock::new(prepared.rules.len());
-        self.prepared = prepared;
+        self.fleet = FleetClock::new(rule_set.rules.len());
+        self.rule_set = rule_set;
         self.flush()
     }
 
     pub(crate) fn devices_changed(&mut self, devices: &Arc<Vec<Arc<DeviceLabels>>>) -> Result<(), Stopped> {
-        let moment = self.between();
+        let now = self.between();
         for batch in &mut self.waiting {
-            batch.items.push(Item::Devices { moment, devices: Arc::clone(devices) });
+            batch.items.push(Item::Devices { now, devices: Arc::clone(devices) });
         }
         self.flush()
     }
@@ -251,7 +251,7 @@ impl Dispatcher {
         let mut batch = std::mem::replace(&mut self.waiting[shard], next);
         (batch.number, batch.through) = (number, self.offset);
         self.shared.progress.sending(shard, number);
-        self.shared.progress.sending(self.shared.progress.council(), self.round);
+        self.shared.progress.sending(self.shared.progress.aggregator(), self.round);
         if sender.send(batch).is_err() {
             self.shared.progress.stop();
         }

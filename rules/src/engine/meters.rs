@@ -17,7 +17,7 @@ pub(crate) struct RuleMeter {
 
 /// Which count of a rule an alert belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Standing {
+pub(crate) enum AlertState {
     Inactive,
     Pending,
     Firing,
@@ -25,12 +25,12 @@ pub(crate) enum Standing {
 
 impl RuleMeter {
     /// Moves an alert from one count to another.
-    pub(crate) fn moved(&self, from: Standing, to: Standing) {
-        for (standing, step) in [(from, -1), (to, 1)] {
-            match standing {
-                Standing::Inactive => {}
-                Standing::Pending => _ = self.pending.fetch_add(step, Relaxed),
-                Standing::Firing => _ = self.firing.fetch_add(step, Relaxed),
+    pub(crate) fn moved(&self, from: AlertState, to: AlertState) {
+        for (alert_state, step) in [(from, -1), (to, 1)] {
+            match alert_state {
+                AlertState::Inactive => {}
+                AlertState::Pending => _ = self.pending.fetch_add(step, Relaxed),
+                AlertState::Firing => _ = self.firing.fetch_add(step, Relaxed),
             }
         }
     }
@@ -62,11 +62,11 @@ impl RuleMeter {
 }
 
 /// Returns which count of its rule an alert belongs to.
-pub(crate) fn standing(active: Option<&Active>) -> Standing {
+pub(crate) fn alert_state(active: Option<&Active>) -> AlertState {
     match active.and_then(|active| active.phase) {
-        None => Standing::Inactive,
-        Some(Phase::Pending { .. }) => Standing::Pending,
-        Some(Phase::Firing { .. }) => Standing::Firing,
+        None => AlertState::Inactive,
+        Some(Phase::Pending { .. }) => AlertState::Pending,
+        Some(Phase::Firing { .. }) => AlertState::Firing,
     }
 }
 

@@ -2,38 +2,38 @@
 //!
 //! Inputs come in the order of the journal. [`Engine::offer`] hands each to the shard that owns its device; a
 //! shard is one thread with its devices' windows and alerts, so nothing is shared on that path. Rules that need
-//! more than one device are evaluated by one more thread, the council, over partial results: at most every
+//! more than one device are evaluated by one more thread, the aggregator, over partial results: at most every
 //! `ROUND_MS_MIN` (100 ms) per rule, and with each tick, a *round* goes through the queues of all shards like
-//! any input, so what the council sees is the same cut through the journal in every shard, and the same for any
+//! any input, so what the aggregator sees is the same cut through the journal in every shard, and the same for any
 //! number of shards.
 //!
 //! | Queue | Holds | When it is full |
 //! |---|---|---|
 //! | dispatcher → shard | batches of at most `BATCH_ITEMS_MAX` (256) inputs, `queue_batches` of them | `offer` waits |
-//! | shards → council | reports, `REPORTS_PER_SHARD` (64) per shard | the shard waits |
-//! | shards, council → `out` | none: whoever takes transitions does so at once | the shard, or the council, waits |
+//! | shards → aggregator | reports, `REPORTS_PER_SHARD` (64) per shard | the shard waits |
+//! | shards, aggregator → `out` | none: whoever takes transitions does so at once | the shard, or the aggregator, waits |
 //!
 //! | Module | Owns |
 //! |---|---|
 //! | `api` | what goes in and comes out |
 //! | `dispatch`, `time`, `rounds` | the order of inputs, what time it is, when the city is evaluated |
 //! | `shard` | devices, windows, alerts of single devices, leaves |
-//! | `council`, `affair` | rules of the whole city and their alerts |
-//! | `prepare` | a rule set made ready |
+//! | `aggregator`, `fleet_rule` | rules of the whole city and their alerts |
+//! | `compile` | a rule set made ready |
 //! | `restore` | which thread takes up which alert after a start |
 //! | `outbox` | the queue into a shard |
-//! | `report` | what shards say to the council |
+//! | `report` | what shards say to the aggregator |
 //! | `progress` | up to where everything has been decided |
 //! | `meters` | health and counters |
 //!
 //! Time is an argument: nothing here reads a clock.
-mod affair;
+mod aggregator;
 mod api;
-mod council;
+mod compile;
 mod dispatch;
+mod fleet_rule;
 mod meters;
 mod outbox;
-mod prepare;
 mod progress;
 mod report;
 mod restore;
@@ -47,11 +47,11 @@ pub use meters::{EngineMeters, RuleHealth, RuleState};
 
 use crate::{past::PastSamples, ruleset::RuleSet, transition::Restored};
 use arc_swap::ArcSwap;
+use compile::CompiledRuleSet;
 use dispatch::Dispatcher;
 use ioc_model::Catalogue;
 use meters::Meters;
 use outbox::Outbox;
-use prepare::Prepared;
 use progress::Progress;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -88,7 +88,7 @@ pub enum StartError {
 pub struct Engine {
     shared: Arc<Shared>,
     dispatcher: Mutex<Dispatcher>,
-    prepared: ArcSwap<Prepared>,
+    rule_set: ArcSwap<CompiledRuleSet>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -123,16 +123,16 @@ impl Engine {
         out: Arc<dyn Outlet>,
     ) -> Result<Self, StartError> {
         let shards = config.shards.clamp(1, SHARDS_MAX);
-        let prepared = Arc::new(Prepared::new(&rules, &catalogue, None));
+        let rule_set = Arc::new(CompiledRuleSet::new(&rules, &catalogue, None));
         let meters = Meters::default();
         let progress = Progress::new(shards, config.resume_after);
         let shared = Arc::new(Shared { config, catalogue, directory, past, meters, progress });
-        let (senders, threads) = start_threads(&shared, &prepared, restored, seed_to_ms, &out)?;
-        let dispatcher = Dispatcher::new(Arc::clone(&shared), Arc::clone(&prepared), senders, seed_to_ms);
+        let (senders, threads) = start_threads(&shared, &rule_set, restored, seed_to_ms, &out)?;
+        let dispatcher = Dispatcher::new(Arc::clone(&shared), Arc::clone(&rule_set), senders, seed_to_ms);
         Ok(Self {
             shared,
             dispatcher: Mutex::new(dispatcher),
-            prepared: ArcSwap::new(prepared),
+            rule_set: ArcSwap::new(rule_set),
             threads: Mutex::new(threads),
         })
     }
@@ -158,9 +158,10 @@ impl Engine {
     /// Errors: [`Stopped`].
     pub fn replace_rules(&self, rules: &RuleSet) -> Result<(), Stopped> {
         let mut dispatcher = self.lock();
-        let prepared = Arc::new(Prepared::new(rules, &self.shared.catalogue, Some(&self.prepared.load())));
-        self.prepared.store(Arc::clone(&prepared));
-        dispatcher.replace_rules(prepared)
+        let rule_set =
+            Arc::new(CompiledRuleSet::new(rules, &self.shared.catalogue, Some(&self.rule_set.load())));
+        self.rule_set.store(Arc::clone(&rule_set));
+        dispatcher.replace_rules(rule_set)
     }
 
     /// Looks the devices up again, between two inputs: new ones are taken in, labels are matched again, alerts
@@ -172,7 +173,7 @@ impl Engine {
         self.lock().devices_changed(&devices)
     }
 
-    /// Says that up to `now_ms`, in milliseconds since the epoch, devices could not be heard for a reason of ours, such
+    /// Notes that up to `now_ms`, in milliseconds since the epoch, devices could not be heard for a reason of ours, such
     /// as a full disk: from here on, between two inputs, silence counts only after two reporting periods, as after a
     /// start. Alerts that are firing stay as they are. Cheap; to be called again and again while the outage lasts, as
     /// time goes on meanwhile. Jumps of the wall clock are found out without it.
@@ -187,21 +188,21 @@ impl Engine {
         self.shared.progress.processed()
     }
 
-    /// Says whether all windows are filled from the past and all alerts from before the start are taken up.
+    /// Reports whether all windows are filled from the past and all alerts from before the start are taken up.
     pub fn is_filled(&self) -> bool {
         self.shared.progress.is_filled()
     }
 
     /// Returns health and counts of every rule, in the order of the rule set.
     pub fn rule_states(&self) -> Vec<RuleState> {
-        let prepared = self.prepared.load();
-        let state = |ready: &prepare::Ready| RuleState {
-            name: Arc::clone(&ready.rule.name),
-            health: ready.meter.health(),
-            firing: ready.meter.firing(),
-            pending: ready.meter.pending(),
+        let rule_set = self.rule_set.load();
+        let state = |compiled: &compile::CompiledRule| RuleState {
+            name: Arc::clone(&compiled.rule.name),
+            health: compiled.meter.health(),
+            firing: compiled.meter.firing(),
+            pending: compiled.meter.pending(),
         };
-        prepared.rules.iter().map(state).collect()
+        rule_set.rules.iter().map(state).collect()
     }
 
     /// Returns the counters.
@@ -230,24 +231,25 @@ type Started = (Vec<Outbox<dispatch::Batch>>, Vec<JoinHandle<()>>);
 
 fn start_threads(
     shared: &Arc<Shared>,
-    prepared: &Arc<Prepared>,
+    rule_set: &Arc<CompiledRuleSet>,
     restored: Vec<Restored>,
     seed_to_ms: i64,
     out: &Arc<dyn Outlet>,
 ) -> Result<Started, StartError> {
     let shards = shared.progress.shards();
-    let mut portions = restore::portions(restored, prepared, shared.directory.as_ref(), shards);
-    let (reports, council_in) = crossbeam_channel::bounded(shards * report::REPORTS_PER_SHARD);
+    let mut portions = restore::portions(restored, rule_set, shared.directory.as_ref(), shards);
+    let (reports, aggregator_in) = crossbeam_channel::bounded(shards * report::REPORTS_PER_SHARD);
     let city = portions.pop().unwrap_or_default();
-    let council = council::Council::new(Arc::clone(shared), Arc::clone(prepared), city, Arc::clone(out));
-    let mut threads = vec![spawn("rules-council".into(), move || council.run(&council_in))?];
+    let aggregator =
+        aggregator::Aggregator::new(Arc::clone(shared), Arc::clone(rule_set), city, Arc::clone(out));
+    let mut threads = vec![spawn("rules-aggregator".into(), move || aggregator.run(&aggregator_in))?];
     let mut senders = Vec::with_capacity(shards);
     for (number, portion) in portions.into_iter().enumerate() {
         let (sender, batches) = crossbeam_channel::bounded(shared.config.queue_batches.max(1));
         let results = shard::Results { out: Arc::clone(out), reports: reports.clone() };
-        let (shared, prepared) = (Arc::clone(shared), Arc::clone(prepared));
+        let (shared, rule_set) = (Arc::clone(shared), Arc::clone(rule_set));
         let thread = spawn(format!("rules-{number}"), move || {
-            shard::Shard::new(number, shared, prepared, results, seed_to_ms).run(portion, &batches);
+            shard::Shard::new(number, shared, rule_set, results, seed_to_ms).run(portion, &batches);
         })?;
         senders.push(Outbox::new(sender, thread.thread().clone()));
         threads.push(thread);

@@ -10,7 +10,7 @@ pub(crate) const FILLED: u64 = 1;
 /// Progress of all threads of the engine; read without waiting.
 ///
 /// Each thread has what was sent to it and what it has done, as numbers that grow by one per batch (per round,
-/// for the council). A thread that has done all that was sent is as far as the last offered input, even if that
+/// for the aggregator). A thread that has done all that was sent is as far as the last offered input, even if that
 /// went elsewhere.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -27,7 +27,7 @@ struct Thread {
 }
 
 impl Progress {
-    /// Builds the progress of so many shards and the council, which starts at an offset. Filling windows from the
+    /// Builds the progress of so many shards and the aggregator, which starts at an offset. Filling windows from the
     /// past counts as number 1 of each shard.
     pub(crate) fn new(shards: usize, resume_after: u64) -> Self {
         let thread = || Thread { through: AtomicU64::new(resume_after), ..Thread::default() };
@@ -40,22 +40,22 @@ impl Progress {
         self.threads.len() - 1
     }
 
-    /// The number by which the council goes here.
-    pub(crate) fn council(&self) -> usize {
+    /// The number by which the aggregator goes here.
+    pub(crate) fn aggregator(&self) -> usize {
         self.threads.len() - 1
     }
 
-    /// Says that something numbered `number` is about to be sent to a thread. One writer: the dispatcher.
+    /// Notes that something numbered `number` is about to be sent to a thread. One writer: the dispatcher.
     pub(crate) fn sending(&self, thread: usize, number: u64) {
         self.threads[thread].sent.store(number, Release);
     }
 
-    /// Says that all inputs up to an offset are on their way. One writer: the dispatcher, after all `sending`.
+    /// Notes that all inputs up to an offset are on their way. One writer: the dispatcher, after all `sending`.
     pub(crate) fn offered(&self, offset: u64) {
         self.offered.store(offset, Release);
     }
 
-    /// Says that a thread has done everything up to `number`, and with it its inputs up to `through`, and that
+    /// Notes that a thread has done everything up to `number`, and with it its inputs up to `through`, and that
     /// all transitions that follow are in `out`. One writer: the thread.
     pub(crate) fn done(&self, thread: usize, number: u64, through: u64) {
         let thread = &self.threads[thread];
@@ -63,7 +63,7 @@ impl Progress {
         thread.done.store(number, Release);
     }
 
-    /// Says that a thread gave up: nobody takes its transitions. Progress stays where it is.
+    /// Notes that a thread gave up: nobody takes its transitions. Progress stays where it is.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Release);
     }
@@ -72,7 +72,7 @@ impl Progress {
         self.stopped.load(Acquire)
     }
 
-    /// Says whether all windows are filled from the past.
+    /// Reports whether all windows are filled from the past.
     pub(crate) fn is_filled(&self) -> bool {
         self.threads.iter().take(self.shards()).all(|shard| shard.done.load(Acquire) >= FILLED)
     }
@@ -105,14 +105,14 @@ mod tests {
         progress.offered(10);
         assert_eq!(progress.processed(), 0);
         progress.done(0, 2, 10);
-        assert_eq!(progress.processed(), 10, "the second shard and the council have nothing to do");
+        assert_eq!(progress.processed(), 10, "the second shard and the aggregator have nothing to do");
         progress.sending(1, 2);
-        progress.sending(progress.council(), 1);
+        progress.sending(progress.aggregator(), 1);
         progress.offered(20);
         assert_eq!(progress.processed(), 0);
         progress.done(1, 2, 20);
-        assert_eq!(progress.processed(), 0, "the council's round is still open");
-        progress.done(progress.council(), 1, 20);
+        assert_eq!(progress.processed(), 0, "the aggregator's round is still open");
+        progress.done(progress.aggregator(), 1, 20);
         assert_eq!(progress.processed(), 20);
     }
 }

@@ -1,12 +1,12 @@
 //! Which thread takes up which alert after a start.
-use super::{api::Directory, prepare::Prepared};
+use super::{api::Directory, compile::CompiledRuleSet};
 use crate::{eval::plan::Plan, labels::DeviceLabels, transition::Restored};
 use ioc_model::DeviceId;
 use std::{collections::HashMap, sync::Arc};
 
 /// An alert from before a start, with the thread-local place it goes to.
 #[derive(Debug)]
-pub(crate) struct Returning {
+pub(crate) struct PendingRestore {
     /// Number of its rule, `None` when that is gone or changed.
     pub(crate) rule: Option<usize>,
     /// Its device, for rules that each device decides by itself.
@@ -14,14 +14,14 @@ pub(crate) struct Returning {
     pub(crate) restored: Restored,
 }
 
-/// Sorts alerts by the thread that takes them up: one portion per shard, and last that of the council, which
+/// Sorts alerts by the thread that takes them up: one portion per shard, and last that of the aggregator, which
 /// also ends the alerts whose rule or device is gone.
 pub(crate) fn portions(
     restored: Vec<Restored>,
-    prepared: &Prepared,
+    rule_set: &CompiledRuleSet,
     directory: &dyn Directory,
     shards: usize,
-) -> Vec<Vec<Returning>> {
+) -> Vec<Vec<PendingRestore>> {
     let mut portions: Vec<_> = std::iter::repeat_with(Vec::new).take(shards + 1).collect();
     if restored.is_empty() {
         return portions;
@@ -30,8 +30,8 @@ pub(crate) fn portions(
         directory.devices().into_iter().map(|device| (device.id.clone(), device)).collect();
     for restored in restored {
         let mut returning =
-            Returning { rule: prepared.number_of_alert(&restored.alert), device: None, restored };
-        let plan = returning.rule.and_then(|rule| prepared.rules[rule].plan.as_ref());
+            PendingRestore { rule: rule_set.number_of_alert(&restored.alert), device: None, restored };
+        let plan = returning.rule.and_then(|rule| rule_set.rules[rule].plan.as_ref());
         let mut portion = shards;
         if matches!(plan, Some(Plan::Device(_))) {
             returning.device =

@@ -23,7 +23,7 @@ impl FleetClock {
         }
     }
 
-    pub(crate) fn touch(&mut self, rules: &[usize]) {
+    pub(crate) fn mark_dirty(&mut self, rules: &[usize]) {
         for rule in rules {
             if !std::mem::replace(&mut self.touched[*rule], true) {
                 self.list.push(*rule);
@@ -64,13 +64,13 @@ mod tests {
     #[test]
     fn a_touched_rule_is_due_at_once_and_then_once_in_a_while() {
         let mut clock = FleetClock::new(2);
-        clock.touch(&[0]);
+        clock.mark_dirty(&[0]);
         assert_eq!(clock.due(1_000), Some(vec![0]));
         assert_eq!(clock.due(1_000), None, "nothing arrived since");
-        clock.touch(&[0, 1]);
+        clock.mark_dirty(&[0, 1]);
         assert_eq!(clock.due(1_050), Some(vec![1]), "the other one was evaluated 50 ms ago");
         assert_eq!(clock.due(1_100), Some(vec![0]));
-        clock.touch(&[0, 1]);
+        clock.mark_dirty(&[0, 1]);
         clock.ticked(1_120);
         assert_eq!(clock.due(1_500), None, "the tick evaluated all");
     }

@@ -44,7 +44,7 @@ impl Time {
         self.advance(wall_ms, self.base.1 + since)
     }
 
-    /// Says whether an input is so far from the last tick that one of the clocks must have jumped.
+    /// Reports whether an input is so far from the last tick that one of the clocks must have jumped.
     pub(crate) fn is_far(&self, wall_ms: i64) -> bool {
         self.ticks_ms.is_some() && (wall_ms - self.base.0).abs() > OUTAGE_MS_MIN
     }

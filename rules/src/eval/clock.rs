@@ -80,7 +80,7 @@ pub(crate) fn next_change(function: ClockFunction, at: i64) -> i64 {
     }
 }
 
-/// Says whether the function has another value at every instant.
+/// Reports whether the function has another value at every instant.
 pub(crate) fn moves_with_time(function: ClockFunction) -> bool {
     matches!(function, ClockFunction::Time | ClockFunction::SunElevation)
 }

@@ -44,10 +44,10 @@ pub(crate) fn look_back_ms(property: PropertyId, period_ms: i64) -> i64 {
 pub(crate) struct View<'v> {
     /// The device's series.
     pub(crate) series: &'v [Series],
-    /// Of the plan.
+    /// Selectors of the plan.
     pub(crate) selectors: &'v Selectors,
     /// Which of the plan's selectors pick the device.
-    pub(crate) picked: u64,
+    pub(crate) selector_mask: u64,
     /// Reporting period of the device.
     pub(crate) period_ms: i64,
     /// When the device was last heard of.
@@ -159,9 +159,9 @@ impl View<'_> {
         }
     }
 
-    /// Says whether a selector asks for the virtual series of silence and picks this device.
+    /// Reports whether a selector asks for the virtual series of silence and picks this device.
     pub(crate) fn is_silence(&self, slot: u8) -> bool {
-        self.picked & (1 << slot) != 0
+        self.selector_mask & (1 << slot) != 0
             && self
                 .selectors
                 .0
@@ -171,7 +171,7 @@ impl View<'_> {
 
     /// Returns the series that a selector picks.
     pub(crate) fn series_of(&self, slot: u8) -> Option<&Series> {
-        if self.picked & (1 << slot) == 0 {
+        if self.selector_mask & (1 << slot) == 0 {
             return None;
         }
         let property = self.selectors.0.get(usize::from(slot))?.selector.property;

@@ -28,7 +28,7 @@ pub(crate) fn apply(function: RangeFunction, samples: Range<'_>, at: i64, window
     }
 }
 
-/// Says whether the value changes from instant to instant even while the window holds the same samples.
+/// Reports whether the value changes from instant to instant even while the window holds the same samples.
 pub(crate) fn moves_with_time(function: RangeFunction) -> bool {
     matches!(function, RangeFunction::Rate | RangeFunction::Increase | RangeFunction::Delta)
 }

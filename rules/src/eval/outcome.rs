@@ -24,7 +24,7 @@ impl Outcome {
         }
     }
 
-    /// Says whether this is the same to the last bit.
+    /// Reports whether this is the same to the last bit.
     pub(crate) fn is_same(self, other: Self) -> bool {
         match (self, other) {
             (Self::Value(value), Self::Value(other)) => value.to_bits() == other.to_bits(),

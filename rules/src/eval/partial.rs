@@ -7,12 +7,12 @@ use crate::{
 use ioc_model::{DeviceId, alert::EVIDENCE_SAMPLES_MAX};
 use std::sync::Arc;
 
-/// What a shard's devices contribute to one leaf.
+/// Contribution of a shard's devices to one leaf.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Partial {
-    /// Of each device that has an outcome.
+    /// One entry for each device that has an outcome.
     Each(Vec<Contribution>),
-    /// Of each group.
+    /// One entry for each group.
     Groups(Vec<Group>),
 }
 

@@ -246,32 +246,36 @@ impl Selectors {
 
     /// Returns one bit for each selector that picks a device; what it costs is paid once per device.
     pub(crate) fn picks(&self, labels: &crate::labels::DeviceLabels) -> u64 {
-        let picked =
+        let selector_mask =
             self.0.iter().enumerate().filter(|(_, plan)| plan.selector.picks(|name| labels.label(name)));
-        picked.fold(0, |bits, (slot, _)| bits | (1 << slot))
+        selector_mask.fold(0, |bits, (slot, _)| bits | (1 << slot))
     }
 
     /// Returns the picked selectors that read a property.
     pub(crate) fn of_property(
         &self,
-        picked: u64,
+        selector_mask: u64,
         property: PropertyId,
     ) -> impl Iterator<Item = &SelectorPlan> + '_ {
-        self.plans(picked).filter(move |plan| plan.selector.property == property)
+        self.plans(selector_mask).filter(move |plan| plan.selector.property == property)
     }
 
     /// Returns the picked selectors.
-    pub(crate) fn picked(&self, picked: u64) -> impl Iterator<Item = &Selector> + '_ {
-        self.plans(picked).map(|plan| &plan.selector)
+    pub(crate) fn selector_mask(&self, selector_mask: u64) -> impl Iterator<Item = &Selector> + '_ {
+        self.plans(selector_mask).map(|plan| &plan.selector)
     }
 
-    fn plans(&self, picked: u64) -> impl Iterator<Item = &SelectorPlan> + '_ {
-        self.0.iter().enumerate().filter(move |(slot, _)| picked & (1 << slot) != 0).map(|(_, plan)| plan)
+    fn plans(&self, selector_mask: u64) -> impl Iterator<Item = &SelectorPlan> + '_ {
+        self.0
+            .iter()
+            .enumerate()
+            .filter(move |(slot, _)| selector_mask & (1 << slot) != 0)
+            .map(|(_, plan)| plan)
     }
 }
 
 impl DeviceNode {
-    /// Says whether the value has to be looked at again at every instant.
+    /// Reports whether the value has to be looked at again at every instant.
     pub(super) fn moves(&self, selectors: &Selectors) -> bool {
         match self {
             Self::Number(_) => false,
@@ -300,7 +304,7 @@ impl DeviceBinary {
         }
     }
 
-    /// Says whether it compares the sun's elevation, or for how long a device has been silent, with a number.
+    /// Reports whether it compares the sun's elevation, or for how long a device has been silent, with a number.
     fn is_steady(&self, selectors: &Selectors) -> bool {
         let compared = self.against_number().filter(|_| self.op.is_comparison());
         compared.is_some_and(|(node, _)| match node {

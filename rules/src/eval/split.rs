@@ -20,7 +20,7 @@ pub(super) enum Shape {
     Fleet,
 }
 
-/// Says which labels the results of an expression have.
+/// Returns which labels the results of an expression have.
 pub(super) fn shape(expr: &Expr) -> Shape {
     match &expr.node {
         Node::Number(_) | Node::Clock(ClockFunction::Time) => Shape::Scalar,

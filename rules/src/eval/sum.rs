@@ -34,7 +34,7 @@ impl Sum {
         self.lost += other.lost;
     }
 
-    /// Says whether nothing overflowed and nothing was infinite or not a number.
+    /// Reports whether nothing overflowed and nothing was infinite or not a number.
     pub(crate) fn is_finite(self) -> bool {
         self.sum.is_finite()
     }

@@ -2,7 +2,7 @@
 
 /// What decided, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment {
+pub(crate) struct EvalTime {
     /// When it was evaluated, milliseconds since the epoch.
     pub(crate) at_ms: i64,
     /// By a clock that never jumps.
@@ -19,26 +19,27 @@ pub(crate) struct Moment {
 
 /// An input that was read: what a decision by time alone goes back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Heard {
+pub(crate) struct InputRef {
     /// In the journal.
     offset: u64,
     committed_ms: i64,
     arrival_ms: i64,
 }
 
-impl Moment {
+impl EvalTime {
     /// Returns the input behind the moment; `None` for timers.
-    pub(crate) fn heard(self) -> Option<Heard> {
+    pub(crate) fn input_ref(self) -> Option<InputRef> {
         let Self { offset, committed_ms, arrival_ms, .. } = self;
-        (arrival_ms != 0).then_some(Heard { offset, committed_ms, arrival_ms })
+        (arrival_ms != 0).then_some(InputRef { offset, committed_ms, arrival_ms })
     }
 
     /// Fills in, for a timer, the last input that was read; it stays without one when none was since our start, or when
     /// the clock was put back behind it.
-    pub(crate) fn after(self, heard: Option<Heard>) -> Self {
-        let known = heard.filter(|heard| self.arrival_ms == 0 && heard.committed_ms <= self.at_ms);
+    pub(crate) fn after(self, last_input: Option<InputRef>) -> Self {
+        let known =
+            last_input.filter(|last_input| self.arrival_ms == 0 && last_input.committed_ms <= self.at_ms);
         match known {
-            Some(Heard { committed_ms, arrival_ms, .. }) => Self { committed_ms, arrival_ms, ..self },
+            Some(InputRef { committed_ms, arrival_ms, .. }) => Self { committed_ms, arrival_ms, ..self },
             None => self,
         }
     }

@@ -5,7 +5,7 @@ use super::{
     outcome::Outcome,
     partial::Partial,
     plan::{DevicePlan, FleetKind, FleetNode, FleetPlan, Selectors},
-    time::Moment,
+    time::EvalTime,
     window::Sample,
 };
 use crate::{
@@ -22,9 +22,9 @@ use ioc_model::{
     alert::{EVIDENCE_SAMPLES_MAX, EvidencePart, EvidenceSample, Hops},
 };
 
-/// What a transition says about the values behind it.
+/// Values behind a transition.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Finding {
+pub(crate) struct EvalResult {
     pub(crate) value: Option<f64>,
     /// Event time of the newest sample that was read.
     pub(crate) event_ms: i64,
@@ -66,8 +66,8 @@ pub(crate) fn of_device(
     plan: &DevicePlan,
     device: &DeviceLabels,
     condition: Outcome,
-    moment: Moment,
-) -> Finding {
+    now: EvalTime,
+) -> EvalResult {
     let count = plan.selectors.0.len().max(1);
     let mut found = Vec::new();
     for slot in 0..plan.selectors.0.len() as u8 {
@@ -88,10 +88,10 @@ pub(crate) fn of_device(
         device_parts(view, query, &plan.selectors, &mut parts);
     }
     let value = condition.value();
-    Finding {
+    EvalResult {
         value,
-        event_ms: moment.event_ms(event_ms),
-        evidence: evidence(rule, found, parts, event_ms, moment),
+        event_ms: now.event_ms(event_ms),
+        evidence: evidence(rule, found, parts, event_ms, now),
     }
 }
 
@@ -128,8 +128,8 @@ pub(crate) fn of_city(
     plan: &FleetPlan,
     labels: &Labels,
     condition: Outcome,
-    moment: Moment,
-) -> Finding {
+    now: EvalTime,
+) -> EvalResult {
     let mut found = Vec::new();
     for (number, leaf) in plan.leaves.iter().enumerate() {
         let query = if leaf.of_clear { rule.clear.as_ref() } else { Some(&rule.query) };
@@ -152,10 +152,10 @@ pub(crate) fn of_city(
         city_parts(city, clear, query, labels, &mut parts);
     }
     let value = condition.value();
-    Finding {
+    EvalResult {
         value,
-        event_ms: moment.event_ms(event_ms),
-        evidence: evidence(rule, found, parts, event_ms, moment),
+        event_ms: now.event_ms(event_ms),
+        evidence: evidence(rule, found, parts, event_ms, now),
     }
 }
 
@@ -208,13 +208,13 @@ pub(crate) fn evidence(
     samples: Vec<EvidenceSample>,
     parts: Vec<EvidencePart>,
     event_ms: Option<i64>,
-    moment: Moment,
+    now: EvalTime,
 ) -> Evidence {
     let hops = Hops {
-        event: event_ms.filter(|_| moment.arrival_ms != 0).map_or(0, |event| moment.event_ms(Some(event))),
-        arrival: moment.arrival_ms,
-        committed: moment.committed_ms,
-        decided: moment.at_ms.max(moment.committed_ms),
+        event: event_ms.filter(|_| now.arrival_ms != 0).map_or(0, |event| now.event_ms(Some(event))),
+        arrival: now.arrival_ms,
+        committed: now.committed_ms,
+        decided: now.at_ms.max(now.committed_ms),
     };
     Evidence { rule_hash: rule.hash.to_string(), expr: rule.query.text.to_string(), samples, parts, hops }
 }

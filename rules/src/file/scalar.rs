@@ -40,7 +40,7 @@ fn style(text: &str, place: Place) -> Style {
     }
 }
 
-/// Says whether the line before is that of `|` or `>`: what looks like a quote is then text.
+/// Reports whether the line before is that of `|` or `>`: what looks like a quote is then text.
 fn follows_block_header(text: &str, start: usize) -> bool {
     let before = text[..start].trim_end_matches([' ', '\t']);
     let Some(lines) = before.strip_suffix('\n') else { return false };

@@ -171,12 +171,12 @@ pub enum BinaryOp {
 }
 
 impl BinaryOp {
-    /// Says whether it is `and`, `or` or `unless`.
+    /// Reports whether it is `and`, `or` or `unless`.
     pub const fn is_set(self) -> bool {
         matches!(self, Self::And | Self::Or | Self::Unless)
     }
 
-    /// Says whether it compares.
+    /// Reports whether it compares.
     pub const fn is_comparison(self) -> bool {
         matches!(
             self,
@@ -285,7 +285,7 @@ pub enum ClockFunction {
 }
 
 impl ClockFunction {
-    /// Says whether Prometheus does not know it.
+    /// Reports whether Prometheus does not know it.
     pub const fn is_ours(self) -> bool {
         matches!(self, Self::LocalHour | Self::LocalDayOfWeek | Self::SunElevation)
     }

@@ -65,7 +65,7 @@ const REFUSED_FUNCTIONS: [&str; 69] = [
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Called {
     Function(Function),
-    /// Of Prometheus, not ours.
+    /// A function of Prometheus that we do not have.
     Refused,
     Unknown,
 }
@@ -86,7 +86,7 @@ pub(crate) fn aggregation(name: &str) -> Option<AggregateOp> {
     AGGREGATIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, op)| *op)
 }
 
-/// Says whether Prometheus has an aggregation of this name that we refuse.
+/// Reports whether Prometheus has an aggregation of this name that we refuse.
 pub(crate) fn is_refused_aggregation(name: &str) -> bool {
     REFUSED_AGGREGATIONS.iter().any(|known| known.eq_ignore_ascii_case(name))
 }

@@ -68,7 +68,7 @@ impl Matcher {
         Ok(Self { name: name.into(), op, value: value.into(), regex })
     }
 
-    /// Says whether a label with this text passes; pass `""` for a label that is not there.
+    /// Reports whether a label with this text passes; pass `""` for a label that is not there.
     pub fn matches(&self, text: &str) -> bool {
         let regex_matches = || self.regex.as_ref().is_some_and(|regex| regex.is_match(text));
         match self.op {

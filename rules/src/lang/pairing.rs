@@ -61,7 +61,7 @@ fn never_pairs(op: BinaryOp, op_span: Span, left: &Expr, right: &Expr) -> LangEr
     })
 }
 
-/// Says whether every result surely has the labels of its device.
+/// Reports whether every result surely has the labels of its device.
 fn has_labels(expr: &Expr) -> bool {
     match &expr.node {
         Node::Selector(_) | Node::OverRange(..) => true,
@@ -79,7 +79,7 @@ fn has_labels(expr: &Expr) -> bool {
     }
 }
 
-/// Says whether groups surely have a label: one that is named, or one that every series has and is not dropped.
+/// Reports whether groups surely have a label: one that is named, or one that every series has and is not dropped.
 fn names_a_label(aggregate: &Aggregate) -> bool {
     const EVERYWHERE: [&str; 3] = ["device", "domain", "kind"];
     match &aggregate.grouping {
@@ -97,7 +97,7 @@ fn calls_ours(expr: &Expr) -> bool {
     }
 }
 
-/// Says whether `clear` can yield samples with the labels that `condition` yields.
+/// Reports whether `clear` can yield samples with the labels that `condition` yields.
 ///
 /// False when one has the labels of a device and the other surely has none.
 pub(crate) fn same_shape(condition: &Expr, clear: &Expr) -> bool {

@@ -73,7 +73,7 @@ impl Expr {
         reads
     }
 
-    /// Says which series one result depends on.
+    /// Returns which series one result depends on.
     pub fn scope(&self) -> Scope {
         let own = match &self.node {
             Node::Selector(_) | Node::OverRange(..) => Scope::Device,
@@ -83,13 +83,13 @@ impl Expr {
         self.children().into_iter().map(Expr::scope).fold(own, Ord::max)
     }
 
-    /// Says whether it asks for the absence of series.
+    /// Reports whether it asks for the absence of series.
     pub fn asks_absence(&self) -> bool {
         matches!(self.node, Node::Absent(_) | Node::AbsentOverTime(_))
             || self.children().into_iter().any(Expr::asks_absence)
     }
 
-    /// Says whether every result surely has no labels: scalars, clocks, aggregates over all.
+    /// Reports whether every result surely has no labels: scalars, clocks, aggregates over all.
     pub fn has_no_labels(&self) -> bool {
         use super::ast::Grouping;
         match &self.node {
@@ -163,7 +163,7 @@ impl Selector {
         }
     }
 
-    /// Says whether a series with these labels is picked; `label` answers `""` for labels that are not there.
+    /// Reports whether a series with these labels is picked; `label` answers `""` for labels that are not there.
     pub fn picks<'l>(&self, label: impl Fn(&str) -> &'l str) -> bool {
         self.matchers.iter().all(|matcher| matcher.matches(label(&matcher.name)))
     }

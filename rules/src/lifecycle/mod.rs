@@ -19,7 +19,7 @@ pub(crate) mod record;
 
 use crate::eval::outcome::Outcome;
 
-/// What a rule says about how its alerts live.
+/// Terms of a rule for the life of its alerts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Terms {
     pub(crate) for_ms: i64,
@@ -30,10 +30,10 @@ pub(crate) struct Terms {
 
 /// What was seen at one instant.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Sight {
-    /// Of the condition.
+pub(crate) struct Observed {
+    /// Outcome of the condition.
     pub(crate) condition: Outcome,
-    /// Of the recovery expression, if the rule has one.
+    /// Outcome of the recovery expression, if the rule has one.
     pub(crate) recovery: Option<Outcome>,
     /// A new alert may start: late data must not raise any.
     pub(crate) may_start: bool,
@@ -79,41 +79,46 @@ pub(crate) enum Step {
 }
 
 /// Moves an alert on by one sight.
-pub(crate) fn step(phase: &mut Option<Phase>, terms: Terms, sight: Sight) -> Step {
+pub(crate) fn step(phase: &mut Option<Phase>, terms: Terms, observed: Observed) -> Step {
     match *phase {
-        None => begin(phase, terms, sight),
-        Some(Phase::Pending { since_ms, is_told }) => wait(phase, (since_ms, is_told), terms, sight),
+        None => begin(phase, terms, observed),
+        Some(Phase::Pending { since_ms, is_told }) => wait(phase, (since_ms, is_told), terms, observed),
         Some(Phase::Firing { calm_since_ms, no_data }) => {
-            go_on(phase, (calm_since_ms, no_data), terms, sight)
+            go_on(phase, (calm_since_ms, no_data), terms, observed)
         }
     }
 }
 
-fn begin(phase: &mut Option<Phase>, terms: Terms, sight: Sight) -> Step {
-    if !(sight.may_start && sight.may_fire) || sight.condition.value().is_none() {
+fn begin(phase: &mut Option<Phase>, terms: Terms, observed: Observed) -> Step {
+    if !(observed.may_start && observed.may_fire) || observed.condition.value().is_none() {
         return Step::Stay;
     }
     if terms.for_ms == 0 {
         *phase = Some(FIRING);
         return Step::Began;
     }
-    *phase = Some(Phase::Pending { since_ms: sight.monotonic_ms, is_told: sight.has_share });
-    if sight.has_share { Step::Began } else { Step::Stay }
+    *phase = Some(Phase::Pending { since_ms: observed.monotonic_ms, is_told: observed.has_share });
+    if observed.has_share { Step::Began } else { Step::Stay }
 }
 
 /// Moves a pending alert on.
-fn wait(phase: &mut Option<Phase>, (since_ms, is_told): (i64, bool), terms: Terms, sight: Sight) -> Step {
-    match sight.condition {
-        Outcome::Value(_) if sight.may_fire && sight.monotonic_ms - since_ms >= terms.for_ms => {
+fn wait(
+    phase: &mut Option<Phase>,
+    (since_ms, is_told): (i64, bool),
+    terms: Terms,
+    observed: Observed,
+) -> Step {
+    match observed.condition {
+        Outcome::Value(_) if observed.may_fire && observed.monotonic_ms - since_ms >= terms.for_ms => {
             *phase = Some(FIRING);
             if is_told { Step::Fired } else { Step::Began }
         }
-        Outcome::Value(_) if !is_told && sight.has_share => {
+        Outcome::Value(_) if !is_told && observed.has_share => {
             *phase = Some(Phase::Pending { since_ms, is_told: true });
             Step::Began
         }
         Outcome::Value(_) => Step::Stay,
-        Outcome::Silent if !sight.silence_counts => Step::Stay,
+        Outcome::Silent if !observed.silence_counts => Step::Stay,
         Outcome::Nothing | Outcome::Silent => {
             *phase = None;
             if is_told { Step::Withdrawn } else { Step::Stay }
@@ -126,21 +131,21 @@ fn go_on(
     phase: &mut Option<Phase>,
     (calm_since_ms, no_data): (Option<i64>, bool),
     terms: Terms,
-    sight: Sight,
+    observed: Observed,
 ) -> Step {
-    let (is_over, is_silent) = match calm(terms, sight) {
+    let (is_over, is_silent) = match calm(terms, observed) {
         Calm::Not => (false, false),
-        Calm::Unknown => (false, sight.silence_counts || no_data),
+        Calm::Unknown => (false, observed.silence_counts || no_data),
         Calm::Yes => (true, false),
     };
     let calm_since_ms = match calm_since_ms {
         Some(since_ms) if is_over || is_silent => Some(since_ms),
-        _ if is_over => Some(sight.monotonic_ms),
+        _ if is_over => Some(observed.monotonic_ms),
         _ => None,
     };
     let has_been_calm =
-        calm_since_ms.is_some_and(|since_ms| sight.monotonic_ms - since_ms >= terms.keep_firing_ms);
-    if is_over && has_been_calm && sight.has_share {
+        calm_since_ms.is_some_and(|since_ms| observed.monotonic_ms - since_ms >= terms.keep_firing_ms);
+    if is_over && has_been_calm && observed.has_share {
         *phase = None;
         return Step::Cleared;
     }
@@ -161,10 +166,10 @@ enum Calm {
     Yes,
 }
 
-fn calm(terms: Terms, sight: Sight) -> Calm {
-    match (sight.condition, sight.recovery) {
+fn calm(terms: Terms, observed: Observed) -> Calm {
+    match (observed.condition, observed.recovery) {
         (Outcome::Value(_), _) => Calm::Not,
-        (Outcome::Silent, _) if terms.silence_clears && sight.silence_counts => Calm::Yes,
+        (Outcome::Silent, _) if terms.silence_clears && observed.silence_counts => Calm::Yes,
         (Outcome::Nothing, None) | (_, Some(Outcome::Value(_))) => Calm::Yes,
         (Outcome::Silent, None | Some(Outcome::Silent)) => Calm::Unknown,
         (Outcome::Silent | Outcome::Nothing, Some(_)) => Calm::Not,
@@ -179,7 +184,7 @@ impl Step {
 }
 
 impl Phase {
-    /// Says whether time alone can move it on: a `for` or a `keep_firing_for` is running.
+    /// Reports whether time alone can move it on: a `for` or a `keep_firing_for` is running.
     pub(crate) fn is_timed(self) -> bool {
         matches!(self, Self::Pending { .. } | Self::Firing { calm_since_ms: Some(_), .. })
     }

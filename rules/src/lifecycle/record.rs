@@ -1,7 +1,7 @@
 //! From a step of the state machine to the transition that the alert book keeps.
 use super::{Phase, Step};
 use crate::{
-    eval::{time::Moment, trace::Finding},
+    eval::{time::EvalTime, trace::EvalResult},
     labels::{self, Labels},
     rule::Rule,
     transition::{Restored, RuleTransition},
@@ -38,13 +38,7 @@ pub(crate) fn alert_labels(rule: &Rule, series: &Labels) -> BTreeMap<String, Str
 
 impl Active {
     /// Begins an alert in a phase.
-    pub(crate) fn begin(
-        rule: &Rule,
-        series: &Labels,
-        phase: Phase,
-        id: AlertId,
-        moment: Moment,
-    ) -> Box<Self> {
+    pub(crate) fn begin(rule: &Rule, series: &Labels, phase: Phase, id: AlertId, now: EvalTime) -> Box<Self> {
         let labels = alert_labels(rule, series);
         let text = |name: &str| labels::value(series, name);
         let alert = Alert {
@@ -59,10 +53,10 @@ impl Active {
             labels,
             value: None,
             summary: Text::default(),
-            event_time: moment.at_ms,
-            arrival_time: moment.at_ms,
-            decision_time: moment.at_ms,
-            active_since: moment.at_ms,
+            event_time: now.at_ms,
+            arrival_time: now.at_ms,
+            decision_time: now.at_ms,
+            active_since: now.at_ms,
             firing_since: None,
             cleared_at: None,
             acknowledged_by: None,
@@ -97,8 +91,8 @@ impl Active {
         &mut self,
         rule: &Rule,
         step: Step,
-        moment: Moment,
-        finding: Finding,
+        now: EvalTime,
+        result: EvalResult,
     ) -> Option<RuleTransition> {
         let kind = match (step, self.phase) {
             (Step::Stay | Step::Held, _) => return None,
@@ -106,33 +100,33 @@ impl Active {
             (Step::Withdrawn | Step::Cleared, _) => TransitionKind::Cleared,
             (Step::Began | Step::Fired | Step::NoDataChanged, _) => TransitionKind::Firing,
         };
-        let decided = moment.at_ms.max(moment.committed_ms);
+        let decided = now.at_ms.max(now.committed_ms);
         let alert = &mut self.alert;
         alert.decision_time = decided;
-        alert.event_time = finding.event_ms;
-        alert.arrival_time = if moment.arrival_ms == 0 { moment.at_ms } else { moment.arrival_ms };
+        alert.event_time = result.event_ms;
+        alert.arrival_time = if now.arrival_ms == 0 { now.at_ms } else { now.arrival_ms };
         alert.no_data = matches!(self.phase, Some(Phase::Firing { no_data: true, .. }));
-        alert.evidence = finding.evidence;
+        alert.evidence = result.evidence;
         alert.evidence.hops.decided = decided;
         match kind {
             TransitionKind::Cleared => {
                 alert.state = Condition::Cleared;
-                alert.cleared_at = Some(moment.at_ms);
+                alert.cleared_at = Some(now.at_ms);
             }
             TransitionKind::Pending => alert.state = Condition::Pending,
             _ => {
                 alert.state = Condition::Firing;
-                alert.firing_since.get_or_insert(moment.at_ms);
+                alert.firing_since.get_or_insert(now.at_ms);
             }
         }
         if matches!(step, Step::Began | Step::Fired) {
-            alert.value = finding.value.filter(|value| value.is_finite());
-            alert.summary = summary(rule, finding.value, &alert.labels);
+            alert.value = result.value.filter(|value| value.is_finite());
+            alert.summary = summary(rule, result.value, &alert.labels);
         }
         Some(RuleTransition {
             kind,
-            at_ms: moment.at_ms,
-            cause: moment.offset,
+            at_ms: now.at_ms,
+            cause: now.offset,
             begins: step == Step::Began,
             withdrawn_pending: step == Step::Withdrawn,
             alert: alert.clone(),
@@ -141,19 +135,19 @@ impl Active {
 
     /// Ends an alert whose rule, device or group is no more; its evidence stays that of its last transition. Returns `None`
     /// for one that nobody was told of.
-    pub(crate) fn end(mut self, moment: Moment) -> Option<RuleTransition> {
+    pub(crate) fn end(mut self, now: EvalTime) -> Option<RuleTransition> {
         if matches!(self.phase, Some(Phase::Pending { is_told: false, .. })) {
             return None;
         }
         let withdrawn_pending = self.alert.state == Condition::Pending;
         self.alert.state = Condition::Cleared;
-        self.alert.cleared_at = Some(moment.at_ms);
-        self.alert.decision_time = moment.at_ms.max(moment.committed_ms);
+        self.alert.cleared_at = Some(now.at_ms);
+        self.alert.decision_time = now.at_ms.max(now.committed_ms);
         let kind = TransitionKind::Cleared;
         Some(RuleTransition {
             kind,
-            at_ms: moment.at_ms,
-            cause: moment.offset,
+            at_ms: now.at_ms,
+            cause: now.offset,
             alert: self.alert,
             begins: false,
             withdrawn_pending,

@@ -1,17 +1,17 @@
 //! Devices, series, instances and leaves: at start, and when rules or devices change.
 use super::{
-    Deaf, Shard,
+    OutputClosed, Shard,
     device::{Device, Instance, Readers, Target, readers_of},
     fold::Fold,
-    leaf::Leaf,
+    partial_aggregate::PartialAggregate,
 };
 use crate::{
     engine::{
-        meters::{Standing, standing},
-        prepare::{Prepared, Reader},
-        restore::Returning,
+        compile::{CompiledRuleSet, Reader},
+        meters::{AlertState, alert_state},
+        restore::PendingRestore,
     },
-    eval::{device::Series, plan::Plan, time::Moment, window::Sample},
+    eval::{device::Series, plan::Plan, time::EvalTime, window::Sample},
     labels::DeviceLabels,
     lifecycle::record::Active,
     past::PastSample,
@@ -58,12 +58,12 @@ impl Shard {
         self.await_news(slot);
     }
 
-    /// Of what the past says of a device that is taken in, nobody knows whether it came late, and some of it may still be
+    /// Marks what the past says of a device that is taken in: nobody knows whether it came late, and some of it may still be
     /// on its way here: only something new may start an alert.
     fn await_news(&mut self, slot: usize) {
         let Some(device) = self.devices.get_mut(slot).and_then(Option::as_mut) else { return };
         for instance in &mut device.instances {
-            instance.late = !self.prepared.rules[instance.rule as usize].of_silence;
+            instance.late = !self.rule_set.rules[instance.rule as usize].of_silence;
         }
     }
 
@@ -73,7 +73,7 @@ impl Shard {
         self.add_readers(slot, DEVICE_SILENT_SECONDS);
         for property in self.expected_of(&labels) {
             let known = self.devices[slot].as_ref().and_then(|device| device.place_of(property));
-            if known.is_none() && !self.prepared.readers(property).is_empty() {
+            if known.is_none() && !self.rule_set.readers(property).is_empty() {
                 self.add_series(slot, property, at_ms);
             }
         }
@@ -90,7 +90,7 @@ impl Shard {
     /// Adds a series with its readers and its past; returns its place.
     pub(super) fn add_series(&mut self, slot: usize, property: PropertyId, at_ms: i64) -> Option<usize> {
         let labels = self.labels_of(slot)?;
-        let Readers { readers, keep_ms, need_samples } = readers_of(&self.prepared, &labels, property);
+        let Readers { readers, keep_ms, need_samples } = readers_of(&self.rule_set, &labels, property);
         let place = self.devices[slot].as_mut()?.add_series(property, keep_ms);
         if !readers.is_empty() {
             self.seed(slot, place, at_ms, need_samples);
@@ -138,11 +138,11 @@ impl Shard {
     /// Adds instances and leaf members for everyone who reads a property of a device.
     fn add_readers(&mut self, slot: usize, property: PropertyId) {
         let Some(labels) = self.labels_of(slot) else { return };
-        let Readers { readers, .. } = readers_of(&self.prepared, &labels, property);
-        for (reader, picked) in readers {
+        let Readers { readers, .. } = readers_of(&self.rule_set, &labels, property);
+        for (reader, selector_mask) in readers {
             let target = match reader {
-                Reader::Rule(rule) => self.add_instance(slot, rule, picked),
-                Reader::Leaf(leaf) => self.add_member(slot, leaf, picked, &labels),
+                Reader::Rule(rule) => self.add_instance(slot, rule, selector_mask),
+                Reader::PartialAggregate(leaf) => self.add_member(slot, leaf, selector_mask, &labels),
             };
             if let (Some(device), Some(target)) = (&mut self.devices[slot], target) {
                 device.add_target(property, target);
@@ -150,32 +150,38 @@ impl Shard {
         }
     }
 
-    fn add_member(&mut self, slot: usize, leaf: usize, picked: u64, labels: &DeviceLabels) -> Option<Target> {
+    fn add_member(
+        &mut self,
+        slot: usize,
+        leaf: usize,
+        selector_mask: u64,
+        labels: &DeviceLabels,
+    ) -> Option<Target> {
         let device = self.devices[slot].as_ref()?;
         let known = device.targets.iter().flatten().chain(&device.silence);
         let known = known
             .copied()
-            .find(|target| matches!(target, Target::Member { leaf: of, .. } if *of as usize == leaf));
+            .find(|target| matches!(target, Target::SeriesSlot { leaf: of, .. } if *of as usize == leaf));
         known.or_else(|| {
-            let grouping = self.prepared.leaves[leaf].plan.grouping.as_ref();
-            let member = self.leaves[leaf].join(slot as u32, picked, grouping, labels);
-            Some(Target::Member { leaf: leaf as u32, member })
+            let grouping = self.rule_set.leaves[leaf].plan.grouping.as_ref();
+            let member = self.leaves[leaf].join(slot as u32, selector_mask, grouping, labels);
+            Some(Target::SeriesSlot { leaf: leaf as u32, member })
         })
     }
 
     /// Finds or adds the instance of a rule; a new one is due at once.
-    fn add_instance(&mut self, slot: usize, rule: usize, picked: u64) -> Option<Target> {
+    fn add_instance(&mut self, slot: usize, rule: usize, selector_mask: u64) -> Option<Target> {
         let device = self.devices[slot].as_mut()?;
         if let Some(known) = device.instance_of(rule) {
             return Some(Target::Instance(known as u32));
         }
         let place = device.instances.len() as u32;
-        let mut instance = Instance::new(rule, picked);
-        let ready = &self.prepared.rules[rule];
+        let mut instance = Instance::new(rule, selector_mask);
+        let compiled = &self.rule_set.rules[rule];
         // As in `await_news`.
-        instance.late = self.seeding && !ready.of_silence;
+        instance.late = self.seeding && !compiled.of_silence;
         let address = (slot as u32, place);
-        if matches!(&ready.plan, Some(Plan::Device(plan)) if plan.moves) {
+        if matches!(&compiled.plan, Some(Plan::Device(plan)) if plan.moves) {
             self.moving.push(address);
         } else {
             instance.due_ms = i64::MIN;
@@ -186,8 +192,8 @@ impl Shard {
     }
 
     /// Takes up alerts from before a start.
-    pub(super) fn take_up(&mut self, returning: Vec<Returning>) {
-        for Returning { rule, device, restored } in returning {
+    pub(super) fn take_up(&mut self, returning: Vec<PendingRestore>) {
+        for PendingRestore { rule, device, restored } in returning {
             let (Some(rule), Some(labels)) = (rule, device) else { continue };
             let slot = labels.index.0 as usize / self.shards;
             let Some(place) = self.instance_for(slot, rule, &labels, &restored.alert) else {
@@ -200,8 +206,8 @@ impl Shard {
             let instance = &mut device.instances[place];
             instance.undecided_from = restored.cause.saturating_add(1);
             instance.active = Active::restore(&restored);
-            let found = standing(instance.active.as_deref());
-            self.prepared.rules[rule].meter.moved(Standing::Inactive, found);
+            let found = alert_state(instance.active.as_deref());
+            self.rule_set.rules[rule].meter.moved(AlertState::Inactive, found);
             if instance.active.as_ref().and_then(|active| active.phase).is_some_and(|phase| phase.is_timed())
             {
                 self.timed.insert((slot as u32, place as u32));
@@ -223,10 +229,12 @@ impl Shard {
         labels: &DeviceLabels,
         alert: &ioc_model::Alert,
     ) -> Option<usize> {
-        let prepared = Arc::clone(&self.prepared);
-        let selectors = prepared.selectors(Reader::Rule(rule))?;
-        let picked = selectors.picks(labels);
-        for selector in selectors.picked(picked).filter(|one| one.property != DEVICE_SILENT_SECONDS) {
+        let rule_set = Arc::clone(&self.rule_set);
+        let selectors = rule_set.selectors(Reader::Rule(rule))?;
+        let selector_mask = selectors.picks(labels);
+        for selector in
+            selectors.selector_mask(selector_mask).filter(|one| one.property != DEVICE_SILENT_SECONDS)
+        {
             let known = self.devices.get(slot)?.as_ref()?.place_of(selector.property);
             let place = match known {
                 Some(place) => place,
@@ -236,16 +244,20 @@ impl Shard {
                 self.devices[slot].as_mut()?.series[place].once_reported = true;
             }
         }
-        self.add_instance(slot, rule, picked);
+        self.add_instance(slot, rule, selector_mask);
         self.devices[slot].as_ref()?.instance_of(rule)
     }
 
     /// Takes another rule set: windows and the alerts of unchanged rules stay, the others' alerts end.
-    pub(super) fn replace_rules(&mut self, prepared: &Arc<Prepared>, moment: Moment) -> Result<(), Deaf> {
-        let before = std::mem::replace(&mut self.prepared, Arc::clone(prepared));
+    pub(super) fn replace_rules(
+        &mut self,
+        rule_set: &Arc<CompiledRuleSet>,
+        now: EvalTime,
+    ) -> Result<(), OutputClosed> {
+        let before = std::mem::replace(&mut self.rule_set, Arc::clone(rule_set));
         self.clear_reading();
         for slot in 0..self.devices.len() {
-            self.read_again(slot, None, &before, moment)?;
+            self.read_again(slot, None, &before, now)?;
         }
         Ok(())
     }
@@ -254,41 +266,41 @@ impl Shard {
     pub(super) fn devices_changed(
         &mut self,
         devices: &[Arc<DeviceLabels>],
-        moment: Moment,
-    ) -> Result<(), Deaf> {
+        now: EvalTime,
+    ) -> Result<(), OutputClosed> {
         let mine = devices.iter().filter(|labels| self.is_mine(labels));
         let mut wanted: HashMap<usize, Arc<DeviceLabels>> =
             mine.map(|labels| (labels.index.0 as usize / self.shards, Arc::clone(labels))).collect();
         self.clear_reading();
-        let before = Arc::clone(&self.prepared);
+        let before = Arc::clone(&self.rule_set);
         for slot in 0..self.devices.len() {
             let Some(device) = &self.devices[slot] else { continue };
             match wanted.remove(&slot) {
-                Some(labels) => self.read_again(slot, Some(labels), &before, moment)?,
+                Some(labels) => self.read_again(slot, Some(labels), &before, now)?,
                 None => {
                     let device = Arc::clone(&device.labels);
-                    self.let_go(slot, &before, moment)?;
+                    self.let_go(slot, &before, now)?;
                     tracing::info!(device = %device.id, "device is gone; its alerts were cleared");
                 }
             }
         }
         for labels in wanted.into_values() {
-            self.take_in(labels, moment.at_ms);
+            self.take_in(labels, now.at_ms);
         }
         Ok(())
     }
 
     fn clear_reading(&mut self) {
-        self.leaves = self.prepared.leaves.iter().map(|_| Leaf::new()).collect();
+        self.leaves = self.rule_set.leaves.iter().map(|_| PartialAggregate::new()).collect();
         self.timetable.clear();
         self.moving.clear();
         self.timed.clear();
     }
 
-    fn let_go(&mut self, slot: usize, before: &Prepared, moment: Moment) -> Result<(), Deaf> {
+    fn let_go(&mut self, slot: usize, before: &CompiledRuleSet, now: EvalTime) -> Result<(), OutputClosed> {
         let Some(device) = self.devices[slot].take() else { return Ok(()) };
         for mut instance in device.instances {
-            self.end(instance.active.take(), before, instance.rule, moment)?;
+            self.end(instance.active.take(), before, instance.rule, now)?;
         }
         Ok(())
     }
@@ -296,16 +308,16 @@ impl Shard {
     fn end(
         &self,
         active: Option<Box<Active>>,
-        before: &Prepared,
+        before: &CompiledRuleSet,
         rule: u32,
-        moment: Moment,
-    ) -> Result<(), Deaf> {
+        now: EvalTime,
+    ) -> Result<(), OutputClosed> {
         let Some(active) = active else { return Ok(()) };
-        let before_end = standing(Some(&active));
-        if let Some(ready) = before.rules.get(rule as usize) {
-            ready.meter.moved(before_end, Standing::Inactive);
+        let before_end = alert_state(Some(&active));
+        if let Some(compiled) = before.rules.get(rule as usize) {
+            compiled.meter.moved(before_end, AlertState::Inactive);
         }
-        active.end(moment).map_or(Ok(()), |transition| self.tell(transition))
+        active.end(now).map_or(Ok(()), |transition| self.tell(transition))
     }
 
     /// Finds out again who reads a device, which has kept its windows.
@@ -313,20 +325,20 @@ impl Shard {
         &mut self,
         slot: usize,
         labels: Option<Arc<DeviceLabels>>,
-        before: &Prepared,
-        moment: Moment,
-    ) -> Result<(), Deaf> {
+        before: &CompiledRuleSet,
+        now: EvalTime,
+    ) -> Result<(), OutputClosed> {
         let Some(device) = self.devices[slot].as_mut() else { return Ok(()) };
         if let Some(labels) = labels {
             device.labels = labels;
         }
         let instances = std::mem::take(&mut device.instances);
         for known in device.take_series() {
-            self.keep_series(slot, known, moment.at_ms);
+            self.keep_series(slot, known, now.at_ms);
         }
-        self.read_device(slot, moment.at_ms);
+        self.read_device(slot, now.at_ms);
         for instance in instances {
-            self.carry_over(slot, instance, before, moment)?;
+            self.carry_over(slot, instance, before, now)?;
         }
         Ok(())
     }
@@ -334,7 +346,7 @@ impl Shard {
     fn keep_series(&mut self, slot: usize, mut known: Series, at_ms: i64) {
         let property = known.property;
         let Some(labels) = self.labels_of(slot) else { return };
-        let Readers { readers, keep_ms, need_samples } = readers_of(&self.prepared, &labels, property);
+        let Readers { readers, keep_ms, need_samples } = readers_of(&self.rule_set, &labels, property);
         let Some(device) = self.devices[slot].as_mut() else { return };
         if readers.is_empty() || device.place_of(property).is_some() {
             return;
@@ -358,29 +370,29 @@ impl Shard {
         &mut self,
         slot: usize,
         mut old: Instance,
-        before: &Prepared,
-        moment: Moment,
-    ) -> Result<(), Deaf> {
+        before: &CompiledRuleSet,
+        now: EvalTime,
+    ) -> Result<(), OutputClosed> {
         let active = old.active.take();
         let Some(known) = before.rules.get(old.rule as usize) else { return Ok(()) };
-        let Some(rule) = self.prepared.number(&known.rule.name, known.rule.hash) else {
-            return self.end(active, before, old.rule, moment);
+        let Some(rule) = self.rule_set.number(&known.rule.name, known.rule.hash) else {
+            return self.end(active, before, old.rule, now);
         };
         let Some(labels) = self.labels_of(slot) else { return Ok(()) };
         if active.is_some()
             && self.devices[slot].as_ref().is_some_and(|device| device.instance_of(rule).is_none())
         {
             // Nothing of the device is read any more: the condition is no longer true, which the next tick finds.
-            let picked =
-                self.prepared.selectors(Reader::Rule(rule)).map_or(0, |selectors| selectors.picks(&labels));
-            self.add_instance(slot, rule, picked);
+            let selector_mask =
+                self.rule_set.selectors(Reader::Rule(rule)).map_or(0, |selectors| selectors.picks(&labels));
+            self.add_instance(slot, rule, selector_mask);
         }
         let Some(device) = self.devices[slot].as_mut() else { return Ok(()) };
         let Some(place) = device.instance_of(rule) else { return Ok(()) };
         let instance = &mut device.instances[place];
         instance.undecided_from = old.undecided_from;
         instance.late = old.late;
-        instance.heard = old.heard;
+        instance.last_input = old.last_input;
         instance.active = active;
         if instance.active.as_ref().and_then(|active| active.phase).is_some_and(|phase| phase.is_timed()) {
             self.timed.insert((slot as u32, place as u32));
@@ -389,7 +401,7 @@ impl Shard {
     }
 }
 
-/// Says whether an alert came of a property, as far as its evidence tells: what went silent is not in the evidence of
+/// Reports whether an alert came of a property, as far as its evidence tells: what went silent is not in the evidence of
 /// `no_data`, so that may be anything the rule reads.
 fn came_of(alert: &ioc_model::Alert, property: &str) -> bool {
     let names = |sample: &EvidenceSample| {

@@ -1,9 +1,9 @@
 //! What a shard keeps of one device.
 use crate::{
-    engine::prepare::{Prepared, Reader},
+    engine::compile::{CompiledRuleSet, Reader},
     eval::{
         device::{Series, look_back_ms},
-        time::Heard,
+        time::InputRef,
         window::{Sample, Window},
     },
     labels::DeviceLabels,
@@ -40,9 +40,9 @@ pub(crate) struct Device {
     pub(crate) series: Vec<Series>,
     /// The property of each of `series`, close together: they are looked through for each observation.
     properties: Vec<PropertyId>,
-    /// Who reads each of `series`.
+    /// Readers of each of `series`.
     pub(crate) targets: Vec<Vec<Target>>,
-    /// Who reads the device's silence.
+    /// Readers of the device's silence.
     pub(crate) silence: Vec<Target>,
     pub(crate) instances: Vec<Instance>,
     /// What its alerts have left of their share of coming and going.
@@ -69,13 +69,13 @@ struct Since {
     fresh_ms: i64,
 }
 
-/// Who reads a series of a device.
+/// A reader of a series of a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Target {
     /// An instance of a rule, in [`Device::instances`].
     Instance(u32),
-    /// A member of a leaf, in [`super::leaf::Leaf::members`].
-    Member { leaf: u32, member: u32 },
+    /// A member of a leaf, in [`super::partial_aggregate::PartialAggregate::members`].
+    SeriesSlot { leaf: u32, member: u32 },
 }
 
 /// One rule for one device: matched once, evaluated when something arrives that it reads.
@@ -84,7 +84,7 @@ pub(crate) struct Instance {
     /// Number of the rule.
     pub(crate) rule: u32,
     /// Which selectors of the rule pick the device.
-    pub(crate) picked: u64,
+    pub(crate) selector_mask: u64,
     /// When it is in the timetable; [`NEVER`] when it is not.
     pub(crate) due_ms: i64,
     /// The last item that touched it.
@@ -96,22 +96,22 @@ pub(crate) struct Instance {
     /// Since the last timely observation a late one came in: time alone starts nothing.
     pub(crate) late: bool,
     /// The last input that touched it, since our start.
-    pub(crate) heard: Option<Heard>,
+    pub(crate) last_input: Option<InputRef>,
     /// Pending or firing.
     pub(crate) active: Option<Box<Active>>,
 }
 
 impl Instance {
-    pub(crate) fn new(rule: usize, picked: u64) -> Self {
+    pub(crate) fn new(rule: usize, selector_mask: u64) -> Self {
         Self {
             rule: rule as u32,
-            picked,
+            selector_mask,
             due_ms: NEVER,
             stamp: 0,
             undecided_from: 0,
             timely: false,
             late: false,
-            heard: None,
+            last_input: None,
             active: None,
         }
     }
@@ -250,7 +250,7 @@ fn offset_ms(clock: &ClockOffset, is_subtracted: bool) -> Option<i64> {
     if is_subtracted { clock.measured_ms() } else { clock.usable_ms() }
 }
 
-/// Who reads a property of a device, and what of it.
+/// Readers of a property of a device, and how much of it they need.
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
     /// With the selectors that pick the device.
@@ -262,15 +262,17 @@ pub(crate) struct Readers {
 }
 
 /// Returns who reads a property of a device; nothing when nobody does.
-pub(crate) fn readers_of(prepared: &Prepared, labels: &DeviceLabels, property: PropertyId) -> Readers {
+pub(crate) fn readers_of(rule_set: &CompiledRuleSet, labels: &DeviceLabels, property: PropertyId) -> Readers {
     let Readers { mut readers, mut keep_ms, mut need_samples } = Readers::default();
-    for reader in prepared.readers(property) {
-        let Some(selectors) = prepared.selectors(*reader) else { continue };
-        let picked = selectors.picks(labels);
-        if let Some(window_ms) = selectors.of_property(picked, property).map(|plan| plan.window_ms).max() {
-            readers.push((*reader, picked));
+    for reader in rule_set.readers(property) {
+        let Some(selectors) = rule_set.selectors(*reader) else { continue };
+        let selector_mask = selectors.picks(labels);
+        if let Some(window_ms) =
+            selectors.of_property(selector_mask, property).map(|plan| plan.window_ms).max()
+        {
+            readers.push((*reader, selector_mask));
             keep_ms = keep_ms.max(window_ms);
-            need_samples |= selectors.of_property(picked, property).any(|plan| plan.needs_samples);
+            need_samples |= selectors.of_property(selector_mask, property).any(|plan| plan.needs_samples);
         }
     }
     if !readers.is_empty() {

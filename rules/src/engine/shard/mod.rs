@@ -1,7 +1,7 @@
 //! A shard: one thread that owns its devices' windows and alerts.
 //!
 //! An observation looks up its device and its series; the series knows who reads it, so rules and devices that do
-//! not are not touched. What can change by time alone stands in a timetable, one entry per instance, put right
+//! not are not dirty. What can change by time alone stands in a timetable, one entry per instance, put right
 //! when it comes up rather than at each observation. Rules whose value moves at every instant are evaluated at
 //! each tick; what compares silence or the sun with a number is not one of them, see [`crate::eval::device`].
 //!
@@ -11,32 +11,32 @@
 //! | Module | Owns |
 //! |---|---|
 //! | [`device`] | what is kept of a device |
-//! | [`leaf`] | what devices contribute to rules of the whole city |
-//! | [`judge`] | evaluation of one instance, and what follows |
+//! | [`partial_aggregate`] | what devices contribute to rules of the whole city |
+//! | [`evaluate`] | evaluation of one instance, and what follows |
 //! | [`build`] | devices, series, instances and leaves: at start, and when rules or devices change |
 //! | [`fold`] | how much of a window is filled with what intervals of history come to |
 mod build;
 pub(crate) mod device;
+mod evaluate;
 mod fold;
-mod judge;
-pub(crate) mod leaf;
+pub(crate) mod partial_aggregate;
 
 use super::{
     Shared,
+    compile::CompiledRuleSet,
     dispatch::{Batch, Item, Scope},
     meters::count,
     outbox,
-    prepare::Prepared,
     progress::FILLED,
-    report::{Deaf, Report, Reported, Touch, Update},
-    restore::Returning,
+    report::{Arrived, OutputClosed, Report, Reported, Update},
+    restore::PendingRestore,
 };
 use crate::{
     engine::Outlet,
     eval::{
         clock::Clock,
         partial::Partial,
-        time::Moment,
+        time::EvalTime,
         window::{Inserted, Sample},
     },
     labels::DeviceLabels,
@@ -50,7 +50,7 @@ use ioc_model::{
     alert::EVIDENCE_SAMPLES_MAX,
     time::{Placing, placed_ms},
 };
-use leaf::{Leaf, News};
+use partial_aggregate::{Change, PartialAggregate};
 use std::{
     cmp::Reverse,
     collections::{BTreeSet, BinaryHeap},
@@ -71,12 +71,12 @@ pub(crate) struct Shard {
     number: usize,
     shards: usize,
     shared: Arc<Shared>,
-    prepared: Arc<Prepared>,
+    rule_set: Arc<CompiledRuleSet>,
     results: Results,
     clock: Clock,
     /// By index divided by the number of shards.
     devices: Vec<Option<Box<Device>>>,
-    leaves: Vec<Leaf>,
+    leaves: Vec<PartialAggregate>,
     timetable: BinaryHeap<Reverse<(i64, Address)>>,
     /// Instances whose value moves at every instant.
     moving: Vec<Address>,
@@ -84,7 +84,7 @@ pub(crate) struct Shard {
     timed: BTreeSet<Address>,
     /// Number of the item in hand.
     stamp: u64,
-    touched: Vec<u32>,
+    dirty: Vec<u32>,
     evaluations: u64,
     seeding: bool,
     seed_to_ms: i64,
@@ -94,18 +94,18 @@ impl Shard {
     pub(crate) fn new(
         number: usize,
         shared: Arc<Shared>,
-        prepared: Arc<Prepared>,
+        rule_set: Arc<CompiledRuleSet>,
         results: Results,
         seed_to_ms: i64,
     ) -> Self {
         let shards = shared.progress.shards();
         let clock = Clock::new(shared.config.place.clone());
-        let leaves = prepared.leaves.iter().map(|_| Leaf::new()).collect();
+        let leaves = rule_set.leaves.iter().map(|_| PartialAggregate::new()).collect();
         Self {
             number,
             shards,
             shared,
-            prepared,
+            rule_set,
             results,
             clock,
             devices: Vec::new(),
@@ -114,7 +114,7 @@ impl Shard {
             moving: Vec::new(),
             timed: BTreeSet::new(),
             stamp: 0,
-            touched: Vec::new(),
+            dirty: Vec::new(),
             evaluations: 0,
             seeding: true,
             seed_to_ms,
@@ -122,7 +122,7 @@ impl Shard {
     }
 
     /// Takes up what was, then evaluates batches until the queue is closed.
-    pub(crate) fn run(mut self, returning: Vec<Returning>, batches: &Receiver<Batch>) {
+    pub(crate) fn run(mut self, returning: Vec<PendingRestore>, batches: &Receiver<Batch>) {
         self.take_in_all();
         self.take_up(returning);
         self.seeding = false;
@@ -139,23 +139,23 @@ impl Shard {
         }
     }
 
-    fn batch(&mut self, batch: &Batch) -> Result<(), Deaf> {
+    fn batch(&mut self, batch: &Batch) -> Result<(), OutputClosed> {
         for item in &batch.items {
             self.stamp += 1;
             match item {
-                Item::Message { moment, device, set_back_ms, from, to } => {
+                Item::Message { now, device, set_back_ms, from, to } => {
                     let observations = batch.observations.get(*from as usize..*to as usize).unwrap_or(&[]);
-                    self.message(*device, observations, *set_back_ms, *moment)?;
+                    self.message(*device, observations, *set_back_ms, *now)?;
                 }
-                Item::Presence { moment, presence } => self.presence(presence, *moment)?,
-                Item::Tick { moment } => self.tick(*moment)?,
+                Item::Presence { now, presence } => self.presence(presence, *now)?,
+                Item::Tick { now } => self.tick(*now)?,
                 Item::PutBack { by_ms, now_ms } => self.put_back(*by_ms, *now_ms),
-                Item::Round { round, moment, scope } => self.round(*round, *moment, scope)?,
-                Item::Rules { round, moment, prepared } => {
-                    self.replace_rules(prepared, *moment)?;
-                    self.report(*round, *moment, Reported::Rules(Arc::clone(prepared)))?;
+                Item::Round { round, now, scope } => self.round(*round, *now, scope)?,
+                Item::Rules { round, now, rule_set } => {
+                    self.replace_rules(rule_set, *now)?;
+                    self.report(*round, *now, Reported::Rules(Arc::clone(rule_set)))?;
                 }
-                Item::Devices { moment, devices } => self.devices_changed(devices, *moment)?,
+                Item::Devices { now, devices } => self.devices_changed(devices, *now)?,
             }
         }
         Ok(())
@@ -166,35 +166,35 @@ impl Shard {
         device: DeviceIndex,
         observations: &[Observation],
         set_back_ms: Option<i64>,
-        moment: Moment,
-    ) -> Result<(), Deaf> {
-        let Some(slot) = self.slot_of(device, moment.at_ms) else { return Ok(()) };
+        now: EvalTime,
+    ) -> Result<(), OutputClosed> {
+        let Some(slot) = self.slot_of(device, now.at_ms) else { return Ok(()) };
         if let Some(device) = &mut self.devices[slot] {
-            device.last_heard_ms = device.last_heard_ms.max(moment.arrival_ms);
+            device.last_heard_ms = device.last_heard_ms.max(now.arrival_ms);
         }
-        let Placed { placing, is_behind } = self.place(slot, observations, set_back_ms, moment);
+        let Placed { placing, is_behind } = self.place(slot, observations, set_back_ms, now);
         for observation in observations.iter().filter(|observation| observation.quality.is_measuring()) {
             let ts = match placing {
                 Some(placing) if observation.quality.is_device_timed() => placing.place(observation.ts_ms),
-                _ => placed_ms(observation.ts_ms, moment.at_ms),
+                _ => placed_ms(observation.ts_ms, now.at_ms),
             };
             let sample = Sample { ts, value: observation.value };
             let timely = !observation.quality.contains(Quality::LATE);
-            self.sample(slot, observation.property, sample, timely, moment);
+            self.sample(slot, observation.property, sample, timely, now);
             if is_behind && let Some(device) = &mut self.devices[slot] {
-                device.remember(observation.property, sample, fresh_ms(sample, timely, moment));
+                device.remember(observation.property, sample, fresh_ms(sample, timely, now));
             }
         }
         if let Some(device) = &mut self.devices[slot] {
             let instances = device.silence.iter().filter_map(|target| match target {
                 Target::Instance(place) => Some(*place),
-                Target::Member { .. } => None,
+                Target::SeriesSlot { .. } => None,
             });
             for place in instances {
-                touch(&mut device.instances, &mut self.touched, place, true, self.stamp);
+                mark_dirty(&mut device.instances, &mut self.dirty, place, true, self.stamp);
             }
         }
-        self.judge_touched(slot, moment)
+        self.evaluate_dirty(slot, now)
     }
 
     /// Measures the device's clock by a message, and finds out where the message stands. Where the clock turns out to be
@@ -205,7 +205,7 @@ impl Shard {
         slot: usize,
         observations: &[Observation],
         set_back_ms: Option<i64>,
-        moment: Moment,
+        now: EvalTime,
     ) -> Placed {
         let of_its_clock = observations.iter().filter(|observation| observation.quality.is_device_timed());
         let event_ms = of_its_clock.map(|observation| observation.ts_ms).max();
@@ -213,58 +213,58 @@ impl Shard {
             observations.iter().any(|observation| observation.quality.contains(Quality::CLOCK_OFFSET));
         let Some(device) = &mut self.devices[slot] else { return Placed::default() };
         if let Some(by_ms) = set_back_ms {
-            device.set_back(by_ms, event_ms.unwrap_or(moment.arrival_ms));
+            device.set_back(by_ms, event_ms.unwrap_or(now.arrival_ms));
         }
         let Some(event_ms) = event_ms else {
             if set_back_ms.is_some() {
-                self.look_again(slot, moment);
+                self.mark_all_dirty(slot, now);
             }
             return Placed::default();
         };
         let is_elsewhere = device.measure_clock(ClockSeen {
             event_ms,
-            arrival_ms: moment.arrival_ms,
+            arrival_ms: now.arrival_ms,
             set_back_ms,
             is_subtracted,
         });
-        let placing = Some(device.place(event_ms, moment.at_ms));
+        let placing = Some(device.place(event_ms, now.at_ms));
         let is_behind = device.is_behind();
         if is_elsewhere || set_back_ms.is_some() {
-            self.look_again(slot, moment);
+            self.mark_all_dirty(slot, now);
         }
         Placed { placing, is_behind }
     }
 
     /// Has everything that a device decides looked at again with the next tick.
-    fn look_again(&mut self, slot: usize, moment: Moment) {
+    fn mark_all_dirty(&mut self, slot: usize, now: EvalTime) {
         let Some(device) = &mut self.devices[slot] else { return };
         for (place, instance) in device.instances.iter_mut().enumerate() {
-            instance.due_ms = moment.at_ms;
-            self.timetable.push(Reverse((moment.at_ms, (slot as u32, place as u32))));
+            instance.due_ms = now.at_ms;
+            self.timetable.push(Reverse((now.at_ms, (slot as u32, place as u32))));
         }
         for target in device.targets.iter().flatten() {
-            if let Target::Member { leaf, member } = *target {
-                self.leaves[leaf as usize].look_again_at(member);
+            if let Target::SeriesSlot { leaf, member } = *target {
+                self.leaves[leaf as usize].mark_dirty_at(member);
             }
         }
     }
 
-    fn presence(&mut self, presence: &Presence, moment: Moment) -> Result<(), Deaf> {
-        let Some(slot) = self.slot_of(presence.device, moment.at_ms) else { return Ok(()) };
+    fn presence(&mut self, presence: &Presence, now: EvalTime) -> Result<(), OutputClosed> {
+        let Some(slot) = self.slot_of(presence.device, now.at_ms) else { return Ok(()) };
         let value = f64::from(u8::from(presence.online));
-        self.sample(slot, DEVICE_ONLINE, Sample { ts: presence.at_ms, value }, true, moment);
-        self.judge_touched(slot, moment)
+        self.sample(slot, DEVICE_ONLINE, Sample { ts: presence.at_ms, value }, true, now);
+        self.evaluate_dirty(slot, now)
     }
 
     /// Puts a sample into its window and notes who reads it.
-    fn sample(&mut self, slot: usize, property: PropertyId, sample: Sample, timely: bool, moment: Moment) {
-        if self.prepared.readers(property).is_empty() {
+    fn sample(&mut self, slot: usize, property: PropertyId, sample: Sample, timely: bool, now: EvalTime) {
+        if self.rule_set.readers(property).is_empty() {
             return;
         }
         let known = self.devices[slot].as_ref().and_then(|device| device.place_of(property));
         let place = match known {
             Some(place) => place,
-            None => match self.add_series(slot, property, moment.at_ms) {
+            None => match self.add_series(slot, property, now.at_ms) {
                 Some(place) => place,
                 None => return,
             },
@@ -274,29 +274,29 @@ impl Shard {
         if targets.is_empty() {
             return;
         }
-        let fresh_ms = fresh_ms(sample, timely, moment);
+        let fresh_ms = fresh_ms(sample, timely, now);
         if device.series[place].window.insert_fresh(sample, fresh_ms) == Inserted::Crowded {
             count(&self.shared.meters.samples_dropped, 1);
         }
         for target in targets {
             match *target {
                 Target::Instance(place) => {
-                    touch(&mut device.instances, &mut self.touched, place, timely, self.stamp);
+                    mark_dirty(&mut device.instances, &mut self.dirty, place, timely, self.stamp);
                 }
-                Target::Member { leaf, member } => {
-                    self.leaves[leaf as usize].touch(member, timely, moment.heard());
+                Target::SeriesSlot { leaf, member } => {
+                    self.leaves[leaf as usize].note_arrival(member, timely, now.input_ref());
                 }
             }
         }
     }
 
-    fn judge_touched(&mut self, slot: usize, moment: Moment) -> Result<(), Deaf> {
-        let touched = std::mem::take(&mut self.touched);
-        for place in &touched {
-            self.judge((slot as u32, *place), moment, true)?;
+    fn evaluate_dirty(&mut self, slot: usize, now: EvalTime) -> Result<(), OutputClosed> {
+        let dirty = std::mem::take(&mut self.dirty);
+        for place in &dirty {
+            self.evaluate((slot as u32, *place), now, true)?;
         }
-        self.touched = touched;
-        self.touched.clear();
+        self.dirty = dirty;
+        self.dirty.clear();
         Ok(())
     }
 
@@ -304,7 +304,7 @@ impl Shard {
     /// old as it was. What was to be looked at then is looked at now.
     fn put_back(&mut self, by_ms: i64, now_ms: i64) {
         self.devices.iter_mut().flatten().for_each(|device| device.put_back(by_ms, now_ms));
-        self.leaves.iter_mut().for_each(Leaf::look_again);
+        self.leaves.iter_mut().for_each(PartialAggregate::mark_all_dirty);
         for Reverse((due_ms, address)) in std::mem::take(&mut self.timetable) {
             if let Some(instance) = self.instance(address).filter(|instance| instance.due_ms == due_ms) {
                 instance.due_ms = i64::MIN;
@@ -313,10 +313,10 @@ impl Shard {
         }
     }
 
-    fn tick(&mut self, moment: Moment) -> Result<(), Deaf> {
+    fn tick(&mut self, now: EvalTime) -> Result<(), OutputClosed> {
         let mut due: Vec<Address> = Vec::new();
         while let Some(Reverse((due_ms, address))) = self.timetable.peek().copied() {
-            if due_ms > moment.at_ms {
+            if due_ms > now.at_ms {
                 break;
             }
             self.timetable.pop();
@@ -333,59 +333,60 @@ impl Shard {
                 .instance(address)
                 .is_some_and(|instance| std::mem::replace(&mut instance.stamp, stamp) != stamp);
             if fresh {
-                self.judge(address, moment, false)?;
+                self.evaluate(address, now, false)?;
             }
         }
         Ok(())
     }
 
     /// Reports what the devices contribute to rules of the whole city.
-    fn round(&mut self, round: u64, moment: Moment, scope: &Scope) -> Result<(), Deaf> {
-        let prepared = Arc::clone(&self.prepared);
+    fn round(&mut self, round: u64, now: EvalTime, scope: &Scope) -> Result<(), OutputClosed> {
+        let rule_set = Arc::clone(&self.rule_set);
         // Newer samples of the same values matter to the evidence alone, and that is as old as a tick at most.
         let (rules, least): (&[usize], _) = match scope {
-            Scope::Tick => (&prepared.fleet, News::Newer),
-            Scope::Touched(rules) => (rules, News::Other),
+            Scope::Tick => (&rule_set.fleet, Change::Newer),
+            Scope::Touched(rules) => (rules, Change::Other),
         };
         let updates = rules.iter().filter_map(|rule| {
-            let leaves = prepared.rules[*rule].leaves.clone();
-            leaves.clone().for_each(|leaf| self.refresh_leaf(leaf, moment.at_ms));
-            let touch = leaves
+            let leaves = rule_set.rules[*rule].leaves.clone();
+            leaves.clone().for_each(|leaf| self.refresh_leaf(leaf, now.at_ms));
+            let arrived = leaves
                 .clone()
-                .fold(Touch::default(), |touch, leaf| touch.merge(self.leaves[leaf].take_touch()));
-            let partials: Vec<_> = leaves.filter_map(|leaf| Some((leaf, self.news(leaf, least)?))).collect();
-            let is_news = touch != Touch::default() || !partials.is_empty();
-            is_news.then_some(Update { rule: *rule, touch, partials })
+                .fold(Arrived::default(), |arrived, leaf| arrived.merge(self.leaves[leaf].take_arrived()));
+            let partials: Vec<_> =
+                leaves.filter_map(|leaf| Some((leaf, self.change(leaf, least)?))).collect();
+            let is_news = arrived != Arrived::default() || !partials.is_empty();
+            is_news.then_some(Update { rule: *rule, arrived, partials })
         });
         let updates = updates.collect();
-        self.report(round, moment, Reported::Round { scope: scope.clone(), updates })
+        self.report(round, now, Reported::Round { scope: scope.clone(), updates })
     }
 
     /// Returns what is new of a leaf, if it is at least of this kind.
-    fn news(&mut self, leaf: usize, least: News) -> Option<Partial> {
-        if self.leaves[leaf].news < least {
+    fn change(&mut self, leaf: usize, least: Change) -> Option<Partial> {
+        if self.leaves[leaf].change < least {
             return None;
         }
-        self.leaves[leaf].news = News::None;
+        self.leaves[leaf].change = Change::None;
         Some(self.partial(leaf))
     }
 
     fn partial(&self, leaf: usize) -> Partial {
-        let grouped = self.prepared.leaves[leaf].plan.grouping.is_some();
+        let grouped = self.rule_set.leaves[leaf].plan.grouping.is_some();
         let samples_max = EVIDENCE_SAMPLES_MAX.div_ceil(self.shards);
         let device =
             |slot: u32| self.devices.get(slot as usize)?.as_ref().map(|device| Arc::clone(&device.labels));
         self.leaves[leaf].partial(grouped, samples_max, device)
     }
 
-    fn report(&self, round: u64, moment: Moment, reported: Reported) -> Result<(), Deaf> {
-        let report = Report { shard: self.number, round, moment, reported };
-        self.results.reports.send(report).map_err(|_| Deaf)
+    fn report(&self, round: u64, now: EvalTime, reported: Reported) -> Result<(), OutputClosed> {
+        let report = Report { shard: self.number, round, now, reported };
+        self.results.reports.send(report).map_err(|_| OutputClosed)
     }
 
-    fn tell(&self, transition: RuleTransition) -> Result<(), Deaf> {
+    fn tell(&self, transition: RuleTransition) -> Result<(), OutputClosed> {
         count(&self.shared.meters.transitions, 1);
-        self.results.out.tell(transition).then_some(()).ok_or(Deaf)
+        self.results.out.tell(transition).then_some(()).ok_or(OutputClosed)
     }
 
     fn instance(&mut self, (slot, place): Address) -> Option<&mut device::Instance> {
@@ -421,16 +422,22 @@ struct Placed {
 
 /// Returns from when on a sample counts as the present value. What is current is judged by arrival: a clock that is behind makes
 /// nobody silent. What came late was so then.
-fn fresh_ms(sample: Sample, timely: bool, moment: Moment) -> i64 {
-    if timely { moment.at_ms.max(sample.ts) } else { sample.ts }
+fn fresh_ms(sample: Sample, timely: bool, now: EvalTime) -> i64 {
+    if timely { now.at_ms.max(sample.ts) } else { sample.ts }
 }
 
 /// Notes that an instance is to be evaluated once, however many observations of the item it reads.
-fn touch(instances: &mut [device::Instance], touched: &mut Vec<u32>, place: u32, timely: bool, stamp: u64) {
+fn mark_dirty(
+    instances: &mut [device::Instance],
+    dirty: &mut Vec<u32>,
+    place: u32,
+    timely: bool,
+    stamp: u64,
+) {
     let Some(instance) = instances.get_mut(place as usize) else { return };
     if std::mem::replace(&mut instance.stamp, stamp) != stamp {
         instance.timely = false;
-        touched.push(place);
+        dirty.push(place);
     }
     instance.timely |= timely;
 }

@@ -1,11 +1,11 @@
 //! Leaves: what the devices of a shard contribute to rules of the whole city.
 use super::device::NEVER;
 use crate::{
-    engine::report::Touch,
+    engine::report::Arrived,
     eval::{
         outcome::Outcome,
         partial::{Contribution, Group, Partial, group_labels},
-        time::Heard,
+        time::InputRef,
     },
     labels::{DeviceLabels, Labels},
     lang::ast::Grouping,
@@ -14,23 +14,23 @@ use std::{collections::HashMap, sync::Arc};
 
 /// One leaf of one rule, over the devices of a shard.
 #[derive(Debug, Default)]
-pub(crate) struct Leaf {
-    pub(crate) members: Vec<Member>,
+pub(crate) struct PartialAggregate {
+    pub(crate) members: Vec<SeriesSlot>,
     groups: Vec<Labels>,
     by_labels: HashMap<Labels, u32>,
     /// Something arrived for a member that was not looked at yet.
     pub(crate) dirty: bool,
     /// What was not reported yet.
-    pub(crate) news: News,
+    pub(crate) change: Change,
     /// What came in since the last report.
-    touch: Touch,
+    arrived: Arrived,
     /// When a member's outcome can change by time alone.
     pub(crate) wake_ms: i64,
 }
 
 /// What there is to report of a leaf.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum News {
+pub(crate) enum Change {
     /// Nothing.
     #[default]
     None,
@@ -42,10 +42,10 @@ pub(crate) enum News {
 
 /// One device in a leaf.
 #[derive(Debug, Clone)]
-pub(crate) struct Member {
+pub(crate) struct SeriesSlot {
     /// Place of the device in the shard.
     pub(crate) slot: u32,
-    pub(crate) picked: u64,
+    pub(crate) selector_mask: u64,
     pub(crate) group: u32,
     pub(crate) outcome: Outcome,
     /// Event time of the newest sample behind the outcome.
@@ -55,36 +55,44 @@ pub(crate) struct Member {
     pub(crate) dirty: bool,
 }
 
-impl Member {
+impl SeriesSlot {
     /// Notes what the device says now.
-    pub(crate) fn says(&mut self, outcome: Outcome, event_ms: i64) -> News {
+    pub(crate) fn says(&mut self, outcome: Outcome, event_ms: i64) -> Change {
         let before =
             (std::mem::replace(&mut self.outcome, outcome), std::mem::replace(&mut self.event_ms, event_ms));
         match before {
-            (known, _) if !known.is_same(outcome) => News::Other,
-            (_, known_ms) if known_ms != event_ms && outcome != Outcome::Nothing => News::Newer,
-            _ => News::None,
+            (known, _) if !known.is_same(outcome) => Change::Other,
+            (_, known_ms) if known_ms != event_ms && outcome != Outcome::Nothing => Change::Newer,
+            _ => Change::None,
         }
     }
 }
 
-impl Leaf {
+impl PartialAggregate {
     /// Builds a leaf without devices.
     pub(crate) fn new() -> Self {
-        Self { dirty: true, news: News::Other, wake_ms: NEVER, ..Self::default() }
+        Self { dirty: true, change: Change::Other, wake_ms: NEVER, ..Self::default() }
     }
 
     /// Takes in a device; returns its number.
     pub(crate) fn join(
         &mut self,
         slot: u32,
-        picked: u64,
+        selector_mask: u64,
         grouping: Option<&Grouping>,
         device: &DeviceLabels,
     ) -> u32 {
         let group = grouping.map_or(0, |grouping| self.group(group_labels(grouping, &device.labels)));
         let outcome = Outcome::Nothing;
-        self.members.push(Member { slot, picked, group, outcome, event_ms: 0, wake_ms: NEVER, dirty: true });
+        self.members.push(SeriesSlot {
+            slot,
+            selector_mask,
+            group,
+            outcome,
+            event_ms: 0,
+            wake_ms: NEVER,
+            dirty: true,
+        });
         self.dirty = true;
         (self.members.len() - 1) as u32
     }
@@ -100,13 +108,13 @@ impl Leaf {
     }
 
     /// Has every member evaluated again, although nothing arrived.
-    pub(crate) fn look_again(&mut self) {
+    pub(crate) fn mark_all_dirty(&mut self) {
         self.members.iter_mut().for_each(|member| member.dirty = true);
         self.dirty = true;
     }
 
     /// Has a member evaluated again, although nothing arrived that it reads.
-    pub(crate) fn look_again_at(&mut self, member: u32) {
+    pub(crate) fn mark_dirty_at(&mut self, member: u32) {
         if let Some(member) = self.members.get_mut(member as usize) {
             member.dirty = true;
         }
@@ -114,14 +122,14 @@ impl Leaf {
     }
 
     /// Notes that something arrived that a member reads.
-    pub(crate) fn touch(&mut self, member: u32, timely: bool, heard: Option<Heard>) {
-        self.look_again_at(member);
-        self.touch = self.touch.merge(Touch { timely, late: !timely, heard });
+    pub(crate) fn note_arrival(&mut self, member: u32, timely: bool, last_input: Option<InputRef>) {
+        self.mark_dirty_at(member);
+        self.arrived = self.arrived.merge(Arrived { timely, late: !timely, last_input });
     }
 
     /// Returns what came in since the last time.
-    pub(crate) fn take_touch(&mut self) -> Touch {
-        std::mem::take(&mut self.touch)
+    pub(crate) fn take_arrived(&mut self) -> Arrived {
+        std::mem::take(&mut self.arrived)
     }
 
     /// Returns what the devices contribute now.
@@ -135,7 +143,7 @@ impl Leaf {
     }
 
     fn each(&self, device: impl Fn(u32) -> Option<Arc<DeviceLabels>>) -> Partial {
-        let contribution = |member: &Member| {
+        let contribution = |member: &SeriesSlot| {
             let known = device(member.slot).filter(|_| member.outcome != Outcome::Nothing)?;
             let (labels, device) = (Arc::clone(&known.labels), known.id.clone());
             Some(Contribution { labels, device, outcome: member.outcome, event_ms: member.event_ms })

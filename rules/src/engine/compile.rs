@@ -16,7 +16,7 @@ pub(crate) const GRACE_PERIODS: i64 = 2;
 
 /// One rule, ready.
 #[derive(Debug)]
-pub(crate) struct Ready {
+pub(crate) struct CompiledRule {
     pub(crate) rule: Arc<Rule>,
     /// `None` when the rule cannot be evaluated; its meter says why.
     pub(crate) plan: Option<Plan>,
@@ -26,7 +26,7 @@ pub(crate) struct Ready {
     /// Longest reporting period among the kinds that it may read, for rules of the whole city.
     pub(crate) period_ms: i64,
     pub(crate) meter: Arc<RuleMeter>,
-    /// Numbers of its leaves in [`Prepared::leaves`].
+    /// Numbers of its leaves in [`CompiledRuleSet::leaves`].
     pub(crate) leaves: std::ops::Range<usize>,
 }
 
@@ -37,19 +37,19 @@ pub(crate) struct LeafOf {
     pub(crate) plan: LeafPlan,
 }
 
-/// Who reads a property.
+/// A reader of a property.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reader {
     /// A rule that each device decides by itself.
     Rule(usize),
     /// A leaf of a rule that the city decides together.
-    Leaf(usize),
+    PartialAggregate(usize),
 }
 
 /// A rule set, ready; immutable.
 #[derive(Debug)]
-pub(crate) struct Prepared {
-    pub(crate) rules: Vec<Ready>,
+pub(crate) struct CompiledRuleSet {
+    pub(crate) rules: Vec<CompiledRule>,
     pub(crate) leaves: Vec<LeafOf>,
     /// Rules that the city decides together.
     pub(crate) fleet: Vec<usize>,
@@ -58,10 +58,10 @@ pub(crate) struct Prepared {
     by_key: HashMap<(Arc<str>, RuleHash), usize>,
 }
 
-impl Prepared {
+impl CompiledRuleSet {
     /// Makes a rule set ready; unchanged rules keep their counters from `before`.
     pub(crate) fn new(set: &RuleSet, catalogue: &Catalogue, before: Option<&Self>) -> Self {
-        let mut prepared = Self {
+        let mut rule_set = Self {
             rules: Vec::new(),
             leaves: Vec::new(),
             fleet: Vec::new(),
@@ -71,13 +71,13 @@ impl Prepared {
         };
         for rule in set.rules() {
             let meter = before.and_then(|before| before.find(rule)).map(|known| Arc::clone(&known.meter));
-            prepared.add(rule, catalogue, meter.unwrap_or_default());
+            rule_set.add(rule, catalogue, meter.unwrap_or_default());
         }
-        prepared
+        rule_set
     }
 
     /// Returns the rule of the same name and definition.
-    pub(crate) fn find(&self, rule: &Rule) -> Option<&Ready> {
+    pub(crate) fn find(&self, rule: &Rule) -> Option<&CompiledRule> {
         self.number(&rule.name, rule.hash).and_then(|number| self.rules.get(number))
     }
 
@@ -88,8 +88,8 @@ impl Prepared {
 
     /// Returns the number of the rule that an alert from before a start belongs to, if its definition is the same.
     pub(crate) fn number_of_alert(&self, alert: &Alert) -> Option<usize> {
-        let same = |ready: &Ready| {
-            *ready.rule.name == *alert.rule && ready.rule.hash.to_string() == alert.evidence.rule_hash
+        let same = |compiled: &CompiledRule| {
+            *compiled.rule.name == *alert.rule && compiled.rule.hash.to_string() == alert.evidence.rule_hash
         };
         self.rules.iter().position(same)
     }
@@ -107,7 +107,7 @@ impl Prepared {
     /// Returns the selectors of a reader.
     pub(crate) fn selectors(&self, reader: Reader) -> Option<&Selectors> {
         match reader {
-            Reader::Leaf(leaf) => self.leaves.get(leaf).map(|leaf| &leaf.plan.selectors),
+            Reader::PartialAggregate(leaf) => self.leaves.get(leaf).map(|leaf| &leaf.plan.selectors),
             Reader::Rule(rule) => match &self.rules.get(rule)?.plan {
                 Some(Plan::Device(plan)) => Some(&plan.selectors),
                 _ => None,
@@ -127,7 +127,7 @@ impl Prepared {
             Ok(Plan::Fleet(plan)) => {
                 self.fleet.push(number);
                 for leaf in &plan.leaves {
-                    self.read_by(Reader::Leaf(self.leaves.len()), &leaf.selectors);
+                    self.read_by(Reader::PartialAggregate(self.leaves.len()), &leaf.selectors);
                     self.fleet_reads(number, &leaf.selectors);
                     self.leaves.push(LeafOf { rule: number, plan: leaf.clone() });
                 }
@@ -135,7 +135,7 @@ impl Prepared {
             Err(_) => {}
         }
         self.by_key.insert((Arc::clone(&rule.name), rule.hash), number);
-        self.rules.push(Ready {
+        self.rules.push(CompiledRule {
             rule: Arc::clone(rule),
             plan: plan.ok(),
             terms: Terms {

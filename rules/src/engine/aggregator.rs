@@ -1,22 +1,22 @@
-//! The council: one thread that evaluates the rules of the whole city, over partial results of all shards.
+//! The aggregator: one thread that evaluates the rules of the whole city, over partial results of all shards.
 //!
 //! A round is complete when every shard has reported; rounds become complete in their order, as each shard reports
 //! in its order. What a shard does not report has not changed since it last did.
 use super::{
     Outlet, Shared,
-    affair::{Affair, Sitting},
+    compile::{CompiledRule, CompiledRuleSet, GRACE_PERIODS},
     dispatch::Scope,
+    fleet_rule::{EvalContext, FleetRule},
     meters::count,
-    prepare::{GRACE_PERIODS, Prepared, Ready},
-    report::{Deaf, Report, Reported, Touch, Update},
-    restore::Returning,
+    report::{Arrived, OutputClosed, Report, Reported, Update},
+    restore::PendingRestore,
 };
 use crate::{
     eval::{
         clock::Clock,
         fleet::{City, Partials},
         plan::Plan,
-        time::Moment,
+        time::EvalTime,
     },
     lifecycle::record::Active,
     transition::RuleTransition,
@@ -33,35 +33,35 @@ struct Collecting {
     reports: Vec<Report>,
 }
 
-/// The council.
-pub(crate) struct Council {
+/// The aggregator.
+pub(crate) struct Aggregator {
     shared: Arc<Shared>,
-    prepared: Arc<Prepared>,
+    rule_set: Arc<CompiledRuleSet>,
     clock: Clock,
     out: Arc<dyn Outlet>,
     partials: Partials,
-    affairs: Vec<Affair>,
+    fleet_rules: Vec<FleetRule>,
     collecting: BTreeMap<u64, Collecting>,
-    orphans: Vec<Returning>,
+    orphans: Vec<PendingRestore>,
 }
 
-impl Council {
+impl Aggregator {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        prepared: Arc<Prepared>,
-        returning: Vec<Returning>,
+        rule_set: Arc<CompiledRuleSet>,
+        returning: Vec<PendingRestore>,
         out: Arc<dyn Outlet>,
     ) -> Self {
         let clock = Clock::new(shared.config.place.clone());
-        let partials = no_partials(&prepared, shared.progress.shards());
-        let mut affairs: Vec<_> = prepared.rules.iter().map(Affair::at_start).collect();
+        let partials = no_partials(&rule_set, shared.progress.shards());
+        let mut fleet_rules: Vec<_> = rule_set.rules.iter().map(FleetRule::at_start).collect();
         let (known, orphans): (Vec<_>, Vec<_>) = returning.into_iter().partition(|one| one.rule.is_some());
         for returning in known {
             if let Some(rule) = returning.rule {
-                affairs[rule].take_up(&returning, &prepared.rules[rule]);
+                fleet_rules[rule].take_up(&returning, &rule_set.rules[rule]);
             }
         }
-        Self { shared, prepared, clock, out, partials, affairs, collecting: BTreeMap::new(), orphans }
+        Self { shared, rule_set, clock, out, partials, fleet_rules, collecting: BTreeMap::new(), orphans }
     }
 
     /// Ends what has no rule any more, then evaluates rounds until all shards are gone.
@@ -71,7 +71,7 @@ impl Council {
             return;
         }
         while let Ok(report) = reports.recv() {
-            let (round, offset) = (report.round, report.moment.offset);
+            let (round, offset) = (report.round, report.now.offset);
             let collecting = self.collecting.entry(round).or_default();
             collecting.reports.push(report);
             if collecting.reports.len() < self.shared.progress.shards() {
@@ -83,15 +83,15 @@ impl Council {
                 return;
             }
             count(&self.shared.meters.rounds, 1);
-            self.shared.progress.done(self.shared.progress.council(), round, offset);
+            self.shared.progress.done(self.shared.progress.aggregator(), round, offset);
         }
     }
 
-    fn end_orphans(&mut self) -> Result<(), Deaf> {
+    fn end_orphans(&mut self) -> Result<(), OutputClosed> {
         let now_ms = self.shared.config.startup_ms;
         for orphan in std::mem::take(&mut self.orphans) {
             let (at_ms, offset) = (now_ms, orphan.restored.cause);
-            let moment = Moment {
+            let now = EvalTime {
                 at_ms,
                 monotonic_ms: now_ms,
                 offset,
@@ -104,23 +104,23 @@ impl Council {
                     rule = active.alert.rule,
                     "rule or device is gone or changed; its alert is cleared"
                 );
-                active.end(moment).map_or(Ok(()), |transition| self.tell(transition))?;
+                active.end(now).map_or(Ok(()), |transition| self.tell(transition))?;
             }
         }
         Ok(())
     }
 
-    fn complete(&mut self, reports: Vec<Report>) -> Result<(), Deaf> {
-        let Some(moment) = reports.first().map(|report| report.moment) else { return Ok(()) };
+    fn complete(&mut self, reports: Vec<Report>) -> Result<(), OutputClosed> {
+        let Some(now) = reports.first().map(|report| report.now) else { return Ok(()) };
         let (mut scope, mut rules) = (None, None);
-        let mut news: BTreeMap<usize, (Touch, bool)> = BTreeMap::new();
+        let mut change: BTreeMap<usize, (Arrived, bool)> = BTreeMap::new();
         for report in reports {
             match report.reported {
-                Reported::Rules(prepared) => rules = Some(prepared),
+                Reported::Rules(rule_set) => rules = Some(rule_set),
                 Reported::Round { scope: of, updates } => {
                     for update in updates {
-                        let (touch, is_changed) = news.entry(update.rule).or_default();
-                        *touch = touch.merge(update.touch);
+                        let (arrived, is_changed) = change.entry(update.rule).or_default();
+                        *arrived = arrived.merge(update.arrived);
                         *is_changed |= !update.partials.is_empty();
                         self.update(report.shard, update);
                     }
@@ -128,21 +128,21 @@ impl Council {
                 }
             }
         }
-        for (rule, (touch, is_changed)) in news {
-            self.affairs[rule].touched(touch, is_changed);
+        for (rule, (arrived, is_changed)) in change {
+            self.fleet_rules[rule].note_arrival(arrived, is_changed);
         }
-        if let Some(prepared) = rules {
-            return self.replace_rules(prepared, moment);
+        if let Some(rule_set) = rules {
+            return self.replace_rules(rule_set, now);
         }
-        let prepared = Arc::clone(&self.prepared);
+        let rule_set = Arc::clone(&self.rule_set);
         let rules = match &scope {
             Some(Scope::Touched(rules)) => &rules[..],
-            Some(Scope::Tick) => &prepared.fleet[..],
+            Some(Scope::Tick) => &rule_set.fleet[..],
             None => &[],
         };
         for rule in rules {
-            if self.affairs[*rule].needs_evaluation(&prepared.rules[*rule]) {
-                self.judge(*rule, &prepared.rules[*rule], moment)?;
+            if self.fleet_rules[*rule].needs_evaluation(&rule_set.rules[*rule]) {
+                self.evaluate(*rule, &rule_set.rules[*rule], now)?;
             }
         }
         Ok(())
@@ -154,50 +154,50 @@ impl Council {
         }
     }
 
-    fn judge(&mut self, rule: usize, ready: &Ready, moment: Moment) -> Result<(), Deaf> {
-        let Some(Plan::Fleet(plan)) = &ready.plan else { return Ok(()) };
+    fn evaluate(&mut self, rule: usize, compiled: &CompiledRule, now: EvalTime) -> Result<(), OutputClosed> {
+        let Some(Plan::Fleet(plan)) = &compiled.plan else { return Ok(()) };
         count(&self.shared.meters.evaluations, 1);
-        let (partials, clock, at) = (&self.partials, &self.clock, moment.at_ms);
-        let city = City { partials, first_leaf: ready.leaves.start, clock, at };
-        let grace_end = moment.grace_from_ms.saturating_add(GRACE_PERIODS * ready.period_ms);
-        let affair = &mut self.affairs[rule];
-        let moment = affair.after_input(moment);
+        let (partials, clock, at) = (&self.partials, &self.clock, now.at_ms);
+        let city = City { partials, first_leaf: compiled.leaves.start, clock, at };
+        let grace_end = now.grace_from_ms.saturating_add(GRACE_PERIODS * compiled.period_ms);
+        let fleet_rule = &mut self.fleet_rules[rule];
+        let now = fleet_rule.after_input(now);
         // A rule that panics must not end the rules beside it. Nothing is changed while it looks.
-        let seen = catch_unwind(AssertUnwindSafe(|| affair.look(ready, plan, &city)));
+        let seen = catch_unwind(AssertUnwindSafe(|| fleet_rule.compute(compiled, plan, &city)));
         let in_grace = at < grace_end;
-        affair.evaluated(in_grace);
+        fleet_rule.evaluated(in_grace);
         let seen = match seen {
             Ok(Ok(seen)) => seen,
             Ok(Err(error)) => {
-                ready.meter.failed(&error.to_string());
+                compiled.meter.failed(&error.to_string());
                 return Ok(());
             }
             Err(_) => {
-                ready.meter.failed("evaluation panicked; this is a bug of the engine");
-                tracing::error!(rule = %ready.rule.name, "evaluation panicked");
+                compiled.meter.failed("evaluation panicked; this is a bug of the engine");
+                tracing::error!(rule = %compiled.rule.name, "evaluation panicked");
                 return Ok(());
             }
         };
-        let sitting = Sitting { ready, plan, city: &city, moment, in_grace, config: &self.shared.config };
-        let (transitions, held) = affair.decide(&seen, &sitting);
+        let context = EvalContext { compiled, plan, city: &city, now, in_grace, config: &self.shared.config };
+        let (transitions, held) = fleet_rule.decide(&seen, &context);
         count(&self.shared.meters.held, held);
         transitions.into_iter().try_for_each(|transition| self.tell(transition))
     }
 
     /// Takes other rules: those that stay keep their alerts and are evaluated anew with the next tick.
-    fn replace_rules(&mut self, prepared: Arc<Prepared>, moment: Moment) -> Result<(), Deaf> {
-        let before = std::mem::replace(&mut self.prepared, Arc::clone(&prepared));
-        let old = std::mem::take(&mut self.affairs);
-        self.partials = no_partials(&prepared, self.shared.progress.shards());
-        self.affairs = prepared.rules.iter().map(|_| Affair::new()).collect();
-        for (mut affair, ready) in old.into_iter().zip(&before.rules) {
-            match prepared.number(&ready.rule.name, ready.rule.hash) {
+    fn replace_rules(&mut self, rule_set: Arc<CompiledRuleSet>, now: EvalTime) -> Result<(), OutputClosed> {
+        let before = std::mem::replace(&mut self.rule_set, Arc::clone(&rule_set));
+        let old = std::mem::take(&mut self.fleet_rules);
+        self.partials = no_partials(&rule_set, self.shared.progress.shards());
+        self.fleet_rules = rule_set.rules.iter().map(|_| FleetRule::new()).collect();
+        for (mut fleet_rule, compiled) in old.into_iter().zip(&before.rules) {
+            match rule_set.number(&compiled.rule.name, compiled.rule.hash) {
                 Some(number) => {
-                    affair.carried_over();
-                    self.affairs[number] = affair;
+                    fleet_rule.carried_over();
+                    self.fleet_rules[number] = fleet_rule;
                 }
                 None => {
-                    let ended = affair.end(ready, moment);
+                    let ended = fleet_rule.end(compiled, now);
                     ended.into_iter().try_for_each(|transition| self.tell(transition))?;
                 }
             }
@@ -205,12 +205,12 @@ impl Council {
         Ok(())
     }
 
-    fn tell(&self, transition: RuleTransition) -> Result<(), Deaf> {
+    fn tell(&self, transition: RuleTransition) -> Result<(), OutputClosed> {
         count(&self.shared.meters.transitions, 1);
-        self.out.tell(transition).then_some(()).ok_or(Deaf)
+        self.out.tell(transition).then_some(()).ok_or(OutputClosed)
     }
 }
 
-fn no_partials(prepared: &Prepared, shards: usize) -> Partials {
-    prepared.leaves.iter().map(|_| vec![None; shards]).collect()
+fn no_partials(rule_set: &CompiledRuleSet, shards: usize) -> Partials {
+    rule_set.leaves.iter().map(|_| vec![None; shards]).collect()
 }
