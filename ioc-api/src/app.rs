@@ -5,7 +5,7 @@
 mod memory;
 
 use crate::{
-    admin::{self, Foundation, Operations},
+    admin::{self, Operations, open_foundation},
     backup::Source,
     clock::now_ms,
     clock_watch,
@@ -41,7 +41,7 @@ use crate::{
 use ioc_broker::Broker;
 use ioc_ingest::Decoder;
 use ioc_journal::{Journal, Offset};
-use ioc_services::ClockProperties;
+use ioc_services::{ClockProperties, Foundation, Services};
 use ioc_store::Store;
 use memory::Memory;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -111,11 +111,13 @@ pub async fn run(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result
         opened => opened?,
     };
     let feeds = center.watch(&stop, &web, stopped.clone(), &mut threads.others)?;
-    let operations = Arc::new(center.operations(&data));
-    let simulated = launch::simulate(mode, &center.config, &operations, center.last)?;
+    let services = center.services();
+    let simulated = launch::simulate(mode, &center.config, &services.devices, center.last)?;
     let hub = Arc::clone(&center.memory.hub);
     let telling = web.seats.threads.spawn(async move { hub.tell().await });
-    let state = center.api(recorder, &threads, feeds, &web);
+    let source = Source::running(Arc::clone(&data), center.journal.clone());
+    let operations = Arc::new(Operations::new(services.clone()).keeping(source));
+    let state = center.api(services, recorder, &threads, feeds, &web);
 
     launch::warn_of_few_open_files(&center.config);
     let admin = admin::bind(&data.admin_socket())?;
@@ -207,7 +209,7 @@ impl Center {
         data: &DataDir,
         progress: &StartProgress,
     ) -> Result<Self, StartError> {
-        let foundation = Foundation::open(data, &config, now_ms())?;
+        let foundation = open_foundation(data, &config, now_ms())?;
         let (journal, opened) = Journal::open(launch::journal_config(&config, data))?;
         let decoder =
             Arc::new(Decoder::new(Arc::clone(&foundation.catalogue), launch::decode_limits(&config)));
@@ -324,19 +326,25 @@ impl Center {
         }
     }
 
-    /// What administrators can do. Rules hear of it when devices change, and so does who counts connections.
-    fn operations(&self, data: &Arc<DataDir>) -> Operations {
+    /// Builds what people can do. Rules hear of it when devices change, and so does who counts connections.
+    fn services(&self) -> Services {
         let (changed, ingress) = (self.changed.clone(), Arc::clone(&self.ingress));
-        let source = Source::running(Arc::clone(data), self.journal.clone());
         let tell = move || {
             changed.tell();
             ingress.relist();
         };
-        Operations::new(self.foundation.clone(), Box::new(tell)).keeping(source)
+        Services::build(self.foundation.clone(), tell)
     }
 
     /// What requests are answered from.
-    fn api(&self, recorder: PrometheusHandle, threads: &Threads, feeds: Arc<Feeds>, web: &Web) -> ApiState {
+    fn api(
+        &self,
+        services: Services,
+        recorder: PrometheusHandle,
+        threads: &Threads,
+        feeds: Arc<Feeds>,
+        web: &Web,
+    ) -> ApiState {
         let Self { foundation, memory, config, .. } = self;
         let followers: Arc<[_]> =
             threads.followers.iter().map(|running| (running.name, running.progress.clone())).collect();
@@ -356,6 +364,7 @@ impl Center {
             mqtts: self.certificate.clone(),
         };
         ApiState {
+            services,
             records: Arc::clone(&foundation.records),
             late: Arc::clone(&foundation.late),
             identity: Arc::clone(&foundation.identity),

@@ -1,16 +1,13 @@
 //! The simulated city of `ioc demo`: registers the fleet, signs an operator in, and lets the devices speak MQTT to
 //! our own listener like any others.
-use crate::{
-    admin::{NewCredential, OperationError, Operations},
-    clock::now_ms,
-    config,
-};
+use crate::{clock::now_ms, config};
 use firmware_sim::{
     Credentials, Login, RunConfig, RunMeters, Scenario, SimDevice, Simulation, connections, fleet,
 };
 use ioc_identity::{Grants, Identity, IdentityError, NewUser, Role};
 use ioc_ingest::NewDevice;
 use ioc_model::{Parent, ParentKind};
+use ioc_services::{Devices, NewCredential, ServiceError};
 use std::{collections::HashMap, path::Path, sync::Arc};
 use tokio::sync::watch;
 
@@ -28,7 +25,7 @@ pub enum DemoError {
     Scenario(String),
     /// The fleet cannot be registered.
     #[error("the simulated devices cannot be registered")]
-    Fleet(#[from] OperationError),
+    Fleet(#[from] ServiceError),
     /// The operator cannot be made.
     #[error("the demo's operator cannot be made")]
     User(#[from] IdentityError),
@@ -56,7 +53,7 @@ impl Credentials for Tokens {
 /// Registers the fleet; `is_new` when nothing is known of it yet.
 ///
 /// Errors: [`DemoError`] says what would be right.
-pub fn prepare(config: &config::Demo, operations: &Operations, is_new: bool) -> Result<Demo, DemoError> {
+pub fn prepare(config: &config::Demo, registered: &Devices, is_new: bool) -> Result<Demo, DemoError> {
     let scenario = scenario(&config.scenario)?;
     let devices = fleet(config.seed, config.devices as usize);
     let credentials = connections(&devices).into_iter().filter_map(|connection| {
@@ -67,7 +64,7 @@ pub fn prepare(config: &config::Demo, operations: &Operations, is_new: bool) -> 
         })
     });
     let new = devices.iter().map(registration).collect();
-    let tokens = operations.simulate(new, credentials.collect(), now_ms())?;
+    let tokens = registered.simulate(new, credentials.collect(), now_ms())?;
     let simulation = Simulation::new(devices, &scenario, config.seed, now_ms())
         .map_err(|error| DemoError::Scenario(format!("{}: {error}", config.scenario.display())))?;
     let past_hours = if is_new { PAST_HOURS } else { 0 };

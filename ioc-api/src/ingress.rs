@@ -164,15 +164,12 @@ impl Intake for Ingress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        admin::{Foundation, NewCredential, Operations},
-        config::Config,
-        data_dir::DataDir,
-    };
+    use crate::{admin::open_foundation, config::Config, data_dir::DataDir};
     use ioc_broker::Principal;
     use ioc_ingest::{DecodeLimits, NewDevice};
     use ioc_journal::JournalConfig;
     use ioc_model::{Domain, Parent, ParentKind};
+    use ioc_services::{NewCredential, Services};
 
     fn device(id: &str, parent: Option<&str>, label: Option<&str>) -> NewDevice {
         NewDevice {
@@ -191,8 +188,8 @@ mod tests {
     fn a_connection_makes_those_connected_for_whom_it_may_speak_and_no_others() {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::open(&dir.path().join("data")).unwrap();
-        let foundation = Foundation::open(&data, &Config::default(), 0).unwrap();
-        let operations = Operations::new(foundation.clone(), Box::new(|| ()));
+        let foundation = open_foundation(&data, &Config::default(), 0).unwrap();
+        let services = Services::build(foundation.clone(), || ());
         for device in [
             device("OWN", None, None),
             device("LISTED", None, None),
@@ -200,7 +197,7 @@ mod tests {
             device("LABELLED", Some("other"), Some("gw")),
             device("UNDER-DEVICE", Some("OWN"), None),
         ] {
-            operations.add_device(device, "test", 0).unwrap();
+            services.devices.add(&ioc_identity::Principal::cli("test"), device, 0).unwrap();
         }
         for (id, kind, devices) in [
             ("gw", CredentialKind::Gateway, vec!["LISTED".parse().unwrap(), "CHILD".parse().unwrap()]),
@@ -208,7 +205,7 @@ mod tests {
             ("app", CredentialKind::App, vec![]),
         ] {
             let credential = NewCredential { id: id.parse().unwrap(), kind, devices };
-            operations.add_credential(credential, "test", 0).unwrap();
+            services.credentials.add(&ioc_identity::Principal::cli("test"), credential, 0).unwrap();
         }
         let (journal, _) = Journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
         let decoder = Decoder::new(Arc::clone(&foundation.catalogue), DecodeLimits::default());

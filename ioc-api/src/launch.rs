@@ -1,6 +1,6 @@
 //! From the configuration to what each part wants, and why a start can fail.
 use crate::{
-    admin::{Foundation, FoundationError, Operations},
+    admin::FoundationError,
     app::{Addresses, Mode},
     book::Archive,
     clock::{Clocks, monotonic_ms, now_ms},
@@ -21,7 +21,7 @@ use ioc_model::{AlertId, Catalogue, share::Rate, time::forgetting_ms};
 use ioc_records::{Audit, LateWrites, Records, Write};
 use ioc_rules::{Engine, EngineConfig, Place, RuleSet};
 use ioc_services::{
-    Ready,
+    Devices, Foundation, Ready,
     indicators::{self, Definition, KpiService},
     rules::{RuleChecks, RuleSource, RuleStoreError},
 };
@@ -489,12 +489,12 @@ pub fn forget_old_records(
 pub fn simulate(
     mode: Mode,
     config: &Config,
-    operations: &Operations,
+    devices: &Devices,
     last: Offset,
 ) -> Result<Option<Demo>, StartError> {
     match mode {
         Mode::Serve => Ok(None),
-        Mode::Demo => Ok(Some(demo::prepare(&config.demo, operations, last == 0)?)),
+        Mode::Demo => Ok(Some(demo::prepare(&config.demo, devices, last == 0)?)),
     }
 }
 

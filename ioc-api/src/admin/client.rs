@@ -1,6 +1,6 @@
 //! Has a command done: by the server that runs on the data directory, else here under the directory's lock.
 use super::{
-    Foundation, FoundationError, OperationError, Operations, current_unix_user,
+    FoundationError, OperationError, Operations, current_unix_user, open_foundation,
     protocol::{ANSWER_LEN_MAX, Answer, Reply, Request},
     server::short_path,
 };
@@ -10,6 +10,8 @@ use crate::{
     config::Config,
     data_dir::{DataDir, DataDirError, admin_socket},
 };
+use ioc_identity::Principal;
+use ioc_services::Services;
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
     os::unix::net::UnixStream,
@@ -123,10 +125,10 @@ fn run_here(
         Request::DataCheck => Ok(Reply::DataChecked(Source::stopped(Arc::new(data)).check(progress)?)),
         _ => {
             data.verify()?;
-            let foundation = Foundation::open(&data, config, now_ms())?;
-            let operations = Operations::new(foundation, Box::new(|| {}));
-            let actor = format!("cli:{}", current_unix_user());
-            Ok(operations.run(request.clone(), &actor, now_ms())?)
+            let foundation = open_foundation(&data, config, now_ms())?;
+            let operations = Operations::new(Services::build(foundation, || ()));
+            let caller = Principal::cli(&current_unix_user());
+            Ok(operations.run(request.clone(), &caller, now_ms())?)
         }
     }
 }

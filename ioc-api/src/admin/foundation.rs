@@ -8,42 +8,12 @@ use ioc_identity::{Grants, Identity, IdentityError};
 use ioc_ingest::{City, Registry, RegistryError, Wards};
 use ioc_model::Catalogue;
 use ioc_records::{LateWrites, Records, RecordsError, SqliteRecords};
-use ioc_services::{RegistryMembership, into_device};
+use ioc_services::{CityFiles, Foundation, RegistryMembership, into_device};
 use std::{path::Path, sync::Arc};
 
 const CITY_FILE: &str = "city.toml";
 const AREAS_FILE: &str = "areas.geojson";
 const CATALOGUE_FILE: &str = "catalogue/catalogue.toml";
-
-/// What server and command line both stand on; cheap to clone.
-#[derive(Clone)]
-pub struct Foundation {
-    /// Domains, properties and kinds.
-    pub catalogue: Arc<Catalogue>,
-    /// The city and its areas.
-    pub city: Arc<CityFiles>,
-    /// People, registry rows, projections, audit.
-    pub records: Records,
-    /// Writes to them that must not wait for the disk.
-    pub late: Arc<LateWrites>,
-    /// Devices.
-    pub registry: Registry,
-    /// People and screens.
-    pub identity: Arc<Identity>,
-    /// MQTT credentials.
-    pub grants: Arc<Grants>,
-}
-
-/// A city and its areas.
-#[derive(Debug)]
-pub struct CityFiles {
-    /// From `city.toml`.
-    pub city: City,
-    /// Content of `areas.geojson`.
-    pub areas: String,
-    /// The wards among the areas.
-    pub wards: Arc<Wards>,
-}
 
 /// Something that everything else stands on cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -89,27 +59,25 @@ pub fn catalogue() -> Result<Catalogue, FoundationError> {
     })
 }
 
-impl CityFiles {
-    /// Reads the city `name`: built in, or a directory.
-    ///
-    /// Errors: [`FoundationError`] names the file and what would be right.
-    pub fn load(name: &str, catalogue: &Catalogue) -> Result<Self, FoundationError> {
-        let (city_file, city_text) = read(name, CITY_FILE)?;
-        let (areas_file, areas) = read(name, AREAS_FILE)?;
-        let city = City::from_toml(&city_text, catalogue)
-            .map_err(|error| FoundationError::File { file: city_file, problem: error.to_string() })?;
-        let wards = Wards::from_geojson(&areas)
-            .map_err(|error| FoundationError::File { file: areas_file, problem: error.to_string() })?;
-        Ok(Self { city, areas, wards: Arc::new(wards) })
-    }
+/// Reads the city `name`: built in, or a directory.
+///
+/// Errors: [`FoundationError`] names the file and what would be right.
+pub fn load_city(name: &str, catalogue: &Catalogue) -> Result<CityFiles, FoundationError> {
+    let (city_file, city_text) = read(name, CITY_FILE)?;
+    let (areas_file, areas) = read(name, AREAS_FILE)?;
+    let city = City::from_toml(&city_text, catalogue)
+        .map_err(|error| FoundationError::File { file: city_file, problem: error.to_string() })?;
+    let wards = Wards::from_geojson(&areas)
+        .map_err(|error| FoundationError::File { file: areas_file, problem: error.to_string() })?;
+    Ok(CityFiles { city, areas, wards: Arc::new(wards) })
+}
 
-    /// Puts the configured name of the operations center in place of the city's own.
-    fn with_title(mut self, display: &Display) -> Self {
-        let title = &mut self.city.title;
-        title.vi = display.title_vi.clone().unwrap_or_else(|| title.vi.clone());
-        title.en = display.title_en.clone().unwrap_or_else(|| title.en.clone());
-        self
-    }
+/// Puts the configured name of the operations center in place of the city's own.
+fn titled(mut files: CityFiles, display: &Display) -> CityFiles {
+    let title = &mut files.city.title;
+    title.vi = display.title_vi.clone().unwrap_or_else(|| title.vi.clone());
+    title.en = display.title_en.clone().unwrap_or_else(|| title.en.clone());
+    files
 }
 
 /// Returns name and text of a file of a city.
@@ -144,33 +112,30 @@ impl FoundationError {
     }
 }
 
-impl Foundation {
-    /// Opens the records of `data` and loads everything that is kept in memory. Blocks on the disk.
-    ///
-    /// Errors: [`FoundationError`] says what is wrong and what would be right.
-    pub fn open(data: &DataDir, config: &Config, now_ms: i64) -> Result<Self, FoundationError> {
-        let catalogue = Arc::new(catalogue()?);
-        let city = Arc::new(CityFiles::load(&config.city, &catalogue)?.with_title(&config.display));
-        let key = data.secret_key()?;
-        let records: Records = Arc::new(SqliteRecords::open(&data.records())?);
-        let registry = Registry::new(Arc::clone(&catalogue), Arc::clone(&city.wards));
-        let devices = records.devices()?.into_iter().map(into_device);
-        registry.load(devices.collect())?;
-        let grants =
-            Grants::new(key, Arc::new(RegistryMembership(registry.clone())), &records.credentials()?);
-        let late = Arc::new(LateWrites::new(Arc::clone(&records), config.records.audit_anonymous_rows_max));
-        let (keeper, session_ttl) = (Arc::clone(&late), config.http.sign_in.session_ttl.0);
-        let identity = Identity::open(Arc::clone(&records), keeper, session_ttl, now_ms)?
-            .with_wards(city.wards.iter().map(|ward| (ward.code.to_string(), ward.name.to_string())))
-            .with_catalogue(Arc::clone(&catalogue));
-        Ok(Self {
-            catalogue,
-            city,
-            records,
-            late,
-            registry,
-            identity: Arc::new(identity),
-            grants: Arc::new(grants),
-        })
-    }
+/// Opens the records of `data` and loads everything that is kept in memory. Blocks on the disk.
+///
+/// Errors: [`FoundationError`] says what is wrong and what would be right.
+pub fn open_foundation(data: &DataDir, config: &Config, now_ms: i64) -> Result<Foundation, FoundationError> {
+    let catalogue = Arc::new(catalogue()?);
+    let city = Arc::new(titled(load_city(&config.city, &catalogue)?, &config.display));
+    let key = data.secret_key()?;
+    let records: Records = Arc::new(SqliteRecords::open(&data.records())?);
+    let registry = Registry::new(Arc::clone(&catalogue), Arc::clone(&city.wards));
+    let devices = records.devices()?.into_iter().map(into_device);
+    registry.load(devices.collect())?;
+    let grants = Grants::new(key, Arc::new(RegistryMembership(registry.clone())), &records.credentials()?);
+    let late = Arc::new(LateWrites::new(Arc::clone(&records), config.records.audit_anonymous_rows_max));
+    let (keeper, session_ttl) = (Arc::clone(&late), config.http.sign_in.session_ttl.0);
+    let identity = Identity::open(Arc::clone(&records), keeper, session_ttl, now_ms)?
+        .with_wards(city.wards.iter().map(|ward| (ward.code.to_string(), ward.name.to_string())))
+        .with_catalogue(Arc::clone(&catalogue));
+    Ok(Foundation {
+        catalogue,
+        city,
+        records,
+        late,
+        registry,
+        identity: Arc::new(identity),
+        grants: Arc::new(grants),
+    })
 }

@@ -2,8 +2,7 @@
 //! [`Operations`], whether the server runs (over the socket in its data directory) or not (on the directory
 //! itself, under its lock).
 //!
-//! Owns the operations, the socket and its line protocol, and [`Foundation`]: what server and command line
-//! both stand on. Leaves parsing flags and printing to [`crate::cli`].
+//! Owns the socket and its line protocol, and opens what server and command line both stand on. Leaves parsing flags and printing to [`crate::cli`].
 mod client;
 mod foundation;
 mod operations;
@@ -12,11 +11,9 @@ mod server;
 mod unix_user;
 
 pub use client::{AdminError, execute, execute_telling};
-pub use foundation::{CityFiles, Foundation, FoundationError, catalogue};
-pub use operations::{NewCredential, OperationError, Operations};
+pub use foundation::{FoundationError, catalogue, load_city, open_foundation};
+pub use operations::{OperationError, Operations};
 pub(crate) use protocol::chain;
-pub use protocol::{
-    CredentialToken, DeviceAdded, DisplayTokenView, QuarantineView, Reply, Request, UserAdded, UserView,
-};
+pub use protocol::{Reply, Request, UserAdded};
 pub use server::{AdminSocket, Answering, bind};
 pub use unix_user::{current_unix_user, unix_user};

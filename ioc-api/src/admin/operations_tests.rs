@@ -1,15 +1,20 @@
 use super::*;
 use crate::{
-    admin::{AdminError, CityFiles, bind, execute},
+    admin::{AdminError, bind, execute, load_city, open_foundation},
     config::Config,
     data_dir::DataDir,
 };
-use ioc_identity::Role;
-use ioc_model::{Parent, ParentKind};
+use ioc_identity::{Principal, Role};
+use ioc_ingest::NewDevice;
+use ioc_model::{CredentialKind, DeviceId, Parent, ParentKind};
+use ioc_services::{NewCredential, ServiceError, Services};
 use std::{
     collections::BTreeMap,
     os::unix::fs::PermissionsExt,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 fn device(id: &str) -> NewDevice {
@@ -29,8 +34,8 @@ fn config(dir: &tempfile::TempDir) -> Config {
 }
 
 fn operations(data: &DataDir) -> Operations {
-    let foundation = Foundation::open(data, &Config::default(), 0).unwrap();
-    Operations::new(foundation, Box::new(|| {}))
+    let foundation = open_foundation(data, &Config::default(), 0).unwrap();
+    Operations::new(Services::build(foundation, || ()))
 }
 
 #[test]
@@ -39,18 +44,18 @@ fn a_device_is_registered_with_a_token_that_works_and_survives() {
     let data = DataDir::open(dir.path()).unwrap();
     let changes = Arc::new(AtomicU32::new(0));
     let counter = Arc::clone(&changes);
-    let foundation = Foundation::open(&data, &Config::default(), 0).unwrap();
+    let foundation = open_foundation(&data, &Config::default(), 0).unwrap();
     let counted = Box::new(move || {
         counter.fetch_add(1, Ordering::Relaxed);
     });
-    let operations = Operations::new(foundation, counted);
-    let added = operations.add_device(device("WL-1"), "cli:root", 5).unwrap();
+    let operations = Operations::new(Services::build(foundation, counted));
+    let added = operations.services.devices.add(&Principal::cli("root"), device("WL-1"), 5).unwrap();
     assert_eq!(changes.load(Ordering::Relaxed), 1);
     assert_eq!(added.token.len(), 43);
     assert!(added.device.ward.is_some(), "Kim Long lies in a ward");
     drop(operations);
 
-    let foundation = Foundation::open(&data, &Config::default(), 9).unwrap();
+    let foundation = open_foundation(&data, &Config::default(), 9).unwrap();
     assert_eq!(foundation.registry.devices().by_id("WL-1").map(|d| Device::clone(d)), Some(added.device));
     assert!(foundation.grants.authenticate("WL-1", added.token.as_bytes()).is_ok());
     let entry = foundation.records.audit(None, 1, &|_| true).unwrap().items.remove(0);
@@ -68,7 +73,7 @@ fn what_is_refused_changes_nothing() {
     let operations = operations(&data);
     let gateway =
         NewCredential { id: "GW-1".parse().unwrap(), kind: CredentialKind::Gateway, devices: vec![] };
-    operations.add_credential(gateway, "x", 0).unwrap();
+    operations.services.credentials.add(&Principal::cli("x"), gateway, 0).unwrap();
     let cases = [
         (NewDevice { kind: "barometer".to_owned(), ..device("WL-1") }, "barometer"),
         (NewDevice { domain: Domain::from_static("parking"), ..device("WL-1") }, "parking"),
@@ -76,25 +81,31 @@ fn what_is_refused_changes_nothing() {
         (device("GW-1"), "credential \"GW-1\" already exists"),
     ];
     for (device, expected) in cases {
-        let error = operations.add_device(device, "x", 0).unwrap_err().to_string();
+        let error = operations.services.devices.add(&Principal::cli("x"), device, 0).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
-    assert!(operations.foundation.registry.devices().is_empty());
-    assert!(operations.foundation.records.devices().unwrap().is_empty());
+    assert!(operations.services.foundation.registry.devices().is_empty());
+    assert!(operations.services.foundation.records.devices().unwrap().is_empty());
 }
 
 #[test]
 fn rotating_ends_the_old_token() {
     let dir = tempfile::tempdir().unwrap();
     let operations = operations(&DataDir::open(dir.path()).unwrap());
-    let added = operations.add_device(device("WL-1"), "x", 0).unwrap();
-    let grants = &operations.foundation.grants;
+    let added = operations.services.devices.add(&Principal::cli("x"), device("WL-1"), 0).unwrap();
+    let grants = &operations.services.foundation.grants;
     let principal = grants.authenticate("WL-1", added.token.as_bytes()).unwrap();
-    let rotated = operations.rotate(&"WL-1".parse().unwrap(), "x", 1).unwrap();
+    let rotated =
+        operations.services.credentials.rotate(&Principal::cli("x"), &"WL-1".parse().unwrap(), 1).unwrap();
     assert!(!grants.still_valid(&principal.credential, principal.generation));
     assert!(grants.authenticate("WL-1", added.token.as_bytes()).is_err());
     assert!(grants.authenticate("WL-1", rotated.token.as_bytes()).is_ok());
-    let error = operations.rotate(&"WL-2".parse().unwrap(), "x", 1).unwrap_err().to_string();
+    let error = operations
+        .services
+        .credentials
+        .rotate(&Principal::cli("x"), &"WL-2".parse().unwrap(), 1)
+        .unwrap_err()
+        .to_string();
     assert_eq!(error, "there is no credential \"WL-2\"");
 }
 
@@ -110,11 +121,13 @@ fn a_gateway_speaks_for_its_devices_only() {
         device("WL-3"),
         device("WL-4"),
     ];
-    devices.into_iter().for_each(|device| drop(operations.add_device(device, "x", 0).unwrap()));
+    devices
+        .into_iter()
+        .for_each(|device| drop(operations.services.devices.add(&Principal::cli("x"), device, 0).unwrap()));
     let id: DeviceId = "GW-1".parse().unwrap();
     let gateway = NewCredential { id, kind: CredentialKind::Gateway, devices: vec!["WL-3".parse().unwrap()] };
-    let token = operations.add_credential(gateway, "x", 0).unwrap().token;
-    let grants = &operations.foundation.grants;
+    let token = operations.services.credentials.add(&Principal::cli("x"), gateway, 0).unwrap().token;
+    let grants = &operations.services.foundation.grants;
     let principal = grants.authenticate("GW-1", token.as_bytes()).unwrap();
     let spoken: Vec<_> = ["WL-1", "WL-2", "WL-3", "WL-4"]
         .map(|id| grants.speaks_for(&principal.credential, principal.kind, id))
@@ -129,13 +142,17 @@ fn credentials_are_only_for_what_exists() {
     let unknown: DeviceId = "WL-9".parse().unwrap();
     let make = |kind, devices: &[&DeviceId]| {
         let devices = devices.iter().copied().cloned().collect();
-        operations.add_credential(NewCredential { id: "WL-9".parse().unwrap(), kind, devices }, "x", 0)
+        operations.services.credentials.add(
+            &Principal::cli("x"),
+            NewCredential { id: "WL-9".parse().unwrap(), kind, devices },
+            0,
+        )
     };
-    assert!(matches!(make(CredentialKind::Device, &[]), Err(OperationError::UnknownDevice(_))));
-    assert!(matches!(make(CredentialKind::Gateway, &[&unknown]), Err(OperationError::UnknownDevice(_))));
-    operations.add_device(device("WL-1"), "x", 0).unwrap();
+    assert!(matches!(make(CredentialKind::Device, &[]), Err(ServiceError::UnknownDevice(_))));
+    assert!(matches!(make(CredentialKind::Gateway, &[&unknown]), Err(ServiceError::UnknownDevice(_))));
+    operations.services.devices.add(&Principal::cli("x"), device("WL-1"), 0).unwrap();
     let known: DeviceId = "WL-1".parse().unwrap();
-    assert!(matches!(make(CredentialKind::App, &[&known]), Err(OperationError::NotAGateway(_))));
+    assert!(matches!(make(CredentialKind::App, &[&known]), Err(ServiceError::NotAGateway(_))));
     assert!(make(CredentialKind::App, &[]).is_ok());
 }
 
@@ -148,11 +165,14 @@ fn a_simulated_city_is_registered_once_and_knows_its_tokens_again() {
     let start = |now_ms| {
         let operations = operations(&data);
         let devices = vec![device("WL-1"), device("WL-2")];
-        let tokens =
-            operations.simulate(devices, vec![credential("WL-1"), credential("WL-2")], now_ms).unwrap();
-        let grants = &operations.foundation.grants;
+        let tokens = operations
+            .services
+            .devices
+            .simulate(devices, vec![credential("WL-1"), credential("WL-2")], now_ms)
+            .unwrap();
+        let grants = &operations.services.foundation.grants;
         assert!(tokens.iter().all(|(id, token)| grants.authenticate(id, token.as_bytes()).is_ok()));
-        (tokens, operations.foundation.records.audit(None, 9, &|_| true).unwrap().items.len())
+        (tokens, operations.services.foundation.records.audit(None, 9, &|_| true).unwrap().items.len())
     };
     let (tokens, entries) = start(1);
     assert_eq!((tokens.len(), entries), (2, 1));
@@ -165,8 +185,8 @@ fn the_configured_title_stands_on_screen_and_the_records_are_private() {
     let data = DataDir::open(dir.path()).unwrap();
     let mut config = Config::default();
     config.display.title_vi = Some("Trung tâm điều hành Huế".to_owned());
-    let foundation = Foundation::open(&data, &config, 0).unwrap();
-    let built_in = CityFiles::load("hue", &foundation.catalogue).unwrap().city.title;
+    let foundation = open_foundation(&data, &config, 0).unwrap();
+    let built_in = load_city("hue", &foundation.catalogue).unwrap().city.title;
     let title = &foundation.city.city.title;
     assert_eq!((title.vi.as_str(), &title.en), ("Trung tâm điều hành Huế", &built_in.en));
     for file in ["records.sqlite", "records.sqlite-wal"] {
@@ -213,8 +233,9 @@ async fn commands_reach_a_running_server_and_count_at_once() {
     });
     let (Ok(Reply::DeviceAdded(added)), again) = reply.await.unwrap() else { panic!() };
     assert!(matches!(&again, AdminError::Refused(why) if why.contains("WL-1 is taken")), "{again}");
-    assert!(operations.foundation.grants.authenticate("WL-1", added.token.as_bytes()).is_ok());
-    let actor = operations.foundation.records.audit(None, 1, &|_| true).unwrap().items.remove(0).actor;
+    assert!(operations.services.foundation.grants.authenticate("WL-1", added.token.as_bytes()).is_ok());
+    let actor =
+        operations.services.foundation.records.audit(None, 1, &|_| true).unwrap().items.remove(0).actor;
     assert_eq!(actor, format!("cli:{}", crate::admin::current_unix_user()));
     server.abort();
     let _ = server.await;
@@ -277,11 +298,12 @@ async fn a_bad_device_is_refused_alike_at_every_door() {
     let operations = Arc::new(operations(&data));
     let server = tokio::spawn(bind(&data.admin_socket()).unwrap().serve(Arc::clone(&operations)));
     for ((device, _), without) in bad_devices().into_iter().zip(without) {
-        let direct = operations.add_device(device.clone(), "x", 0).unwrap_err().to_string();
+        let direct =
+            operations.services.devices.add(&Principal::cli("x"), device.clone(), 0).unwrap_err().to_string();
         let said = ask(device).await.unwrap().unwrap_err().to_string();
         assert_eq!((&said, &direct), (&without, &without), "by the server, and without one");
     }
-    assert_eq!(operations.foundation.registry.devices().len(), 1);
+    assert_eq!(operations.services.foundation.registry.devices().len(), 1);
     server.abort();
 }
 
@@ -290,11 +312,11 @@ fn an_id_that_differs_only_by_capitals_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let data = DataDir::open(dir.path()).unwrap();
     let operations = operations(&data);
-    operations.add_device(device("WL-1"), "cli:root", 1).unwrap();
-    let refused = operations.add_device(device("wl-1"), "cli:root", 1).unwrap_err();
-    assert!(matches!(refused, OperationError::Lookalike { .. }), "{refused}");
+    operations.services.devices.add(&Principal::cli("root"), device("WL-1"), 1).unwrap();
+    let refused = operations.services.devices.add(&Principal::cli("root"), device("wl-1"), 1).unwrap_err();
+    assert!(matches!(refused, ServiceError::Lookalike { .. }), "{refused}");
     let app = NewCredential { id: "Wl-1".parse().unwrap(), kind: CredentialKind::App, devices: vec![] };
-    let refused = operations.add_credential(app, "cli:root", 1).unwrap_err();
+    let refused = operations.services.credentials.add(&Principal::cli("root"), app, 1).unwrap_err();
     assert!(refused.to_string().starts_with("Wl-1 differs from WL-1 only by capitals"), "{refused}");
     let two = vec![device("A-1"), device("a-1")];
     let credentials = ["A-1", "a-1"].map(|id| NewCredential {
@@ -302,6 +324,10 @@ fn an_id_that_differs_only_by_capitals_is_refused() {
         kind: CredentialKind::Device,
         devices: vec![],
     });
-    assert!(operations.simulate(two, credentials.into(), 1).is_err());
-    assert_eq!(operations.devices(None).unwrap().items.len(), 1, "nothing of what was refused is there");
+    assert!(operations.services.devices.simulate(two, credentials.into(), 1).is_err());
+    assert_eq!(
+        operations.services.devices.list(&Principal::cli("root"), None).unwrap().len(),
+        1,
+        "nothing of what was refused is there"
+    );
 }

@@ -4,7 +4,7 @@ use crate::backup::{CheckReport, Manifest, Progress};
 use ioc_identity::Role;
 use ioc_ingest::{Device, NewDevice};
 use ioc_model::{CredentialKind, DeviceId, Domain};
-use ioc_records::{DisplayTokenRow, QuarantineRow, UserRow};
+use ioc_services::{CredentialToken, DeviceAdded, DisplayTokenView, QuarantineView, UserView};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -146,28 +146,6 @@ pub struct Items<T> {
     pub items: Vec<T>,
 }
 
-/// A device that was registered.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct DeviceAdded {
-    /// MQTT user name.
-    pub id: String,
-    /// MQTT password; shown this once.
-    pub token: String,
-    /// As registered.
-    pub device: Device,
-}
-
-/// A credential with its new token.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct CredentialToken {
-    /// MQTT user name.
-    pub id: String,
-    /// What it may be used for.
-    pub kind: CredentialKind,
-    /// MQTT password; shown this once.
-    pub token: String,
-}
-
 /// A person whose password was set.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct UserAdded {
@@ -179,104 +157,11 @@ pub struct UserAdded {
     pub password: Option<String>,
 }
 
-/// A person, without anything secret.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct UserView {
-    /// Sign-in name.
-    pub name: String,
-    /// What they may do at most.
-    pub role: Role,
-    /// Only these domains; empty = all.
-    pub domains: Vec<Domain>,
-    /// Only these wards; empty = all.
-    pub wards: Vec<String>,
-    /// May not sign in.
-    pub disabled: bool,
-    /// When they were added, milliseconds since the epoch.
-    pub created_at: i64,
-}
-
-impl From<&UserRow> for UserView {
-    fn from(row: &UserRow) -> Self {
-        let UserRow { name, role, domains, wards, disabled, created_ms, .. } = row.clone();
-        Self { name, role, domains, wards, disabled, created_at: created_ms }
-    }
-}
-
-/// A display token, without itself.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct DisplayTokenView {
-    /// Its name.
-    pub name: String,
-    /// Name of the person who made it.
-    pub created_by: String,
-    /// When, milliseconds since the epoch.
-    pub created_at: i64,
-}
-
-impl From<DisplayTokenRow> for DisplayTokenView {
-    fn from(row: DisplayTokenRow) -> Self {
-        Self { name: row.name, created_by: row.created_by, created_at: row.created_ms }
-    }
-}
-
 /// A display token that was removed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DisplayTokenRemoved {
     /// Its name.
     pub name: String,
-}
-
-/// A rejected message.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct QuarantineView {
-    /// Grows with time.
-    pub seq: u64,
-    /// When it arrived, milliseconds since the epoch.
-    pub at: i64,
-    /// Whose, when that is known.
-    pub device: Option<DeviceId>,
-    /// Who sent it.
-    pub credential: String,
-    /// On which topic.
-    pub topic: String,
-    /// Why: reason and detail of each rejected observation.
-    pub items: Vec<RejectionView>,
-    /// The first bytes of the payload as text; what is not UTF-8 is replaced.
-    pub payload: String,
-    /// The same bytes, hexadecimal.
-    pub payload_hex: String,
-    /// Length of the whole payload.
-    pub payload_len: u32,
-}
-
-/// One rejected observation, or the whole message.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct RejectionView {
-    /// From a closed set.
-    pub reason: String,
-    /// What was found and what would be right.
-    pub detail: String,
-}
-
-impl From<QuarantineRow> for QuarantineView {
-    fn from(row: QuarantineRow) -> Self {
-        let rejection = |item: ioc_model::Rejection| RejectionView {
-            reason: item.reason.to_string(),
-            detail: item.detail,
-        };
-        Self {
-            seq: row.seq,
-            at: row.at_ms,
-            device: row.device,
-            credential: row.credential,
-            topic: row.topic,
-            items: row.items.into_iter().map(rejection).collect(),
-            payload: String::from_utf8_lossy(&row.bytes).into_owned(),
-            payload_hex: row.bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-            payload_len: row.bytes_len,
-        }
-    }
 }
 
 /// What travels back over the socket.

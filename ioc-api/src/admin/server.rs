@@ -5,6 +5,7 @@ use super::{
     unix_user,
 };
 use crate::{backup::Progress, clock::now_ms};
+use ioc_identity::Principal;
 use std::{
     fs::{self, File, Permissions},
     io,
@@ -124,7 +125,7 @@ impl Drop for AdminSocket {
 }
 
 async fn answer(stream: UnixStream, operations: Arc<Operations>) -> io::Result<()> {
-    let actor = format!("cli:{}", unix_user(stream.peer_cred()?.uid()));
+    let caller = Principal::cli(&unix_user(stream.peer_cred()?.uid()));
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     let mut reader = BufReader::new(reader.take(REQUEST_LEN_MAX));
@@ -135,7 +136,7 @@ async fn answer(stream: UnixStream, operations: Arc<Operations>) -> io::Result<(
             let (told, mut progress) = mpsc::channel::<Progress>(1);
             let work = move || {
                 let mut tell = |made: &Progress| drop(told.try_send(made.clone()));
-                Answer::from(operations.run_telling(request, &actor, now_ms(), &mut tell))
+                Answer::from(operations.run_telling(request, &caller, now_ms(), &mut tell))
             };
             let work = tokio::task::spawn_blocking(work);
             while let Some(made) = progress.recv().await {

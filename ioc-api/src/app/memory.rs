@@ -1,6 +1,5 @@
 //! What lives in memory, brought back to where the journal stands.
 use crate::{
-    admin::Foundation,
     book::Book,
     clock::{Clocks, now_ms},
     clock_watch,
@@ -16,7 +15,7 @@ use ioc_ingest::{Decoder, Ledger, LiveState};
 use ioc_journal::{Journal, Offset, Opened};
 use ioc_rules::Engine;
 use ioc_services::{
-    ClockProperties, OwnClock, Ready,
+    ClockProperties, Foundation, OwnClock, Ready,
     indicators::KpiService,
     rule_inputs::{RegistryDirectory, StoreSamples},
     rules::{LastGoodRules, RuleStore},

@@ -1,16 +1,18 @@
 //! Data directories that were really worked on, backed up, taken apart and put together again.
 use super::*;
 use crate::{
-    admin::{Foundation, Operations},
+    admin::open_foundation,
     clock::now_ms,
     config::Config,
     data_dir::{DataDirError, Holder, Part},
     followers::{NAMES, registrations, settle::Settle},
     startup,
 };
+use ioc_identity::Principal;
 use ioc_ingest::{Ledger, NewDevice};
 use ioc_journal::{Journal, JournalConfig};
 use ioc_model::{DeviceIndex, Domain, Message, Observation, Origin, PropertyId, Quality, RecordKind};
+use ioc_services::{Foundation, Services};
 use ioc_store::{Store, StoreConfig, TimeRange};
 use std::{
     collections::BTreeMap,
@@ -29,7 +31,7 @@ type Acknowledged = BTreeMap<(String, i64), f64>;
 /// The parts of a running center that keep something on disk.
 struct Center {
     data: Arc<DataDir>,
-    operations: Operations,
+    services: Services,
     foundation: Foundation,
     journal: Journal,
     store: Store,
@@ -41,7 +43,7 @@ impl Center {
         let data = DataDir::open_as(path, Holder::Server)?;
         data.begin(accepted)?;
         let config = Config { data_dir: path.to_owned(), ..Config::default() };
-        let foundation = Foundation::open(&data, &config, now_ms()).unwrap();
+        let foundation = open_foundation(&data, &config, now_ms()).unwrap();
         let journal = JournalConfig {
             segment_bytes: 2_000,
             keep_bytes: 4_000,
@@ -55,8 +57,8 @@ impl Center {
         let from = startup::oldest_of(&journal, store.replay_from());
         startup::replay(&journal, from, opened.last, &mut settle, &Default::default()).unwrap();
         let property = foundation.catalogue.property("water_level").unwrap().id;
-        let operations = Operations::new(foundation.clone(), Box::new(|| ()));
-        Ok(Self { data: Arc::new(data), operations, foundation, journal, store, property })
+        let services = Services::build(foundation.clone(), || ());
+        Ok(Self { data: Arc::new(data), services, foundation, journal, store, property })
     }
 
     fn add(&self, id: &str) {
@@ -69,7 +71,7 @@ impl Center {
             parent: None,
             labels: BTreeMap::new(),
         };
-        self.operations.add_device(device, "test", now_ms()).unwrap();
+        self.services.devices.add(&Principal::cli("test"), device, now_ms()).unwrap();
     }
 
     fn devices(&self) -> Vec<(String, DeviceIndex)> {
@@ -849,8 +851,8 @@ fn a_first_start_or_command_that_is_cut_off_anywhere_is_completed() {
     let command = || {
         let data = DataDir::open(&path).unwrap();
         data.verify().unwrap();
-        let foundation = Foundation::open(&data, &Config::default(), now_ms()).unwrap();
-        drop(Operations::new(foundation, Box::new(|| ())));
+        let foundation = open_foundation(&data, &Config::default(), now_ms()).unwrap();
+        drop(Services::build(foundation, || ()));
     };
     for (name, work) in [("start", &start as &dyn Fn()), ("command", &command)] {
         let states = place.path().join(name);
@@ -1181,7 +1183,7 @@ fn records_of_the_same_start_that_lack_a_change_are_older() {
     let center = Center::start(&path, &[]).unwrap();
     center.add("A");
     ioc_records::copy(&path.join("records.sqlite"), &aside).unwrap();
-    center.operations.rotate(&"A".parse().unwrap(), "test", now_ms()).unwrap();
+    center.services.credentials.rotate(&Principal::cli("test"), &"A".parse().unwrap(), now_ms()).unwrap();
     center.stop();
     files_of(Part::Records).iter().for_each(|file| remove(&path.join(file)));
     copy(&aside, &path.join("records.sqlite"));

@@ -1,7 +1,7 @@
 //! `ioc check` and `ioc rules check`: what a start would refuse, found without starting.
 use super::{Failure, print};
 use crate::{
-    admin::{CityFiles, catalogue},
+    admin::{catalogue, load_city},
     config::{Config, Place, Problem, Problems},
     defaults, launch,
     tls::Certificate,
@@ -100,7 +100,7 @@ struct Checked {
 impl Checked {
     fn files(&mut self, config: &Config, catalogue: &Catalogue) {
         self.report.files += 2;
-        if let Err(error) = CityFiles::load(&config.city, catalogue) {
+        if let Err(error) = load_city(&config.city, catalogue) {
             self.file(&config.city, None, &error.to_string());
         }
         let source = launch::rule_source(config);

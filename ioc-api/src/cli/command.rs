@@ -5,10 +5,11 @@ use super::{
     print,
 };
 use crate::{
-    admin::{DisplayTokenView, QuarantineView, Reply, Request, UserView, execute},
+    admin::{Reply, Request, execute},
     config::Config,
 };
 use ioc_ingest::NewDevice;
+use ioc_services::{DisplayTokenView, QuarantineView, UserView};
 use std::io::{self, BufRead};
 
 /// Longest password line that is read.

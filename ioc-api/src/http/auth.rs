@@ -13,7 +13,6 @@ use axum::{
     http::{HeaderMap, HeaderValue, header, request::Parts},
 };
 use ioc_identity::{Action, Identity, Principal, Resource, Via, authorize, is_token};
-use ioc_ingest::Device;
 use ioc_model::{Alert, Domain};
 use ioc_records::AlertQuery;
 
@@ -193,16 +192,6 @@ impl Actor {
     /// Says whether the actor may see what is said of a whole domain.
     pub fn may_see_all_of(&self, domain: Option<Domain>) -> bool {
         authorize(&self.caller, Action::Read, &Resource::Domain(domain))
-    }
-
-    /// Demands that the actor may see a device.
-    ///
-    /// Errors: 403.
-    pub fn must_see(&self, device: &Device) -> Answer<()> {
-        self.must(
-            Action::Read,
-            &Resource::Place { domain: Some(device.domain), ward: device.ward.as_deref() },
-        )
     }
 
     /// Demands that the actor may do this to an alert.

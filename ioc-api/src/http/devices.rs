@@ -10,11 +10,9 @@ use axum::{
     Json,
     extract::{Path, Query, State},
 };
-use ioc_ingest::{Device, Wards};
-use ioc_model::{
-    Catalogue, DeviceKind, Domain, Parent, Property, ValueKind, catalogue::CityDomain, text::fold,
-};
-use ioc_services::bbox::Bbox;
+use ioc_ingest::Device;
+use ioc_model::{Catalogue, DeviceIndex, DeviceKind, Parent, Property, ValueKind, catalogue::CityDomain};
+use ioc_services::{DeviceFilter, DeviceStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -44,85 +42,17 @@ pub struct DeviceQuery {
     cursor: Option<String>,
 }
 
-/// How a device stands, as a filter.
-#[derive(ToSchema)]
-#[schema(rename_all = "lowercase")]
-pub enum DeviceStatus {
-    /// Heard, and without alerts.
-    Normal,
-    /// Not heard.
-    Offline,
-    /// With open alerts.
-    Alarm,
-}
-
-struct Wanted {
-    domains: Vec<Domain>,
-    wards: Vec<String>,
-    kinds: Vec<String>,
-    status: Option<String>,
-    bbox: Option<Bbox>,
-    words: Vec<String>,
-}
-
-/// Longest search, in bytes; each word is looked for in every device.
-const SEARCH_LEN_MAX: usize = 256;
-
-impl Wanted {
-    fn parse(query: &DeviceQuery, catalogue: &Catalogue, city: &Wards) -> Answer<Self> {
-        let status = query.status.clone();
-        if let Some(status) = status.as_deref().filter(|s| !["normal", "offline", "alarm"].contains(s)) {
-            return Err(Problem::bad_request(format!("status={status}; expected normal, offline or alarm")));
-        }
-        let search = query.q.as_deref().unwrap_or("");
-        if search.len() > SEARCH_LEN_MAX {
-            return Err(Problem::bad_request(format!("q is too long; at most {SEARCH_LEN_MAX} bytes")));
-        }
-        let (wards, kinds) = (params::texts(query.ward.as_deref()), params::texts(query.kind.as_deref()));
-        if let Some(ward) = wards.iter().find(|ward| city.get(ward).is_none()) {
-            let text = format!("the city has no ward {ward:?}; GET /api/v1/areas lists their codes");
-            return Err(Problem::bad_request(text));
-        }
-        if let Some(kind) = kinds.iter().find(|kind| catalogue.kind(kind).is_none()) {
-            let text = format!("no kind is called {kind:?}; GET /api/v1/catalogue lists them");
-            return Err(Problem::bad_request(text));
-        }
-        Ok(Self {
-            domains: params::domains(query.domain.as_deref(), catalogue)?,
-            wards,
-            kinds,
-            status,
-            bbox: query.bbox.as_deref().map(str::parse).transpose().map_err(Problem::bad_request)?,
-            words: fold(search).split_whitespace().map(str::to_owned).collect(),
-        })
-    }
-
-    fn admits(&self, device: &Device, state: u8, wards: &Wards) -> bool {
-        let ward = device.ward.as_deref();
-        let status = match self.status.as_deref() {
-            Some("normal") => state == 0,
-            Some("offline") => state == 1,
-            Some(_) => state > 1,
-            None => true,
-        };
-        (self.domains.is_empty() || self.domains.contains(&device.domain))
-            && (self.wards.is_empty() || self.wards.iter().any(|wanted| Some(&**wanted) == ward))
-            && (self.kinds.is_empty() || self.kinds.iter().any(|wanted| **wanted == *device.kind))
-            && self.bbox.is_none_or(|bbox| bbox.contains(device.lon, device.lat))
-            && status
-            && self.mentions(device, wards)
-    }
-
-    fn mentions(&self, device: &Device, wards: &Wards) -> bool {
-        if self.words.is_empty() {
-            return true;
-        }
-        let ward = device.ward.as_deref().and_then(|code| wards.get(code)).map(|ward| &*ward.name);
-        let labels = device.labels.values().map(String::as_str);
-        let texts: Vec<String> =
-            [device.id.as_str()].into_iter().chain(labels).chain(ward).map(fold).collect();
-        self.words.iter().all(|word| texts.iter().any(|text| text.contains(word.as_str())))
-    }
+fn filter(query: &DeviceQuery, state: &ApiState) -> Answer<DeviceFilter> {
+    let filter = DeviceFilter {
+        domains: params::domains(query.domain.as_deref(), &state.catalogue)?,
+        wards: params::texts(query.ward.as_deref()),
+        kinds: params::texts(query.kind.as_deref()),
+        status: query.status.as_deref().map(str::parse).transpose()?,
+        bbox: query.bbox.as_deref().map(str::parse).transpose().map_err(Problem::bad_request)?,
+        ..DeviceFilter::default()
+    };
+    let filter = filter.searching(query.q.as_deref().unwrap_or(""))?;
+    Ok(filter.checked(&state.catalogue, &state.city.wards)?)
 }
 
 /// Lists devices in the order of their registration; retired ones only by id.
@@ -133,39 +63,27 @@ pub async fn list(
     actor: Actor,
     Query(query): Query<DeviceQuery>,
 ) -> Answer<Json<Page<DeviceDto>>> {
-    let wanted = Wanted::parse(&query, &state.catalogue, &state.city.wards)?;
+    let wanted = filter(&query, &state)?;
     let limit = params::limit(query.limit)?;
     let bad = |_| Problem::bad_request("cursor is not one of ours; start without it");
-    let after = query.cursor.as_deref().map(|cursor| cursor.parse::<u32>().map_err(bad)).transpose()?;
+    let after =
+        query.cursor.as_deref().map(|cursor| cursor.parse().map(DeviceIndex).map_err(bad)).transpose()?;
     // A search looks at the texts of every device: not on a thread that others wait for.
-    let page = state.blocking(move |state| Ok::<_, Problem>(page(state, &actor, &wanted, after, limit)));
-    Ok(Json(page.await?))
+    let page = move |state: &ApiState| {
+        let status = |device: &Device| status(state, device);
+        let found = state.services.devices.page(&actor.caller, &wanted, after, limit, status);
+        let next = found.next.map(|last| last.0.to_string());
+        Ok::<_, Problem>(Page { items: found.items.iter().map(|device| dto(state, device)).collect(), next })
+    };
+    Ok(Json(state.blocking(page).await?))
 }
 
-fn page(
-    state: &ApiState,
-    actor: &Actor,
-    wanted: &Wanted,
-    after: Option<u32>,
-    limit: usize,
-) -> Page<DeviceDto> {
-    let devices = state.registry.devices();
-    let behind = |device: &Device| after.is_none_or(|after| device.index.0 > after);
-    let mut items: Vec<DeviceDto> = devices
-        .iter()
-        .filter(|device| {
-            !device.retired && behind(device) && actor.may_see(device.domain, device.ward.as_deref())
-        })
-        .filter(|device| {
-            wanted.admits(device, state.feeds.board.look(device.index.0).state, &state.city.wards)
-        })
-        .take(limit + 1)
-        .map(|device| dto(state, device))
-        .collect();
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(|last| last.index.to_string());
-    Page { items, next }
+fn status(state: &ApiState, device: &Device) -> DeviceStatus {
+    match state.feeds.board.look(device.index.0).state {
+        0 => DeviceStatus::Normal,
+        1 => DeviceStatus::Offline,
+        _ => DeviceStatus::Alarm,
+    }
 }
 
 /// Returns one device.
@@ -176,8 +94,7 @@ pub async fn get(
     actor: Actor,
     Path(id): Path<String>,
 ) -> Answer<Json<DeviceDto>> {
-    let device = state.device(&id)?;
-    actor.must_see(&device)?;
+    let device = state.services.devices.find(&actor.caller, &id)?;
     Ok(Json(dto(&state, &device)))
 }
 
@@ -189,8 +106,7 @@ pub async fn latest(
     actor: Actor,
     Path(id): Path<String>,
 ) -> Answer<Json<LatestList>> {
-    let device = state.device(&id)?;
-    actor.must_see(&device)?;
+    let device = state.services.devices.find(&actor.caller, &id)?;
     let latest = state.live.latest(device.index);
     let items = latest.into_iter().filter_map(|(id, latest)| {
         let property = state.catalogue.property_by_id(id)?;
@@ -266,89 +182,4 @@ pub async fn catalogue(State(state): State<ApiState>, _actor: Actor) -> Json<Cat
         properties: catalogue.properties().to_vec(),
         kinds: catalogue.kinds().cloned().collect(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use ioc_model::{DeviceIndex, text::nfd};
-    use std::collections::BTreeMap;
-
-    fn lamp(street: &str) -> Device {
-        Device {
-            index: DeviceIndex(0),
-            id: "LUM-017".parse().unwrap(),
-            domain: Domain::from_static("lighting"),
-            kind: "luminaire".into(),
-            lat: 16.46,
-            lon: 107.59,
-            ward: Some("19774".into()),
-            parent: None,
-            labels: BTreeMap::from([("street".to_owned(), street.to_owned())]),
-            reporting_period_s: 60,
-            retired: false,
-            created_ms: 0,
-        }
-    }
-
-    fn wards() -> Wards {
-        let areas = r#"{"type":"FeatureCollection","features":[{"type":"Feature",
-            "properties":{"layer":"ward","code":"19774","name":"Vỹ Dạ","name_en":"Vy Da"},
-            "geometry":{"type":"Polygon","coordinates":[[[107,16],[108,16],[108,17],[107,17],[107,16]]]}}]}"#;
-        Wards::from_geojson(areas).unwrap()
-    }
-
-    #[test]
-    fn lists_are_of_wards_and_kinds_that_there_are() {
-        let catalogue = crate::admin::catalogue().unwrap();
-        let parse = |ward: Option<&str>, kind: Option<&str>| {
-            let (ward, kind) = (ward.map(str::to_owned), kind.map(str::to_owned));
-            let query = DeviceQuery { ward, kind, ..DeviceQuery::default() };
-            let parsed = Wanted::parse(&query, &catalogue, &wards());
-            parsed.map(|wanted| wanted.admits(&lamp("x"), 0, &wards())).ok()
-        };
-        for (ward, kind, expected) in [
-            (None, None, Some(true)),
-            (Some(""), Some(","), Some(true)),
-            (Some("19774"), None, Some(true)),
-            (Some(" 19774 ,"), Some("air-station, luminaire"), Some(true)),
-            (None, Some("air-station"), Some(false)),
-            (Some("x, 19774"), None, None),
-            (Some("19774,x"), None, None),
-            (None, Some("Luminaire"), None),
-            (None, Some("luminaire,lamp"), None),
-        ] {
-            assert_eq!(parse(ward, kind), expected, "{ward:?} {kind:?}");
-        }
-    }
-
-    #[test]
-    fn a_search_needs_neither_marks_nor_capitals_nor_a_form() {
-        let (wards, catalogue) = (wards(), crate::admin::catalogue().unwrap());
-        let composed = lamp("Điện Biên Phủ");
-        let decomposed = lamp(&nfd("Điện Biên Phủ"));
-        let table = [
-            ("dien bien phu", true),
-            ("Điện Biên Phủ", true),
-            (&*nfd("Điện Biên Phủ"), true),
-            ("ĐIỆN", true),
-            ("phu dien", true),
-            ("ＬＵＭ－０１７", true),
-            ("lum bien", true),
-            ("vy da", true),
-            ("  ", true),
-            ("", true),
-            ("dien bien hue", false),
-            ("lum-018", false),
-        ];
-        for (search, expected) in table {
-            let query = DeviceQuery { q: Some(search.to_owned()), ..DeviceQuery::default() };
-            let wanted = Wanted::parse(&query, &catalogue, &wards).unwrap_or_else(|_| panic!("{search}"));
-            for device in [&composed, &decomposed] {
-                assert_eq!(wanted.admits(device, 0, &wards), expected, "{search:?} {:?}", device.labels);
-            }
-        }
-        let endless = DeviceQuery { q: Some("x ".repeat(1000)), ..DeviceQuery::default() };
-        assert!(Wanted::parse(&endless, &catalogue, &wards).is_err());
-    }
 }

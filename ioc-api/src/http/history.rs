@@ -127,8 +127,7 @@ pub async fn series(
     actor: Actor,
     Query(query): Query<HistoryQuery>,
 ) -> Answer<Response> {
-    let device = state.device(&query.device)?;
-    actor.must_see(&device)?;
+    let device = state.services.devices.find(&actor.caller, &query.device)?;
     let property = property(&state, &query.property)?.clone();
     let range = range(&query.from, &query.to)?;
     let series = Series { device: device.index, property: property.id };

@@ -30,7 +30,7 @@ const JSON_TYPE: &str = "application/json";
         rules::list, rules::check, records::quarantine, records::audit, records::users, records::add_user,
         records::patch_user, records::display_tokens, records::add_display_token, records::remove_display_token, stream::upgrade, document, health::live, health::ready, health::metrics,
     ),
-    components(schemas(ProblemBody, ClientMessage, ServerMessage<'static>, Channel, TableDevice, KpiValue, alerts::AlertScope, devices::DeviceStatus)),
+    components(schemas(ProblemBody, ClientMessage, ServerMessage<'static>, Channel, TableDevice, KpiValue, alerts::AlertScope, ioc_services::DeviceStatus)),
     modifiers(&Answers)
 )]
 struct Document;

@@ -11,6 +11,7 @@ use axum::{
 };
 use ioc_identity::{IdentityError, PasswordError};
 use ioc_records::RecordsError;
+use ioc_services::ServiceError;
 use ioc_store::QueryError;
 use serde::Serialize;
 use std::fmt;
@@ -197,6 +198,25 @@ impl From<RecordsError> for Problem {
                 )
             },
             other => Self::internal(format!("{other}: {:?}", std::error::Error::source(&other))),
+        }
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Forbidden { .. } => Self::forbidden(error),
+            ServiceError::NotFound(_) => Self::not_found(error),
+            ServiceError::Records(source) => source.into(),
+            ServiceError::Identity(source) => source.into(),
+            ServiceError::SignIn(source) => source.into(),
+            ServiceError::Random(_) => Self::internal(error),
+            ServiceError::Lookalike { .. } => Self::conflict(error),
+            ServiceError::Invalid(_)
+            | ServiceError::Registry(_)
+            | ServiceError::UnknownDevice(_)
+            | ServiceError::UnknownDomain(_)
+            | ServiceError::NotAGateway(_) => Self::bad_request(error),
         }
     }
 }

@@ -1,19 +1,18 @@
 //! What handlers work with.
 use crate::{
-    admin::CityFiles,
     book::Book,
     followers::Progress,
     stream::{Feeds, RECORDS_PATIENCE, seats::Seats},
 };
 use axum::body::Bytes;
 use ioc_identity::Identity;
-use ioc_ingest::{Device, DeviceClocks, LiveState, Registry};
+use ioc_ingest::{DeviceClocks, LiveState, Registry};
 use ioc_journal::Journal;
 use ioc_model::{Alert, AlertId, Catalogue};
 use ioc_records::{LateWrites, Records};
 use ioc_rules::Engine;
 
-use ioc_services::{OwnClock, Ready, rules::RuleStore};
+use ioc_services::{CityFiles, OwnClock, Ready, Services, rules::RuleStore};
 use ioc_store::History;
 use std::sync::Arc;
 
@@ -28,6 +27,8 @@ use super::{
 /// Everything behind the API; cheap to clone.
 #[derive(Clone)]
 pub struct ApiState {
+    /// What can be done to devices, people and what is kept of them.
+    pub services: Services,
     /// Identities, registry rows, projections, audit.
     pub records: Records,
     /// Audit entries that must not wait for the disk.
@@ -81,15 +82,6 @@ pub struct ApiState {
 }
 
 impl ApiState {
-    /// Finds a device by id.
-    ///
-    /// Errors: 404 says what would be right.
-    pub fn device(&self, id: &str) -> Answer<Arc<Device>> {
-        let unknown =
-            || Problem::not_found(format!("no device is called {id:?}; GET /api/v1/devices lists them"));
-        self.registry.devices().by_id(id).cloned().ok_or_else(unknown)
-    }
-
     /// Returns the records when they have every alert that anybody was told of, or after a second as they are. Blocks.
     pub fn alert_records(&self) -> &Records {
         self.feeds.hub.await_records(RECORDS_PATIENCE);
