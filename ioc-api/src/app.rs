@@ -1,7 +1,7 @@
 //! Where everything is wired. Read it from top to bottom to see what runs and who follows whom:
 //!
 //! devices → `ioc_broker` → [`Ingress`] → `ioc_journal` → followers (history, rules, live state, …)
-//! rules → [`Book`] → journal → followers `tell` (live stream, city app) and `alerts` (records)
+//! rules → [`crate::alerting`] → journal → followers `tell` (live stream, city app) and `alerts` (records)
 mod memory;
 
 use crate::{
@@ -244,7 +244,7 @@ impl Center {
         let rules = Rules::new(
             Arc::clone(&memory.engine),
             journal.clone(),
-            memory.book.written(),
+            memory.alerts.written(),
             self.changed.clone(),
             (memory.resume_after, memory.resume_ms),
         );
@@ -253,9 +253,9 @@ impl Center {
         let derive = Derive::new(journal.clone(), memory.deriver(foundation, store, progress)?, stop.clone());
         let quarantine = Quarantine::new(Arc::clone(records), foundation.registry.clone(), rows_max)
             .synced_by(projections.clone());
-        let alerts = Alerts::new(journal.clone(), Arc::clone(records), Arc::clone(&memory.hub), projections);
-        let tell =
-            Tell::new(journal.clone(), Arc::clone(&memory.hub), Arc::clone(&self.broker), stop.clone());
+        let (hub, fold) = (|| Arc::clone(&memory.hub), || memory.fold.clone());
+        let alerts = Alerts::new(journal.clone(), Arc::clone(records), hub(), projections, fold());
+        let tell = Tell::new(journal.clone(), fold(), hub(), Arc::clone(&self.broker), stop.clone());
         let followers = vec![
             followers::start("store", journal, last, Gathering, stop, history)?,
             followers::start("live", journal, last, Gathering, stop, live)?,
@@ -373,7 +373,7 @@ impl Center {
             clocks: Arc::clone(memory.decoder.clocks()),
             own_clock: Arc::clone(&memory.own_clock),
             history: Arc::new(self.store.clone()),
-            book: Arc::clone(&memory.book),
+            alerts: Arc::clone(&memory.alerts),
             feeds,
             rules: Arc::clone(&memory.rules),
             engine: Arc::clone(&memory.engine),
@@ -403,12 +403,13 @@ impl Center {
     fn close(self, threads: Threads, stop: &Stop) -> Result<(), StartError> {
         self.broker.shutdown(BROKER_GRACE);
         self.ingress.flush_presence();
-        self.memory.book.hurry();
+        self.memory.alerts.begin_shutdown();
         stop.stop();
         // Nobody waits for room in history any more; what it does not take is replayed.
         self.store.shutdown();
         threads.followers.into_iter().for_each(Follower::join);
         self.memory.engine.stop();
+        self.memory.alerts.close();
         threads.others.into_iter().for_each(|thread| drop(thread.join()));
         self.journal.close().map_err(StartError::Stop)
     }

@@ -1,8 +1,8 @@
 //! From the configuration to what each part wants, and why a start can fail.
 use crate::{
     admin::FoundationError,
+    alerting::Archive,
     app::{Addresses, Mode},
-    book::Archive,
     clock::{Clocks, monotonic_ms, now_ms},
     config::{Config, Mqtt, Size},
     data_dir::{DataDir, DataDirError},
@@ -41,6 +41,8 @@ use tokio::{
 
 const KPI_PERIOD: Duration = Duration::from_secs(1);
 const FORGET_PERIOD: Duration = Duration::from_secs(3600);
+/// How long events of alerts are kept at least, in milliseconds: five years.
+const ALERT_EVENTS_KEEP_MS: i64 = 5 * 366 * 24 * 3_600_000;
 /// How often it is tried to write what the disk did not take.
 const LATE_PERIOD: Duration = Duration::from_secs(1);
 const REFUSALS_PERIOD: Duration = Duration::from_secs(60);
@@ -389,7 +391,7 @@ pub fn kpi_definitions(config: &Config, catalogue: &Catalogue) -> Result<Vec<Def
     indicators::parse(&text, catalogue).map_err(|errors| StartError::Kpis(lines(errors)))
 }
 
-/// Finds alerts that the book no longer holds: those that the records have.
+/// Finds alerts that the fold has let go: those that the records have.
 pub fn archive(records: &Records, hub: &Arc<Hub>) -> Archive {
     let (records, hub) = (Arc::clone(records), Arc::clone(hub));
     Archive {
@@ -401,7 +403,10 @@ pub fn archive(records: &Records, hub: &Arc<Hub>) -> Archive {
 /// Reads transitions that the hub no longer holds.
 pub fn older(records: &Records) -> OlderTransitions {
     let records = Arc::clone(records);
-    Arc::new(move |seq, limit| startup::older(&records, seq, limit))
+    Arc::new(move |seq, limit| {
+        let page = startup::older(&records, seq, limit);
+        page.map_err(|error| tracing::error!(%error, "transitions cannot be read for the live stream")).ok()
+    })
 }
 
 /// Returns what notes in the audit trail that the rule files changed.
@@ -474,9 +479,11 @@ pub fn forget_old_records(
         while !stop.wait(FORGET_PERIOD) {
             let now = forgetting_ms(now_ms(), newest_ms, monotonic_ms() - started_ms);
             let alerts = records.prune_alerts(now - keep.alerts_keep.as_ms());
+            let events_keep_ms = keep.alerts_keep.as_ms().max(ALERT_EVENTS_KEEP_MS);
+            let events = records.prune_alert_events(now - events_keep_ms);
             let audit = records.prune_audit(now - keep.audit_keep.as_ms());
             let sessions = records.prune_sessions(now);
-            for error in [alerts, audit, sessions].into_iter().filter_map(Result::err) {
+            for error in [alerts, events, audit, sessions].into_iter().filter_map(Result::err) {
                 tracing::warn!(%error, "old records cannot be forgotten; tried again in an hour");
             }
         }

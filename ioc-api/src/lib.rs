@@ -1,8 +1,8 @@
 //! The operations center in one binary.
 pub mod admin;
+pub mod alerting;
 pub mod app;
 pub mod backup;
-pub mod book;
 pub mod cli;
 pub mod clock;
 pub mod clock_watch;

@@ -1,32 +1,31 @@
 //! Bringing everything that lives in memory back to where the journal stands.
 mod air_quality;
+mod alerts;
 
 pub use air_quality::{Stations, aqi_deriver};
+pub use alerts::{open_alerts, restored};
 
 use crate::{
     clock::Clocks,
-    followers::{Work, alerts::transitions_of, quarantine::Quarantine},
+    followers::{Work, quarantine::Quarantine},
     start_progress::{Phase, StartProgress},
+    stream::OlderPage,
 };
+use ioc_alerts::AlertFold;
 use ioc_ingest::{Decoder, LiveState, vn_aqi::deriver::MissingProperty};
 use ioc_journal::{Batch, FollowError, Journal, Offset};
-use ioc_model::{
-    Alert, Condition, Observation, Quality, RecordKind, Transition, message::MessageView, time::placed_ms,
-};
-use ioc_records::{AlertQuery, Records, RecordsError, Sequenced};
-use ioc_rules::Restored;
+use ioc_model::{Observation, Quality, RecordKind, message::MessageView, time::placed_ms};
+use ioc_records::{Records, RecordsError};
 use ioc_services::rule_inputs::Replayed;
 use ioc_store::{Last, Point, QueryError, Series, Store};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// How long one batch of a replay may take to read.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// Open alerts that are shown; far more than anyone could look at.
-const OPEN_MAX: usize = 100_000;
 /// Readings told apart from the past while rules catch up; usually those of the second before the stop. Beyond it
 /// windows may hold some of them early.
 const REPLAYED_MAX: usize = 2_000_000;
-/// Transitions read from the records, or written to them, at once.
+/// Transitions and events read from the records, or written to them, at once.
 const PAGE: usize = 10_000;
 
 /// Gives `work` every committed record from `from` to `to`, and tells `progress` how far it is.
@@ -97,7 +96,7 @@ pub fn oldest_of(journal: &Journal, wanted: Offset) -> Offset {
     wanted.max(first)
 }
 
-/// Brings the records' projections up to `to`.
+/// Brings the records' projections up to `to`, and returns the fold over the events of alerts as of then.
 ///
 /// Errors: the journal or the records cannot be used.
 pub fn project(
@@ -106,51 +105,13 @@ pub fn project(
     mut quarantine: Quarantine,
     to: Offset,
     progress: &StartProgress,
-) -> Result<(), StartupError> {
-    let mut projection = Projection::new(records);
-    let from = records.applied_through()? + 1;
-    progress.enter_replay(Phase::RecordsReplay, from, to);
-    replay(journal, from, to, &mut projection, progress)?;
-    projection.end(to)?;
+) -> Result<AlertFold, StartupError> {
+    let fold = alerts::project(journal, records, to, progress)?;
     let from = records.quarantined_through()? + 1;
     progress.enter_replay(Phase::RecordsReplay, from, to);
     replay(journal, from, to, &mut quarantine, progress)?;
-    Ok(quarantine.end()?)
-}
-
-/// Applies transitions many at a time: one write for each of the small batches that single devices make would be slow,
-/// and its log larger than the journal.
-struct Projection {
-    records: Records,
-    gathered: Vec<Sequenced>,
-    failed: Option<RecordsError>,
-}
-
-impl Projection {
-    fn new(records: &Records) -> Self {
-        Self { records: Arc::clone(records), gathered: Vec::new(), failed: None }
-    }
-
-    fn apply(&mut self, through: Offset) {
-        if self.failed.is_none() {
-            self.failed = self.records.apply_transitions(&self.gathered, through).err();
-        }
-        self.gathered.clear();
-    }
-
-    fn end(mut self, through: Offset) -> Result<(), RecordsError> {
-        self.apply(through);
-        self.failed.map_or(Ok(()), Err)
-    }
-}
-
-impl Work for Projection {
-    fn take(&mut self, batch: &ioc_journal::Batch) {
-        self.gathered.extend(transitions_of(batch));
-        if self.gathered.len() >= PAGE {
-            self.apply(batch.last());
-        }
-    }
+    quarantine.end()?;
+    Ok(fold)
 }
 
 /// Collects what rules are given again when they resume behind `resume_after`: the readings of the records up to
@@ -218,40 +179,6 @@ pub fn fill_live(live: &LiveState, store: &Store, clocks: Clocks) {
     }
 }
 
-/// What rules must know of the alerts that were, for a replay from behind `resume_after`: all that still stand, and
-/// of those decided since then the last decision, so that deciding again repeats nothing.
-///
-/// Errors: the records cannot be read.
-pub fn restored(records: &Records, resume_after: Offset) -> Result<Vec<Restored>, StartupError> {
-    let mut known: HashMap<_, Restored> = HashMap::new();
-    for standing in records.standing_alerts()? {
-        known.insert(standing.alert.fingerprint, Restored { alert: standing.alert, cause: standing.cause });
-    }
-    let mut seq = resume_after;
-    loop {
-        let page = records.transitions_after(seq, PAGE)?;
-        let Some(last) = page.last() else { break };
-        seq = last.seq;
-        for Sequenced { transition, .. } in page {
-            let Transition { cause: Some(cause), alert, .. } = Arc::unwrap_or_clone(transition) else {
-                continue;
-            };
-            let newer = known.get(&alert.fingerprint).is_none_or(|known| known.cause <= cause);
-            if newer && alert.state == Condition::Cleared {
-                known.insert(alert.fingerprint, Restored { alert, cause });
-            }
-        }
-    }
-    Ok(known.into_values().collect())
-}
-
-/// Returns the alerts that belong on the wall.
-///
-/// Errors: the records cannot be read.
-pub fn open_alerts(records: &Records) -> Result<Vec<Alert>, StartupError> {
-    Ok(records.alerts(&AlertQuery { open: true, limit: OPEN_MAX, ..AlertQuery::default() })?)
-}
-
 /// Returns when the record at `offset` was committed: windows of rules are filled from history up to then.
 ///
 /// Errors: the journal cannot be read.
@@ -265,14 +192,13 @@ pub fn committed_ms(journal: &Journal, offset: Offset) -> Result<i64, StartupErr
 }
 
 /// Reads transitions for sessions that fell behind the ring.
-pub fn older(records: &Records, seq: u64, limit: usize) -> Option<Vec<Sequenced>> {
-    match records.transitions_after(seq, limit) {
-        Ok(page) => Some(page),
-        Err(error) => {
-            tracing::error!(%error, "transitions cannot be read for the live stream");
-            None
-        }
-    }
+///
+/// Errors: the records cannot be read.
+pub fn older(records: &Records, seq: u64, limit: usize) -> Result<OlderPage, RecordsError> {
+    let transitions = records.transitions_after(seq, limit)?;
+    // In this order: what was forgotten before the page was read is then known.
+    let is_whole = records.forgotten_through()? <= seq;
+    Ok(OlderPage { transitions, is_whole })
 }
 
 #[cfg(test)]

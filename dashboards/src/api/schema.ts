@@ -2037,7 +2037,7 @@ export interface components {
             /**
              * Format: int64
              * @description Resume after this sequence number; 0 is all that is kept; absent is a snapshot, then live. One beyond the
-             *     newest, or of what came after a backup that was put back, is answered with `resync`.
+             *     newest, of what came after a backup that was put back, or from before what is kept is answered with `resync`.
              */
             after?: number | null;
             /** @description What to listen to. */

@@ -172,7 +172,7 @@ impl Pending {
 /// turn.
 fn is_urgent(kind: RecordKind) -> bool {
     match kind {
-        RecordKind::Transition | RecordKind::OperatorAction => true,
+        RecordKind::Transition | RecordKind::OperatorAction | RecordKind::AlertEvent => true,
         RecordKind::Message | RecordKind::Presence => false,
     }
 }

@@ -8,15 +8,20 @@ use ioc_model::RecordKind;
 use proptest::prelude::*;
 use std::{fs, os::unix::fs::FileExt, path::Path, time::Duration};
 
-const KINDS: [RecordKind; 4] =
-    [RecordKind::Message, RecordKind::Transition, RecordKind::Presence, RecordKind::OperatorAction];
+const KINDS: [RecordKind; 5] = [
+    RecordKind::Message,
+    RecordKind::Transition,
+    RecordKind::Presence,
+    RecordKind::OperatorAction,
+    RecordKind::AlertEvent,
+];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn what_was_appended_is_there_after_reopening(
         lives in prop::collection::vec(
-            prop::collection::vec((0..4usize, prop::collection::vec(any::<u8>(), 0..300), any::<bool>()), 0..30), 1..5),
+            prop::collection::vec((0..KINDS.len(), prop::collection::vec(any::<u8>(), 0..300), any::<bool>()), 0..30), 1..5),
         segment_bytes in 1u64..4000, ring_bytes_max in 0usize..4000,
     ) {
         let dir = tempfile::tempdir().unwrap();

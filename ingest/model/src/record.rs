@@ -6,12 +6,14 @@
 pub enum RecordKind {
     /// A device message: [`crate::Message`], binary.
     Message = 1,
-    /// A transition of an alert: [`crate::Transition`], JSON.
+    /// A transition of an alert: [`crate::Transition`], JSON. Earlier versions wrote it; now it is only read.
     Transition = 2,
     /// A device came online or went offline: [`crate::Presence`], binary.
     Presence = 3,
     /// Something a person or the CLI did that the journal must order: JSON.
     OperatorAction = 4,
+    /// Something that happened to an alert, as the package `ioc-alerts` encodes it: JSON with a version and a kind.
+    AlertEvent = 5,
 }
 
 impl RecordKind {
@@ -22,6 +24,7 @@ impl RecordKind {
             2 => Some(Self::Transition),
             3 => Some(Self::Presence),
             4 => Some(Self::OperatorAction),
+            5 => Some(Self::AlertEvent),
             _ => None,
         }
     }

@@ -23,9 +23,9 @@ pub use late::{LateWrites, Write, Written};
 pub use random::{NoRandom, random_bytes};
 pub use role::{Role, UnknownRole};
 pub use rows::{
-    ANONYMOUS, AlertQuery, Audit, AuditEntry, AuditPage, CredentialRow, DeviceRow, DisplayTokenRow, Ends,
-    ORIGINS_PER_USER_MAX, OriginRow, QuarantineQuery, QuarantineRow, Reach, SecretHash, Sequenced,
-    SessionRow, StandingAlert, UserRow,
+    ANONYMOUS, AlertEventRow, AlertQuery, Audit, AuditEntry, AuditPage, CredentialRow, DeviceRow,
+    DisplayTokenRow, Ends, ORIGINS_PER_USER_MAX, OriginRow, QuarantineQuery, QuarantineRow, Reach,
+    SecretHash, Sequenced, SessionRow, StandingAlert, UserRow,
 };
 pub use sqlite::{
     SqliteRecords,
@@ -92,7 +92,7 @@ pub trait Registry {
 
 /// The audit trail.
 pub trait AuditTrail {
-    /// Adds an entry for something that changed nothing else here (a refused sign-in, an acknowledgement).
+    /// Adds an entry for something that changed nothing else here (a refused sign-in).
     fn append_audit(&self, audit: &Audit) -> Result<()>;
     /// Adds an entry about someone who is not signed in, and forgets the oldest of those beyond `rows_max`.
     fn append_anonymous(&self, audit: &Audit, rows_max: u32) -> Result<()>;
@@ -116,13 +116,21 @@ pub trait Quarantine {
     fn quarantine_len(&self) -> Result<u64>;
 }
 
-/// The projection of alerts and their transitions.
+/// The projection of alerts and their transitions, and the home of their events once the journal lets them go.
 pub trait Alerts {
-    /// Adds transitions, in order, from a batch that goes up to offset `through`.
-    /// Those up to the offset that was reached before are skipped.
-    fn apply_transitions(&self, transitions: &[Sequenced], through: u64) -> Result<()>;
-    /// Returns the journal offset up to which transitions are kept here.
+    /// Adds events, in order, from a batch that goes up to offset `through`, with what they come to and their audit entries,
+    /// all in one step. Those up to the offset that was reached before are skipped.
+    fn apply_alert_events(&self, events: &[AlertEventRow], through: u64) -> Result<()>;
+    /// Returns the journal offset up to which events are kept here.
     fn applied_through(&self) -> Result<u64>;
+    /// Returns at most `limit` events with an offset after `seq`, in order, as they were written.
+    fn alert_events_after(&self, seq: u64, limit: usize) -> Result<Vec<(u64, String)>>;
+    /// Forgets the events from before `before_ms`.
+    fn prune_alert_events(&self, before_ms: i64) -> Result<()>;
+    /// Returns the newest snapshot of the fold over the events.
+    fn alert_snapshot(&self) -> Result<Option<Vec<u8>>>;
+    /// Replaces the snapshot.
+    fn keep_alert_snapshot(&self, bytes: &[u8]) -> Result<()>;
     /// Lists alerts that have fired, newest first.
     fn alerts(&self, query: &AlertQuery) -> Result<Vec<Alert>>;
     /// Finds one alert.
@@ -133,6 +141,8 @@ pub trait Alerts {
     fn standing_alerts(&self) -> Result<Vec<StandingAlert>>;
     /// Returns at most `limit` transitions with an offset after `seq`, in order.
     fn transitions_after(&self, seq: u64, limit: usize) -> Result<Vec<Sequenced>>;
+    /// Returns the newest transitions, at most `limit`, in order.
+    fn newest_transitions(&self, limit: usize) -> Result<Vec<Sequenced>>;
     /// Returns the offset of the newest transition that was ever recorded; 0 when there was none.
     fn newest_transition(&self) -> Result<u64>;
     /// Returns the highest offset of a transition that has been forgotten; resuming before it has gaps.

@@ -29,6 +29,23 @@ impl Sequenced {
     }
 }
 
+/// One event of an alert as the journal has it, and what it comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlertEventRow {
+    /// Journal offset of the record.
+    pub seq: u64,
+    /// Which alert; `None` where the event is of a newer program.
+    pub alert: Option<AlertId>,
+    /// When, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The event as it was written.
+    pub json: String,
+    /// What is told of it; `None` when nothing is.
+    pub transition: Option<Arc<Transition>>,
+    /// The audit entry that it is, for what people did.
+    pub audit: Option<Audit>,
+}
+
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserRow {

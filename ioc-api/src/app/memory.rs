@@ -1,6 +1,6 @@
 //! What lives in memory, brought back to where the journal stands.
 use crate::{
-    book::Book,
+    alerting::AlertThread,
     clock::{Clocks, now_ms},
     clock_watch,
     config::Config,
@@ -11,6 +11,7 @@ use crate::{
     startup,
     stream::{board::Board, hub::Hub},
 };
+use ioc_alerts::AlertFold;
 use ioc_ingest::{Decoder, Ledger, LiveState};
 use ioc_journal::{Journal, Offset, Opened};
 use ioc_rules::Engine;
@@ -30,7 +31,9 @@ pub(super) struct Memory {
     pub(super) live: Arc<LiveState>,
     pub(super) rules: Arc<RuleStore>,
     pub(super) engine: Arc<Engine>,
-    pub(super) book: Arc<Book>,
+    pub(super) alerts: Arc<AlertThread>,
+    /// The fold over the events of alerts, as of the journal's last record.
+    pub(super) fold: AlertFold,
     /// Urges who tells of alerts.
     pub(super) urgent: Nudge,
     /// Where rules go on, and when that record was committed.
@@ -76,22 +79,22 @@ impl Memory {
         startup::fill_live(&live, store, Clocks::read());
         let quarantine =
             Quarantine::new(Arc::clone(records), registry.clone(), config.records.quarantine_rows_max);
-        startup::project(journal, records, quarantine, opened.last, progress)?;
+        let fold = startup::project(journal, records, quarantine, opened.last, progress)?;
 
         let resume_after = journal.checkpoint_of("rules").unwrap_or(0);
         let resume_ms = startup::committed_ms(journal, resume_after)?;
         let (ready, records_wanted, urgent) = (Ready::default(), Nudge::default(), Nudge::default());
         let hub = Hub::new(
             records.newest_transition().map_err(startup::StartupError::from)?,
-            startup::open_alerts(records)?,
+            startup::open_alerts(&fold),
             records_wanted.clone(),
         );
         let passed_over = records.passed_over().map_err(startup::StartupError::from)?;
         let hub = Arc::new(hub.passing_over(passed_over));
-        let standing = records.standing_alerts().map_err(startup::StartupError::from)?;
-        let standing = standing.into_iter().map(|standing| standing.alert).collect();
+        hub.recorded(opened.last);
         let archive = launch::archive(records, &hub);
-        let book = Arc::new(Book::open(journal.clone(), standing, archive, urgent.clone()));
+        let alerts = AlertThread::start(journal.clone(), fold.clone(), archive, urgent.clone())?;
+        let alerts = Arc::new(alerts);
         let replayed = startup::replayed(journal, resume_after, opened.last, progress)?;
         let engine = Engine::start(
             launch::engine_config(config, foundation, resume_after)?,
@@ -105,9 +108,9 @@ impl Memory {
                 ready: ready.clone(),
                 clocks: ClockProperties::of(catalogue),
             }),
-            startup::restored(records, resume_after)?,
+            startup::restored(records, &fold, resume_after)?,
             resume_ms,
-            Arc::clone(&book) as _,
+            Arc::clone(&alerts) as _,
         )?;
         if let Some(properties) = ClockProperties::of(catalogue) {
             clock_watch::resume(decoder.clocks(), &live, registry, properties);
@@ -120,7 +123,8 @@ impl Memory {
             live,
             rules,
             engine: Arc::new(engine),
-            book,
+            alerts,
+            fold,
             urgent,
             resume_after,
             resume_ms,

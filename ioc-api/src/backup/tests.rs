@@ -112,7 +112,7 @@ impl Center {
             self.store.seal().unwrap();
         }
         let records = &self.foundation.records;
-        records.apply_transitions(&[], last).unwrap();
+        records.apply_alert_events(&[], last).unwrap();
         records.append_quarantine(&[], last, 10).unwrap();
         let safe = records.sync_projections().unwrap();
         for name in NAMES {

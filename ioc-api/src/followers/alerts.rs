@@ -1,65 +1,98 @@
-//! Keeps the projection of alerts in the records. Nobody who is told of an alert waits for it; who reads the records does,
-//! see [`Hub::await_records`].
-use super::{Projections, Work};
+//! Keeps events of alerts, and what they come to, in the records. Telling of an alert does not wait for it; reading the
+//! records does, see [`Hub::await_records`].
+use super::{Projections, Work, alert_log::AlertLog};
 use crate::stream::hub::Hub;
+use ioc_alerts::AlertFold;
 use ioc_journal::{Batch, Journal, Offset};
-use ioc_model::RecordKind;
-use ioc_records::{Records, Sequenced};
+use ioc_records::{AlertEventRow, Records};
 use std::{
     mem,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-/// Transitions recorded at once: each transaction costs some pages, however few rows it changes.
+/// Events recorded at once: each transaction costs some pages, however few rows it changes.
 const PART: usize = 256;
-/// How long transitions wait for others while there is more to read.
+/// How long events wait for others while there is more to read.
 const GATHERING: Duration = Duration::from_millis(100);
 
 /// How long to wait before the records are tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// See the module.
+/// Events between snapshots, at least; more where more alerts are in the fold, so that snapshots cost about as much as the
+/// events between them.
+const SNAPSHOT_EVENTS: usize = 1_000;
+
+/// Writes what the journal has about alerts into the records.
 pub struct Alerts {
     journal: Journal,
     records: Records,
     hub: Arc<Hub>,
     projections: Projections,
+    log: AlertLog,
     /// Not recorded yet.
-    waiting: Vec<Sequenced>,
+    waiting: Vec<AlertEventRow>,
     /// When the first of them came.
     waiting_since: Instant,
-    /// The end came before transitions could be recorded.
+    /// Events recorded since the last snapshot.
+    since_snapshot: usize,
+    /// The end came before events could be recorded.
     given_up: bool,
 }
 
 impl Alerts {
-    /// Joins the parts.
-    pub fn new(journal: Journal, records: Records, hub: Arc<Hub>, projections: Projections) -> Self {
-        let (waiting, waiting_since) = (Vec::new(), Instant::now());
-        Self { journal, records, hub, projections, waiting, waiting_since, given_up: false }
+    /// Joins the parts; goes on from `fold`.
+    pub fn new(
+        journal: Journal,
+        records: Records,
+        hub: Arc<Hub>,
+        projections: Projections,
+        fold: AlertFold,
+    ) -> Self {
+        Self {
+            journal,
+            records,
+            hub,
+            projections,
+            log: AlertLog::new(fold),
+            waiting: Vec::new(),
+            waiting_since: Instant::now(),
+            since_snapshot: 0,
+            given_up: false,
+        }
     }
 
     /// Records what waits; everything up to `through` was taken.
     fn record(&mut self, through: Offset) {
-        let transitions = mem::take(&mut self.waiting);
-        if transitions.is_empty() || self.given_up {
+        let events = mem::take(&mut self.waiting);
+        if events.is_empty() || self.given_up {
             return;
         }
         // Nothing behind what could not be recorded is, so that the next start finds it.
-        self.given_up = !self.project(&transitions, through);
+        self.given_up = !self.project(&events, through);
         if !self.given_up {
             self.hub.recorded(through);
+            self.since_snapshot += events.len();
+            self.keep_snapshot_if_due();
+        }
+    }
+
+    /// Keeps a snapshot of the fold now and then. Without one, a start folds more events.
+    fn keep_snapshot_if_due(&mut self) {
+        let fold = self.log.fold();
+        if self.since_snapshot >= SNAPSHOT_EVENTS.max(fold.states().count()) {
+            self.since_snapshot = 0;
+            keep_snapshot(&self.records, fold);
         }
     }
 
     /// Writes the projection, again until it works. Returns false when the end comes before.
-    fn project(&self, transitions: &[Sequenced], through: Offset) -> bool {
+    fn project(&self, events: &[AlertEventRow], through: Offset) -> bool {
         loop {
-            match self.records.apply_transitions(transitions, through) {
+            match self.records.apply_alert_events(events, through) {
                 Ok(()) => return true,
                 Err(error) => {
-                    tracing::error!(%error, "transitions cannot be recorded; alerts are told all the same");
+                    tracing::error!(%error, "events of alerts cannot be recorded; alerts are told all the same");
                 }
             }
             if self.projections.is_over_within(RETRY) {
@@ -69,18 +102,14 @@ impl Alerts {
     }
 }
 
-/// Returns the transitions of a batch.
-pub fn transitions_of(batch: &Batch) -> Vec<Sequenced> {
-    let mut transitions = Vec::new();
-    for record in batch.records().filter(|record| record.kind == RecordKind::Transition) {
-        match serde_json::from_slice(record.payload) {
-            Ok(transition) => transitions.push(Sequenced::new(record.offset, transition)),
-            Err(error) => {
-                tracing::error!(offset = record.offset, %error, "a journaled transition cannot be read")
-            }
-        }
+/// Keeps a snapshot of `fold`, which the records have in full.
+pub fn keep_snapshot(records: &Records, fold: &AlertFold) {
+    let kept = fold.to_snapshot().map_err(|error| error.to_string());
+    if let Err(error) =
+        kept.and_then(|bytes| records.keep_alert_snapshot(&bytes).map_err(|error| error.to_string()))
+    {
+        tracing::warn!(error, "a snapshot of alerts cannot be kept; the next start takes longer");
     }
-    transitions
 }
 
 impl Work for Alerts {
@@ -88,7 +117,7 @@ impl Work for Alerts {
         if self.waiting.is_empty() {
             self.waiting_since = Instant::now();
         }
-        self.waiting.extend(transitions_of(batch));
+        self.waiting.extend(self.log.read(batch));
         let is_last = self.journal.durable() <= batch.last();
         if is_last || self.waiting.len() >= PART || self.waiting_since.elapsed() >= GATHERING {
             self.record(batch.last());
@@ -98,7 +127,7 @@ impl Work for Alerts {
     fn safe(&mut self, taken: Offset) -> Option<Offset> {
         self.record(taken);
         if !self.given_up {
-            self.records.apply_transitions(&[], taken).ok()?;
+            self.records.apply_alert_events(&[], taken).ok()?;
         }
         self.projections.safe()
     }

@@ -39,7 +39,7 @@ impl Work for Live {
                     let Ok(presence) = Presence::decode(record.payload) else { continue };
                     self.live.set_online(presence.device, presence.online, presence.at_ms);
                 }
-                RecordKind::Transition | RecordKind::OperatorAction => {}
+                RecordKind::Transition | RecordKind::OperatorAction | RecordKind::AlertEvent => {}
             }
         }
     }

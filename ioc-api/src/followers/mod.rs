@@ -1,5 +1,6 @@
 //! Everyone who lives on the journal's records: each a thread with its own place in the journal. One that stops or
 //! is slow delays no other and no device; after a restart it goes on where it had been.
+pub mod alert_log;
 pub mod alerts;
 pub mod derive;
 pub mod live;

@@ -2,7 +2,7 @@
 //! that data and time reach it in one order.
 use super::Work;
 use crate::{
-    book::Written,
+    alerting::Written,
     clock::{monotonic_ms, now_ms},
 };
 use ioc_journal::{Batch, Health, Journal, Offset, Record};
@@ -128,7 +128,7 @@ fn offer(feed: &mut Feed<'_>, record: &Record<'_>, committed_ms: i64) {
                 return feed.offer(&Input::Presence { offset, committed_ms, presence });
             }
         }
-        RecordKind::Transition | RecordKind::OperatorAction => {}
+        RecordKind::Transition | RecordKind::OperatorAction | RecordKind::AlertEvent => {}
     }
     feed.other(offset);
 }
@@ -176,10 +176,11 @@ impl Work for Rules {
 mod tests {
     use super::*;
     use crate::{
-        book::{Archive, Book},
+        alerting::{AlertThread, Archive},
         defaults,
         followers::Nudge,
     };
+    use ioc_alerts::AlertFold;
     use ioc_journal::JournalConfig;
     use ioc_model::{
         AlertId, Catalogue, DeviceIndex, Domain, Message, Observation, Origin, PropertyId, Quality,
@@ -253,8 +254,9 @@ mod tests {
         let (out, decisions) = crossbeam_channel::unbounded();
         let engine = engine(catalogue, Arc::new(out));
         let archive = Archive { find: Box::new(|_| None), through: Box::new(|| 0) };
-        let book = Book::open(journal.clone(), Vec::new(), archive, Nudge::default());
-        let written = book.written();
+        let alerts =
+            AlertThread::start(journal.clone(), AlertFold::default(), archive, Nudge::default()).unwrap();
+        let written = alerts.written();
         let (changed, start) = (RegistryChanged::default(), (0, 0));
         let mut rules = Rules::new(Arc::clone(&engine), journal.clone(), written.clone(), changed, start);
         let observation = Observation { property: level, ts_ms: AT_MS, value: 6.0, quality: Quality::GOOD };
@@ -273,14 +275,15 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(decisions.len(), 1);
-        assert_eq!(rules.safe(offset), None, "the decision is on its way to the book");
+        assert_eq!(rules.safe(offset), None, "the decision is on its way to the alert thread");
 
-        assert!(book.tell(decisions.recv().unwrap()));
+        assert!(alerts.tell(decisions.recv().unwrap()));
         journal.wait_durable(offset + 1, Duration::from_secs(30)).unwrap();
         while rules.safe(offset).is_none() {
             thread::yield_now();
         }
         assert_eq!(rules.safe(offset), Some(offset));
         engine.stop();
+        alerts.close();
     }
 }

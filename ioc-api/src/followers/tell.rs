@@ -1,10 +1,11 @@
 //! Tells the world about transitions: the live stream, which gets them ready to be told before they are on disk, and the
 //! city app over MQTT.
-use super::{Stop, Work, alerts::transitions_of};
+use super::{Stop, Work, alert_log::AlertLog};
 use crate::{
     clock::now_ms,
     stream::hub::{Hub, RING_MAX},
 };
+use ioc_alerts::AlertFold;
 use ioc_broker::Broker;
 use ioc_journal::{Batch, Journal, Offset, WaitError};
 use ioc_model::{Alert, Domain, Transition, TransitionKind, topic::ALERTS_PREFIX};
@@ -20,18 +21,19 @@ const _: () = assert!(UNRECORDED_MAX + PART < RING_MAX);
 /// How long to wait for the disk or the records before looking whether it is time to stop.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// See the module.
+/// Follows the journal for the live stream and for apps.
 pub struct Tell {
     journal: Journal,
+    log: AlertLog,
     hub: Arc<Hub>,
     broker: Arc<Broker>,
     stop: Stop,
 }
 
 impl Tell {
-    /// Joins the parts; apps find the alerts that were open before the start retained again.
-    pub fn new(journal: Journal, hub: Arc<Hub>, broker: Arc<Broker>, stop: Stop) -> Self {
-        let tell = Self { journal, hub, broker, stop };
+    /// Joins the parts; goes on from `fold`. Apps find the alerts that were open before the start retained again.
+    pub fn new(journal: Journal, fold: AlertFold, hub: Arc<Hub>, broker: Arc<Broker>, stop: Stop) -> Self {
+        let tell = Self { journal, log: AlertLog::new(fold), hub, broker, stop };
         tell.hub.for_each_open(|alert| tell.tell_apps(alert));
         tell
     }
@@ -39,8 +41,13 @@ impl Tell {
     fn tell_apps(&self, alert: &Alert) {
         let domain = alert.domain.as_ref().map_or("city", Domain::as_str);
         let topic = format!("{ALERTS_PREFIX}{domain}/{}/{}", alert.severity, alert.id);
-        let json = serde_json::to_vec(alert).unwrap_or_default();
-        self.broker.publish(&topic, &json, alert.is_open());
+        match serde_json::to_vec(alert) {
+            Ok(json) => _ = self.broker.publish(&topic, &json, alert.is_open()),
+            // What is retained stays: an empty message would take the alert away.
+            Err(error) => {
+                tracing::error!(alert = %alert.id, %error, "apps are not told of an alert: it is no JSON")
+            }
+        }
         if !alert.is_open() {
             // An empty retained message takes the alert away for those who come later.
             self.broker.publish(&topic, b"", true);
@@ -80,7 +87,7 @@ fn measure(transition: &Transition) {
 
 impl Work for Tell {
     fn take(&mut self, batch: &Batch) {
-        for part in transitions_of(batch).chunks(PART) {
+        for part in self.log.transitions(batch).chunks(PART) {
             if !self.await_room() {
                 return;
             }

@@ -6,13 +6,14 @@ use super::{
     problem::{Answer, Problem, ProblemBody},
     state::ApiState,
 };
-use crate::{book, clock::now_ms, stream::RECORDS_PATIENCE};
+use crate::{clock::now_ms, stream::RECORDS_PATIENCE};
 use axum::{
     Json,
     extract::{Path, Query, State},
 };
+use ioc_alerts::AlertCommand;
 use ioc_model::{Alert, AlertId, Transition, TransitionKind};
-use ioc_records::{AlertQuery, Audit, Reach, Sequenced, Write};
+use ioc_records::{AlertQuery, Sequenced};
 use serde::Deserialize;
 use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
@@ -124,7 +125,7 @@ pub async fn acknowledge(
     actor: Actor,
     Path(id): Path<String>,
 ) -> Answer<Json<Alert>> {
-    act(state, actor, &id, book::Action::Acknowledge).await
+    act(state, actor, &id, AlertCommand::Acknowledge { why: None }).await
 }
 
 /// Closes an alert, with a last word if there is one.
@@ -137,7 +138,7 @@ pub async fn resolve(
     body: Option<Json<ResolveBody>>,
 ) -> Answer<Json<Alert>> {
     let note = body.and_then(|Json(body)| body.note).filter(|note| !note.trim().is_empty());
-    act(state, actor, &id, book::Action::Resolve { note }).await
+    act(state, actor, &id, AlertCommand::Resolve { why: note }).await
 }
 
 /// Writes a note on an alert.
@@ -149,26 +150,18 @@ pub async fn note(
     Path(id): Path<String>,
     Json(body): Json<NoteBody>,
 ) -> Answer<Json<Alert>> {
-    act(state, actor, &id, book::Action::Note { text: body.text }).await
+    act(state, actor, &id, AlertCommand::Note { text: body.text }).await
 }
 
-async fn act(state: ApiState, actor: Actor, id: &str, action: book::Action) -> Answer<Json<Alert>> {
+async fn act(state: ApiState, actor: Actor, id: &str, command: AlertCommand) -> Answer<Json<Alert>> {
     let id = parse_id(id)?;
     let alert = state
         .blocking(move |state| {
             let known = state.alert(id)?;
             actor.must_on(ioc_identity::Action::ActOnAlert, &known)?;
-            let word = match &action {
-                book::Action::Acknowledge => "alert.acknowledge",
-                book::Action::Resolve { .. } => "alert.resolve",
-                book::Action::Note { .. } => "alert.note",
-            };
-            let at = now_ms();
-            let (seq, alert) = state.book.act(id, &action, actor.name(), at)?;
+            let (seq, alert) = state.alerts.act(id, command, actor.name(), now_ms())?;
+            // The records have the alert and the audit entry then.
             state.feeds.hub.await_record(seq, RECORDS_PATIENCE);
-            let audit = Audit::new(at, actor.name(), word, id.to_string());
-            let reach = Reach::of_place(alert.domain, alert.ward.as_deref());
-            state.late.write(Write::Audit(audit.about(reach)));
             Ok::<_, Problem>(alert)
         })
         .await?;

@@ -1,7 +1,7 @@
 //! Errors as RFC 9457 problem documents with a request id. The inner crates know nothing of HTTP; this is the one
 //! place where their errors become status codes.
 use super::{listener::BodyPace, problem_log};
-use crate::book::ActionError;
+use crate::alerting::ActionError;
 use axum::{
     Json,
     extract::Request,
@@ -9,6 +9,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use ioc_alerts::CommandError;
 use ioc_identity::{IdentityError, PasswordError};
 use ioc_records::RecordsError;
 use ioc_services::ServiceError;
@@ -170,12 +171,20 @@ impl IntoResponse for Problem {
 impl From<ActionError> for Problem {
     fn from(error: ActionError) -> Self {
         match error {
-            ActionError::NotFound => Self::not_found(error),
-            ActionError::AlreadyAcknowledged { .. } | ActionError::AlreadyResolved | ActionError::Pending => {
-                Self::conflict(error)
-            }
-            ActionError::NoteLength | ActionError::TooManyNotes => Self::bad_request(error),
-            ActionError::Journal(_) => Self::unavailable(error),
+            ActionError::Refused(refused) => refused.into(),
+            ActionError::Unavailable(_) => Self::unavailable(error),
+        }
+    }
+}
+
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::NotFound => Self::not_found(error),
+            CommandError::AlreadyAcknowledged { .. }
+            | CommandError::AlreadyResolved
+            | CommandError::Pending => Self::conflict(error),
+            CommandError::NoteLength | CommandError::TooManyNotes => Self::bad_request(error),
         }
     }
 }

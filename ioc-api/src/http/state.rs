@@ -1,6 +1,6 @@
 //! What handlers work with.
 use crate::{
-    book::Book,
+    alerting::AlertThread,
     followers::Progress,
     stream::{Feeds, RECORDS_PATIENCE, seats::Seats},
 };
@@ -46,7 +46,7 @@ pub struct ApiState {
     /// The typed queries of history.
     pub history: Arc<dyn History>,
     /// Operators' actions.
-    pub book: Arc<Book>,
+    pub alerts: Arc<AlertThread>,
     /// The live stream.
     pub feeds: Arc<Feeds>,
     /// Rules in force.

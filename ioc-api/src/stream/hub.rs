@@ -214,7 +214,7 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::book::tests_support::firing;
+    use crate::alerting::tests::firing;
     use ioc_model::{Transition, TransitionKind};
 
     fn transition(seq: Offset) -> Sequenced {

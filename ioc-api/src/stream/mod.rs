@@ -40,8 +40,17 @@ pub struct KpiFrame {
     pub items: Arc<[KpiValue]>,
 }
 
-/// Reads transitions after a sequence number from the records, oldest first; `None` when they cannot be read. Blocks.
-pub type OlderTransitions = Arc<dyn Fn(u64, usize) -> Option<Vec<Sequenced>> + Send + Sync>;
+/// Reads transitions after a sequence number from the records; `None` when they cannot be read. Blocks.
+pub type OlderTransitions = Arc<dyn Fn(u64, usize) -> Option<OlderPage> + Send + Sync>;
+
+/// Transitions that the records have behind a sequence number.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OlderPage {
+    /// Oldest first.
+    pub transitions: Vec<Sequenced>,
+    /// Whether none is missing: nothing behind the number was forgotten.
+    pub is_whole: bool,
+}
 
 /// Everything that sessions read from.
 pub struct Feeds {
@@ -74,8 +83,9 @@ impl Feeds {
     }
 
     /// Reads transitions that the hub no longer has. Blocks.
-    fn older_page(&self, seq: u64, limit: usize) -> Option<Vec<Telling>> {
-        Some((self.older)(seq, limit)?.into_iter().map(Telling::from).collect())
+    fn older_page(&self, seq: u64, limit: usize) -> Option<(Vec<Telling>, bool)> {
+        let OlderPage { transitions, is_whole } = (self.older)(seq, limit)?;
+        Some((transitions.into_iter().map(Telling::from).collect(), is_whole))
     }
 
     /// Runs work that blocks or takes long, when it is `caller`'s turn; `None` when there is none.

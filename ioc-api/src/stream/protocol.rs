@@ -33,7 +33,7 @@ pub enum ClientMessage {
         #[serde(default, deserialize_with = "or_default")]
         filter: Filter,
         /// Resume after this sequence number; 0 is all that is kept; absent is a snapshot, then live. One beyond the
-        /// newest, or of what came after a backup that was put back, is answered with `resync`.
+        /// newest, of what came after a backup that was put back, or from before what is kept is answered with `resync`.
         #[serde(default, deserialize_with = "whole")]
         after: Option<u64>,
     },
@@ -157,10 +157,16 @@ pub enum ServerMessage<'a> {
     },
 }
 
+/// Stands in for a message that is no JSON: the client subscribes again, and nothing is missing.
+const BROKEN: &str = r#"{"type":"resync","reason":"a message could not be written"}"#;
+
 impl ServerMessage<'_> {
     /// Returns the JSON text.
     pub fn to_json(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(self).unwrap_or_else(|error| {
+            tracing::error!(%error, "a message of the live stream is no JSON; its clients are told to subscribe again");
+            BROKEN.to_owned()
+        })
     }
 }
 

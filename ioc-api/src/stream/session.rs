@@ -115,6 +115,8 @@ struct Subscription {
     filter: Filter,
     /// The last transition that was sent or filtered away.
     seq: u64,
+    /// It asked for all that is kept, and has not had it yet: what was forgotten is not missing.
+    takes_what_is_kept: bool,
     /// What of the board was sent.
     version: u64,
     epoch: u32,
@@ -260,6 +262,7 @@ impl Session {
             kpi: wants(Channel::Kpi),
             filter,
             seq: after.unwrap_or(0),
+            takes_what_is_kept: after == Some(0),
             version: 0,
             epoch: 0,
             admitted: None,
@@ -304,12 +307,13 @@ impl Session {
     /// Sends a page of transitions after the session's own place, from the ring or, further back, from the records.
     async fn send_transitions(&mut self) -> Result<(), End> {
         self.behind = false;
-        let Some(seq) = self.subscription.as_ref().filter(|wanted| wanted.alerts).map(|wanted| wanted.seq)
-        else {
+        let Some(subscription) = self.subscription.as_mut().filter(|subscription| subscription.alerts) else {
             return Ok(());
         };
+        let (seq, takes_what_is_kept) = (subscription.seq, subscription.takes_what_is_kept);
         let page = match self.feeds.hub.since(seq, PAGE) {
             Since::Ring(page) => {
+                subscription.takes_what_is_kept = false;
                 self.caught_up = 0;
                 page
             }
@@ -317,9 +321,12 @@ impl Session {
             Since::Behind => {
                 let older = Arc::clone(&self.feeds);
                 match self.aside(move || older.older_page(seq, PAGE)).await? {
+                    Some((_, false)) if !takes_what_is_kept => {
+                        return self.resync("after is older than what is kept; subscribe without it").await;
+                    }
                     // Nothing older is kept: what the ring has is all there is.
-                    Some(page) if page.is_empty() => self.feeds.hub.oldest_page(seq, PAGE),
-                    Some(page) => page,
+                    Some((page, _)) if page.is_empty() => self.feeds.hub.oldest_page(seq, PAGE),
+                    Some((page, _)) => page,
                     None => return self.resync("the records cannot be read at the moment").await,
                 }
             }

@@ -17,6 +17,7 @@ mod audit;
 mod city_app;
 mod clocks;
 mod durability;
+mod earlier;
 mod edge;
 mod few_threads;
 mod flood;

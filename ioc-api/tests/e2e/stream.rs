@@ -39,7 +39,9 @@ fn follow(client: &Client, after: u64, count: usize) -> Vec<(u64, String, String
 #[test]
 fn a_client_that_resumes_misses_nothing() {
     const TOGGLES: usize = 40;
-    let mut city = City::with_rules(&rules::high_water());
+    let mut city = City::prepare("[rules]\ndevice_flap_rate = 0\n");
+    city.write_rules("city.yaml", &rules::high_water());
+    city.start();
     let token = city.device("WL-1", "water-level");
     let vy = city.user("vy", "viewer");
     toggle(&city, "WL-1", &token, TOGGLES as i64);
@@ -85,6 +87,31 @@ fn a_place_that_is_not_ours_is_answered_with_resync() {
     ws.follow_alerts(newest);
     toggle(&city, "WL-1", &token, 1);
     assert!(collect(&mut ws, 2)[0].0 > newest, "the newest is a place of ours");
+}
+
+#[test]
+fn a_place_before_what_is_kept_is_answered_with_resync() {
+    let mut city = City::with_rules(&rules::high_water());
+    let token = city.device("WL-1", "water-level");
+    let vy = city.user("vy", "viewer");
+    toggle(&city, "WL-1", &token, 3);
+    let all = follow(&vy, 0, 6);
+    // After a restart the ring in memory is empty: the records answer. They forget the first two alerts.
+    city.restart();
+    let records = rusqlite::Connection::open(city.data_dir().join("records.sqlite")).unwrap();
+    records.execute("DELETE FROM transitions WHERE seq <= ?1", [all[3].0 as i64]).unwrap();
+    let sql = "INSERT INTO meta (key, value) VALUES ('forgotten_offset', ?1)";
+    records.execute(sql, [all[3].0 as i64]).unwrap();
+    for resumed_at in [0, 2] {
+        let mut ws = city.ws(&vy);
+        ws.follow_alerts(all[resumed_at].0);
+        let reason = ws.of_type("resync")["reason"].as_str().unwrap().to_owned();
+        assert!(reason.contains("subscribe without"), "it says what would be right: {reason}");
+        ws.send(&json!({ "type": "subscribe", "channels": ["alerts"] }));
+        assert_eq!(ws.of_type("snapshot")["seq"].as_u64(), Some(all[5].0), "the connection goes on");
+    }
+    assert_eq!(follow(&vy, all[3].0, 2), all[4..], "nothing is missing behind what was forgotten");
+    assert_eq!(follow(&vy, 0, 2), all[4..], "0 is all that is kept");
 }
 
 #[test]
@@ -301,7 +328,7 @@ fn signing_out_ends_the_stream() {
 #[test]
 fn a_screen_that_does_not_read_delays_nobody() {
     let mut city = City::prepare(
-        "[mqtt.limits]\ndevice_rate = 0\ndevice_bytes_rate = \"0B\"\ndevice_readings_rate = 0\n",
+        "[mqtt.limits]\ndevice_rate = 0\ndevice_bytes_rate = \"0B\"\ndevice_readings_rate = 0\n[rules]\ndevice_flap_rate = 0\n",
     );
     city.write_rules("city.yaml", &rules::high_water());
     city.start();

@@ -65,9 +65,10 @@ pub struct AlertFold {
 }
 
 impl AlertFold {
-    /// Begins with states that are known from elsewhere, complete up to journal offset `through`.
+    /// Begins with states that an archive has, which is complete up to journal offset `through`. Those of cleared alerts
+    /// come in the order of their last events.
     pub fn starting_with(states: impl IntoIterator<Item = AlertState>, through: u64) -> Self {
-        let mut fold = Self { through, let_go_through: through, ..Self::default() };
+        let mut fold = Self { through, ..Self::default() };
         states.into_iter().for_each(|state| fold.keep(state));
         fold
     }
@@ -112,8 +113,9 @@ impl AlertFold {
     ) -> Result<(Applied, Option<AlertEvent>), EventError> {
         match decode(bytes)? {
             Decoded::Event(event) => Ok((self.apply(seq, &event), Some(*event))),
+            Decoded::Unknown { .. } if seq <= self.through => Ok((Applied::Ignored(Ignored::Repeated), None)),
             Decoded::Unknown { .. } => {
-                self.tally.unknown += u64::from(seq > self.through);
+                self.tally.unknown += 1;
                 self.reach(seq);
                 Ok((Applied::Unknown, None))
             }

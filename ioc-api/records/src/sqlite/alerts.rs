@@ -1,22 +1,28 @@
 //! The projection of alerts and their transitions.
 use super::{
-    ALERTS_OFFSET, FORGOTTEN_OFFSET, PASSED_FIRST, PASSED_LAST, Result, SqliteRecords, meta, parsed,
-    set_meta, sql_limit, to_json,
+    ALERTS_OFFSET, FORGOTTEN_OFFSET, PASSED_FIRST, PASSED_LAST, Result, SqliteRecords, alert_events, audit,
+    meta, parsed, set_meta, sql_limit, to_json,
 };
-use crate::{AlertQuery, Alerts, Sequenced, StandingAlert, error::Doing};
+use crate::{AlertEventRow, AlertQuery, Alerts, Sequenced, StandingAlert, error::Doing};
 use ioc_model::{Alert, AlertId, Condition, Domain, Severity, Transition};
 use rusqlite::{Connection, OptionalExtension, Row, params, types::Value};
 use std::ops::RangeInclusive;
 
 impl Alerts for SqliteRecords {
-    fn apply_transitions(&self, transitions: &[Sequenced], through: u64) -> Result<()> {
+    fn apply_alert_events(&self, events: &[AlertEventRow], through: u64) -> Result<()> {
         self.project("writing alerts", |transaction| {
             let reached = meta(transaction, ALERTS_OFFSET)?;
             if through <= reached {
                 return Ok(());
             }
-            for Sequenced { seq, transition } in transitions.iter().filter(|one| one.seq > reached) {
-                apply(transaction, *seq, transition)?;
+            for event in events.iter().filter(|event| event.seq > reached) {
+                alert_events::insert(transaction, event)?;
+                if let Some(transition) = &event.transition {
+                    apply(transaction, event.seq, transition)?;
+                }
+                if let Some(audit) = &event.audit {
+                    audit::insert(transaction, audit)?;
+                }
             }
             set_meta(transaction, ALERTS_OFFSET, through)
         })
@@ -71,6 +77,33 @@ impl Alerts for SqliteRecords {
         let after = i64::try_from(seq).unwrap_or(i64::MAX);
         let rows = statement.query_map(params![after, sql_limit(limit)], transition).doing(doing)?;
         rows.collect::<rusqlite::Result<_>>().doing(doing)
+    }
+
+    fn alert_events_after(&self, seq: u64, limit: usize) -> Result<Vec<(u64, String)>> {
+        alert_events::after(&self.read(), seq, limit)
+    }
+
+    fn prune_alert_events(&self, before_ms: i64) -> Result<()> {
+        self.project(alert_events::FORGETTING, |transaction| alert_events::prune(transaction, before_ms))
+    }
+
+    fn alert_snapshot(&self) -> Result<Option<Vec<u8>>> {
+        alert_events::snapshot(&self.read())
+    }
+
+    fn keep_alert_snapshot(&self, bytes: &[u8]) -> Result<()> {
+        self.project(alert_events::SNAPSHOT, |transaction| alert_events::keep_snapshot(transaction, bytes))
+    }
+
+    fn newest_transitions(&self, limit: usize) -> Result<Vec<Sequenced>> {
+        let doing = "reading the newest transitions";
+        let reader = self.read();
+        let sql = "SELECT seq, json FROM transitions ORDER BY seq DESC LIMIT ?1";
+        let mut statement = reader.prepare_cached(sql).doing(doing)?;
+        let rows = statement.query_map([sql_limit(limit)], transition).doing(doing)?;
+        let mut newest: Vec<_> = rows.collect::<rusqlite::Result<_>>().doing(doing)?;
+        newest.reverse();
+        Ok(newest)
     }
 
     fn newest_transition(&self) -> Result<u64> {

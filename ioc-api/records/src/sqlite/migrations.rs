@@ -4,7 +4,7 @@ use crate::{RecordsError, error::Doing};
 use rusqlite::Connection;
 use std::path::Path;
 
-const STEPS: [&str; 4] = [FIRST, PEOPLE, QUARANTINE, CHANGES];
+const STEPS: [&str; 5] = [FIRST, PEOPLE, QUARANTINE, CHANGES, ALERT_EVENTS];
 
 const FIRST: &str = "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -93,6 +93,14 @@ const CHANGES: &str = "
     CREATE TRIGGER display_tokens_changed AFTER UPDATE ON display_tokens BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
     CREATE TRIGGER display_tokens_removed AFTER DELETE ON display_tokens BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
     CREATE TRIGGER sessions_removed AFTER DELETE ON sessions BEGIN UPDATE meta SET value = value + 1 WHERE key = 'changes'; END;
+";
+
+/// Events of alerts, which stay here when the journal lets them go, and the newest snapshot of the fold over them.
+const ALERT_EVENTS: &str = "
+    CREATE TABLE alert_events (
+        seq INTEGER PRIMARY KEY, alert TEXT, at_ms INTEGER NOT NULL, event TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE alert_snapshot (id INTEGER PRIMARY KEY CHECK (id = 1), bytes BLOB NOT NULL) STRICT;
 ";
 
 /// Takes every step that the database at `path` has not seen.

@@ -4,6 +4,7 @@
 //! The projections are written on a connection of their own without a sync (`NORMAL`): the journal has them
 //! until [`RecordsBackend::sync_projections`] says that they are on disk here too. That has a connection of its own,
 //! because an alert must not wait for it.
+mod alert_events;
 mod alerts;
 mod audit;
 pub(super) mod identity;

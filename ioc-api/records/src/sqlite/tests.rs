@@ -1,14 +1,14 @@
 use super::{SqliteRecords, migrations};
 use crate::{
-    ANONYMOUS, AlertQuery, Alerts, Audit, AuditEntry, AuditTrail, CredentialRow, DeviceRow, OriginRow,
-    Quarantine, QuarantineQuery, QuarantineRow, Reach, RecordsBackend, RecordsError, Registry, Role,
-    Sequenced, SessionRow, Sessions, UserRow, Users,
+    ANONYMOUS, AlertEventRow, AlertQuery, Alerts, Audit, AuditEntry, AuditTrail, CredentialRow, DeviceRow,
+    OriginRow, Quarantine, QuarantineQuery, QuarantineRow, Reach, RecordsBackend, RecordsError, Registry,
+    Role, Sequenced, SessionRow, Sessions, UserRow, Users,
 };
 use ioc_model::{
     Alert, AlertId, Condition, CredentialKind, DeviceIndex, Domain, Evidence, Fingerprint, Parent,
     ParentKind, RejectReason, Rejection, Severity, Transition, TransitionKind, alert::Text,
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 fn open(dir: &tempfile::TempDir) -> SqliteRecords {
     SqliteRecords::open(&dir.path().join("records.sqlite")).unwrap()
@@ -273,6 +273,56 @@ fn quarantine_is_bounded_filtered_and_repeats_nothing_on_replay() {
     assert_eq!(records.quarantine(&all).unwrap()[0], rows[5]);
 }
 
+/// The events behind transitions.
+fn rows(transitions: &[Sequenced]) -> Vec<AlertEventRow> {
+    let row = |Sequenced { seq, transition }: &Sequenced| AlertEventRow {
+        seq: *seq,
+        alert: Some(transition.alert.id),
+        at_ms: *seq as i64 * 1_000,
+        json: format!("{{\"n\":{seq}}}"),
+        transition: Some(Arc::clone(transition)),
+        audit: transition.by.as_ref().map(|by| Audit::new(transition.at, by, "alert.note", "x")),
+    };
+    transitions.iter().map(row).collect()
+}
+
+#[test]
+fn events_are_kept_once_with_their_audit_entries() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(&dir);
+    let noted = Transition { by: Some("lan".into()), ..transition(1, Condition::Firing, 0) };
+    let batch = [Sequenced::new(3, transition(1, Condition::Firing, 2)), Sequenced::new(5, noted)];
+    for _replay in 0..2 {
+        records.apply_alert_events(&rows(&batch), 6).unwrap();
+    }
+    let quiet = AlertEventRow { transition: None, alert: None, ..rows(&[batch[0].clone()]).remove(0) };
+    records.apply_alert_events(&[AlertEventRow { seq: 8, ..quiet }], 8).unwrap();
+    let entries = entries(&records, None, 9);
+    assert_eq!(entries.len(), 1, "what rules decide is no audit entry: {entries:?}");
+    let kept = |after| -> Vec<u64> {
+        records.alert_events_after(after, 9).unwrap().into_iter().map(|(seq, _)| seq).collect()
+    };
+    assert_eq!((kept(0), kept(3)), (vec![3, 5, 8], vec![5, 8]));
+    assert_eq!(records.alert_events_after(3, 1).unwrap(), [(5, "{\"n\":5}".to_owned())]);
+    assert_eq!(records.newest_transitions(1).unwrap(), batch[1..]);
+    records.prune_alert_events(5_000).unwrap();
+    assert_eq!(kept(0), [5, 8], "the list of alerts forgets apart from this");
+    assert_eq!(records.transitions_after(0, 9).unwrap(), batch);
+    records.prune_alert_events(i64::MAX).unwrap();
+    assert_eq!(kept(0), [0u64; 0]);
+}
+
+#[test]
+fn the_newest_snapshot_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let records = open(&dir);
+    assert_eq!(records.alert_snapshot().unwrap(), None);
+    for bytes in [[1, 2], [3, 4]] {
+        records.keep_alert_snapshot(&bytes).unwrap();
+        assert_eq!(records.alert_snapshot().unwrap(), Some(bytes.to_vec()));
+    }
+}
+
 #[test]
 fn transitions_are_applied_once_and_listed_in_order() {
     let dir = tempfile::tempdir().unwrap();
@@ -282,9 +332,9 @@ fn transitions_are_applied_once_and_listed_in_order() {
         Sequenced::new(5, transition(1, Condition::Firing, 4)),
         Sequenced::new(6, transition(2, Condition::Pending, 5)),
     ];
-    records.apply_transitions(&batch[..2], 5).unwrap();
-    records.apply_transitions(&batch, 8).unwrap();
-    records.apply_transitions(&batch, 8).unwrap();
+    records.apply_alert_events(&rows(&batch[..2]), 5).unwrap();
+    records.apply_alert_events(&rows(&batch), 8).unwrap();
+    records.apply_alert_events(&rows(&batch), 8).unwrap();
     assert_eq!(records.applied_through().unwrap(), 8);
     assert_eq!(records.transitions_after(0, 10).unwrap(), batch);
     assert_eq!(records.transitions_after(3, 1).unwrap(), batch[1..2]);
@@ -300,8 +350,8 @@ fn an_operators_transition_does_not_hide_what_the_rule_had_seen() {
     let records = open(&dir);
     let acknowledged = Transition { cause: None, ..transition(1, Condition::Firing, 0) };
     records
-        .apply_transitions(
-            &[Sequenced::new(5, transition(1, Condition::Firing, 4)), Sequenced::new(6, acknowledged)],
+        .apply_alert_events(
+            &rows(&[Sequenced::new(5, transition(1, Condition::Firing, 4)), Sequenced::new(6, acknowledged)]),
             6,
         )
         .unwrap();
@@ -318,7 +368,7 @@ fn alerts_are_filtered_and_paged_newest_first() {
         .zip(1u64..)
         .map(|(state, n)| Sequenced::new(n, transition(u128::from(n), *state, n)))
         .collect();
-    records.apply_transitions(&batch, 4).unwrap();
+    records.apply_alert_events(&rows(&batch), 4).unwrap();
     let rules = |query: AlertQuery| -> Vec<u64> {
         records.alerts(&query).unwrap().into_iter().map(|alert| alert.fingerprint.0).collect()
     };
@@ -346,7 +396,7 @@ fn what_is_forgotten_is_known_to_be_forgotten() {
         Sequenced::new(1, transition(1, Condition::Cleared, 1)),
         Sequenced::new(2, transition(2, Condition::Firing, 2)),
     ];
-    records.apply_transitions(&batch, 2).unwrap();
+    records.apply_alert_events(&rows(&batch), 2).unwrap();
     records.prune_alerts(1000).unwrap();
     assert_eq!(records.forgotten_through().unwrap(), 0);
     records.prune_alerts(5000).unwrap();
@@ -360,7 +410,8 @@ fn what_is_forgotten_is_known_to_be_forgotten() {
 fn projections_name_the_offset_that_is_safe() {
     let dir = tempfile::tempdir().unwrap();
     let records = open(&dir);
-    records.apply_transitions(&[Sequenced::new(3, transition(1, Condition::Firing, 2))], 9).unwrap();
+    let firing = Sequenced::new(3, transition(1, Condition::Firing, 2));
+    records.apply_alert_events(&rows(&[firing]), 9).unwrap();
     records.append_quarantine(&[], 7, 10).unwrap();
     assert_eq!(records.sync_projections().unwrap(), 7);
 }
@@ -386,8 +437,8 @@ fn readers_and_writers_work_side_by_side() {
         scope.spawn(|| {
             (1..=50).for_each(|n| {
                 records
-                    .apply_transitions(
-                        &[Sequenced::new(n, transition(u128::from(n), Condition::Firing, n))],
+                    .apply_alert_events(
+                        &rows(&[Sequenced::new(n, transition(u128::from(n), Condition::Firing, n))]),
                         n,
                     )
                     .unwrap();

@@ -1,12 +1,12 @@
-//! How many decisions of the rules the book has written down. Rules may forget a record only when all that was decided
-//! about it is on disk: what is merely on its way to the book is gone with the process.
+//! Counts the decisions of rules that the alert thread has written. Rules may forget a record only when all that was decided
+//! about it is on disk: what is merely on its way to the thread is gone with the process.
 use ioc_journal::{Journal, Offset};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
 
-/// See the module. Clones are the same.
+/// Counts written decisions. Clones are the same.
 #[derive(Debug, Clone, Default)]
 pub struct Written(Arc<Counts>);
 
@@ -17,13 +17,13 @@ struct Counts {
 }
 
 impl Written {
-    /// Notes one more decision, in the journal at `offset`. One writer: the book.
+    /// Notes one more decision, in the journal at `offset`. One writer: the alert thread.
     pub(super) fn add(&self, offset: Offset) {
         self.0.last.store(offset, Ordering::Relaxed);
         self.0.decisions.fetch_add(1, Ordering::Release);
     }
 
-    /// Says whether the first `decisions` since the start of the process are on disk.
+    /// Reports whether the first `decisions` since the start of the process are on disk.
     pub fn has(&self, decisions: u64, journal: &Journal) -> bool {
         self.0.decisions.load(Ordering::Acquire) >= decisions
             && self.0.last.load(Ordering::Relaxed) <= journal.durable()
