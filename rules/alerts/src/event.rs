@@ -1,8 +1,7 @@
 //! What can happen to an alert.
-use crate::recall::{Recalled, RecalledNotes};
 use ioc_model::{
     Alert, AlertId, DeviceId, Domain, Evidence, Fingerprint, Severity, Transition, TransitionKind,
-    alert::Text,
+    alert::{Note, Text},
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -82,6 +81,35 @@ impl AlertEvent {
             EventBody::Imported(transition) => transition.by.as_deref(),
             _ => None,
         }
+    }
+}
+
+/// Carries an alert that the fold had let go.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Recalled {
+    /// Newest journal offset that decided one of its transitions.
+    pub cause: u64,
+    /// As it was, with the first of its notes.
+    pub alert: Alert,
+}
+
+/// Carries further notes of a recalled alert.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RecalledNotes {
+    /// How many notes come before these.
+    pub from: usize,
+    /// Oldest first.
+    pub notes: Vec<Note>,
+}
+
+impl RecalledNotes {
+    /// Adds the notes behind those that are there. Returns false, and adds none, when they do not follow these.
+    pub(crate) fn add_to(&self, notes: &mut Vec<Note>) -> bool {
+        let follows = self.from == notes.len();
+        if follows {
+            notes.extend_from_slice(&self.notes);
+        }
+        follows
     }
 }
 

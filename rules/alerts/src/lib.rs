@@ -34,10 +34,10 @@ mod wire;
 pub use command::{AlertCommand, CommandError, NOTE_CHARS_MAX, NOTES_MAX};
 pub use decision::RuleDecision;
 pub use event::{
-    AlertEvent, Cleared, Decision, EventBody, Fired, Noted, Opened, Restated, Shown, Subject, Taken,
+    AlertEvent, Cleared, Decision, EventBody, Fired, Noted, Opened, Recalled, RecalledNotes, Restated, Shown,
+    Subject, Taken,
 };
 pub use fold::{AlertFold, AlertState, Applied, FINISHED_KEPT, Tally};
 pub use life::Ignored;
-pub use recall::{Recalled, RecalledNotes};
 pub use snapshot::{SNAPSHOT_VERSION, SnapshotError};
 pub use wire::{Decoded, EVENT_BYTES_MAX, EncodeError, EventError, decode, encode};

@@ -1,40 +1,10 @@
 //! Bringing an alert back that the fold has let go: somebody writes a note on one that ended long ago. The log has the state
 //! again before the command, so that whoever follows it needs nothing else.
-use crate::event::{AlertEvent, EventBody};
+use crate::event::{AlertEvent, EventBody, Recalled, RecalledNotes};
 use ioc_model::{Alert, alert::Note};
-use serde::{Deserialize, Serialize};
 
 /// Bytes of notes that go into one event, as they are in memory; JSON takes six times as many at most.
 const NOTES_BYTES: usize = 24 * 1024;
-
-/// Carries an alert that the fold had let go.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Recalled {
-    /// Newest journal offset that decided one of its transitions.
-    pub cause: u64,
-    /// As it was, with the first of its notes.
-    pub alert: Alert,
-}
-
-/// Carries further notes of a recalled alert.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RecalledNotes {
-    /// How many notes come before these.
-    pub from: usize,
-    /// Oldest first.
-    pub notes: Vec<Note>,
-}
-
-impl RecalledNotes {
-    /// Adds the notes behind those that are there. Returns false, and adds none, when they do not follow these.
-    pub(crate) fn add_to(&self, notes: &mut Vec<Note>) -> bool {
-        let follows = self.from == notes.len();
-        if follows {
-            notes.extend_from_slice(&self.notes);
-        }
-        follows
-    }
-}
 
 /// Returns the events that bring `alert` back, at `at` milliseconds since the epoch.
 pub(crate) fn events(mut alert: Alert, cause: u64, at: i64) -> Vec<AlertEvent> {
