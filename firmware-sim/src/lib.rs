@@ -5,9 +5,10 @@
 //! | `fleet` | which devices there are, where they stand, what hangs on what |
 //! | `connections` | which MQTT connections they share, and how those sign in |
 //! | `scenario` | what happens when, from TOML files |
-//! | `behaviour` | how each kind of device behaves over time |
+//! | `values` | the readings of a device at one instant, and their form on the wire |
+//! | `world` | what behaviours see: fleet, sun, weather, faults at work |
+//! | `behaviour` | how each kind of device behaves over time, from the world to values |
 //! | `simulation` | fleet, scenario and seed turned into an endless ordered list of messages; no clock, no network |
-//! | `past` | what the stations said before a run began |
 //! | `runner` | that list paced against the wall clock and sent by MQTT 3.1.1 with QoS 1 |
 //!
 //! ```
@@ -24,11 +25,12 @@ mod connections;
 mod dice;
 mod fleet;
 mod kind;
-mod past;
 mod runner;
 mod scenario;
 mod simulation;
 mod sun;
+mod values;
+mod world;
 
 pub use connections::{Connection, Credentials, Login, connections};
 pub use fleet::{FLEET_MAX, FLEET_MIN, ParentKind, SimDevice, SimParent, fleet};

@@ -3,7 +3,8 @@ use crate::{
     city::places::AIR,
     clock::{DayCurve, HOUR_MS},
     scenario::FaultKind,
-    simulation::{Context, Values},
+    values::Values,
+    world::Context,
 };
 
 /// Fine dust over the day beside its mean: cooking and traffic in the morning and evening, a low at noon.

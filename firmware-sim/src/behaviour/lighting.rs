@@ -5,7 +5,8 @@
 use crate::{
     clock::{DAY_MS, HOUR_MS},
     scenario::FaultKind,
-    simulation::{Context, Values},
+    values::Values,
+    world::Context,
 };
 
 /// Power of a controller whose lamp is dark, W.

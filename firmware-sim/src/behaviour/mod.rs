@@ -8,12 +8,8 @@ pub(crate) mod noise;
 pub(crate) mod parking;
 pub(crate) mod traffic;
 pub(crate) mod water;
-pub(crate) mod weather;
 
-use crate::{
-    kind::Kind,
-    simulation::{Context, Values},
-};
+use crate::{kind::Kind, values::Values, world::Context};
 
 /// The state of one device.
 #[derive(Debug)]

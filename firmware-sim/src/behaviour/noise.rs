@@ -2,7 +2,8 @@
 use crate::{
     clock::{DayCurve, HOUR_MS},
     scenario::FaultKind,
-    simulation::{Context, Values},
+    values::Values,
+    world::Context,
 };
 
 /// Equivalent level over the day in an ordinary zone (limits 70 by day, 55 from 21 to 6 h), dBA.

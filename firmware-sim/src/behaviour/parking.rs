@@ -5,7 +5,8 @@
 use crate::{
     clock::{DayCurve, HOUR_MS},
     scenario::FaultKind,
-    simulation::{Active, Context, Values},
+    values::Values,
+    world::{Active, Context},
 };
 
 /// Share of the bays that is taken, by hour, in car parks.

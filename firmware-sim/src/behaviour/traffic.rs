@@ -3,7 +3,8 @@ use crate::{
     clock::{DayCurve, HOUR_MS, is_weekend},
     kind::Kind,
     scenario::FaultKind,
-    simulation::{Context, Values},
+    values::Values,
+    world::Context,
 };
 
 /// Codes of `signal_mode`.

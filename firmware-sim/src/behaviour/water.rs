@@ -1,10 +1,5 @@
 //! Rain gauges and river gauges.
-use crate::{
-    city::places::GAUGES,
-    clock::HOUR_MS,
-    scenario::FaultKind,
-    simulation::{Context, Values},
-};
+use crate::{city::places::GAUGES, clock::HOUR_MS, scenario::FaultKind, values::Values, world::Context};
 use std::f64::consts::TAU;
 
 /// The moon's tide comes twice in this time.

@@ -1,10 +1,11 @@
 //! From what a device measured to messages: faults of the sensor, of its clock and of its line.
-use super::{Action, Context, Event, Simulation, Task, payload};
+use super::{Action, Event, Simulation, Task};
 use crate::{
     clock::HOUR_MS,
     kind::Kind,
     scenario::FaultKind,
-    simulation::{Active, Values},
+    values::{self, Values},
+    world::{Active, Context},
 };
 use ioc_model::TopicLeaf;
 
@@ -126,7 +127,7 @@ impl Simulation {
         order.sort_by_key(|position| dice.of(*position as u64).bits());
         let shuffled: Vec<String> = order.into_iter().map(|position| kept[position].clone()).collect();
         for objects in shuffled.chunks(ARRAY_MAX) {
-            self.send(now_ms, device, TopicLeaf::Telemetry, payload::array(objects));
+            self.send(now_ms, device, TopicLeaf::Telemetry, values::array(objects));
         }
     }
 

@@ -1,10 +1,11 @@
 //! Incidents: from the scenario's list and by chance, their start and their end.
-use super::{Active, Queue, Simulation, Task};
+use super::{Queue, Simulation, Task};
 use crate::{
     behaviour::{Unit, parking::hurry_s},
     clock::HOUR_MS,
     dice::Dice,
     scenario::{Fault, FaultKind, Incident, Scenario},
+    world::Active,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},

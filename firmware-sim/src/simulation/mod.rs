@@ -5,12 +5,8 @@
 //! clock: the same (fleet, scenario, seed, start) gives the same list.
 mod delivery;
 mod incidents;
-pub(crate) mod payload;
+mod past;
 mod queue;
-pub(crate) mod world;
-
-pub(crate) use payload::Values;
-pub(crate) use world::{Active, Context, World};
 
 use crate::{
     behaviour::Unit,
@@ -19,6 +15,7 @@ use crate::{
     fleet::SimDevice,
     kind::Kind,
     scenario::Scenario,
+    world::World,
 };
 use delivery::Outbox;
 use incidents::Incidents;
@@ -159,7 +156,7 @@ impl Simulation {
     ///
     /// Errors: as [`Simulation::new`].
     pub fn past(&self, end_ms: i64, hours: u32) -> Result<Vec<Event>, SimulationError> {
-        crate::past::past(&self.world.fleet, &self.connection_of, self.seed, end_ms, hours)
+        past::past(&self.world.fleet, &self.connection_of, self.seed, end_ms, hours)
     }
 
     /// Returns everything published before `end_ms`, in order; goes on from where it stopped before.

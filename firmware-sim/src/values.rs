@@ -1,4 +1,4 @@
-//! What a device measured, and its form on the wire.
+//! Readings of a device at one instant, and their form on the wire.
 use std::fmt::Write as _;
 
 /// One value as a device sends it.

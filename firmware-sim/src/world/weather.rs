@@ -67,7 +67,7 @@ impl Weather {
         Some((now - first) * follows.gain)
     }
 
-    /// Says whether the scenario gives a gauge the course of another one, so that levels are rises.
+    /// Reports whether the scenario gives a gauge the course of another one, so that levels are rises.
     pub(crate) fn is_led(&self, gauge: &str) -> bool {
         self.rivers.get(gauge).is_some_and(|river| river.follows.is_some())
     }

@@ -1,10 +1,7 @@
 //! What the measuring stations said before a run began: a city does not start with empty curves. One array per
 //! station, thinned out, as a station sends it after a long outage.
-use crate::{
-    Kind, Scenario, SimDevice, Simulation, SimulationError,
-    scenario::Title,
-    simulation::{Action, Event},
-};
+use super::{Action, Event, Simulation, SimulationError};
+use crate::{Kind, Scenario, SimDevice, scenario::Title};
 use std::{collections::HashMap, sync::Arc};
 
 /// Longest array, in bytes: it must fit one packet.
@@ -24,7 +21,7 @@ fn step_ms(kind: Kind) -> Option<i64> {
 ///
 /// Shape: [`Event::connection`] is a position in `connection_of`, which has one entry per device of `fleet`.
 /// Errors: none in practice; an ordinary day contradicts nothing.
-pub(crate) fn past(
+pub(super) fn past(
     fleet: &[SimDevice],
     connection_of: &[usize],
     seed: u64,

@@ -1,14 +1,16 @@
-//! What every behaviour may look at: the fleet and what hangs on what, the sun, the weather, faults at work.
-use super::payload::Values;
+//! The city as behaviours see it: the fleet and what hangs on what, the sun, the weather, faults at work.
+mod weather;
+
 use crate::{
-    behaviour::weather::Weather,
     clock::local_hour,
     dice::Dice,
     fleet::SimDevice,
     scenario::{Fault, FaultKind, Scenario},
     sun::Sun,
+    values::Values,
 };
 use std::{collections::HashMap, sync::Arc};
+use weather::Weather;
 
 /// The middle of Huế, for its sun.
 const CITY_LAT: f64 = 16.4637;
@@ -68,7 +70,7 @@ impl World {
         self.active[device].iter().find(|active| active.fault.kind == kind)
     }
 
-    /// Says whether the supply of a street light is there.
+    /// Reports whether the supply of a street light is there.
     pub(crate) fn is_fed(&self, lamp: usize) -> bool {
         let Some(cabinet) = self.parent[lamp] else { return true };
         let feeder = self.fleet[lamp].label("feeder");
