@@ -8,7 +8,7 @@
 //!
 //! Blocks of version 1 have magic `BLK1`, times of 32 bits since the start of the segment's span, also in the head,
 //! and three columns. They are read, not written.
-use crate::{Point, StoreError, TimeRange, head::LANES};
+use crate::{Point, StoreError, TimeRange, lanes::LANES};
 use ioc_model::{PropertyId, Quality};
 use std::ops::Range;
 

@@ -2,7 +2,7 @@
 use crate::{
     Point, StoreError,
     block::{BlockKey, Lanes, bounds},
-    head::LANES,
+    lanes::LANES,
     segment::SegmentWriter,
 };
 

@@ -6,12 +6,9 @@
 //!
 //! Each part keeps corrections apart: readings that replace one of an earlier part or of the segments. They are
 //! sealed into other segments, see [`crate::sealed`].
-use crate::{Outcome, Point, TimeRange, last::Last, run::Run};
+use crate::{Outcome, Point, TimeRange, lanes::LANES, last::Last, run::Run};
 use ioc_model::{Observation, PropertyId};
 use std::{collections::BTreeMap, sync::Arc};
-
-/// Devices in a group.
-pub(crate) const LANES: usize = 64;
 
 /// The runs of one property of a group.
 pub(crate) type Runs = Box<[Run; LANES]>;

@@ -3,18 +3,18 @@ use crate::{
     Batch, Outcome, Outcomes, Series, StoreConfig, StoreError,
     batch::Taken,
     cache::BlockCache,
-    head::{Chunk, Group, LANES, Placed},
+    head::{Chunk, Group, Placed},
     horizon::Horizon,
+    lanes::{group_of, lane_of, series_at},
     last::Last,
     lookup::{Answers, Ask},
     manifest::Manifest,
     newest::{self, Table},
-    scan::group_of,
     sealed::{Sealed, lock},
-    sealer, segment,
+    segment,
     summary::SummaryCache,
 };
-use ioc_model::{DeviceIndex, Observation, PropertyId};
+use ioc_model::Observation;
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
@@ -127,7 +127,7 @@ impl Inner {
             unsealed: Unsealed { after: manifest.applied, ..Unsealed::default() },
         };
         let Table { newest, lasts } =
-            newest::load(&config.dir, manifest.newest_seq).unwrap_or_else(|| sealer::find_table(&sealed));
+            newest::load(&config.dir, manifest.newest_seq).unwrap_or_else(|| newest::find(&sealed));
         let newest_ms = newest.values().map(|point| point.ts_ms).max();
         let horizon = Horizon::new(config.retention_ms(), manifest.horizon_ms, newest_ms, config.monotonic);
         let inner = Self {
@@ -147,12 +147,12 @@ impl Inner {
             gate: Arc::default(),
         };
         for (series, point) in newest {
-            let lane = series.device.0 as usize % LANES;
+            let lane = lane_of(series.device);
             let group = inner.group_or_new(group_of(series.device));
             write(&group).set_newest(lane, series.property, point);
         }
         for (series, last) in lasts {
-            let lane = series.device.0 as usize % LANES;
+            let lane = lane_of(series.device);
             let group = inner.group_or_new(group_of(series.device));
             write(&group).set_last(lane, series.property, last);
         }
@@ -196,7 +196,7 @@ impl Inner {
         let mut asks = Vec::new();
         for record in records.iter().filter(|record| record.offset > writer.applied) {
             let Some(group) = self.group(group_of(record.device)) else { continue };
-            let (group, lane) = (read(&group), record.device.0 as usize % LANES);
+            let (group, lane) = (read(&group), lane_of(record.device));
             let unknown = batch.observations(record).iter().filter(|observation| {
                 observation.ts_ms >= horizon_ms && group.must_ask_sealed(lane, observation)
             });
@@ -251,7 +251,7 @@ impl Inner {
         outcomes: &mut Vec<Outcome>,
     ) {
         let horizon_ms = self.horizon.get();
-        let (lane, arrival_ms) = (record.device.0 as usize % LANES, record.arrival_ms);
+        let (lane, arrival_ms) = (lane_of(record.device), record.arrival_ms);
         let shared = self.group_or_new(group_of(record.device));
         let mut group = write(&shared);
         if let Some(by_ms) = record.set_back_ms {
@@ -338,7 +338,7 @@ impl Inner {
         let chunks: Vec<_> =
             groups.iter().filter_map(|(number, group)| Some((*number, write(group).freeze()?))).collect();
         let lasts = groups.iter().flat_map(|(number, group)| {
-            let of_group = |(lane, property, last)| (series_of(*number, lane, property), last);
+            let of_group = |(lane, property, last)| (series_at(*number, lane, property), last);
             read(group).lasts().map(of_group).collect::<Vec<_>>()
         });
         let lasts = lasts.collect();
@@ -389,11 +389,6 @@ impl Inner {
         drop(queue);
         self.work.notify_one();
     }
-}
-
-/// Returns the series that stands in a group at a lane.
-pub(crate) fn series_of(group: u32, lane: usize, property: PropertyId) -> Series {
-    Series { device: DeviceIndex(group * LANES as u32 + lane as u32), property }
 }
 
 pub(crate) fn read(group: &RwLock<Group>) -> RwLockReadGuard<'_, Group> {

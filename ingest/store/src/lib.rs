@@ -11,13 +11,13 @@
 //! |---|---|
 //! | `store` | the handle |
 //! | `inner`, `batch` | the state; applying, outcomes, freezing |
-//! | `head`, `run` | readings in memory, in groups of 64 devices |
+//! | `head`, `run`, `lanes` | readings in memory, in groups of 64 devices |
 //! | `lookup`, `cache` | whether the segments have a late reading |
 //! | `sealer` | the thread: sealing, merging, retention |
 //! | `seal`, `cut`, `merge` | which readings go into which file |
 //! | `block`, `segment`, `manifest`, `newest` | the files |
 //! | `sealed` | the snapshot of segments, reading blocks, damage |
-//! | `sweep`, `scan`, `query`, `summary` | reading |
+//! | `sweep`, `scan`, `points`, `query`, `summary`, `summarize` | reading |
 //! | `horizon` | where retention ends |
 //! | `outline` | looking at the files of a store without opening it |
 //! | [`History`] | the queries, for other backends too |
@@ -33,12 +33,14 @@ mod head;
 mod history;
 mod horizon;
 mod inner;
+mod lanes;
 mod last;
 mod lookup;
 mod manifest;
 mod merge;
 mod newest;
 mod outline;
+mod points;
 mod query;
 mod run;
 mod scan;
@@ -47,6 +49,7 @@ mod sealed;
 mod sealer;
 mod segment;
 mod store;
+mod summarize;
 mod summary;
 mod sweep;
 #[cfg(test)]

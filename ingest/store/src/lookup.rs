@@ -1,6 +1,10 @@
 //! Looking up many single readings in the segments at once: each block is read once, not once for each reading.
 use crate::{
-    block::BlockKey, cache::BlockCache, head::LANES, scan::group_of, sealed::Sealed, segment::Segment,
+    block::BlockKey,
+    cache::BlockCache,
+    lanes::{group_of, lane_of},
+    sealed::Sealed,
+    segment::Segment,
 };
 use ioc_model::{DeviceIndex, PropertyId};
 
@@ -16,7 +20,7 @@ pub(crate) struct Ask {
 impl Ask {
     pub(crate) fn new(device: DeviceIndex, property: PropertyId, ts_ms: i64) -> Self {
         let key = BlockKey { property, group: group_of(device) };
-        Self { key, ts_ms, lane: device.0 as usize % LANES, found: None }
+        Self { key, ts_ms, lane: lane_of(device), found: None }
     }
 
     fn rank(&self) -> (BlockKey, i64, usize) {

@@ -3,8 +3,8 @@ use crate::{
     Point, StoreError, TimeRange,
     block::{Block, BlockKey},
     cut::LaneBuffers,
-    head::LANES,
-    scan,
+    lanes::LANES,
+    points,
     sealed::Sealed,
     segment::{Segment, SegmentWriter},
     sweep::Sweep,
@@ -72,7 +72,7 @@ pub(crate) fn merge(
             for lane in 0..LANES {
                 points.clear();
                 sweep.blocks().for_each(|block| take(block, lane, window, &mut points));
-                scan::merge(&mut points);
+                points::merge(&mut points);
                 buffers.extend(lane, points.iter().copied());
             }
             if !goes_on() {

@@ -1,6 +1,12 @@
 //! The newest point of each series, and the last one where that is another, as of the last sealing: one table file, so that a
 //! start needs no scan.
-use crate::{Point, Series, StoreError, last::Last, segment::array};
+use crate::{
+    Point, Series, StoreError,
+    lanes::{LANES, series_at},
+    last::Last,
+    sealed::Sealed,
+    segment::array,
+};
 use ioc_model::{DeviceIndex, PropertyId, Quality, time::SetBack};
 use std::{
     collections::BTreeMap,
@@ -108,4 +114,33 @@ fn row(bytes: &[u8]) -> (Series, Point) {
         delay_ms: i64::from_le_bytes(array(bytes, 23)),
     };
     (Series { device, property }, point)
+}
+
+/// Finds the newest and the last points by reading all segments: when their table is missing or damaged.
+pub(crate) fn find(sealed: &Sealed) -> Table {
+    let Table { mut newest, mut lasts } = Table::default();
+    for segment in sealed.view().segments() {
+        for entry in &segment.entries {
+            // An unreadable block is reported and has no newest points.
+            let Ok(block) = sealed.read(segment, entry) else { continue };
+            for lane in 0..LANES {
+                let series = series_at(entry.key.group, lane, entry.key.property);
+                for point in block.points(block.lane(lane)) {
+                    keep(&mut newest, series, point);
+                    let last = lasts.entry(series).or_insert(Last::of(point));
+                    *last = last.followed_in_order_by(point);
+                }
+            }
+        }
+    }
+    lasts.retain(|series, last| !last.is_plain(newest.get(series).copied()));
+    Table { newest, lasts }
+}
+
+/// Notes a point, unless a later one of its series is known.
+pub(crate) fn keep(newest: &mut Newest, series: Series, point: Point) {
+    let kept = newest.entry(series).or_insert(point);
+    if point.ts_ms >= kept.ts_ms {
+        *kept = point;
+    }
 }

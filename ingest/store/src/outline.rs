@@ -2,12 +2,11 @@
 use crate::{
     Damage, StoreError, TimeRange,
     block::Block,
-    head::LANES,
+    lanes::device_at,
     manifest::Manifest,
     newest,
     segment::{self, Segment},
 };
-use ioc_model::DeviceIndex;
 use std::{
     fs::{self, File},
     io,
@@ -128,7 +127,7 @@ fn check_segment(segment: &Segment, base_ms: i64) -> Vec<Damage> {
             damage.push(Damage {
                 path: segment.path.clone(),
                 byte: u64::from(entry.position),
-                block: Some((entry.key.property, DeviceIndex(entry.key.group * LANES as u32))),
+                block: Some((entry.key.property, device_at(entry.key.group, 0))),
                 range: TimeRange { from_ms: entry.earliest, to_ms: entry.latest.saturating_add(1) },
                 what,
             });

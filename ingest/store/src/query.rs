@@ -1,7 +1,7 @@
 //! The typed queries, over [`Inner::fold`].
 use crate::{
     Aggregate, Bucket, DAMAGED_MAX, Damage, GroupBucket, History, HistoryHealth, Point, QueryError, Series,
-    Store, TimeRange, history::BUCKETS_MAX, inner::Inner, scan::group_of, sealed::lock,
+    Store, TimeRange, history::BUCKETS_MAX, inner::Inner, lanes::group_of, sealed::lock,
 };
 use ioc_model::{DeviceIndex, PropertyId, catalogue::Averaging};
 use std::{cmp::Ordering, collections::BTreeSet, f64::consts::LOG2_10, ops::ControlFlow};

@@ -2,8 +2,10 @@
 use crate::{
     Point, TimeRange,
     block::BlockKey,
-    head::{HeadSnapshot, LANES},
-    inner::Inner,
+    head::HeadSnapshot,
+    inner::{Inner, read},
+    lanes::{group_of, lane_of},
+    points::{Ordered, merge},
     sweep::Sweep,
 };
 use ioc_model::{DeviceIndex, PropertyId};
@@ -68,7 +70,7 @@ impl Inner {
     ) -> ControlFlow<()> {
         let Some(first) = devices.first() else { return ControlFlow::Continue(()) };
         let key = BlockKey { property, group: group_of(*first) };
-        let lanes: Vec<usize> = devices.iter().map(|device| device.0 as usize % LANES).collect();
+        let lanes: Vec<usize> = devices.iter().copied().map(lane_of).collect();
         // Memory before the view: what is sealed in between is then seen twice, not never.
         let head = self.head_snapshot(key, &lanes, range).into_points(property, &lanes, range);
         let mut head: Vec<Ordered> = head.into_iter().map(Ordered::new).collect();
@@ -93,50 +95,8 @@ impl Inner {
 
     fn head_snapshot(&self, key: BlockKey, lanes: &[usize], range: TimeRange) -> HeadSnapshot {
         match self.group(key.group) {
-            Some(group) => crate::inner::read(&group).snapshot(key.property, lanes, range),
+            Some(group) => read(&group).snapshot(key.property, lanes, range),
             None => HeadSnapshot { active: vec![Vec::new(); lanes.len()], frozen: Vec::new() },
         }
     }
-}
-
-/// Readings in order of time that are taken from the front.
-struct Ordered {
-    points: Vec<Point>,
-    taken: usize,
-}
-
-impl Ordered {
-    fn new(mut points: Vec<Point>) -> Self {
-        merge(&mut points);
-        Self { points, taken: 0 }
-    }
-
-    /// Takes those before `to_ms`.
-    fn until(&mut self, to_ms: i64) -> &[Point] {
-        let rest = &self.points[self.taken..];
-        let count = rest.partition_point(|point| point.ts_ms < to_ms);
-        self.taken += count;
-        &rest[..count]
-    }
-}
-
-/// Sorts points by time and keeps the last of each time: later sources stand behind earlier ones.
-pub(crate) fn merge(points: &mut Vec<Point>) {
-    if points.is_sorted_by(|a, b| a.ts_ms < b.ts_ms) {
-        return;
-    }
-    points.sort_by_key(|point| point.ts_ms);
-    let mut kept = 0;
-    for at in 0..points.len() {
-        if points.get(at + 1).is_none_or(|next| next.ts_ms != points[at].ts_ms) {
-            points[kept] = points[at];
-            kept += 1;
-        }
-    }
-    points.truncate(kept);
-}
-
-/// Number of the group that a device belongs to.
-pub(crate) fn group_of(device: DeviceIndex) -> u32 {
-    device.0 / LANES as u32
 }

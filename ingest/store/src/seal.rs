@@ -5,6 +5,7 @@ use crate::{
     cut::LaneBuffers,
     head::Runs,
     inner::{Frozen, Inner},
+    lanes::LANES,
     manifest::Manifest,
     segment::{Segment, SegmentWriter},
 };
@@ -117,7 +118,7 @@ fn write(
     let mut segment = SegmentWriter::create(&inner.config.dir, seq, partition, inner.sealed.span_ms)?;
     let mut buffers = LaneBuffers::default();
     for column in columns {
-        for lane in 0..crate::head::LANES {
+        for lane in 0..LANES {
             fill(column, lane, &mut buffers);
         }
         buffers.flush(column.key, &mut segment)?;

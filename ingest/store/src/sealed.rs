@@ -7,11 +7,10 @@
 use crate::{
     Damage, TimeRange,
     block::{Block, BlockTimes},
-    head::LANES,
+    lanes::device_at,
     segment::{Entry, Segment},
 };
 use arc_swap::ArcSwap;
-use ioc_model::DeviceIndex;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fs::File,
@@ -192,7 +191,7 @@ impl Sealed {
             None => self.extent(segment),
         };
         let path = segment.path.clone();
-        let block = entry.map(|entry| (entry.key.property, DeviceIndex(entry.key.group * LANES as u32)));
+        let block = entry.map(|entry| (entry.key.property, device_at(entry.key.group, 0)));
         tracing::error!(path = %path.display(), byte, ?block, %what, "history is damaged here; the rest is served");
         damage.insert(place, Damage { path, byte, block, range, what });
     }

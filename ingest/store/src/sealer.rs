@@ -1,18 +1,16 @@
 //! The sealing thread: frozen readings become segments, segments are merged and deleted. It alone changes the
 //! manifest and the view.
 use crate::{
-    Point, Series, StoreError,
-    head::LANES,
+    StoreError,
     inner::{Frozen, Inner, write},
-    last::Last,
+    lanes::series_at,
     manifest::Manifest,
     merge,
     newest::{self, Newest, Table},
     seal,
-    sealed::{Sealed, View, lock},
+    sealed::{View, lock},
     segment::{Segment, SegmentWriter},
 };
-use ioc_model::DeviceIndex;
 use std::{
     collections::BTreeSet,
     fs,
@@ -129,7 +127,7 @@ impl Sealer {
         }
         let dir = &self.inner.config.dir;
         let known = newest::load(dir, manifest.newest_seq).map(|table| table.newest);
-        let mut newest = known.unwrap_or_else(|| find_table(&self.inner.sealed).newest);
+        let mut newest = known.unwrap_or_else(|| newest::find(&self.inner.sealed).newest);
         update_newest(&mut newest, frozen);
         manifest.newest_seq = manifest.take_seq();
         newest::save(dir, manifest.newest_seq, &Table { newest, lasts: frozen.lasts.clone() })
@@ -277,40 +275,10 @@ fn update_newest(newest: &mut Newest, frozen: &Frozen) {
                 for (lane, point) in
                     runs.iter().enumerate().filter_map(|(lane, run)| Some((lane, run.newest()?)))
                 {
-                    let device = DeviceIndex(group * LANES as u32 + lane as u32);
-                    keep_newest(newest, Series { device, property: part.property }, point);
+                    newest::keep(newest, series_at(*group, lane, part.property), point);
                 }
             }
         }
-    }
-}
-
-/// Finds the newest and the last points by reading all segments: when their table is missing or damaged.
-pub(crate) fn find_table(sealed: &Sealed) -> Table {
-    let Table { mut newest, mut lasts } = Table::default();
-    for segment in sealed.view().segments() {
-        for entry in &segment.entries {
-            // An unreadable block is reported and has no newest points.
-            let Ok(block) = sealed.read(segment, entry) else { continue };
-            for lane in 0..LANES {
-                let device = DeviceIndex(entry.key.group * LANES as u32 + lane as u32);
-                let series = Series { device, property: entry.key.property };
-                for point in block.points(block.lane(lane)) {
-                    keep_newest(&mut newest, series, point);
-                    let last = lasts.entry(series).or_insert(Last::of(point));
-                    *last = last.followed_in_order_by(point);
-                }
-            }
-        }
-    }
-    lasts.retain(|series, last| !last.is_plain(newest.get(series).copied()));
-    Table { newest, lasts }
-}
-
-fn keep_newest(newest: &mut Newest, series: Series, point: Point) {
-    let kept = newest.entry(series).or_insert(point);
-    if point.ts_ms >= kept.ts_ms {
-        *kept = point;
     }
 }
 

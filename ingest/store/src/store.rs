@@ -1,7 +1,8 @@
 //! The handle that everybody holds.
 use crate::{
     Batch, Damage, Last, Outcomes, QueryError, Series, StoreConfig, StoreError, Summary, TimeRange,
-    inner::{Inner, read, series_of},
+    inner::{Inner, read},
+    lanes::series_at,
     manifest::Manifest,
     sealed::lock,
     sealer::{self, Sealer},
@@ -154,7 +155,7 @@ impl Store {
             self.inner().groups().iter().map(|(number, group)| (*number, Arc::clone(group))).collect();
         let mut all = Vec::new();
         for (number, group) in groups {
-            let of_group = |(lane, property, last)| (series_of(number, lane, property), last);
+            let of_group = |(lane, property, last)| (series_at(number, lane, property), last);
             all.extend(read(&group).last().map(of_group));
         }
         all.sort_unstable_by_key(|(series, _)| *series);
