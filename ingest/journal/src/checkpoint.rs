@@ -1,8 +1,5 @@
 //! How far each follower has come, kept in one small file.
-use crate::{
-    JournalError, Offset, disk, retention, segment,
-    shared::{Shared, lock},
-};
+use crate::{JournalError, Offset, disk, segment};
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -17,7 +14,7 @@ const FIRST_LINE: &str = "ioc-journal-checkpoints 2";
 const FIRST_LINE_1: &str = "ioc-journal-checkpoints 1";
 const CHECK: &str = "crc";
 /// Longest name of a checkpoint, in bytes.
-const NAME_LEN_MAX: usize = 64;
+pub(crate) const NAME_LEN_MAX: usize = 64;
 /// Names in one warning.
 const NAMES_TOLD_MAX: usize = 10;
 /// How far behind the checkpoints a journal without its newest segments goes on: more records than can have been
@@ -153,26 +150,4 @@ pub(crate) fn lost(checkpoints: &BTreeMap<String, Offset>, first: Offset) -> Ran
 pub(crate) fn save(dir: &Path, checkpoints: &BTreeMap<String, Offset>) -> Result<(), JournalError> {
     let path = dir.join(FILE);
     disk::replace_file(&path, print(checkpoints).as_bytes()).map_err(JournalError::io("replace", path))
-}
-
-/// Keeps that `name` has processed everything up to `offset`, durably, then deletes what no follower needs.
-///
-/// Errors: [`JournalError`] when it could not be kept, or `name` is not registered; the earlier checkpoint holds then.
-pub(crate) fn set(shared: &Shared, name: &str, offset: Offset) -> Result<(), JournalError> {
-    let last = shared.durable();
-    if offset > last {
-        return Err(JournalError::Ahead { name: name.to_owned(), offset, last });
-    }
-    let mut checkpoints = lock(&shared.checkpoints);
-    match checkpoints.get(name) {
-        None => return Err(JournalError::Unregistered(name.chars().take(NAME_LEN_MAX).collect())),
-        Some(kept) if *kept == offset => return Ok(()),
-        Some(_) => {}
-    }
-    let mut changed = checkpoints.clone();
-    changed.insert(name.to_owned(), offset);
-    save(&shared.config.dir, &changed)?;
-    *checkpoints = changed;
-    drop(checkpoints);
-    retention::delete_processed(shared)
 }

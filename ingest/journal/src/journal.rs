@@ -1,6 +1,6 @@
 //! The handle that everybody holds.
 use crate::{
-    AppendError, Follower, JournalConfig, JournalError, Offset, WaitError, checkpoint,
+    AppendError, Follower, Health, JournalConfig, JournalError, Offset, WaitError, checkpoint,
     disk::{self, Disk, Files},
     follower,
     pending::Phase,
@@ -34,19 +34,6 @@ pub struct Opened {
     pub last: Offset,
     /// Length of the torn tail that was cut off, in bytes: records that were never acknowledged.
     pub truncated_bytes: u64,
-}
-
-/// Whether records can be made durable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Health {
-    /// Yes.
-    Ok,
-    /// The disk or the quota is full, or the next segment cannot be made for another reason, which is in the log;
-    /// tried again several times a second.
-    OutOfSpace {
-        /// Since when, milliseconds since the epoch.
-        since_ms: i64,
-    },
 }
 
 /// Totals since the journal was opened.
@@ -206,7 +193,7 @@ impl Journal {
     /// Errors: [`JournalError`] when it could not be kept, or the follower is not registered; the earlier checkpoint
     /// holds then.
     pub fn checkpoint(&self, name: &str, offset: Offset) -> Result<(), JournalError> {
-        checkpoint::set(self.shared(), name, offset)
+        retention::pass(self.shared(), name, offset)
     }
 
     /// Returns the last offset kept by [`Journal::checkpoint`] for this follower, the one before the oldest record that

@@ -28,8 +28,8 @@
 //! | `inspect` | looking at a journal without opening it |
 //! | `leap` | passing over numbers in one that was put back |
 //! | `follower`, `batch` | reading records |
-//! | `registration`, `checkpoint` | which followers there are, and how far each has come |
-//! | `retention` | deletion, and which follower keeps what |
+//! | `registration`, `checkpoint` | which followers there are, and the file of how far each has come |
+//! | `retention` | noting how far one has come, deletion, and which follower keeps what |
 //!
 //! What a record means is left to others; payloads are bytes here. The directory must be locked by the caller.
 //!
@@ -54,6 +54,7 @@ mod disk;
 mod error;
 mod follower;
 mod frame;
+mod health;
 mod inspect;
 mod journal;
 mod leap;
@@ -73,8 +74,9 @@ pub use batch::{Batch, Record, Records};
 pub use config::JournalConfig;
 pub use error::{AppendError, FollowError, JournalError, WaitError};
 pub use follower::Follower;
+pub use health::Health;
 pub use inspect::{Inspection, check, damaged_checkpoints, inspect};
-pub use journal::{Health, Journal, Meters, Opened};
+pub use journal::{Journal, Meters, Opened};
 pub use leap::leap;
 pub use registration::Registration;
 pub use retention::Held;

@@ -1,6 +1,6 @@
-//! What may be deleted, and which follower keeps the rest.
+//! How far followers have come, what may be deleted for it, and which follower keeps the rest.
 use crate::{
-    JournalError, Offset, segment,
+    JournalError, Offset, checkpoint, segment,
     shared::{Shared, lock},
 };
 use std::{collections::BTreeMap, fs, io, path::PathBuf};
@@ -22,10 +22,34 @@ fn slowest(checkpoints: &BTreeMap<String, Offset>) -> Option<(&String, Offset)> 
     checkpoints.iter().min_by_key(|(_, offset)| **offset).map(|(name, offset)| (name, *offset))
 }
 
+/// Notes durably that the follower `name` has processed everything up to `offset`, then deletes what no follower needs.
+///
+/// Errors: [`JournalError`] when it could not be kept, or `name` is not registered; the earlier checkpoint holds then.
+pub(crate) fn pass(shared: &Shared, name: &str, offset: Offset) -> Result<(), JournalError> {
+    let last = shared.durable();
+    if offset > last {
+        return Err(JournalError::Ahead { name: name.to_owned(), offset, last });
+    }
+    let mut checkpoints = lock(&shared.checkpoints);
+    match checkpoints.get(name) {
+        None => {
+            return Err(JournalError::Unregistered(name.chars().take(checkpoint::NAME_LEN_MAX).collect()));
+        }
+        Some(kept) if *kept == offset => return Ok(()),
+        Some(_) => {}
+    }
+    let mut changed = checkpoints.clone();
+    changed.insert(name.to_owned(), offset);
+    checkpoint::save(&shared.config.dir, &changed)?;
+    *checkpoints = changed;
+    drop(checkpoints);
+    delete_processed(shared)
+}
+
 /// Deletes the oldest segments that every registered follower has processed and that are beyond what is kept in any case.
 ///
 /// Errors: [`JournalError`] when a file cannot be deleted.
-pub(crate) fn delete_processed(shared: &Shared) -> Result<(), JournalError> {
+fn delete_processed(shared: &Shared) -> Result<(), JournalError> {
     let processed = slowest(&lock(&shared.checkpoints)).map_or(0, |(_, place)| place);
     for path in take_deletable(shared, processed) {
         match fs::remove_file(&path) {
