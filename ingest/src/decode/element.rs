@@ -4,35 +4,19 @@
 //! The smallest thing that is wrong is refused by itself. Nothing that qualifies a value is guessed at: where the
 //! time is in doubt the values are refused, where the quality is in doubt they are flagged uncertain.
 use super::{
-    Context, DecodeLimits,
     json::{Fault, Raw, Reader},
     judge::{Time, apply_time, judge},
     mend::Wound,
     nearest::{distance, letters},
     number::whole,
     property::{Properties, describe, hash},
-    sequence::{Delivery, SequenceMemory},
+    scope::Scope,
     time::rfc3339,
     yielded::{DETAILED_MAX, Lone, Yield},
 };
-use crate::DeviceClocks;
 use crate::quarantine::excerpt;
 use ioc_model::{Observation, Quality, RejectReason, Repeatable};
-use std::{borrow::Cow, cell::Cell};
-
-/// Everything that reading an element needs to know.
-pub(super) struct Scope<'a> {
-    pub(super) properties: &'a Properties,
-    pub(super) sequences: &'a SequenceMemory,
-    pub(super) clocks: &'a DeviceClocks,
-    pub(super) limits: &'a DecodeLimits,
-    pub(super) context: &'a Context<'a>,
-    pub(super) delivery: Delivery<'a>,
-    /// The syntax of the whole message is known to be right.
-    pub(super) is_checked: Cell<bool>,
-    /// The message is an array.
-    pub(super) in_array: Cell<bool>,
-}
+use std::borrow::Cow;
 
 /// What an element said about its values so far.
 #[derive(Default)]

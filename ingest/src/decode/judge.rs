@@ -1,5 +1,5 @@
 //! What the time of an element means: its milliseconds and flags, or why its values are refused.
-use super::{element::Scope, yielded::Yield};
+use super::{scope::Scope, yielded::Yield};
 use ioc_model::{Quality, RejectReason, Repeatable, time::delay_ms};
 
 /// What the `ts` of an element says.

@@ -44,6 +44,7 @@ mod mend;
 mod nearest;
 mod number;
 mod property;
+mod scope;
 mod sequence;
 mod time;
 mod yielded;
@@ -54,13 +55,13 @@ pub use time::rfc3339;
 pub use yielded::DETAILED_MAX;
 
 use crate::{Device, DeviceClocks};
-use element::Scope;
 use ioc_model::{
     Catalogue, Message, Origin, Receipt, RejectReason, Rejected, message::MessageView, time as time_policy,
 };
 use json::{Fault, Reader};
 use mend::{Mended, Wound};
 use property::Properties;
+use scope::Scope;
 use sequence::{Delivery, SequenceMemory};
 use std::{cell::Cell, sync::Arc};
 use yielded::Yield;
