@@ -2,6 +2,7 @@
 use crate::{
     FollowError, JournalError, Offset,
     batch::{Batch, Content, Place},
+    log::Follow,
     pending::Phase,
     segment::SegmentReader,
     shared::{Progress, Shared, lock, now_ms},
@@ -14,7 +15,7 @@ use std::{
 
 /// Delivers every record from a starting offset on, once and in order: committed ones, or those on their way to disk
 /// too. Each follower belongs to one thread; any number may follow at the same time.
-pub struct Follower {
+pub(crate) struct Follower {
     shared: Arc<Shared>,
     next: Offset,
     is_ahead: bool,
@@ -29,17 +30,14 @@ impl Follower {
         let next = if from == 0 { first_kept(&shared) } else { shared.pass_lost(from) };
         Self { shared, next, is_ahead, place: None, reader: None }
     }
+}
 
-    /// Returns the offset of the next record to be delivered.
-    pub fn position(&self) -> Offset {
+impl Follow for Follower {
+    fn position(&self) -> Offset {
         self.next
     }
 
-    /// Waits for the next batch; `None` when there is none within `timeout`.
-    ///
-    /// Errors: [`FollowError::Closed`] when the journal is closed and everything was delivered,
-    /// [`FollowError::Gone`] when the wanted records were deleted, or a segment that cannot be read.
-    pub fn next(&mut self, timeout: Duration) -> Result<Option<Batch>, FollowError> {
+    fn next(&mut self, timeout: Duration) -> Result<Option<Batch>, FollowError> {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             if !self.is_there() {
@@ -62,7 +60,9 @@ impl Follower {
             }
         }
     }
+}
 
+impl Follower {
     fn await_next(&self, deadline: Option<Instant>) -> Result<Found, FollowError> {
         if self.is_ahead
             && let Some(found) = self.await_pending(deadline)?

@@ -1,8 +1,9 @@
-//! The handle that everybody holds.
+//! The handle of the embedded log.
 use crate::{
-    AppendError, Follower, Health, JournalConfig, JournalError, Offset, WaitError, checkpoint,
+    AppendError, Health, JournalConfig, JournalError, Offset, WaitError, checkpoint,
     disk::{self, Disk, Files},
-    follower,
+    follower::{self, Follower},
+    log::{Follow, Log, Visibility},
     pending::Phase,
     recover, registration,
     retention::{self, Held},
@@ -19,13 +20,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// An open journal. Cheap to clone; closed when the last clone goes, at the latest.
-#[derive(Clone)]
-pub struct Journal {
+/// An open log of our own; closed when it is dropped, at the latest.
+pub(crate) struct Journal {
     handle: Arc<Handle>,
 }
 
-/// What [`Journal::open`] found.
+/// What [`crate::open`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Opened {
     /// Oldest offset that is kept; `last + 1` when there is none.
@@ -61,7 +61,7 @@ impl Journal {
     ///
     /// Errors: [`JournalError`] when the directory or a segment cannot be used; the message names the file and
     /// the byte.
-    pub fn open(config: JournalConfig) -> Result<(Self, Opened), JournalError> {
+    pub(crate) fn open(config: JournalConfig) -> Result<(Self, Opened), JournalError> {
         Self::open_on(config, Box::new(Files))
     }
 
@@ -93,12 +93,14 @@ impl Journal {
     fn shared(&self) -> &Shared {
         &self.handle.shared
     }
+}
 
-    /// Takes one record in; `encode` appends its payload to the buffer and must do nothing else with it. Never
-    /// waits for the disk. Returns the record's offset: it is safe when `durable()` has reached it.
-    ///
-    /// Errors: [`AppendError::Full`] (again after the next progress), `TooLarge`, `Stopped`.
-    pub fn append(&self, kind: RecordKind, encode: impl FnOnce(&mut Vec<u8>)) -> Result<Offset, AppendError> {
+impl Log for Journal {
+    fn append_with(
+        &self,
+        kind: RecordKind,
+        encode: &mut dyn FnMut(&mut Vec<u8>),
+    ) -> Result<Offset, AppendError> {
         let shared = self.shared();
         let mut pending = lock(&shared.pending);
         let offset = pending.push(kind, shared.config.pending_bytes_max, encode)?;
@@ -115,35 +117,24 @@ impl Journal {
         Ok(offset)
     }
 
-    /// Says whether the pending buffer is at most half full. For callers that must know before they prepare a
-    /// record whether it will be taken: after `true`, an append by each of a few threads finds room, as long as
-    /// their records together are smaller than the other half.
-    pub fn has_room(&self) -> bool {
+    fn has_room(&self) -> bool {
         let shared = self.shared();
         lock(&shared.pending).has_room(shared.config.pending_bytes_max / 2)
     }
 
-    /// Returns the offset up to which everything is on disk.
-    pub fn durable(&self) -> Offset {
+    fn durable(&self) -> Offset {
         self.shared().durable()
     }
 
-    /// Returns the oldest offset that is kept.
-    pub fn first(&self) -> Offset {
+    fn first(&self) -> Offset {
         follower::first_kept(self.shared())
     }
 
-    /// Has `listener` called with the durable offset after each commit and once when the journal stops, in the order of
-    /// these calls and before anyone who waits is woken. It runs on the writer thread: it must be cheap, must not call
-    /// [`Journal::close`] or `on_progress`, and must not hold a [`Journal`], which would then never be dropped.
-    pub fn on_progress(&self, listener: Box<dyn Fn(Offset) + Send + Sync>) {
+    fn on_progress(&self, listener: Box<dyn Fn(Offset) + Send + Sync>) {
         self.shared().listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
-    /// Waits until `offset` is on disk.
-    ///
-    /// Errors: [`WaitError::Timeout`], or [`WaitError::Stopped`] when the journal was closed before.
-    pub fn wait_durable(&self, offset: Offset, timeout: Duration) -> Result<(), WaitError> {
+    fn wait_durable(&self, offset: Offset, timeout: Duration) -> Result<(), WaitError> {
         let shared = self.shared();
         if shared.durable() >= offset {
             return Ok(());
@@ -167,65 +158,44 @@ impl Journal {
         }
     }
 
-    /// Says whether records can be made durable.
-    pub fn health(&self) -> Health {
+    fn health(&self) -> Health {
         self.shared().health()
     }
 
-    /// Returns a follower that delivers every record from `from` on; 0 is the oldest that is kept. Where segments
-    /// that checkpoints still needed were taken away before opening, it begins with the oldest that is kept.
-    pub fn follow(&self, from: Offset) -> Follower {
-        Follower::new(Arc::clone(&self.handle.shared), from, false)
+    fn offers(&self, _visibility: Visibility) -> bool {
+        true
     }
 
-    /// Returns a follower as [`Journal::follow`] does that also delivers what is on its way to disk. Only for those who
-    /// make ready and act when it is durable, or whose every result is itself appended to this journal and acted upon by
-    /// nobody before it is durable: records become durable in their order, so a result never is without its cause. What
-    /// was so delivered may never become durable, when the journal is closed without space; its offsets are then used
-    /// again after the next opening.
-    pub fn follow_ahead(&self, from: Offset) -> Follower {
-        Follower::new(Arc::clone(&self.handle.shared), from, true)
+    fn follow(&self, from: Offset, visibility: Visibility) -> Box<dyn Follow> {
+        let is_ahead = visibility == Visibility::Appended;
+        Box::new(Follower::new(Arc::clone(&self.handle.shared), from, is_ahead))
     }
 
-    /// Keeps durably that the registered follower `name` has processed everything up to `offset` and needs it no more.
-    /// Segments that every registered follower has passed are deleted beyond `keep_bytes`.
-    ///
-    /// Errors: [`JournalError`] when it could not be kept, or the follower is not registered; the earlier checkpoint
-    /// holds then.
-    pub fn checkpoint(&self, name: &str, offset: Offset) -> Result<(), JournalError> {
+    fn checkpoint(&self, name: &str, offset: Offset) -> Result<(), JournalError> {
         retention::pass(self.shared(), name, offset)
     }
 
-    /// Returns the last offset kept by [`Journal::checkpoint`] for this follower, the one before the oldest record that
-    /// was kept when it was registered, or, where segments behind that were taken away before opening, the one before
-    /// the oldest that was left; `None` when it is not registered.
-    pub fn checkpoint_of(&self, name: &str) -> Option<Offset> {
+    fn checkpoint_of(&self, name: &str) -> Option<Offset> {
         let shared = self.shared();
         let kept = lock(&shared.checkpoints).get(name).copied()?;
         Some(shared.pass_lost(kept + 1) - 1)
     }
 
-    /// Returns what the slowest follower keeps on disk beyond `keep_bytes`; `None` when that is nothing.
-    pub fn held(&self) -> Option<Held> {
+    fn held(&self) -> Option<Held> {
         retention::held(self.shared())
     }
 
-    /// Reports whether a segment beyond `keep_bytes` stays on disk until a follower that has processed everything up to
-    /// `place` goes on.
-    pub fn waits_for(&self, place: Offset) -> bool {
+    fn waits_for(&self, place: Offset) -> bool {
         retention::waits_for(self.shared(), place)
     }
 
-    /// Returns the segment files, oldest first, each with the length of its committed part in bytes. What lies behind
-    /// that may be half written.
-    pub fn segments(&self) -> Vec<(PathBuf, u64)> {
+    fn files(&self) -> Vec<(PathBuf, u64)> {
         let shared = self.shared();
         let segments = lock(&shared.segments);
         segments.iter().map(|(first, end)| (segment::path(&shared.config.dir, *first), *end)).collect()
     }
 
-    /// Returns totals since the journal was opened.
-    pub fn meters(&self) -> Meters {
+    fn meters(&self) -> Meters {
         let counters = &self.shared().counters;
         Meters {
             batches: counters.batches.load(Ordering::Relaxed),
@@ -236,11 +206,7 @@ impl Journal {
         }
     }
 
-    /// Takes no more records, brings the pending ones to disk and ends the writer. Followers get what is left and
-    /// then [`crate::FollowError::Closed`]. Closing again does nothing.
-    ///
-    /// Errors: [`JournalError`] when what was pending could not be written; nobody was told it was safe.
-    pub fn close(&self) -> Result<(), JournalError> {
+    fn close(&self) -> Result<(), JournalError> {
         self.handle.close()
     }
 }

@@ -8,15 +8,17 @@
 //! at once. Followers read committed batches in order, from memory when near the end and from the files when
 //! behind, and keep their own checkpoints; segments that every registered follower has passed are deleted. Who decides
 //! something that goes into the journal too may read a record as soon as it is appended, so that the decision often
-//! goes to disk together with its cause ([`Journal::follow_ahead`]).
+//! goes to disk together with its cause ([`Visibility::Appended`]).
 //!
 //! When the disk is full, or the next segment cannot be made for another reason (too many open files, say), the
-//! batch stays pending and is tried again; [`Journal::append`] answers [`AppendError::Full`] once the buffer is at
+//! batch stays pending and is tried again; [`Log::append_with`] answers [`AppendError::Full`] once the buffer is at
 //! its bound. When a write or a sync fails otherwise the process aborts: what the page cache holds then is unknown,
 //! a restart reads what is on disk.
 //!
 //! | Module | Owns |
 //! |---|---|
+//! | `log` | the port: what everybody outside knows of it |
+//! | `journal` | the embedded log behind it |
 //! | `frame` | bytes: headers, marks, records, checksums |
 //! | `pending` | the buffer that appends write into |
 //! | `writer` | the writer thread: commit, rotation, lack of space |
@@ -35,14 +37,14 @@
 //!
 //! ```
 //! # let dir = tempfile::tempdir()?;
-//! use ioc_journal::{Journal, JournalConfig};
+//! use ioc_journal::{JournalConfig, Visibility};
 //! use ioc_model::RecordKind;
 //! use std::time::Duration;
 //!
-//! let (journal, opened) = Journal::open(JournalConfig::new(dir.path()))?;
+//! let (journal, opened) = ioc_journal::open(JournalConfig::new(dir.path()))?;
 //! let offset = journal.append(RecordKind::Message, |out| out.extend_from_slice(b"hello"))?;
 //! journal.wait_durable(offset, Duration::from_secs(10))?;
-//! let batch = journal.follow(opened.first).next(Duration::ZERO)?.ok_or("no batch")?;
+//! let batch = journal.follow(opened.first, Visibility::Durable).next(Duration::ZERO)?.ok_or("no batch")?;
 //! assert_eq!(batch.records().next().map(|record| record.payload), Some(&b"hello"[..]));
 //! journal.close()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -58,6 +60,7 @@ mod health;
 mod inspect;
 mod journal;
 mod leap;
+mod log;
 mod pace;
 mod pending;
 mod recover;
@@ -73,13 +76,21 @@ mod writer;
 pub use batch::{Batch, Record, Records};
 pub use config::JournalConfig;
 pub use error::{AppendError, FollowError, JournalError, WaitError};
-pub use follower::Follower;
 pub use health::Health;
 pub use inspect::{Inspection, check, damaged_checkpoints, inspect};
-pub use journal::{Journal, Meters, Opened};
+pub use journal::{Meters, Opened};
 pub use leap::leap;
+pub use log::{Follow, Log, SharedLog, Visibility};
 pub use registration::Registration;
 pub use retention::Held;
+
+/// Opens the embedded log in `config.dir`, cuts a torn tail off and starts its writer.
+///
+/// Errors: [`JournalError`] when the directory or a segment cannot be used; the message names the file and the byte.
+pub fn open(config: JournalConfig) -> Result<(SharedLog, Opened), JournalError> {
+    let (journal, opened) = journal::Journal::open(config)?;
+    Ok((std::sync::Arc::new(journal), opened))
+}
 
 /// Number of a record. The first is 1; none is used again.
 pub type Offset = u64;

@@ -1,8 +1,9 @@
 //! A disk that runs out of space and fails: what is acknowledged, what is tried again, what ends the process.
 use crate::{
-    AppendError, FollowError, Health, Journal, JournalConfig, JournalError, WaitError,
+    AppendError, FollowError, Health, JournalConfig, JournalError, SharedLog, Visibility, WaitError,
     disk::{Disk, Files, SegmentFile},
     frame::{HEADER_LEN, MARK_LEN, RECORD_HEAD_LEN},
+    journal::Journal,
 };
 use ioc_model::RecordKind;
 use std::{
@@ -127,18 +128,18 @@ impl SegmentFile for FaultyFile {
     }
 }
 
-fn open(config: JournalConfig) -> (Journal, Arc<Faults>) {
+fn open(config: JournalConfig) -> (SharedLog, Arc<Faults>) {
     let faults = Arc::new(Faults::default());
     let (journal, _) = Journal::open_on(config, Box::new(FaultyDisk(Arc::clone(&faults)))).unwrap();
-    (journal, faults)
+    (Arc::new(journal), faults)
 }
 
-fn append(journal: &Journal, payload: &[u8]) -> Result<u64, AppendError> {
+fn append(journal: &SharedLog, payload: &[u8]) -> Result<u64, AppendError> {
     journal.append(RecordKind::Message, |out| out.extend_from_slice(payload))
 }
 
-fn payloads(journal: &Journal) -> Vec<Vec<u8>> {
-    let mut follower = journal.follow(0);
+fn payloads(journal: &SharedLog) -> Vec<Vec<u8>> {
+    let mut follower = journal.follow(0, Visibility::Durable);
     let mut all = Vec::new();
     while let Some(batch) = follower.next(Duration::ZERO).unwrap() {
         all.extend(batch.records().map(|record| record.payload.to_vec()));
@@ -180,7 +181,7 @@ fn runs_out_and_recovers(segment_bytes: u64) {
     assert!(append(&journal, b"after").is_ok());
     expected.push(b"after".to_vec());
     journal.close().unwrap();
-    let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+    let (journal, _) = crate::open(JournalConfig::new(dir.path())).unwrap();
     assert_eq!(payloads(&journal), expected);
 }
 
@@ -203,7 +204,7 @@ const EMFILE: i32 = 24;
 const EROFS: i32 = 30;
 
 /// A journal that has one record and makes a segment for each.
-fn one_each(dir: &Path) -> (Journal, Arc<Faults>) {
+fn one_each(dir: &Path) -> (SharedLog, Arc<Faults>) {
     let mut config = JournalConfig::new(dir);
     config.segment_bytes = 1;
     let (journal, faults) = open(config);
@@ -233,7 +234,7 @@ fn a_segment_that_cannot_be_made_is_tried_again() {
     }
     assert!(!faults.gave_up.load(Ordering::SeqCst));
     journal.close().unwrap();
-    let (journal, opened) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+    let (journal, opened) = crate::open(JournalConfig::new(dir.path())).unwrap();
     assert_eq!(opened.truncated_bytes, 0);
     assert_eq!(payloads(&journal), expected);
 }
@@ -247,7 +248,7 @@ fn closing_without_a_segment_leaves_a_journal_that_opens() {
     faults.wait_for_refusals(1);
     let error = journal.close().unwrap_err();
     assert!(matches!(error, JournalError::ClosedOutOfSpace { records: 1 }), "{error}");
-    let (journal, opened) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+    let (journal, opened) = crate::open(JournalConfig::new(dir.path())).unwrap();
     assert_eq!((opened.last, opened.truncated_bytes), (1, 0));
     assert_eq!(append(&journal, b"second"), Ok(2));
 }
@@ -352,7 +353,8 @@ fn appends_while_the_disk_is_busy_share_one_write() {
 fn who_reads_ahead_sees_what_is_on_its_way_and_nobody_else_does() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, faults) = open(JournalConfig::new(dir.path()));
-    let (mut ahead, mut follower) = (journal.follow_ahead(1), journal.follow(1));
+    let (mut ahead, mut follower) =
+        (journal.follow(1, Visibility::Appended), journal.follow(1, Visibility::Durable));
     faults.no_space.store(true, Ordering::SeqCst);
     append(&journal, b"one").unwrap();
     let batch = ahead.next(PATIENCE).unwrap().unwrap();
@@ -368,7 +370,7 @@ fn who_reads_ahead_sees_what_is_on_its_way_and_nobody_else_does() {
     }
     assert!(ahead.next(Duration::ZERO).unwrap().is_none());
     // One that starts now gets the batch that is being written first.
-    let mut late = journal.follow_ahead(0);
+    let mut late = journal.follow(0, Visibility::Appended);
     assert_eq!([(); 2].map(|()| late.next(PATIENCE).unwrap().unwrap().last()), [1, 3]);
 
     faults.no_space.store(false, Ordering::SeqCst);
@@ -382,7 +384,7 @@ fn who_reads_ahead_sees_what_is_on_its_way_and_nobody_else_does() {
 fn who_reads_ahead_gets_what_is_too_much_to_copy_when_it_is_being_written() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, faults) = open(JournalConfig::new(dir.path()));
-    let mut ahead = journal.follow_ahead(1);
+    let mut ahead = journal.follow(1, Visibility::Appended);
     faults.no_space.store(true, Ordering::SeqCst);
     append(&journal, b"one").unwrap();
     faults.wait_for_refusals(1);
@@ -398,14 +400,14 @@ fn who_reads_ahead_gets_what_is_too_much_to_copy_when_it_is_being_written() {
 fn what_never_reaches_the_disk_was_seen_ahead_and_is_not_there_afterwards() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, faults) = open(JournalConfig::new(dir.path()));
-    let mut ahead = journal.follow_ahead(1);
+    let mut ahead = journal.follow(1, Visibility::Appended);
     faults.no_space.store(true, Ordering::SeqCst);
     append(&journal, b"one").unwrap();
     assert_eq!(ahead.next(PATIENCE).unwrap().unwrap().last(), 1);
     assert!(matches!(journal.checkpoint("rules", 1), Err(JournalError::Ahead { .. })));
     journal.close().unwrap_err();
     assert!(matches!(ahead.next(PATIENCE), Err(FollowError::Closed)));
-    let (journal, opened) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+    let (journal, opened) = crate::open(JournalConfig::new(dir.path())).unwrap();
     assert_eq!(opened.last, 0);
     assert_eq!(append(&journal, b"another"), Ok(1));
 }
@@ -415,7 +417,7 @@ fn a_leap_is_passed_over_by_who_follows_and_nothing_before_it_is_lost() {
     const FAR: u64 = 1 << 52;
     for before in [0, 1, 5] {
         let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+        let (journal, _) = crate::open(JournalConfig::new(dir.path())).unwrap();
         let last = (0..before).fold(0, |_, n| append(&journal, &[n]).unwrap());
         journal.close().unwrap();
         for _again in 0..2 {
@@ -428,7 +430,7 @@ fn a_leap_is_passed_over_by_who_follows_and_nothing_before_it_is_lost() {
         assert!(crate::check(&found.segments, false, &mut |_, _| ()).is_empty());
         for round in 1..3 {
             let config = JournalConfig { segment_bytes: 200, ..JournalConfig::new(dir.path()) };
-            let (journal, opened) = Journal::open(config).unwrap();
+            let (journal, opened) = crate::open(config).unwrap();
             assert_eq!(opened.last, FAR + (round - 1) * 9);
             for n in 1..10 {
                 let offset = append(&journal, b"more than a little").unwrap();
@@ -436,7 +438,7 @@ fn a_leap_is_passed_over_by_who_follows_and_nothing_before_it_is_lost() {
                 journal.wait_durable(offset, std::time::Duration::from_secs(60)).unwrap();
             }
             for from in [opened.first, last + 1, last + 2, FAR - 1, FAR, FAR + 1] {
-                let mut follower = journal.follow(from.max(opened.first));
+                let mut follower = journal.follow(from.max(opened.first), Visibility::Durable);
                 let mut seen = Vec::new();
                 while follower.position() <= journal.durable() {
                     let batch = follower.next(std::time::Duration::ZERO).unwrap().unwrap();

@@ -3,12 +3,12 @@
 mod common;
 
 use common::{PATIENCE, append_durable, config, open, read_all, segments};
-use ioc_journal::{AppendError, FollowError, Journal, JournalError, WaitError};
+use ioc_journal::{AppendError, FollowError, JournalError, SharedLog, Visibility, WaitError};
 use ioc_model::RecordKind;
 use std::{fs, thread, time::Duration};
 
 /// Appends when there is room.
-fn append_soon(journal: &Journal, payload: &[u8]) -> u64 {
+fn append_soon(journal: &SharedLog, payload: &[u8]) -> u64 {
     loop {
         match journal.append(RecordKind::Message, |out| out.extend_from_slice(payload)) {
             Ok(offset) => return offset,
@@ -27,7 +27,7 @@ fn followers_miss_nothing_between_memory_and_files() {
     let mut config = config(dir.path());
     // Small everywhere: followers fall out of the ring and cross segments all the time.
     (config.segment_bytes, config.ring_bytes_max, config.pending_bytes_max) = (40_000, 3_000, 20_000);
-    let (journal, _) = Journal::open(config).unwrap();
+    let (journal, _) = ioc_journal::open(config).unwrap();
     thread::scope(|scope| {
         for writer in 0..2u8 {
             let journal = &journal;
@@ -42,7 +42,11 @@ fn followers_miss_nothing_between_memory_and_files() {
         for (slowness, is_ahead) in [(0, false), (1, false), (2, false), (0, true), (2, true)] {
             let journal = &journal;
             scope.spawn(move || {
-                let mut follower = if is_ahead { journal.follow_ahead(1) } else { journal.follow(1) };
+                let mut follower = if is_ahead {
+                    journal.follow(1, Visibility::Appended)
+                } else {
+                    journal.follow(1, Visibility::Durable)
+                };
                 let mut next = 1;
                 let mut numbers = [0u64; 2];
                 while next <= RECORDS {
@@ -71,7 +75,7 @@ fn followers_miss_nothing_between_memory_and_files() {
 fn a_follower_waits_for_what_comes() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
-    let mut follower = journal.follow(1);
+    let mut follower = journal.follow(1, Visibility::Durable);
     assert!(follower.next(Duration::from_millis(5)).unwrap().is_none());
     let waiting = thread::spawn(move || follower.next(PATIENCE).unwrap().unwrap().first());
     append_durable(&journal, RecordKind::Message, b"x");
@@ -93,7 +97,7 @@ fn a_follower_can_start_within_a_batch_and_ahead_of_the_end() {
         assert_eq!(rows[0].2, [from as u8 - 1]);
         assert_eq!(rows.len() as u64, 11 - from);
     }
-    let mut ahead = journal.follow(12);
+    let mut ahead = journal.follow(12, Visibility::Durable);
     append_durable(&journal, RecordKind::Message, b"11");
     assert!(ahead.next(Duration::ZERO).unwrap().is_none());
     append_durable(&journal, RecordKind::Message, b"12");
@@ -119,7 +123,7 @@ fn progress_is_told_after_each_commit() {
 fn closing_brings_everything_pending_to_disk_and_ends_followers() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
-    let mut follower = journal.follow(1);
+    let mut follower = journal.follow(1, Visibility::Durable);
     let following = thread::spawn(move || {
         let mut count = 0;
         loop {
@@ -147,7 +151,7 @@ fn closing_brings_everything_pending_to_disk_and_ends_followers() {
 fn dropping_the_last_handle_closes() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, _) = open(dir.path());
-    let mut follower = journal.follow(1);
+    let mut follower = journal.follow(1, Visibility::Durable);
     append_soon(&journal, b"x");
     drop(journal);
     assert_eq!(follower.next(PATIENCE).unwrap().unwrap().last(), 1);
@@ -161,7 +165,7 @@ fn small(dir: &std::path::Path, followers: &[&str]) -> ioc_journal::JournalConfi
     config
 }
 
-fn append_ten(journal: &Journal) {
+fn append_ten(journal: &SharedLog) {
     for _ in 0..10 {
         append_durable(journal, RecordKind::Message, &[1; 35]);
     }
@@ -170,11 +174,11 @@ fn append_ten(journal: &Journal) {
 #[test]
 fn what_every_follower_has_passed_is_deleted_beyond_what_is_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(small(dir.path(), &["fast", "slow"])).unwrap();
+    let (journal, _) = ioc_journal::open(small(dir.path(), &["fast", "slow"])).unwrap();
     append_ten(&journal);
     let each = fs::metadata(&segments(dir.path())[0]).unwrap().len();
     assert_eq!(each, 100);
-    let mut late = journal.follow(1);
+    let mut late = journal.follow(1, Visibility::Durable);
     late.next(Duration::ZERO).unwrap();
     journal.checkpoint("fast", 10).unwrap();
     journal.checkpoint("slow", 8).unwrap();
@@ -182,11 +186,14 @@ fn what_every_follower_has_passed_is_deleted_beyond_what_is_kept() {
     assert_eq!(journal.first(), 8);
     assert_eq!(segments(dir.path()).len(), 3);
     assert!(matches!(late.next(Duration::ZERO), Err(FollowError::Gone { wanted: 2, first: 8 })));
-    assert!(matches!(journal.follow(3).next(Duration::ZERO), Err(FollowError::Gone { wanted: 3, first: 8 })));
+    assert!(matches!(
+        journal.follow(3, Visibility::Durable).next(Duration::ZERO),
+        Err(FollowError::Gone { wanted: 3, first: 8 })
+    ));
     assert_eq!(read_all(&journal, 0).unwrap()[0].0, 8);
     journal.close().unwrap();
 
-    let (journal, opened) = Journal::open(small(dir.path(), &["fast", "slow"])).unwrap();
+    let (journal, opened) = ioc_journal::open(small(dir.path(), &["fast", "slow"])).unwrap();
     assert_eq!((opened.first, opened.last), (8, 10));
     assert_eq!((journal.checkpoint_of("fast"), journal.checkpoint_of("slow")), (Some(10), Some(8)));
     assert_eq!(journal.checkpoint_of("other"), None);
@@ -198,7 +205,7 @@ fn a_follower_that_has_kept_no_place_yet_needs_everything() {
     let followers = ["fast", "silent"];
     // Also over restarts, and whatever the others do.
     for start in 1..=3u64 {
-        let (journal, opened) = Journal::open(small(dir.path(), &followers)).unwrap();
+        let (journal, opened) = ioc_journal::open(small(dir.path(), &followers)).unwrap();
         assert_eq!(opened.first, 1);
         append_ten(&journal);
         journal.checkpoint("fast", start * 10).unwrap();
@@ -209,7 +216,7 @@ fn a_follower_that_has_kept_no_place_yet_needs_everything() {
         assert_eq!(read_all(&journal, 1).unwrap().len() as u64, start * 10);
         journal.close().unwrap();
     }
-    let (journal, _) = Journal::open(small(dir.path(), &followers)).unwrap();
+    let (journal, _) = ioc_journal::open(small(dir.path(), &followers)).unwrap();
     journal.checkpoint("silent", 30).unwrap();
     assert_eq!((journal.first(), journal.held()), (28, None));
 }
@@ -230,13 +237,13 @@ fn new_renamed_and_retired_followers_are_told_apart() {
     for (case, before, now, expected) in cases {
         let dir = tempfile::tempdir().unwrap();
         let names: Vec<&str> = before.iter().map(|(name, _)| *name).collect();
-        let (journal, _) = Journal::open(small(dir.path(), &names)).unwrap();
+        let (journal, _) = ioc_journal::open(small(dir.path(), &names)).unwrap();
         append_ten(&journal);
         before.iter().for_each(|(name, place)| journal.checkpoint(name, *place).unwrap());
         assert_eq!(journal.first(), 8, "{case}");
         journal.close().unwrap();
         let config = ioc_journal::JournalConfig { followers: now, ..small(dir.path(), &[]) };
-        let (journal, opened) = Journal::open(config).unwrap();
+        let (journal, opened) = ioc_journal::open(config).unwrap();
         assert_eq!(opened.first, 8, "{case}");
         for (name, place) in expected {
             assert_eq!(journal.checkpoint_of(name), Some(*place), "{case}: {name}");
@@ -262,7 +269,7 @@ fn followers_that_cannot_be_meant_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let open = |followers| {
         let config = ioc_journal::JournalConfig { followers, ..config(dir.path()) };
-        Journal::open(config).map(|_| ()).unwrap_err()
+        ioc_journal::open(config).map(|_| ()).unwrap_err()
     };
     for name in ["", "two words", "Ä", &"x".repeat(65)] {
         assert!(matches!(open(vec![R::new(name)]), JournalError::CheckpointName(_)), "{name:?}");
@@ -275,7 +282,7 @@ fn followers_that_cannot_be_meant_are_refused() {
 #[test]
 fn bad_checkpoints_are_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(config(dir.path()).followed_by(&["a"])).unwrap();
+    let (journal, _) = ioc_journal::open(config(dir.path()).followed_by(&["a"])).unwrap();
     append_durable(&journal, RecordKind::Message, b"x");
     assert!(matches!(journal.checkpoint("b", 1), Err(JournalError::Unregistered(name)) if name == "b"));
     assert!(matches!(journal.checkpoint("a", 2), Err(JournalError::Ahead { offset: 2, last: 1, .. })));
@@ -285,7 +292,7 @@ fn bad_checkpoints_are_refused() {
     // Lost segments must not lead to offsets that are used again.
     let segment = segments(dir.path())[0].clone();
     fs::remove_file(segment).unwrap();
-    let error = Journal::open(config(dir.path())).unwrap_err();
+    let error = ioc_journal::open(config(dir.path())).unwrap_err();
     assert!(
         matches!(&error, JournalError::Behind { name, offset: 1, last: 0, .. } if name == "a"),
         "{error}"
@@ -295,7 +302,7 @@ fn bad_checkpoints_are_refused() {
 #[test]
 fn no_flipped_bit_of_the_checkpoints_goes_unseen() {
     let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(small(dir.path(), &["a", "b"])).unwrap();
+    let (journal, _) = ioc_journal::open(small(dir.path(), &["a", "b"])).unwrap();
     append_ten(&journal);
     journal.checkpoint("a", 10).unwrap();
     journal.close().unwrap();
@@ -323,7 +330,7 @@ fn checkpoints_that_are_damaged_or_lost_cost_reading_again_and_nothing_else() {
     ] {
         for removed in [false, true] {
             let dir = tempfile::tempdir().unwrap();
-            let (journal, _) = Journal::open(small(dir.path(), &["a", "b"])).unwrap();
+            let (journal, _) = ioc_journal::open(small(dir.path(), &["a", "b"])).unwrap();
             append_ten(&journal);
             journal.checkpoint("a", 10).unwrap();
             journal.checkpoint("b", 9).unwrap();
@@ -334,7 +341,7 @@ fn checkpoints_that_are_damaged_or_lost_cost_reading_again_and_nothing_else() {
             } else {
                 fs::write(&path, damage).unwrap()
             }
-            let (journal, opened) = Journal::open(small(dir.path(), &["a", "b"])).unwrap();
+            let (journal, opened) = ioc_journal::open(small(dir.path(), &["a", "b"])).unwrap();
             assert_eq!((opened.first, opened.last), (8, 10), "{damage:?}");
             assert_eq!((journal.checkpoint_of("a"), journal.checkpoint_of("b")), (Some(7), Some(7)));
             assert_eq!(dir.path().join("checkpoints.damaged").exists(), !removed);
@@ -353,7 +360,7 @@ fn the_files_are_for_their_own_user_alone() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal");
     for _start in 0..2 {
-        let (journal, _) = Journal::open(config(&path).followed_by(&["a"])).unwrap();
+        let (journal, _) = ioc_journal::open(config(&path).followed_by(&["a"])).unwrap();
         append_durable(&journal, RecordKind::Message, b"x");
         journal.close().unwrap();
         assert_eq!(mode(&path), 0o700);
@@ -370,7 +377,7 @@ fn the_files_are_for_their_own_user_alone() {
 #[test]
 fn an_inspection_finds_what_opening_finds_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let (journal, _) = Journal::open(small(dir.path(), &["a"])).unwrap();
+    let (journal, _) = ioc_journal::open(small(dir.path(), &["a"])).unwrap();
     append_ten(&journal);
     journal.checkpoint("a", 9).unwrap();
     journal.close().unwrap();
@@ -402,7 +409,7 @@ fn segments_are_sealed_by_age() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(dir.path());
     config.segment_age = Duration::ZERO;
-    let (journal, _) = Journal::open(config).unwrap();
+    let (journal, _) = ioc_journal::open(config).unwrap();
     append_durable(&journal, RecordKind::Message, b"x");
     append_durable(&journal, RecordKind::Message, b"x");
     assert_eq!(segments(dir.path()).len(), 2);

@@ -3,7 +3,9 @@
 mod common;
 
 use common::{PATIENCE, append_durable, config, copy, open, read_all, segments, warnings};
-use ioc_journal::{AppendError, FollowError, Journal, JournalConfig, JournalError, RECORD_LEN_MAX};
+use ioc_journal::{
+    AppendError, FollowError, JournalConfig, JournalError, RECORD_LEN_MAX, SharedLog, Visibility,
+};
 use ioc_model::RecordKind;
 use proptest::prelude::*;
 use std::{fs, os::unix::fs::FileExt, path::Path, time::Duration};
@@ -29,7 +31,7 @@ proptest! {
         for records in lives {
             let mut config = config(dir.path());
             (config.segment_bytes, config.ring_bytes_max) = (segment_bytes, ring_bytes_max);
-            let (journal, opened) = Journal::open(config).unwrap();
+            let (journal, opened) = ioc_journal::open(config).unwrap();
             prop_assert_eq!(opened.truncated_bytes, 0);
             prop_assert_eq!(opened.last, expected.len() as u64);
             for (kind, payload, wait) in records {
@@ -85,9 +87,9 @@ fn a_file_that_was_made_longer_than_it_was_filled_is_whole() {
 }
 
 /// A journal of two segments with one record each.
-fn two_segments(dir: &Path) -> Journal {
+fn two_segments(dir: &Path) -> SharedLog {
     let (journal, _) =
-        Journal::open(JournalConfig { segment_bytes: 1, ..config(dir).followed_by(&["test"]) }).unwrap();
+        ioc_journal::open(JournalConfig { segment_bytes: 1, ..config(dir).followed_by(&["test"]) }).unwrap();
     append_durable(&journal, RecordKind::Message, b"one");
     append_durable(&journal, RecordKind::Message, b"two");
     journal
@@ -111,7 +113,7 @@ fn zeros_behind_a_sealed_segment_are_its_end_and_zeros_within_are_damage() {
         assert_eq!(read_all(&journal, 0).unwrap().len(), 2, "checked at start: {checked}");
         drop(journal);
         first.write_all_at(&vec![0; (len - HEADER_LEN) as usize], HEADER_LEN).unwrap();
-        let opened = Journal::open(JournalConfig::new(dir.path()));
+        let opened = ioc_journal::open(JournalConfig::new(dir.path()));
         let read = opened.map_err(FollowError::from).and_then(|(journal, _)| read_all(&journal, 0));
         assert!(read.is_err(), "checked at start: {checked}");
     }
@@ -204,7 +206,7 @@ fn a_flipped_bit_in_an_acknowledged_batch_is_an_error_that_names_file_and_byte()
         bytes[byte] ^= 1 << (byte % 8);
         fs::write(&path, &bytes).unwrap();
         let before = if byte < lengths[0] as usize { 24 } else { lengths[0] };
-        match Journal::open(config(dir.path())) {
+        match ioc_journal::open(config(dir.path())) {
             Err(JournalError::Corrupt { path: named, byte: found, .. }) => {
                 assert_eq!(named, path);
                 assert!((before..=byte as u64).contains(&found), "flipped {byte}, reported {found}");
@@ -218,7 +220,7 @@ fn a_flipped_bit_in_an_acknowledged_batch_is_an_error_that_names_file_and_byte()
 fn damaged_segment(number: usize) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let config = config(dir.path()).followed_by(&["slow", "fast"]);
-    let (journal, _) = Journal::open(JournalConfig { segment_bytes: 1, ..config }).unwrap();
+    let (journal, _) = ioc_journal::open(JournalConfig { segment_bytes: 1, ..config }).unwrap();
     for number in 1..=6u8 {
         append_durable(&journal, RecordKind::Message, &[number; 40]);
     }
@@ -234,7 +236,7 @@ fn damaged_segment(number: usize) -> tempfile::TempDir {
 
 /// Does what the message about the damaged segment says: moves it and all older ones away.
 fn move_away(dir: &Path) {
-    let error = Journal::open(config(dir)).unwrap_err();
+    let error = ioc_journal::open(config(dir)).unwrap_err();
     assert!(error.to_string().contains("move it and all older segments away"), "{error}");
     let JournalError::Corrupt { path: damaged, .. } = error else { panic!("{error}") };
     for path in segments(dir).into_iter().filter(|path| *path <= damaged) {
@@ -255,7 +257,7 @@ fn the_advice_about_a_damaged_segment_works() {
             // Where those stand whose checkpoint lags behind them.
             for from in 3..=5 {
                 assert_eq!(read_all(&journal, from).unwrap()[0].0, 5);
-                assert_eq!(journal.follow(from).position(), 5);
+                assert_eq!(journal.follow(from, Visibility::Durable).position(), 5);
             }
             // A checkpoint that is kept again where it was changes nothing.
             journal.checkpoint("slow", 3).unwrap();
@@ -279,7 +281,7 @@ fn the_advice_works_when_the_newest_segment_is_damaged() {
     let dir = damaged_segment(6);
     // Something acknowledged comes behind the header, so this is no torn file.
     move_away(dir.path());
-    let error = Journal::open(config(dir.path())).unwrap_err();
+    let error = ioc_journal::open(config(dir.path())).unwrap_err();
     let JournalError::Behind { name, offset: 6, last: 0, path } = &error else { panic!("{error}") };
     assert_eq!(name, "fast");
     assert!(error.to_string().contains(&format!("make an empty file {}", path.display())), "{error}");
@@ -290,7 +292,7 @@ fn the_advice_works_when_the_newest_segment_is_damaged() {
         assert_eq!((opened.first, opened.last), (ahead, ahead - 1));
         assert_eq!(journal.checkpoint_of("slow"), Some(ahead - 1));
         assert_eq!(journal.checkpoint_of("fast"), Some(ahead - 1));
-        assert_eq!(journal.follow(3).position(), ahead);
+        assert_eq!(journal.follow(3, Visibility::Durable).position(), ahead);
     }
     let (journal, _) = open(dir.path());
     assert_eq!(append_durable(&journal, RecordKind::Message, b"next"), ahead);
@@ -302,7 +304,7 @@ fn a_damaged_or_missing_middle_segment_is_an_error() {
     let original = tempfile::tempdir().unwrap();
     let mut config = config(original.path());
     config.segment_bytes = 1;
-    let (journal, _) = Journal::open(config).unwrap();
+    let (journal, _) = ioc_journal::open(config).unwrap();
     for number in 0..3u8 {
         append_durable(&journal, RecordKind::Message, &[number; 40]);
     }
@@ -310,14 +312,14 @@ fn a_damaged_or_missing_middle_segment_is_an_error() {
 
     let missing = copy(original.path());
     fs::remove_file(&segments(missing.path())[1]).unwrap();
-    let error = Journal::open(common::config(missing.path())).unwrap_err();
+    let error = ioc_journal::open(common::config(missing.path())).unwrap_err();
     assert!(matches!(error, JournalError::Gap { expected: 2, found: 3, .. }), "{error}");
 
     let short = copy(original.path());
     let middle = &segments(short.path())[1];
     let bytes = fs::read(middle).unwrap();
     fs::write(middle, &bytes[..bytes.len() - 1]).unwrap();
-    let error = Journal::open(common::config(short.path())).unwrap_err();
+    let error = ioc_journal::open(common::config(short.path())).unwrap_err();
     assert!(matches!(&error, JournalError::Corrupt { path, .. } if path == middle), "{error}");
 
     let newer = copy(original.path());
@@ -325,7 +327,7 @@ fn a_damaged_or_missing_middle_segment_is_an_error() {
     let mut bytes = fs::read(middle).unwrap();
     bytes[8] = 9;
     fs::write(middle, &bytes).unwrap();
-    let error = Journal::open(common::config(newer.path())).unwrap_err();
+    let error = ioc_journal::open(common::config(newer.path())).unwrap_err();
     assert!(matches!(error, JournalError::Version { found: 9, .. }), "{error}");
 }
 
@@ -334,7 +336,7 @@ fn a_follower_reports_damage_that_came_after_opening() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(dir.path());
     config.ring_bytes_max = 0;
-    let (journal, _) = Journal::open(config).unwrap();
+    let (journal, _) = ioc_journal::open(config).unwrap();
     for number in 0..3u8 {
         append_durable(&journal, RecordKind::Message, &[number; 40]);
     }
@@ -342,7 +344,7 @@ fn a_follower_reports_damage_that_came_after_opening() {
     let mut bytes = fs::read(&path).unwrap();
     bytes[24 + 32 + 9 + 3] ^= 4;
     fs::write(&path, &bytes).unwrap();
-    let error = journal.follow(1).next(Duration::ZERO).unwrap_err();
+    let error = journal.follow(1, Visibility::Durable).next(Duration::ZERO).unwrap_err();
     assert!(matches!(error, FollowError::Journal(JournalError::Corrupt { byte: 56, .. })), "{error}");
 }
 

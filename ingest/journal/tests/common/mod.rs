@@ -1,6 +1,6 @@
 //! Helpers of the journal's tests.
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by several test programs, each using a part")]
-use ioc_journal::{FollowError, Journal, JournalConfig, Opened};
+use ioc_journal::{FollowError, JournalConfig, Opened, SharedLog, Visibility};
 use ioc_model::RecordKind;
 use std::{
     fmt::Write,
@@ -21,20 +21,20 @@ pub(crate) fn config(dir: &Path) -> JournalConfig {
     JournalConfig::new(dir)
 }
 
-pub(crate) fn open(dir: &Path) -> (Journal, Opened) {
-    Journal::open(config(dir)).unwrap()
+pub(crate) fn open(dir: &Path) -> (SharedLog, Opened) {
+    ioc_journal::open(config(dir)).unwrap()
 }
 
 /// Appends and waits until it is on disk: a batch of its own.
-pub(crate) fn append_durable(journal: &Journal, kind: RecordKind, payload: &[u8]) -> u64 {
+pub(crate) fn append_durable(journal: &SharedLog, kind: RecordKind, payload: &[u8]) -> u64 {
     let offset = journal.append(kind, |out| out.extend_from_slice(payload)).unwrap();
     journal.wait_durable(offset, PATIENCE).unwrap();
     offset
 }
 
 /// Everything that is durable now, from `from` on.
-pub(crate) fn read_all(journal: &Journal, from: u64) -> Result<Vec<Row>, FollowError> {
-    let mut follower = journal.follow(from);
+pub(crate) fn read_all(journal: &SharedLog, from: u64) -> Result<Vec<Row>, FollowError> {
+    let mut follower = journal.follow(from, Visibility::Durable);
     let mut rows = Vec::new();
     while let Some(batch) = follower.next(Duration::ZERO)? {
         rows.extend(batch.records().map(|r| (r.offset, r.kind, r.payload.to_vec())));
