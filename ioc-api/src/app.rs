@@ -40,7 +40,7 @@ use crate::{
 };
 use ioc_broker::Broker;
 use ioc_ingest::Decoder;
-use ioc_journal::{Journal, Offset};
+use ioc_journal::{Offset, SharedLog};
 use ioc_services::{ClockProperties, Foundation, Services};
 use ioc_store::Store;
 use memory::Memory;
@@ -182,7 +182,7 @@ impl Running {
 struct Center {
     config: Config,
     foundation: Foundation,
-    journal: Journal,
+    journal: SharedLog,
     /// The newest record of the processes before this one.
     last: Offset,
     store: Store,
@@ -210,7 +210,7 @@ impl Center {
         progress: &StartProgress,
     ) -> Result<Self, StartError> {
         let foundation = open_foundation(data, &config, now_ms())?;
-        let (journal, opened) = Journal::open(launch::journal_config(&config, data))?;
+        let (journal, opened) = ioc_journal::open(launch::journal_config(&config, data))?;
         let decoder =
             Arc::new(Decoder::new(Arc::clone(&foundation.catalogue), launch::decode_limits(&config)));
         let (registry, grants) = (foundation.registry.clone(), Arc::clone(&foundation.grants));

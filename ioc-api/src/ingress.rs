@@ -7,7 +7,7 @@ use crate::{
 use ioc_broker::{Busy, Incoming, Intake, PresenceChange, Taken, Verdict};
 use ioc_identity::Grants;
 use ioc_ingest::{Context, Decoder, Registry, quarantine::Refused};
-use ioc_journal::{AppendError, Journal, RECORD_LEN_MAX};
+use ioc_journal::{AppendError, RECORD_LEN_MAX, SharedLog};
 use ioc_model::{
     CredentialKind, DeviceTopic, Message, Receipt, RecordKind, RejectReason, Rejected, Rejection,
 };
@@ -21,7 +21,7 @@ pub struct Ingress {
     registry: Registry,
     grants: Arc<Grants>,
     decoder: Arc<Decoder>,
-    journal: Journal,
+    journal: SharedLog,
     connected: Mutex<Connected>,
     /// Devices changed, and who speaks for whom with them.
     relisted: AtomicBool,
@@ -29,7 +29,7 @@ pub struct Ingress {
 
 impl Ingress {
     /// Joins the parts.
-    pub fn new(registry: Registry, grants: Arc<Grants>, decoder: Arc<Decoder>, journal: Journal) -> Self {
+    pub fn new(registry: Registry, grants: Arc<Grants>, decoder: Arc<Decoder>, journal: SharedLog) -> Self {
         let (connected, relisted) = (Mutex::default(), AtomicBool::default());
         Self { registry, grants, decoder, journal, connected, relisted }
     }
@@ -207,7 +207,7 @@ mod tests {
             let credential = NewCredential { id: id.parse().unwrap(), kind, devices };
             services.credentials.add(&ioc_identity::Principal::cli("test"), credential, 0).unwrap();
         }
-        let (journal, _) = Journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
+        let (journal, _) = ioc_journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
         let decoder = Decoder::new(Arc::clone(&foundation.catalogue), DecodeLimits::default());
         let (registry, grants) = (foundation.registry.clone(), Arc::clone(&foundation.grants));
         let ingress = Ingress::new(registry.clone(), Arc::clone(&grants), Arc::new(decoder), journal);

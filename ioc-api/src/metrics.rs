@@ -2,7 +2,7 @@
 use crate::{followers::Progress, http::listener::Listener, stream::Feeds, tls::Certificate};
 use ioc_broker::Broker;
 use ioc_ingest::{Ledger, Registry};
-use ioc_journal::{Health, Journal};
+use ioc_journal::{Health, SharedLog};
 use ioc_model::{RejectReason, Severity};
 use ioc_rules::{Engine, RuleHealth};
 use ioc_services::{OwnClock, OwnClockState, rules::RuleStore};
@@ -22,7 +22,7 @@ pub struct Sources {
     /// The device edge.
     pub broker: Arc<Broker>,
     /// The journal.
-    pub journal: Journal,
+    pub journal: SharedLog,
     /// History.
     pub history: Store,
     /// The rules.
@@ -118,7 +118,7 @@ fn broker(broker: &Broker) {
     counter!("ioc_mqtt_retained_refused_total").absolute(meters.retained_refused);
 }
 
-fn journal(journal: &Journal, followers: &[(&'static str, Progress)]) {
+fn journal(journal: &SharedLog, followers: &[(&'static str, Progress)]) {
     let meters = journal.meters();
     counter!("ioc_journal_records_total").absolute(meters.records);
     counter!("ioc_journal_commits_total").absolute(meters.batches);

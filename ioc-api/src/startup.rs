@@ -13,7 +13,7 @@ use crate::{
 };
 use ioc_alerts::AlertFold;
 use ioc_ingest::{Decoder, LiveState, vn_aqi::deriver::MissingProperty};
-use ioc_journal::{Batch, FollowError, Journal, Offset};
+use ioc_journal::{Batch, FollowError, Offset, SharedLog, Visibility};
 use ioc_model::{Observation, Quality, RecordKind, message::MessageView, time::placed_ms};
 use ioc_records::{Records, RecordsError};
 use ioc_services::rule_inputs::Replayed;
@@ -32,13 +32,13 @@ const PAGE: usize = 10_000;
 ///
 /// Errors: the journal cannot be read, or the start is to end.
 pub fn replay(
-    journal: &Journal,
+    journal: &SharedLog,
     from: Offset,
     to: Offset,
     work: &mut impl Work,
     progress: &StartProgress,
 ) -> Result<(), StartupError> {
-    let mut follower = journal.follow(from);
+    let mut follower = journal.follow(from, Visibility::Durable);
     // Not always `from`: damaged segments may have been taken away.
     let mut taken = follower.position().saturating_sub(1);
     while taken < to {
@@ -60,7 +60,7 @@ const RECALLED_RECORDS: u64 = 20_000;
 ///
 /// Errors: the journal cannot be read.
 pub fn recall(
-    journal: &Journal,
+    journal: &SharedLog,
     decoder: Arc<Decoder>,
     last: Offset,
     progress: &StartProgress,
@@ -84,7 +84,7 @@ impl Work for Recall {
 
 /// Returns where history can be replayed from when it wants to go on at `wanted`. History that was lost is longer gone
 /// from the journal; a center that does not start would be worse than a gap.
-pub fn oldest_of(journal: &Journal, wanted: Offset) -> Offset {
+pub fn oldest_of(journal: &SharedLog, wanted: Offset) -> Offset {
     let first = journal.first();
     if wanted < first {
         tracing::error!(
@@ -100,7 +100,7 @@ pub fn oldest_of(journal: &Journal, wanted: Offset) -> Offset {
 ///
 /// Errors: the journal or the records cannot be used.
 pub fn project(
-    journal: &Journal,
+    journal: &SharedLog,
     records: &Records,
     mut quarantine: Quarantine,
     to: Offset,
@@ -119,7 +119,7 @@ pub fn project(
 ///
 /// Errors: the journal cannot be read, or the start is to end.
 pub fn replayed(
-    journal: &Journal,
+    journal: &SharedLog,
     resume_after: Offset,
     to: Offset,
     progress: &StartProgress,
@@ -182,12 +182,12 @@ pub fn fill_live(live: &LiveState, store: &Store, clocks: Clocks) {
 /// Returns when the record at `offset` was committed: windows of rules are filled from history up to then.
 ///
 /// Errors: the journal cannot be read.
-pub fn committed_ms(journal: &Journal, offset: Offset) -> Result<i64, StartupError> {
+pub fn committed_ms(journal: &SharedLog, offset: Offset) -> Result<i64, StartupError> {
     if offset == 0 || journal.first() > journal.durable() {
         return Ok(0);
     }
     // It may be the last of what was deleted; then what follows is about as old.
-    let mut kept = journal.follow(offset.max(journal.first()));
+    let mut kept = journal.follow(offset.max(journal.first()), Visibility::Durable);
     Ok(kept.next(READ_TIMEOUT)?.map_or(0, |batch| batch.committed_ms()))
 }
 
@@ -288,7 +288,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("records.sqlite");
         let records: Records = Arc::new(SqliteRecords::open(&path).unwrap());
-        let (journal, _) = Journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
+        let (journal, _) = ioc_journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
         for _ in 0..BATCHES {
             let offset = journal.append(RecordKind::Message, |_| ()).unwrap();
             journal.wait_durable(offset, READ_TIMEOUT).unwrap();

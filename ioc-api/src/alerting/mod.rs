@@ -10,7 +10,7 @@ pub use written::Written;
 use crate::followers::Nudge;
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use ioc_alerts::{AlertCommand, AlertFold, CommandError, RuleDecision};
-use ioc_journal::{Journal, Offset};
+use ioc_journal::{Offset, SharedLog};
 use ioc_model::{Alert, AlertId};
 use ioc_rules::{Outlet, RuleTransition};
 use permit::Permits;
@@ -72,7 +72,7 @@ struct Command {
 
 /// The running thread, and the way to it.
 pub struct AlertThread {
-    journal: Journal,
+    journal: SharedLog,
     requests: Sender<Request>,
     permits: Permits,
     written: Written,
@@ -84,7 +84,7 @@ impl AlertThread {
     /// Starts the thread, which goes on from `fold`. `appended` is notified of every record.
     ///
     /// Errors: the operating system refuses a thread.
-    pub fn start(journal: Journal, fold: AlertFold, archive: Archive, appended: Nudge) -> io::Result<Self> {
+    pub fn start(journal: SharedLog, fold: AlertFold, archive: Archive, appended: Nudge) -> io::Result<Self> {
         let (requests, taken) = bounded(WAITING_MAX);
         let (written, is_ending) = (Written::default(), Arc::new(AtomicBool::new(false)));
         let mut writer = Writer {

@@ -1,6 +1,6 @@
 use super::*;
 use ioc_alerts::FINISHED_KEPT;
-use ioc_journal::JournalConfig;
+use ioc_journal::{JournalConfig, Visibility};
 use ioc_model::{Condition, Evidence, Fingerprint, RecordKind, Severity, TransitionKind};
 
 /// A firing alert to act on.
@@ -49,11 +49,11 @@ fn archive(alert: Alert, through: Offset) -> Archive {
     }
 }
 
-fn journal(dir: &tempfile::TempDir) -> Journal {
-    Journal::open(JournalConfig::new(dir.path())).unwrap().0
+fn journal(dir: &tempfile::TempDir) -> SharedLog {
+    ioc_journal::open(JournalConfig::new(dir.path())).unwrap().0
 }
 
-fn start(journal: &Journal, fold: AlertFold, archive: Archive) -> AlertThread {
+fn start(journal: &SharedLog, fold: AlertFold, archive: Archive) -> AlertThread {
     AlertThread::start(journal.clone(), fold, archive, Nudge::default()).unwrap()
 }
 
@@ -98,7 +98,7 @@ fn an_alert_that_was_let_go_is_brought_back_once_the_archive_has_its_end() {
     let (offset, alert) = alerts.act(cleared().id, acknowledge(), "lan", 3).unwrap();
     assert_eq!((offset, alert.acknowledged_by.as_deref()), (2, Some("lan")));
     alerts.close();
-    let batch = journal.follow(1).next(COMMAND_TIMEOUT).unwrap().unwrap();
+    let batch = journal.follow(1, Visibility::Durable).next(COMMAND_TIMEOUT).unwrap().unwrap();
     assert!(batch.records().all(|record| record.kind == RecordKind::AlertEvent));
 }
 

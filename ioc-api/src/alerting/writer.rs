@@ -3,7 +3,7 @@ use super::{ActionError, ActionResult, Archive, Command, Request, Written};
 use crate::followers::Nudge;
 use crossbeam_channel::Receiver;
 use ioc_alerts::{AlertEvent, AlertFold, CommandError, EncodeError, RuleDecision, encode};
-use ioc_journal::{AppendError, Health, Journal, Offset};
+use ioc_journal::{AppendError, Health, Offset, SharedLog};
 use ioc_model::{Alert, AlertId, RecordKind};
 use std::{
     sync::{
@@ -27,7 +27,7 @@ enum WriteError {
 
 /// Owns the state of every alert that can still change.
 pub(super) struct Writer {
-    pub(super) journal: Journal,
+    pub(super) journal: SharedLog,
     pub(super) fold: AlertFold,
     pub(super) archive: Archive,
     pub(super) written: Written,

@@ -1,6 +1,6 @@
 //! Counts the decisions of rules that the alert thread has written. Rules may forget a record only when all that was decided
 //! about it is on disk: what is merely on its way to the thread is gone with the process.
-use ioc_journal::{Journal, Offset};
+use ioc_journal::{Offset, SharedLog};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -24,7 +24,7 @@ impl Written {
     }
 
     /// Reports whether the first `decisions` since the start of the process are on disk.
-    pub fn has(&self, decisions: u64, journal: &Journal) -> bool {
+    pub fn has(&self, decisions: u64, journal: &SharedLog) -> bool {
         self.0.decisions.load(Ordering::Acquire) >= decisions
             && self.0.last.load(Ordering::Relaxed) <= journal.durable()
     }

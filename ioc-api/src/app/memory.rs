@@ -13,7 +13,7 @@ use crate::{
 };
 use ioc_alerts::AlertFold;
 use ioc_ingest::{Decoder, Ledger, LiveState};
-use ioc_journal::{Journal, Offset, Opened};
+use ioc_journal::{Offset, Opened, SharedLog};
 use ioc_rules::Engine;
 use ioc_services::{
     ClockProperties, Foundation, OwnClock, Ready,
@@ -54,7 +54,7 @@ impl Memory {
     pub(super) fn restore(
         config: &Config,
         foundation: &Foundation,
-        journal: &Journal,
+        journal: &SharedLog,
         store: &Store,
         opened: Opened,
         decoder: Arc<Decoder>,

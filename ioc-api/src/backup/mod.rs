@@ -27,7 +27,7 @@ pub use manifest::{Entry, Manifest};
 pub use restore::{Restored, restore};
 
 use crate::data_dir::DataDir;
-use ioc_journal::Journal;
+use ioc_journal::SharedLog;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,14 +49,14 @@ pub struct Progress {
 pub struct Source {
     data: Arc<DataDir>,
     /// The journal of a running server, which says what is whole.
-    journal: Option<Journal>,
+    journal: Option<SharedLog>,
     /// One backup or check at a time.
     turn: Arc<Mutex<()>>,
 }
 
 impl Source {
     /// Takes the directory of a running server.
-    pub fn running(data: Arc<DataDir>, journal: Journal) -> Self {
+    pub fn running(data: Arc<DataDir>, journal: SharedLog) -> Self {
         Self { data, journal: Some(journal), turn: Arc::default() }
     }
 
@@ -72,7 +72,7 @@ impl Source {
     /// Returns the segments of the journal with the lengths that are whole.
     fn segments(&self) -> Result<Vec<(std::path::PathBuf, u64)>, BackupError> {
         match &self.journal {
-            Some(journal) => Ok(journal.segments()),
+            Some(journal) => Ok(journal.files()),
             None => Ok(ioc_journal::inspect(&self.data.journal())?.segments),
         }
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 use ioc_identity::Principal;
 use ioc_ingest::{Ledger, NewDevice};
-use ioc_journal::{Journal, JournalConfig};
+use ioc_journal::{JournalConfig, SharedLog};
 use ioc_model::{DeviceIndex, Domain, Message, Observation, Origin, PropertyId, Quality, RecordKind};
 use ioc_services::{Foundation, Services};
 use ioc_store::{Store, StoreConfig, TimeRange};
@@ -33,7 +33,7 @@ struct Center {
     data: Arc<DataDir>,
     services: Services,
     foundation: Foundation,
-    journal: Journal,
+    journal: SharedLog,
     store: Store,
     property: PropertyId,
 }
@@ -50,7 +50,7 @@ impl Center {
             followers: registrations(),
             ..JournalConfig::new(data.journal())
         };
-        let (journal, opened) = Journal::open(journal).unwrap();
+        let (journal, opened) = ioc_journal::open(journal).unwrap();
         let store = Store::open(StoreConfig::new(data.store())).unwrap();
         let mut settle =
             Settle::new(store.clone(), Arc::new(Ledger::default()), journal.clone(), opened.last);

@@ -1,6 +1,6 @@
 //! Offsets of devices' clocks as derived observations.
 use ioc_ingest::{DeviceClock, DeviceClocks, LiveState, Registry};
-use ioc_journal::Journal;
+use ioc_journal::SharedLog;
 use ioc_model::{
     DeviceIndex, Message, Observation, Origin, Quality, RecordKind,
     time::{NOTABLE_OFFSET_MS, age_ms},
@@ -77,7 +77,7 @@ fn message(device: DeviceIndex, properties: ClockProperties, written: WrittenOff
 }
 
 /// Appends a message. Returns false when the journal has no room.
-pub(super) fn append(journal: &Journal, message: &Message) -> bool {
+pub(super) fn append(journal: &SharedLog, message: &Message) -> bool {
     journal.append(RecordKind::Message, |out| message.encode(out)).is_ok()
 }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 use devices::Published;
 use ioc_ingest::{Decoder, DeviceClocks, LiveState, Registry};
-use ioc_journal::Journal;
+use ioc_journal::SharedLog;
 use ioc_services::{ClockProperties, OwnClock};
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -32,7 +32,7 @@ pub struct Watched {
     /// Devices.
     pub registry: Registry,
     /// Takes the offsets.
-    pub journal: Journal,
+    pub journal: SharedLog,
     /// What the offsets are written down as, if at all.
     pub properties: Option<ClockProperties>,
     /// Our own clock.

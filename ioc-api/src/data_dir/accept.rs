@@ -2,7 +2,7 @@
 use super::{DataDir, DataDirError, Fault, Found, Part, Problem, judge::reference, stamp};
 use crate::clock::now_ms;
 use ioc_files::durable::sync_parent;
-use ioc_journal::{Journal, JournalConfig};
+use ioc_journal::{JournalConfig, Visibility};
 use ioc_model::{RecordKind, message::MessageView};
 use ioc_records::{changes, go_on_from, lose_devices, summarize};
 use serde::{Deserialize, Serialize};
@@ -261,8 +261,8 @@ pub(super) fn lacks_devices(data: &DataDir, found: &Found, problems: &[Problem])
 
 /// Returns the highest device number in the journal from record `from` on; 0 is the oldest.
 fn highest_device(data: &DataDir, from: u64) -> Result<Option<u32>, DataDirError> {
-    let (journal, opened) = Journal::open(JournalConfig::new(data.journal()))?;
-    let mut follower = journal.follow(from);
+    let (journal, opened) = ioc_journal::open(JournalConfig::new(data.journal()))?;
+    let mut follower = journal.follow(from, Visibility::Durable);
     let mut highest = None;
     while follower.position() <= opened.last {
         let Ok(Some(batch)) = follower.next(Duration::ZERO) else { break };

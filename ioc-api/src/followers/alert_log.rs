@@ -118,21 +118,25 @@ mod tests {
     use super::*;
     use crate::alerting::tests::firing;
     use ioc_alerts::{AlertCommand, RuleDecision};
-    use ioc_journal::{Journal, JournalConfig};
+    use ioc_journal::{JournalConfig, SharedLog, Visibility};
     use ioc_model::TransitionKind;
     use std::time::Duration;
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
     /// Appends records, and returns them as one batch or several, read by `log`.
-    fn read(log: &mut AlertLog, journal: &Journal, records: &[(RecordKind, Vec<u8>)]) -> Vec<AlertEventRow> {
+    fn read(
+        log: &mut AlertLog,
+        journal: &SharedLog,
+        records: &[(RecordKind, Vec<u8>)],
+    ) -> Vec<AlertEventRow> {
         let first = journal.durable() + 1;
         for (kind, bytes) in records {
             journal.append(*kind, |out| out.extend_from_slice(bytes)).unwrap();
         }
         let last = first + records.len() as u64 - 1;
         journal.wait_durable(last, PATIENCE).unwrap();
-        let (mut follower, mut rows) = (journal.follow(first), Vec::new());
+        let (mut follower, mut rows) = (journal.follow(first, Visibility::Durable), Vec::new());
         while log.fold().through() < last {
             rows.extend(log.read(&follower.next(PATIENCE).unwrap().unwrap()));
         }
@@ -142,7 +146,7 @@ mod tests {
     #[test]
     fn everything_that_can_be_read_is_kept_and_only_what_changes_an_alert_is_told() {
         let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+        let (journal, _) = ioc_journal::open(JournalConfig::new(dir.path())).unwrap();
         let mut log = AlertLog::new(AlertFold::default());
         let mut fold = AlertFold::default();
         let decision = RuleDecision { kind: TransitionKind::Firing, at: 5, cause: 1, alert: firing() };
@@ -187,7 +191,9 @@ mod tests {
         assert_eq!((log.fold().tally().ignored, log.fold().tally().unknown), (1, 1));
         // What was read before is not read again.
         let again: Vec<_> =
-            std::iter::from_fn(|| journal.follow(1).next(PATIENCE).unwrap()).take(1).collect();
+            std::iter::from_fn(|| journal.follow(1, Visibility::Durable).next(PATIENCE).unwrap())
+                .take(1)
+                .collect();
         assert!(again.iter().all(|batch| log.read(batch).is_empty()));
     }
 }

@@ -3,7 +3,7 @@
 use super::{Projections, Work, alert_log::AlertLog};
 use crate::stream::hub::Hub;
 use ioc_alerts::AlertFold;
-use ioc_journal::{Batch, Journal, Offset};
+use ioc_journal::{Batch, Offset, SharedLog};
 use ioc_records::{AlertEventRow, Records};
 use std::{
     mem,
@@ -25,7 +25,7 @@ const SNAPSHOT_EVENTS: usize = 1_000;
 
 /// Writes what the journal has about alerts into the records.
 pub struct Alerts {
-    journal: Journal,
+    journal: SharedLog,
     records: Records,
     hub: Arc<Hub>,
     projections: Projections,
@@ -43,7 +43,7 @@ pub struct Alerts {
 impl Alerts {
     /// Joins the parts; goes on from `fold`.
     pub fn new(
-        journal: Journal,
+        journal: SharedLog,
         records: Records,
         hub: Arc<Hub>,
         projections: Projections,

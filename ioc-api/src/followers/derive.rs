@@ -3,19 +3,19 @@
 //! gives the same values at the same times, which history counts as duplicates.
 use super::{RETRY, Stop, Work};
 use ioc_ingest::AqiDeriver;
-use ioc_journal::{AppendError, Batch, Journal};
+use ioc_journal::{AppendError, Batch, SharedLog};
 use ioc_model::{Message, Origin, RecordKind, message::MessageView};
 
 /// See the module.
 pub struct Derive {
-    journal: Journal,
+    journal: SharedLog,
     deriver: AqiDeriver,
     stop: Stop,
 }
 
 impl Derive {
     /// Derives with `deriver`, already seeded from history.
-    pub fn new(journal: Journal, deriver: AqiDeriver, stop: Stop) -> Self {
+    pub fn new(journal: SharedLog, deriver: AqiDeriver, stop: Stop) -> Self {
         Self { journal, deriver, stop }
     }
 

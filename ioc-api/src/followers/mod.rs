@@ -16,7 +16,7 @@ pub use nudge::Nudge;
 pub use projections::Projections;
 pub use sweep::sweep;
 
-use ioc_journal::{Batch, Follower, Journal, Offset, Registration};
+use ioc_journal::{Batch, Follow, Offset, Registration, SharedLog, Visibility};
 use std::{
     io,
     sync::{
@@ -179,7 +179,7 @@ impl Running {
 /// Errors: the operating system refuses a thread.
 pub fn start(
     name: &'static str,
-    journal: &Journal,
+    journal: &SharedLog,
     after: Offset,
     promptness: Promptness,
     stop: &Stop,
@@ -189,7 +189,8 @@ pub fn start(
     progress.0.taken.store(after, Relaxed);
     let next = after + 1;
     let is_ahead = matches!(promptness, Promptness::Ahead | Promptness::Nudged(_));
-    let follower = if is_ahead { journal.follow_ahead(next) } else { journal.follow(next) };
+    let visibility = if is_ahead { Visibility::Appended } else { Visibility::Durable };
+    let follower = journal.follow(next, visibility);
     let pause = match promptness {
         Promptness::Ahead => None,
         Promptness::Gathering => Some((Nudge::default(), LINGER)),
@@ -221,8 +222,8 @@ struct Runner<W> {
     name: &'static str,
     /// What ends a pause between commits, and how long it is otherwise; `None` makes none.
     pause: Option<(Nudge, Duration)>,
-    journal: Journal,
-    follower: Follower,
+    journal: SharedLog,
+    follower: Box<dyn Follow>,
     stop: Stop,
     progress: Progress,
     taken: Offset,
@@ -349,7 +350,7 @@ mod tests {
     #[test]
     fn no_place_is_kept_beyond_what_is_on_disk() {
         let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(JournalConfig::new(dir.path()).followed_by(&["hasty"])).unwrap();
+        let (journal, _) = ioc_journal::open(JournalConfig::new(dir.path()).followed_by(&["hasty"])).unwrap();
         let stop = Stop::default();
         let hasty = start("hasty", &journal, 0, Promptness::Ahead, &stop, Hasty).unwrap();
         let offset = journal.append(RecordKind::Message, |_| ()).unwrap();
@@ -365,7 +366,7 @@ mod tests {
     #[test]
     fn a_panic_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+        let (journal, _) = ioc_journal::open(JournalConfig::new(dir.path())).unwrap();
         let stop = Stop::default();
         let clumsy = start("clumsy", &journal, 0, Promptness::Ahead, &stop, Clumsy).unwrap();
         let progress = clumsy.progress.clone();
@@ -381,7 +382,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config =
             JournalConfig { ring_bytes_max: 1_000, segment_bytes: 2_000, ..JournalConfig::new(dir.path()) };
-        let (journal, _) = Journal::open(config).unwrap();
+        let (journal, _) = ioc_journal::open(config).unwrap();
         let stop = Stop::default();
         let ((let_on, on), (slow, slow_took), (quick, quick_took)) =
             (mpsc::channel(), mpsc::channel(), mpsc::channel());

@@ -93,7 +93,7 @@ impl Work for Quarantine {
 mod tests {
     use super::*;
     use crate::{defaults, followers::Stop, startup};
-    use ioc_journal::{Journal, JournalConfig};
+    use ioc_journal::{JournalConfig, Visibility};
     use ioc_model::{Catalogue, Message, Origin, RejectReason, Rejected, Rejection};
     use ioc_records::{QuarantineQuery, SqliteRecords};
     use rusqlite::Connection;
@@ -104,7 +104,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("records.sqlite");
         let records: Records = Arc::new(SqliteRecords::open(&path).unwrap());
-        let (journal, _) = Journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
+        let (journal, _) = ioc_journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
         let catalogue = Catalogue::from_toml(defaults::text("catalogue/catalogue.toml").unwrap()).unwrap();
         let registry = Registry::new(Arc::new(catalogue), Arc::default());
         let stop = Stop::default();
@@ -118,7 +118,7 @@ mod tests {
             let (device, arrival_ms, origin, set_back_ms) = (None, 1, Origin::Device, None);
             let message = Message { device, arrival_ms, origin, observations, rejected, set_back_ms };
             let offset = journal.append(RecordKind::Message, |out| message.encode(out)).unwrap();
-            journal.follow(offset).next(Duration::from_secs(30)).unwrap().unwrap()
+            journal.follow(offset, Visibility::Durable).next(Duration::from_secs(30)).unwrap().unwrap()
         };
         let new = || Quarantine::new(Arc::clone(&records), registry.clone(), 10);
         let mut quarantine = new().synced_by(projections);

@@ -5,7 +5,7 @@ use crate::{
     alerting::Written,
     clock::{monotonic_ms, now_ms},
 };
-use ioc_journal::{Batch, Health, Journal, Offset, Record};
+use ioc_journal::{Batch, Health, Offset, Record, SharedLog};
 use ioc_model::{Presence, RecordKind, message::MessageView};
 use ioc_rules::{Engine, Feed, Input};
 use std::sync::{
@@ -35,7 +35,7 @@ impl RegistryChanged {
 /// See the module.
 pub struct Rules {
     engine: Arc<Engine>,
-    journal: Journal,
+    journal: SharedLog,
     written: Written,
     changed: RegistryChanged,
     taken: Offset,
@@ -60,7 +60,7 @@ impl Rules {
     /// decides counts when it is `written`.
     pub fn new(
         engine: Arc<Engine>,
-        journal: Journal,
+        journal: SharedLog,
         written: Written,
         changed: RegistryChanged,
         (after, committed_ms): (Offset, i64),
@@ -181,7 +181,7 @@ mod tests {
         followers::Nudge,
     };
     use ioc_alerts::AlertFold;
-    use ioc_journal::JournalConfig;
+    use ioc_journal::{JournalConfig, Visibility};
     use ioc_model::{
         AlertId, Catalogue, DeviceIndex, Domain, Message, Observation, Origin, PropertyId, Quality,
     };
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_place_is_kept_only_when_what_was_decided_is_written_down() {
         let dir = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(JournalConfig::new(dir.path())).unwrap();
+        let (journal, _) = ioc_journal::open(JournalConfig::new(dir.path())).unwrap();
         let catalogue = Catalogue::from_toml(defaults::text("catalogue/catalogue.toml").unwrap()).unwrap();
         let level = catalogue.property("water_level").unwrap().id;
         let (out, decisions) = crossbeam_channel::unbounded();
@@ -269,7 +269,8 @@ mod tests {
             set_back_ms: None,
         };
         let offset = journal.append(RecordKind::Message, |bytes| message.encode(bytes)).unwrap();
-        let batch = journal.follow(offset).next(Duration::from_secs(30)).unwrap().unwrap();
+        let batch =
+            journal.follow(offset, Visibility::Durable).next(Duration::from_secs(30)).unwrap().unwrap();
         rules.take(&batch);
         while engine.processed() < offset {
             thread::yield_now();

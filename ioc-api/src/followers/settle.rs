@@ -3,7 +3,7 @@
 use super::Work;
 use crate::clock::now_ms;
 use ioc_ingest::{Ledger, Tally};
-use ioc_journal::{Batch, Journal, Offset, Record};
+use ioc_journal::{Batch, Offset, Record, SharedLog};
 use ioc_model::{Origin, RecordKind, RejectReason, message::MessageView};
 use ioc_store::{Outcome, Outcomes, Store};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const GATHERED_BYTES_MAX: usize = 8 << 20;
 pub struct Settle {
     store: Store,
     ledger: Arc<Ledger>,
-    journal: Journal,
+    journal: SharedLog,
     /// Records up to here were counted by the process that took them in.
     counted: Offset,
     gathered: Vec<Batch>,
@@ -32,7 +32,7 @@ pub struct Settle {
 
 impl Settle {
     /// Settles records of `journal` into `store`; what was committed up to `counted` is replay and not counted again.
-    pub fn new(store: Store, ledger: Arc<Ledger>, journal: Journal, counted: Offset) -> Self {
+    pub fn new(store: Store, ledger: Arc<Ledger>, journal: SharedLog, counted: Offset) -> Self {
         Self {
             store,
             ledger,

@@ -7,7 +7,7 @@ use crate::{
 };
 use ioc_alerts::AlertFold;
 use ioc_broker::Broker;
-use ioc_journal::{Batch, Journal, Offset, WaitError};
+use ioc_journal::{Batch, Offset, SharedLog, WaitError};
 use ioc_model::{Alert, Domain, Transition, TransitionKind, topic::ALERTS_PREFIX};
 use ioc_records::Sequenced;
 use std::{sync::Arc, time::Duration};
@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Follows the journal for the live stream and for apps.
 pub struct Tell {
-    journal: Journal,
+    journal: SharedLog,
     log: AlertLog,
     hub: Arc<Hub>,
     broker: Arc<Broker>,
@@ -32,7 +32,7 @@ pub struct Tell {
 
 impl Tell {
     /// Joins the parts; goes on from `fold`. Apps find the alerts that were open before the start retained again.
-    pub fn new(journal: Journal, fold: AlertFold, hub: Arc<Hub>, broker: Arc<Broker>, stop: Stop) -> Self {
+    pub fn new(journal: SharedLog, fold: AlertFold, hub: Arc<Hub>, broker: Arc<Broker>, stop: Stop) -> Self {
         let tell = Self { journal, log: AlertLog::new(fold), hub, broker, stop };
         tell.hub.for_each_open(|alert| tell.tell_apps(alert));
         tell

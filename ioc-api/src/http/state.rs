@@ -7,7 +7,7 @@ use crate::{
 use axum::body::Bytes;
 use ioc_identity::Identity;
 use ioc_ingest::{DeviceClocks, LiveState, Registry};
-use ioc_journal::Journal;
+use ioc_journal::SharedLog;
 use ioc_model::{Alert, AlertId, Catalogue};
 use ioc_records::{LateWrites, Records};
 use ioc_rules::Engine;
@@ -62,7 +62,7 @@ pub struct ApiState {
     /// Indicators.
     pub kpis: Arc<ioc_services::indicators::KpiService>,
     /// For readiness.
-    pub journal: Journal,
+    pub journal: SharedLog,
     /// Replay is done.
     pub ready: Ready,
     /// Everyone who lives on the journal's records.

@@ -6,7 +6,7 @@ use crate::{
     start_progress::{Phase, StartProgress},
 };
 use ioc_alerts::{AlertFold, AlertState, FINISHED_KEPT};
-use ioc_journal::{Batch, Journal, Offset};
+use ioc_journal::{Batch, Offset, SharedLog};
 use ioc_model::{Alert, Condition, Transition};
 use ioc_records::{AlertEventRow, Records, RecordsError, Sequenced};
 use ioc_rules::Restored;
@@ -22,7 +22,7 @@ const FOLDED_MAX: usize = 1_000;
 ///
 /// Errors: the journal or the records cannot be used.
 pub(super) fn project(
-    journal: &Journal,
+    journal: &SharedLog,
     records: &Records,
     to: Offset,
     progress: &StartProgress,

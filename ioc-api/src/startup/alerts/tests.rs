@@ -27,7 +27,7 @@ fn copy(from: &Path, to: &Path) {
 
 struct Directory {
     records: Records,
-    journal: Journal,
+    journal: SharedLog,
     _dir: tempfile::TempDir,
 }
 
@@ -35,7 +35,7 @@ fn earlier() -> Directory {
     let dir = tempfile::tempdir().unwrap();
     copy(Path::new(EARLIER), dir.path());
     let records: Records = Arc::new(SqliteRecords::open(&dir.path().join("records.sqlite")).unwrap());
-    let (journal, opened) = Journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
+    let (journal, opened) = ioc_journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
     assert_eq!((opened.last, records.applied_through().unwrap()), ENDS);
     Directory { records, journal, _dir: dir }
 }
