@@ -42,7 +42,7 @@ use ioc_broker::Broker;
 use ioc_ingest::Decoder;
 use ioc_journal::{Offset, SharedLog};
 use ioc_services::{ClockProperties, Foundation, Services};
-use ioc_store::Store;
+use ioc_store::SharedHistory;
 use memory::Memory;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
@@ -185,7 +185,7 @@ struct Center {
     journal: SharedLog,
     /// The newest record of the processes before this one.
     last: Offset,
-    store: Store,
+    store: SharedHistory,
     memory: Memory,
     ingress: Arc<Ingress>,
     broker: Arc<Broker>,
@@ -222,7 +222,7 @@ impl Center {
             Arc::clone(&ingress) as _,
         )?);
         progress.enter(Phase::History);
-        let store = Store::open(launch::store_config(&config, data))?;
+        let store = ioc_store::open(launch::store_config(&config, data))?;
         let waiting = store.clone();
         progress.on_interrupt(move || waiting.shutdown());
         let memory = Memory::restore(&config, &foundation, &journal, &store, opened, decoder, progress)?;
@@ -372,7 +372,7 @@ impl Center {
             live: Arc::clone(&memory.live),
             clocks: Arc::clone(memory.decoder.clocks()),
             own_clock: Arc::clone(&memory.own_clock),
-            history: Arc::new(self.store.clone()),
+            history: self.store.clone(),
             alerts: Arc::clone(&memory.alerts),
             feeds,
             rules: Arc::clone(&memory.rules),

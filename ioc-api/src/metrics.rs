@@ -6,7 +6,7 @@ use ioc_journal::{Health, SharedLog};
 use ioc_model::{RejectReason, Severity};
 use ioc_rules::{Engine, RuleHealth};
 use ioc_services::{OwnClock, OwnClockState, rules::RuleStore};
-use ioc_store::Store;
+use ioc_store::SharedHistory;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ pub struct Sources {
     /// The journal.
     pub journal: SharedLog,
     /// History.
-    pub history: Store,
+    pub history: SharedHistory,
     /// The rules.
     pub engine: Arc<Engine>,
     /// Rule files.
@@ -161,7 +161,7 @@ fn web(listener: &Listener) {
     counter!("ioc_http_accept_errors_total").absolute(meters.errors);
 }
 
-fn history(store: &Store) {
+fn history(store: &SharedHistory) {
     let meters = store.meters();
     gauge!("ioc_history_memory_readings").set((meters.active_readings + meters.frozen_readings) as f64);
     gauge!("ioc_history_files").set(meters.segments as f64);

@@ -17,7 +17,7 @@ use ioc_journal::{Batch, FollowError, Offset, SharedLog, Visibility};
 use ioc_model::{Observation, Quality, RecordKind, message::MessageView, time::placed_ms};
 use ioc_records::{Records, RecordsError};
 use ioc_services::rule_inputs::Replayed;
-use ioc_store::{Last, Point, QueryError, Series, Store};
+use ioc_store::{Last, Point, QueryError, Series, SharedHistory};
 use std::{sync::Arc, time::Duration};
 
 /// How long one batch of a replay may take to read.
@@ -167,7 +167,7 @@ pub enum StartupError {
 }
 
 /// Fills the last values from history. Derived values are no sign of life.
-pub fn fill_live(live: &LiveState, store: &Store, clocks: Clocks) {
+pub fn fill_live(live: &LiveState, store: &SharedHistory, clocks: Clocks) {
     for (Series { device, property }, Last { point, set_back }) in store.last() {
         let Point { ts_ms, value, quality, .. } = point;
         // Whatever its times say, it arrived before now.
@@ -230,7 +230,7 @@ mod tests {
     }
 
     /// Gives messages to live state, as its follower does, and to history, where there is one.
-    fn apply(live: &LiveState, store: Option<&Store>, (offset, arrival_ms): (u64, i64), sent: &Sent) {
+    fn apply(live: &LiveState, store: Option<&SharedHistory>, (offset, arrival_ms): (u64, i64), sent: &Sent) {
         let (_, readings, set_back_ms) = sent;
         let observation = |(property, behind_ms, value): &(u16, i64, u8)| Observation {
             property: PropertyId(*property),
@@ -259,7 +259,7 @@ mod tests {
         ) {
             let dir = tempfile::tempdir().unwrap();
             let config = || StoreConfig::new(dir.path());
-            let mut store = Store::open(config()).unwrap();
+            let mut store = ioc_store::open(config()).unwrap();
             let (live, restored) = (LiveState::default(), LiveState::default());
             let mut arrival_ms = Clocks::read().wall_ms - 86_400_000;
             for (offset, sent) in (1..).zip(&before) {
@@ -269,7 +269,7 @@ mod tests {
             if is_sealed {
                 store.seal().unwrap();
                 store.shutdown();
-                store = Store::open(config()).unwrap();
+                store = ioc_store::open(config()).unwrap();
             }
             fill_live(&restored, &store, Clocks::read());
             prop_assert_eq!(live.latest(GAUGE), restored.latest(GAUGE));

@@ -1,10 +1,15 @@
 //! The typed queries, over [`Inner::fold`].
 use crate::{
-    Aggregate, Bucket, DAMAGED_MAX, Damage, GroupBucket, History, HistoryHealth, Point, QueryError, Series,
-    Store, TimeRange, history::BUCKETS_MAX, inner::Inner, lanes::group_of, sealed::lock,
+    Aggregate, Bucket, DAMAGED_MAX, Damage, GroupBucket, History, HistoryHealth, Last, Point, QueryError,
+    Series, Summary, TimeRange,
+    history::BUCKETS_MAX,
+    inner::{Inner, read},
+    lanes::{group_of, series_at},
+    sealed::lock,
+    store::Store,
 };
 use ioc_model::{DeviceIndex, PropertyId, catalogue::Averaging};
-use std::{cmp::Ordering, collections::BTreeSet, f64::consts::LOG2_10, ops::ControlFlow};
+use std::{cmp::Ordering, collections::BTreeSet, f64::consts::LOG2_10, ops::ControlFlow, sync::Arc};
 
 impl History for Store {
     fn raw(&self, series: Series, range: TimeRange, limit: usize) -> Result<Vec<Point>, QueryError> {
@@ -118,6 +123,26 @@ impl History for Store {
             to_ms: damage.range.to_ms.min(range.to_ms),
         });
         join(clipped.filter(|range| range.from_ms < range.to_ms).collect())
+    }
+
+    fn summaries(&self, series: Series, range: TimeRange, step_ms: i64) -> Result<Vec<Summary>, QueryError> {
+        self.inner().summaries(series, range, step_ms)
+    }
+
+    fn last(&self) -> Vec<(Series, Last)> {
+        let groups: Vec<_> =
+            self.inner().groups().iter().map(|(number, group)| (*number, Arc::clone(group))).collect();
+        let mut all = Vec::new();
+        for (number, group) in groups {
+            let of_group = |(lane, property, last)| (series_at(number, lane, property), last);
+            all.extend(read(&group).last().map(of_group));
+        }
+        all.sort_unstable_by_key(|(series, _)| *series);
+        all
+    }
+
+    fn damage(&self) -> Vec<Damage> {
+        self.inner().sealed.damage()
     }
 
     fn health(&self) -> HistoryHealth {

@@ -1,8 +1,7 @@
 //! The handle that everybody holds.
 use crate::{
-    Batch, Damage, Last, Outcomes, QueryError, Series, StoreConfig, StoreError, Summary, TimeRange,
-    inner::{Inner, read},
-    lanes::series_at,
+    Batch, HistoryWriter, Outcomes, StoreConfig, StoreError,
+    inner::Inner,
     manifest::Manifest,
     sealed::lock,
     sealer::{self, Sealer},
@@ -13,9 +12,8 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// History of every observation. Cheap to clone; shut down when the last clone goes, at the latest.
-#[derive(Clone)]
-pub struct Store {
+/// The embedded history of every observation; shut down when it is dropped, at the latest.
+pub(crate) struct Store {
     handle: Arc<Handle>,
 }
 
@@ -39,18 +37,18 @@ pub struct Meters {
     pub segment_bytes: u64,
     /// Places that cannot be read.
     pub damaged: u64,
-    /// Whether the last sealing failed; it is tried again by the next [`Store::maintain`].
+    /// Whether the last sealing failed; it is tried again by the next [`HistoryWriter::maintain`].
     pub sealing_failed: bool,
 }
 
 impl Store {
     /// Opens the history in `config.dir` and starts the sealing thread. The directory must be locked by the caller.
     ///
-    /// Damaged segments do not keep it from opening; see [`Store::damage`]. Segments without a manifest are renamed
+    /// Damaged segments do not keep it from opening; see [`crate::History::damage`]. Segments without a manifest are renamed
     /// and not read: history begins anew then.
     ///
     /// Errors: [`StoreError`] when the directory cannot be used or its manifest is damaged.
-    pub fn open(config: StoreConfig) -> Result<Self, StoreError> {
+    pub(crate) fn open(config: StoreConfig) -> Result<Self, StoreError> {
         config.validate()?;
         fs::create_dir_all(&config.dir).map_err(StoreError::io("create directory", &config.dir))?;
         let manifest = match Manifest::load(&config.dir)? {
@@ -74,61 +72,30 @@ impl Store {
     pub(crate) fn inner(&self) -> &Inner {
         &self.handle.inner
     }
+}
 
-    /// Returns the first journal offset that is not in sealed segments: replay from here after opening. Records
-    /// before it are not needed any more.
-    pub fn replay_from(&self) -> u64 {
+impl HistoryWriter for Store {
+    fn replay_from(&self) -> u64 {
         self.inner().sealed_offset.load(Ordering::Acquire) + 1
     }
 
-    /// Takes in the observations of journal records and sets `outcomes`.
-    ///
-    /// Offsets ascend; a record that was applied before is not applied again (all its outcomes are duplicates).
-    /// Meant for one thread. Does not wait for sealing, unless sealing fails or lags so far that memory is at its
-    /// bound, four times `head_readings_max`: then until there is room, with failed sealing tried again about every
-    /// second. When the store is shut down there is no more room: the remaining records are not applied and have no
-    /// outcomes; [`Store::replay_from`] is before them, so the next start applies them.
-    pub fn apply(&self, batch: &Batch, outcomes: &mut Outcomes) {
+    fn apply(&self, batch: &Batch, outcomes: &mut Outcomes) {
         self.inner().apply(batch, outcomes);
     }
 
-    /// Notes that journal records up to `offset` were applied or hold nothing for history, so that replay need not see
-    /// them. `bytes` is what they and those since the last call take in the journal: when much would be read again
-    /// after a crash, what is in memory is sealed.
-    pub fn advance(&self, offset: u64, bytes: u64) {
+    fn advance(&self, offset: u64, bytes: u64) {
         self.inner().advance(offset, bytes);
     }
 
-    /// Returns the measuring readings of one series combined by interval, in order of time. Intervals are `step_ms` long
-    /// and begin at its multiples; those without readings are left out. Cheap when the same is asked for neighbouring
-    /// devices: a block that is wholly within the range is decompressed once for 64 devices.
-    ///
-    /// Errors: [`QueryError::Range`], [`QueryError::Interval`], [`QueryError::Buckets`].
-    pub fn summaries(
-        &self,
-        series: Series,
-        range: TimeRange,
-        step_ms: i64,
-    ) -> Result<Vec<Summary>, QueryError> {
-        self.inner().summaries(series, range, step_ms)
-    }
-
-    /// Does what is due at `now_ms`, on the store's own thread: seals what a span's end has made complete, deletes
-    /// what is older than retention, merges segments, tries failed sealing again. Meant to be called about every
-    /// second; returns at once.
-    pub fn maintain(&self, now_ms: i64) {
+    fn maintain(&self, now_ms: i64) {
         self.inner().maintain(now_ms);
     }
 
-    /// Has everything in memory sealed, on the store's own thread; returns at once.
-    pub fn begin_sealing(&self) {
+    fn begin_sealing(&self) {
         self.inner().freeze_now();
     }
 
-    /// Seals everything in memory and waits until it is on disk.
-    ///
-    /// Errors: [`StoreError::Sealing`], [`StoreError::ShutDown`].
-    pub fn seal(&self) -> Result<(), StoreError> {
+    fn seal(&self) -> Result<(), StoreError> {
         let inner = self.inner();
         inner.freeze_now();
         let mut queue = lock(&inner.queue);
@@ -148,27 +115,7 @@ impl Store {
         }
     }
 
-    /// Returns the last point of every series, by series: the newest in the order of [`ioc_model::time::SeriesOrder`], which
-    /// begins anew where a clock was set back.
-    pub fn last(&self) -> Vec<(Series, Last)> {
-        let groups: Vec<_> =
-            self.inner().groups().iter().map(|(number, group)| (*number, Arc::clone(group))).collect();
-        let mut all = Vec::new();
-        for (number, group) in groups {
-            let of_group = |(lane, property, last)| (series_at(number, lane, property), last);
-            all.extend(read(&group).last().map(of_group));
-        }
-        all.sort_unstable_by_key(|(series, _)| *series);
-        all
-    }
-
-    /// Returns the places that were found to be unreadable since opening, the first thousand.
-    pub fn damage(&self) -> Vec<Damage> {
-        self.inner().sealed.damage()
-    }
-
-    /// Returns numbers about the store.
-    pub fn meters(&self) -> Meters {
+    fn meters(&self) -> Meters {
         let inner = self.inner();
         let view = inner.sealed.view();
         let queue = lock(&inner.queue);
@@ -183,9 +130,7 @@ impl Store {
         }
     }
 
-    /// Ends the sealing thread, after what it is at, and the waiting in [`Store::apply`]. What is in memory stays
-    /// readable; the journal has it for the next start.
-    pub fn shutdown(&self) {
+    fn shutdown(&self) {
         self.handle.shutdown();
     }
 }

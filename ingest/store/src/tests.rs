@@ -1,5 +1,8 @@
 //! Sealing beside applying and reading; the sealing thread is held up by its gate.
-use crate::{Batch, History, Outcome, Outcomes, Series, Store, StoreConfig, TimeRange, sealed::lock};
+use crate::{
+    Batch, History, HistoryWriter, Outcome, Outcomes, Series, StoreConfig, StoreError, TimeRange,
+    sealed::lock, store::Store,
+};
 use ioc_model::{DeviceIndex, Observation, PropertyId, Quality};
 use std::{
     fs,
@@ -22,6 +25,10 @@ fn config(dir: &Path) -> StoreConfig {
     let mut config = StoreConfig::new(dir);
     (config.segment_span, config.head_readings_max) = (Duration::from_secs(1), HEAD_MAX);
     config
+}
+
+fn open(config: StoreConfig) -> Result<Arc<Store>, StoreError> {
+    Store::open(config).map(Arc::new)
 }
 
 fn put(store: &Store, offset: u64) -> Outcome {
@@ -48,7 +55,7 @@ fn count(store: &Store) -> usize {
 #[test]
 fn sealing_holds_up_neither_applying_nor_reading() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(config(dir.path())).unwrap();
+    let store = open(config(dir.path())).unwrap();
     let gate = Arc::clone(&store.inner().gate);
     let held = lock(&gate);
     // Three times what starts sealing: the sealer stands at the gate, and everything goes on.
@@ -71,7 +78,7 @@ fn sealing_holds_up_neither_applying_nor_reading() {
 #[test]
 fn memory_is_bounded_while_sealing_hangs() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(config(dir.path())).unwrap();
+    let store = open(config(dir.path())).unwrap();
     let gate = Arc::clone(&store.inner().gate);
     let held = lock(&gate);
     let applied = Arc::new(AtomicU64::new(0));
@@ -100,7 +107,7 @@ fn memory_is_bounded_while_sealing_hangs() {
 fn readers_beside_sealing_and_merging_never_miss_a_reading() {
     const READINGS: u64 = 6_000;
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(config(dir.path())).unwrap();
+    let store = open(config(dir.path())).unwrap();
     let applied = AtomicU64::new(0);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -134,7 +141,7 @@ fn readers_beside_sealing_and_merging_never_miss_a_reading() {
 fn a_failed_sealing_keeps_everything_and_is_tried_again() {
     let dir = tempfile::tempdir().unwrap();
     let history = dir.path().join("history");
-    let store = Store::open(config(&history)).unwrap();
+    let store = open(config(&history)).unwrap();
     put(&store, 1);
     // Without its directory nothing can be written, whoever runs the test.
     let away = dir.path().join("away");
@@ -150,9 +157,9 @@ fn a_failed_sealing_keeps_everything_and_is_tried_again() {
 
 /// A store in `history` below `dir` that cannot write, with a thread that applies a thousand readings, waits for room,
 /// and tells how many it could apply in the end. The files are in `away`.
-fn full_and_failing(dir: &Path) -> (Store, Receiver<usize>) {
+fn full_and_failing(dir: &Path) -> (Arc<Store>, Receiver<usize>) {
     let history = dir.join("history");
-    let store = Store::open(config(&history)).unwrap();
+    let store = open(config(&history)).unwrap();
     fs::rename(&history, dir.join("away")).unwrap();
     let (tell, told) = channel();
     thread::spawn({
@@ -188,7 +195,7 @@ fn shutting_down_ends_the_waiting_and_memory_stays_bounded() {
     assert_eq!((count(&store), store.replay_from()), (4 * HEAD_MAX, 1));
     drop(store);
     fs::rename(dir.path().join("away"), dir.path().join("history")).unwrap();
-    let store = Store::open(config(&dir.path().join("history"))).unwrap();
+    let store = open(config(&dir.path().join("history"))).unwrap();
     assert_eq!(put(&store, store.replay_from()), Outcome::Stored);
 }
 
@@ -197,7 +204,7 @@ fn the_end_of_a_span_seals_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(dir.path());
     config.seal_delay = Duration::from_millis(200);
-    let store = Store::open(config).unwrap();
+    let store = open(config).unwrap();
     store.maintain(500);
     put(&store, 1);
     store.advance(5, 0);

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{put, small, until, warnings};
-use ioc_store::{Outcome, Store, StoreConfig};
+use ioc_store::{Outcome, SharedHistory, StoreConfig};
 use std::{
     cell::Cell,
     path::Path,
@@ -32,7 +32,7 @@ fn ten_days(dir: &Path) -> StoreConfig {
 
 /// One reading at the start of each of the days 0 to 20, sealed. Returns the next offset.
 fn twenty_days(dir: &Path) -> u64 {
-    let store = Store::open(ten_days(dir)).unwrap();
+    let store = ioc_store::open(ten_days(dir)).unwrap();
     for day in 0..=20 {
         put(&store, day as u64 + 1, 0, 0, day * DAY_MS, 1.0);
         store.seal().unwrap();
@@ -41,14 +41,14 @@ fn twenty_days(dir: &Path) -> u64 {
 }
 
 /// Checks by putting that exactly what is before `day` is refused.
-fn assert_horizon(store: &Store, offset: &mut u64, day: i64) {
+fn assert_horizon(store: &SharedHistory, offset: &mut u64, day: i64) {
     *offset += 2;
     let at = day * DAY_MS;
     assert_eq!(put(store, *offset, 1, 1, at - 1, *offset as f64), Outcome::TooOld);
     assert_ne!(put(store, *offset + 1, 1, 1, at, *offset as f64), Outcome::TooOld);
 }
 
-fn await_segments(store: &Store, count: u64) {
+fn await_segments(store: &SharedHistory, count: u64) {
     until("as many segments", || store.meters().segments == count);
 }
 
@@ -56,7 +56,7 @@ fn await_segments(store: &Store, count: u64) {
 fn the_horizon_moves_no_faster_than_time_passes() {
     let dir = tempfile::tempdir().unwrap();
     let mut offset = twenty_days(dir.path());
-    let store = Store::open(ten_days(dir.path())).unwrap();
+    let store = ioc_store::open(ten_days(dir.path())).unwrap();
     store.maintain(20 * DAY_MS);
     await_segments(&store, 11);
     assert_horizon(&store, &mut offset, 10);
@@ -82,7 +82,7 @@ fn a_clock_that_is_wrong_at_a_start_does_not_delete_history() {
     let dir = tempfile::tempdir().unwrap();
     let mut offset = twenty_days(dir.path());
     for _start in 0..3 {
-        let store = Store::open(ten_days(dir.path())).unwrap();
+        let store = ioc_store::open(ten_days(dir.path())).unwrap();
         store.maintain(FAR_MS);
         assert_horizon(&store, &mut offset, 11);
         store.seal().unwrap();
@@ -92,7 +92,7 @@ fn a_clock_that_is_wrong_at_a_start_does_not_delete_history() {
 #[test]
 fn an_empty_store_believes_the_clock_once() {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(ten_days(dir.path())).unwrap();
+    let store = ioc_store::open(ten_days(dir.path())).unwrap();
     let mut offset = 0;
     store.maintain(20 * DAY_MS);
     assert_horizon(&store, &mut offset, 10);

@@ -4,7 +4,7 @@ mod common;
 
 use common::{NO_LIMIT, Oracle, compare, observation, put, series, small, until, warnings};
 use ioc_model::DeviceIndex;
-use ioc_store::{History, Store, StoreError, TimeRange};
+use ioc_store::{SharedHistory, StoreError, TimeRange};
 use std::{fs, path::Path, path::PathBuf};
 
 const DEVICES: u32 = 70;
@@ -12,7 +12,7 @@ const PROPERTIES: u16 = 2;
 
 /// Two groups of devices, two properties, two spans: eight blocks in two files.
 fn build(dir: &Path) -> Oracle {
-    let store = Store::open(small(dir)).unwrap();
+    let store = ioc_store::open(small(dir)).unwrap();
     let mut oracle = Oracle::default();
     let mut offset = 0;
     for ts_ms in [0, 400, 1_200] {
@@ -54,7 +54,7 @@ fn flip(path: &Path, byte: usize) {
 }
 
 /// Checks that every series is as it should be, except for series of damaged blocks, which lack readings.
-fn check_served(store: &Store, oracle: &Oracle) -> usize {
+fn check_served(store: &SharedHistory, oracle: &Oracle) -> usize {
     let mut missing = 0;
     for (series, readings) in &oracle.readings {
         let found = store.raw(*series, TimeRange::ALL, NO_LIMIT).unwrap();
@@ -94,7 +94,7 @@ fn a_flipped_byte_costs_one_block_and_is_reported() {
     for byte in (0..len).step_by(3) {
         let dir = copy(original.path());
         flip(&dir.path().join(name), byte);
-        match Store::open(small(dir.path())) {
+        match ioc_store::open(small(dir.path())) {
             Ok(store) => match check_served(&store, &oracle) {
                 0 => without += 1,
                 missing => {
@@ -120,14 +120,14 @@ fn a_segment_cut_short_or_gone_costs_only_what_was_in_it() {
     for len in [0, 10, 40, bytes.len() / 2, bytes.len() - 1] {
         let dir = copy(original.path());
         fs::write(dir.path().join(name), &bytes[..len]).unwrap();
-        let store = Store::open(small(dir.path())).unwrap();
+        let store = ioc_store::open(small(dir.path())).unwrap();
         let missing = check_served(&store, &oracle);
         assert!(missing <= 140, "{missing}");
         assert!(!store.damage().is_empty());
     }
     let dir = copy(original.path());
     fs::remove_file(dir.path().join(name)).unwrap();
-    let store = Store::open(small(dir.path())).unwrap();
+    let store = ioc_store::open(small(dir.path())).unwrap();
     assert!(check_served(&store, &oracle) > 0);
 }
 
@@ -143,7 +143,7 @@ fn newest_points_are_found_again_without_their_table() {
         } else {
             flip(&table, 100)
         }
-        let store = Store::open(small(dir.path())).unwrap();
+        let store = ioc_store::open(small(dir.path())).unwrap();
         compare(
             &store,
             &oracle,
@@ -165,13 +165,13 @@ fn a_damaged_or_newer_manifest_is_refused() {
         let mut damaged = bytes.clone();
         damaged[byte] ^= 1;
         fs::write(&path, damaged).unwrap();
-        match Store::open(small(original.path())) {
+        match ioc_store::open(small(original.path())) {
             Err(StoreError::Manifest { .. } | StoreError::Version { .. }) => {}
             other => panic!("flipped byte {byte}: {other:?}"),
         }
     }
     fs::write(&path, "ioc-history-manifest 9\n").unwrap();
-    let error = Store::open(small(original.path())).unwrap_err();
+    let error = ioc_store::open(small(original.path())).unwrap_err();
     assert!(matches!(error, StoreError::Version { found: 9, .. }), "{error}");
 }
 
@@ -185,7 +185,7 @@ fn without_a_manifest_no_history_is_deleted() {
     for copies in 1..=2 {
         fs::remove_file(dir.path().join("manifest")).unwrap();
         let warned = warnings(|| {
-            let store = Store::open(small(dir.path())).unwrap();
+            let store = ioc_store::open(small(dir.path())).unwrap();
             assert_eq!((store.replay_from(), store.last().len(), store.meters().segments), (1, 0, 0));
         });
         assert_eq!(warned.len(), 1, "{warned:?}");
@@ -195,7 +195,7 @@ fn without_a_manifest_no_history_is_deleted() {
         );
         assert_eq!(with_extension(dir.path(), "lost").len(), copies * segments.len());
         // Opened again, it is a store like any other.
-        assert_eq!(warnings(|| drop(Store::open(small(dir.path())).unwrap())), [""; 0]);
+        assert_eq!(warnings(|| drop(ioc_store::open(small(dir.path())).unwrap())), [""; 0]);
         // The same names are lost a second time.
         segments.iter().for_each(|path| {
             fs::copy(original.path().join(path.file_name().unwrap()), path).unwrap();
@@ -208,17 +208,17 @@ fn without_a_manifest_no_history_is_deleted() {
         fs::rename(path.with_extension("history.lost"), path).unwrap();
     }
     fs::write(dir.path().join("manifest"), manifest).unwrap();
-    let store = Store::open(small(dir.path())).unwrap();
+    let store = ioc_store::open(small(dir.path())).unwrap();
     assert_eq!(check_served(&store, &oracle), 0);
 }
 
 #[test]
 fn a_new_store_has_its_manifest_from_the_start() {
     let dir = tempfile::tempdir().unwrap();
-    drop(Store::open(small(dir.path())).unwrap());
+    drop(ioc_store::open(small(dir.path())).unwrap());
     // A crash between the first segments and their manifest: nothing is lost, the journal has it.
     fs::write(dir.path().join("000000000001.history"), b"stray").unwrap();
-    assert_eq!(warnings(|| drop(Store::open(small(dir.path())).unwrap())), [""; 0]);
+    assert_eq!(warnings(|| drop(ioc_store::open(small(dir.path())).unwrap())), [""; 0]);
     assert_eq!((with_extension(dir.path(), "history"), with_extension(dir.path(), "lost")), (vec![], vec![]));
 }
 
@@ -227,7 +227,7 @@ fn merging_leaves_damaged_spans_alone() {
     let dir = tempfile::tempdir().unwrap();
     let oracle = build(dir.path());
     flip(&with_extension(dir.path(), "history")[0], 100);
-    let store = Store::open(small(dir.path())).unwrap();
+    let store = ioc_store::open(small(dir.path())).unwrap();
     let mut offset = store.replay_from();
     for round in 0..8i64 {
         put(&store, offset, 0, 0, 10 + round, 1.0);

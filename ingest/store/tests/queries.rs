@@ -4,12 +4,12 @@ mod common;
 
 use common::{put, series, small};
 use ioc_model::{DeviceIndex, PropertyId, catalogue::Averaging};
-use ioc_store::{BUCKETS_MAX, History, QueryError, Store, StoreConfig, StoreError, TimeRange};
+use ioc_store::{BUCKETS_MAX, QueryError, SharedHistory, StoreConfig, StoreError, TimeRange};
 use std::time::Duration;
 
-fn store() -> (tempfile::TempDir, Store) {
+fn store() -> (tempfile::TempDir, SharedHistory) {
     let dir = tempfile::tempdir().unwrap();
-    let store = Store::open(small(dir.path())).unwrap();
+    let store = ioc_store::open(small(dir.path())).unwrap();
     (dir, store)
 }
 
@@ -80,7 +80,7 @@ fn configurations_that_cannot_work_are_refused() {
     for change in changes {
         let mut config = StoreConfig::new(dir.path());
         change(&mut config);
-        assert!(matches!(Store::open(config), Err(StoreError::Config(_))));
+        assert!(matches!(ioc_store::open(config), Err(StoreError::Config(_))));
     }
 }
 
@@ -89,7 +89,7 @@ fn a_city_is_scanned_by_several_threads_with_the_same_answer() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = small(dir.path());
     config.head_readings_max = 500;
-    let store = Store::open(config).unwrap();
+    let store = ioc_store::open(config).unwrap();
     let mut oracle = common::Oracle::default();
     // Thirty groups of 64 devices, two devices in each.
     let devices: Vec<u32> = (0..30).flat_map(|group| [group * 64, group * 64 + 63]).collect();

@@ -8,7 +8,7 @@ use ioc_model::{
 use ioc_rules::{
     DeviceLabels, Directory, PastReading, PastSample, PastSamples, PastSummary, as_it_came, summarized,
 };
-use ioc_store::{History, Point, QueryError, Series, Store, Summary, TimeRange};
+use ioc_store::{Point, QueryError, Series, SharedHistory, Summary, TimeRange};
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
@@ -47,7 +47,7 @@ impl Directory for RegistryDirectory {
 /// Past samples from the store.
 pub struct StoreSamples {
     /// History.
-    pub store: Store,
+    pub store: SharedHistory,
     /// Last values.
     pub live: Arc<LiveState>,
     /// What the rules are given again after the start. It is in history already and yet not past: in a window
@@ -195,7 +195,7 @@ mod tests {
         for ahead_s in [0, 12, 60, 290] {
             let dir = tempfile::tempdir().unwrap();
             let (store, live) =
-                (Store::open(StoreConfig::new(dir.path())).unwrap(), Arc::<LiveState>::default());
+                (ioc_store::open(StoreConfig::new(dir.path())).unwrap(), Arc::<LiveState>::default());
             for n in 0..600 {
                 let arrival_ms = NOW + n * SECOND;
                 let (ts_ms, value) = (arrival_ms + ahead_s * SECOND, n as f64);

@@ -21,7 +21,7 @@ use ioc_services::{
     rule_inputs::{RegistryDirectory, StoreSamples},
     rules::{LastGoodRules, RuleStore},
 };
-use ioc_store::Store;
+use ioc_store::SharedHistory;
 use std::sync::Arc;
 
 /// What lives in memory, as of the journal's last record.
@@ -55,7 +55,7 @@ impl Memory {
         config: &Config,
         foundation: &Foundation,
         journal: &SharedLog,
-        store: &Store,
+        store: &SharedHistory,
         opened: Opened,
         decoder: Arc<Decoder>,
         progress: &StartProgress,
@@ -140,7 +140,7 @@ impl Memory {
     pub(super) fn deriver(
         &self,
         foundation: &Foundation,
-        store: &Store,
+        store: &SharedHistory,
         progress: &StartProgress,
     ) -> Result<ioc_ingest::AqiDeriver, StartError> {
         let Foundation { catalogue, registry, .. } = foundation;

@@ -13,7 +13,7 @@ use ioc_ingest::{Ledger, NewDevice};
 use ioc_journal::{JournalConfig, SharedLog};
 use ioc_model::{DeviceIndex, Domain, Message, Observation, Origin, PropertyId, Quality, RecordKind};
 use ioc_services::{Foundation, Services};
-use ioc_store::{Store, StoreConfig, TimeRange};
+use ioc_store::{SharedHistory, StoreConfig, TimeRange};
 use std::{
     collections::BTreeMap,
     fs,
@@ -34,7 +34,7 @@ struct Center {
     services: Services,
     foundation: Foundation,
     journal: SharedLog,
-    store: Store,
+    store: SharedHistory,
     property: PropertyId,
 }
 
@@ -51,7 +51,7 @@ impl Center {
             ..JournalConfig::new(data.journal())
         };
         let (journal, opened) = ioc_journal::open(journal).unwrap();
-        let store = Store::open(StoreConfig::new(data.store())).unwrap();
+        let store = ioc_store::open(StoreConfig::new(data.store())).unwrap();
         let mut settle =
             Settle::new(store.clone(), Arc::new(Ledger::default()), journal.clone(), opened.last);
         let from = startup::oldest_of(&journal, store.replay_from());
@@ -131,7 +131,7 @@ impl Center {
         let mut shown = Acknowledged::new();
         for (id, device) in self.devices() {
             let series = ioc_store::Series { device, property: self.property };
-            let points = ioc_store::History::raw(&self.store, series, TimeRange::ALL, usize::MAX).unwrap();
+            let points = self.store.raw(series, TimeRange::ALL, usize::MAX).unwrap();
             shown.extend(points.into_iter().map(|point| ((id.clone(), point.ts_ms), point.value)));
         }
         shown

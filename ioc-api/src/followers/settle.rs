@@ -5,7 +5,7 @@ use crate::clock::now_ms;
 use ioc_ingest::{Ledger, Tally};
 use ioc_journal::{Batch, Offset, Record, SharedLog};
 use ioc_model::{Origin, RecordKind, RejectReason, message::MessageView};
-use ioc_store::{Outcome, Outcomes, Store};
+use ioc_store::{Outcome, Outcomes, SharedHistory};
 use std::sync::Arc;
 
 /// So many bytes of records are taken into history at once when it is behind: for late readings it must read what it
@@ -14,7 +14,7 @@ const GATHERED_BYTES_MAX: usize = 8 << 20;
 
 /// Takes observations into history and counts what became of them.
 pub struct Settle {
-    store: Store,
+    store: SharedHistory,
     ledger: Arc<Ledger>,
     journal: SharedLog,
     /// Records up to here were counted by the process that took them in.
@@ -32,7 +32,7 @@ pub struct Settle {
 
 impl Settle {
     /// Settles records of `journal` into `store`; what was committed up to `counted` is replay and not counted again.
-    pub fn new(store: Store, ledger: Arc<Ledger>, journal: SharedLog, counted: Offset) -> Self {
+    pub fn new(store: SharedHistory, ledger: Arc<Ledger>, journal: SharedLog, counted: Offset) -> Self {
         Self {
             store,
             ledger,

@@ -10,7 +10,7 @@ use ioc_model::{
     catalogue::Property,
     time::{Placing, ahead_ms},
 };
-use ioc_store::{GroupBucket, History, Point, Series, Store, TimeRange};
+use ioc_store::{GroupBucket, Point, Series, SharedHistory, TimeRange};
 use std::sync::Arc;
 
 /// Stations whose past hours are read together.
@@ -31,7 +31,7 @@ pub struct Stations<'a> {
     /// What they said last.
     pub live: &'a LiveState,
     /// What they said.
-    pub store: &'a Store,
+    pub store: &'a SharedHistory,
 }
 
 /// Makes the deriver of VN_AQI and fills its hours from history.
@@ -84,7 +84,7 @@ pub fn aqi_deriver(
 /// Gives steps of history to the deriver.
 fn seed_steps(
     deriver: &mut AqiDeriver,
-    store: &Store,
+    store: &SharedHistory,
     stations: &[DeviceIndex],
     property: &Property,
     range: TimeRange,
@@ -143,7 +143,7 @@ mod tests {
         // Less than a second ahead is not looked at: of what comes at the very end of a step, history has the next one.
         for behind_ms in [0, -1_000, -10_000, -270_000, 60_000, 600_000] {
             let dir = tempfile::tempdir().unwrap();
-            let store = Store::open(StoreConfig::new(dir.path())).unwrap();
+            let store = ioc_store::open(StoreConfig::new(dir.path())).unwrap();
             let registry = Registry::new(Arc::clone(&catalogue), Arc::default());
             let new = NewDevice {
                 id: "AIR-1".parse().unwrap(),

@@ -1,12 +1,14 @@
 //! History as it should be, in a map, and the comparison with the store.
 #![allow(dead_code, clippy::unwrap_used, reason = "shared by several test programs, each using a part")]
+pub(crate) mod life;
+
 use ioc_model::{
     DeviceIndex, Observation, PropertyId, Quality,
     catalogue::Averaging,
     time::{SeriesOrder, SetBack},
 };
 use ioc_store::{
-    Aggregate, Batch, Bucket, GroupBucket, History, Last, Outcome, Outcomes, Point, Series, Store,
+    Aggregate, Batch, Bucket, GroupBucket, Last, Outcome, Outcomes, Point, Series, SharedHistory,
     StoreConfig, TimeRange,
 };
 use std::{
@@ -38,7 +40,14 @@ pub(crate) fn observation(property: u16, ts_ms: i64, value: f64) -> Observation 
 }
 
 /// Applies one reading.
-pub(crate) fn put(store: &Store, offset: u64, device: u32, property: u16, ts_ms: i64, value: f64) -> Outcome {
+pub(crate) fn put(
+    store: &SharedHistory,
+    offset: u64,
+    device: u32,
+    property: u16,
+    ts_ms: i64,
+    value: f64,
+) -> Outcome {
     let outcomes = apply(store, offset, device, ts_ms, &[observation(property, ts_ms, value)]);
     assert_eq!(outcomes.len(), 1);
     outcomes[0]
@@ -46,7 +55,7 @@ pub(crate) fn put(store: &Store, offset: u64, device: u32, property: u16, ts_ms:
 
 /// Applies one record.
 pub(crate) fn apply(
-    store: &Store,
+    store: &SharedHistory,
     offset: u64,
     device: u32,
     arrival_ms: i64,
@@ -57,7 +66,7 @@ pub(crate) fn apply(
 
 /// Applies one record, which may show that its device's clock was set back.
 pub(crate) fn apply_set_back(
-    store: &Store,
+    store: &SharedHistory,
     offset: u64,
     device: u32,
     arrival_ms: i64,
@@ -177,7 +186,7 @@ fn assert_near(found: &Bucket, expected: &Bucket) {
 
 /// Asks every kind of question about `range` and compares.
 pub(crate) fn compare(
-    store: &Store,
+    store: &SharedHistory,
     oracle: &Oracle,
     devices: &[u32],
     properties: u16,
@@ -205,7 +214,7 @@ pub(crate) fn compare(
     }
 }
 
-fn compare_summaries(store: &Store, oracle: &Oracle, series: Series, range: TimeRange, step_ms: i64) {
+fn compare_summaries(store: &SharedHistory, oracle: &Oracle, series: Series, range: TimeRange, step_ms: i64) {
     let mut by_start: BTreeMap<i64, Vec<Point>> = BTreeMap::new();
     for point in oracle.raw(series, range).into_iter().filter(|point| point.quality.is_measuring()) {
         by_start.entry(point.ts_ms.div_euclid(step_ms) * step_ms).or_default().push(point);
@@ -225,7 +234,7 @@ fn compare_summaries(store: &Store, oracle: &Oracle, series: Series, range: Time
 }
 
 fn compare_groups(
-    store: &Store,
+    store: &SharedHistory,
     oracle: &Oracle,
     devices: &[u32],
     property: u16,
@@ -250,7 +259,7 @@ fn compare_groups(
     }
 }
 
-fn compare_top(store: &Store, oracle: &Oracle, devices: &[u32], property: u16, range: TimeRange) {
+fn compare_top(store: &SharedHistory, oracle: &Oracle, devices: &[u32], property: u16, range: TimeRange) {
     let all: Vec<_> = devices.iter().rev().map(|d| DeviceIndex(*d)).collect();
     type Value = fn(&Bucket) -> f64;
     let aggregates: [(Aggregate, Value); 5] = [
