@@ -1,10 +1,11 @@
 //! Starting, publishing, stopping.
 use crate::{
     Access, BrokerConfig, Intake, Limits, Meters, StartError,
+    hand_over::{HAND_OVER_MAX, ReactorRemote},
     listener::{self, Listener},
     meters::CloseReason,
     progress::Progress,
-    reactor::{HAND_OVER_MAX, Reactor, ReactorRemote, StopAt},
+    reactor::{Reactor, StopAt},
     shared::Shared,
     tls,
 };

@@ -17,10 +17,11 @@ use crate::{
     backlog::Backlog,
     connect::{CONNACK_ACCEPTED, Will},
     handshake::{Established, Session},
+    key::Key,
     meters::CloseReason,
-    reactor::{Key, Reactor},
     stream::Stream,
     subscriber::Subscriber,
+    thread_context::ThreadContext,
 };
 use ioc_model::CredentialKind;
 use std::{
@@ -98,7 +99,7 @@ pub(crate) struct Connection {
     checks: u32,
 }
 
-/// As [`Reactor::now_ms`]; 0 is never.
+/// As [`ThreadContext::now_ms`]; 0 is never.
 #[derive(Debug, Default)]
 pub(crate) struct Times {
     /// One and a half times the keep-alive, 0 for none.
@@ -114,10 +115,10 @@ pub(crate) struct Times {
 }
 
 impl Connection {
-    pub(crate) fn new(key: Key, established: Established, reactor: &Reactor) -> Self {
+    pub(crate) fn new(key: Key, established: Established, thread: &ThreadContext) -> Self {
         let Established { stream, session, previous, keep_alive_s, will, rest } = established;
         let silence_max = u64::from(keep_alive_s) * 1_500;
-        let budgets = [session.allowance.read_ahead(), Arc::clone(&reactor.shared.read_ahead)];
+        let budgets = [session.allowance.read_ahead(), Arc::clone(&thread.shared.read_ahead)];
         let blocked = previous.map_or(Blocked::No, |previous| {
             Blocked::Predecessor(Box::pin(async move { previous.gone().await }))
         });
@@ -134,7 +135,7 @@ impl Connection {
             backlog: Backlog::new(rest, budgets),
             blocked,
             unflushed: false,
-            times: Times { silence_max, read: reactor.now_ms(), ..Times::default() },
+            times: Times { silence_max, read: thread.now_ms(), ..Times::default() },
             has_ended: false,
             is_dry: false,
             is_deaf: false,
@@ -148,7 +149,7 @@ impl Connection {
 
     /// Reads, handles and writes until nothing is left to do now; ready when the connection is to end. If it is for a
     /// reason that hears the client out, [`Connection::poll_last`] comes next.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, reactor: &Reactor) -> Poll<CloseReason> {
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) -> Poll<CloseReason> {
         if !self.registered {
             // Once is enough: a task's waker stays the same.
             self.session.handle.register(cx);
@@ -156,13 +157,13 @@ impl Connection {
         }
         let mut ended = self.session.handle.closing();
         if ended.is_none() {
-            ended = self.turn(cx, reactor);
+            ended = self.turn(cx, thread);
         }
-        self.write_turn(cx, reactor);
+        self.write_turn(cx, thread);
         let gone = (self.has_ended || self.is_deaf).then_some(CloseReason::PeerClosed);
         match ended.or(gone) {
             Some(reason) => Poll::Ready(reason),
-            None if reactor.is_draining() && self.is_settled() && self.is_drained() => {
+            None if thread.is_draining() && self.is_settled() && self.is_drained() => {
                 Poll::Ready(CloseReason::Shutdown)
             }
             None => Poll::Pending,
@@ -173,36 +174,36 @@ impl Connection {
     pub(crate) fn poll_last(
         &mut self,
         cx: &mut Context<'_>,
-        reactor: &Reactor,
+        thread: &ThreadContext,
         reason: CloseReason,
     ) -> Poll<CloseReason> {
         if let Some(other) = self.session.handle.closing().filter(|other| !other.hears_out()) {
             return Poll::Ready(other);
         }
         self.is_deaf |= matches!(reason, CloseReason::WriteTimeout | CloseReason::SlowSubscriber);
-        let ended = self.turn(cx, reactor);
-        self.write_turn(cx, reactor);
+        let ended = self.turn(cx, thread);
+        self.write_turn(cx, thread);
         if ended.is_some() {
             return ended.map_or(Poll::Pending, Poll::Ready);
         }
-        if self.is_through() && self.is_dry && !reactor.is_draining() && self.stream.has_unread() {
+        if self.is_through() && self.is_dry && !thread.is_draining() && self.stream.has_unread() {
             // The runtime has not noticed yet what came, above all a goodbye; it looks once the other tasks had their turn.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         // One that has only said that it sends no more still hears PUBACKs.
         let waits = reason == CloseReason::PeerClosed && !self.is_deaf && !self.is_settled();
-        if (self.is_through() || reactor.is_draining() && self.is_drained()) && !waits {
+        if (self.is_through() || thread.is_draining() && self.is_drained()) && !waits {
             Poll::Ready(reason)
         } else {
             Poll::Pending
         }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>, reactor: &Reactor) -> Option<CloseReason> {
-        match reactor.is_draining() {
-            true => self.drain_turn(cx, reactor),
-            false => self.read_turn(cx, reactor),
+    fn turn(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) -> Option<CloseReason> {
+        match thread.is_draining() {
+            true => self.drain_turn(cx, thread),
+            false => self.read_turn(cx, thread),
         }
     }
 
@@ -227,8 +228,8 @@ impl Connection {
     }
 
     /// Looks at the clock: ends a connection that has been silent, slow or stuck for too long.
-    pub(crate) fn check(&mut self, reactor: &Reactor, now_ms: u64) {
-        let limits = &reactor.shared.limits;
+    pub(crate) fn check(&mut self, thread: &ThreadContext, now_ms: u64) {
+        let limits = &thread.shared.limits;
         let since = |start: u64, limit: Duration| start != 0 && now_ms.saturating_sub(start) > millis(limit);
         if since(self.times.stuck, limits.write_timeout) {
             return self.session.handle.close(CloseReason::WriteTimeout);
@@ -258,13 +259,13 @@ impl Connection {
 
     /// Says whether the credential is still good, and ends the connection if not. Looks now and then how many devices a
     /// gateway has.
-    pub(crate) fn check_access(&mut self, reactor: &Reactor) {
+    pub(crate) fn check_access(&mut self, thread: &ThreadContext) {
         let Session { principal, rates, .. } = &mut self.session;
         self.checks = self.checks.wrapping_add(1);
         if principal.kind == CredentialKind::Gateway && self.checks.is_multiple_of(CHECKS_PER_RATE) {
-            *rates = Rates::of(&reactor.shared.limits, reactor.shared.access.devices(principal));
+            *rates = Rates::of(&thread.shared.limits, thread.shared.access.devices(principal));
         }
-        if !reactor.shared.access.still_valid(&self.session.principal) {
+        if !thread.shared.access.still_valid(&self.session.principal) {
             self.session.handle.close(CloseReason::Revoked);
         }
     }
@@ -276,9 +277,9 @@ impl Connection {
     }
 
     /// Leaves the subscription table.
-    pub(crate) fn end(&mut self, reactor: &Reactor) {
+    pub(crate) fn end(&mut self, thread: &ThreadContext) {
         if let Some(subscriber) = &mut self.subscriber {
-            subscriber.leave(&*reactor.shared.fanout);
+            subscriber.leave(&*thread.shared.fanout);
         }
         if let Stream::Tls(_) = self.stream {
             // Says goodbye if that can be done at once.
@@ -291,3 +292,6 @@ impl Connection {
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,8 +4,8 @@ use crate::{
     connection::{Blocked, Connection, OUT_BYTES_MAX, Stop},
     meters::{CloseReason, add},
     packet::{self, Frame, Malformed, Publish},
-    reactor::Reactor,
     subscriber::Subscriber,
+    thread_context::ThreadContext,
 };
 use ioc_model::topic;
 use std::borrow::Cow;
@@ -65,12 +65,12 @@ impl Connection {
     /// many bytes they had and what stopped it, if not the end of the bytes.
     pub(crate) fn handle_packets(
         &mut self,
-        reactor: &Reactor,
+        thread: &ThreadContext,
         bytes: &[u8],
         scanned: usize,
     ) -> (usize, Option<Stop>) {
-        let limits = &reactor.shared.limits;
-        let now_ns = reactor.shared.now_ns();
+        let limits = &thread.shared.limits;
+        let now_ns = thread.shared.now_ns();
         let mut tally = Tally::default();
         let mut used = 0;
         let stop = loop {
@@ -83,7 +83,7 @@ impl Connection {
                 Err(malformed) => break Some(malformed.into()),
             };
             let is_open = used >= scanned || !is_answered_early(&frame);
-            if is_open && let Err(stop) = self.handle_packet(reactor, &frame, now_ns, &mut tally) {
+            if is_open && let Err(stop) = self.handle_packet(thread, &frame, now_ns, &mut tally) {
                 break Some(stop);
             }
             used += frame.whole.len();
@@ -91,7 +91,7 @@ impl Connection {
                 break Some(Stop::Block(Blocked::Turn));
             }
         };
-        let meters = &reactor.shared.meters;
+        let meters = &thread.shared.meters;
         add(&meters.publishes[0], tally.publishes[0]);
         add(&meters.publishes[1], tally.publishes[1]);
         add(&meters.publish_bytes, tally.bytes);
@@ -105,13 +105,13 @@ impl Connection {
 
     fn handle_packet(
         &mut self,
-        reactor: &Reactor,
+        thread: &ThreadContext,
         frame: &Frame<'_>,
         now_ns: u64,
         tally: &mut Tally,
     ) -> Result<(), Stop> {
         match frame.kind() {
-            packet::PUBLISH => self.publish(reactor, &packet::publish(frame)?, now_ns, tally),
+            packet::PUBLISH => self.publish(thread, &packet::publish(frame)?, now_ns, tally),
             packet::PUBACK => {
                 let packet_id = packet::puback(frame)?;
                 if let Some(subscriber) = &mut self.subscriber {
@@ -121,11 +121,11 @@ impl Connection {
             }
             packet::SUBSCRIBE => {
                 self.take_share(frame.whole.len(), now_ns)?;
-                self.subscribe(reactor, frame)
+                self.subscribe(thread, frame)
             }
             packet::UNSUBSCRIBE => {
                 self.take_share(frame.whole.len(), now_ns)?;
-                self.unsubscribe(reactor, frame)
+                self.unsubscribe(thread, frame)
             }
             packet::PINGREQ => {
                 packet::bare(frame)?;
@@ -153,16 +153,16 @@ impl Connection {
 
     fn publish(
         &mut self,
-        reactor: &Reactor,
+        thread: &ThreadContext,
         publish: &Publish<'_>,
         now_ns: u64,
         tally: &mut Tally,
     ) -> Result<(), Stop> {
-        let shared = &reactor.shared;
+        let shared = &thread.shared;
         if publish.packet_id.is_some() && self.unacked >= shared.limits.inflight_max {
             return Err(Stop::Block(Blocked::InFlight));
         }
-        let topic = self.classify(reactor, publish.topic);
+        let topic = self.classify(thread, publish.topic);
         let bytes = publish.topic.len() + publish.payload.len();
         self.take_share(bytes, now_ns)?;
         let offered = shared.intake.offer(Incoming {
@@ -184,16 +184,16 @@ impl Connection {
         tally.readings += readings as usize;
         if let Some(packet_id) = publish.packet_id {
             self.unacked += 1;
-            reactor.await_ack(offset, self.key, packet_id);
+            thread.await_ack(offset, self.key, packet_id);
         }
         match topic {
             Topic::Own(_) => Ok(()),
-            Topic::Foreign(name) => self.count_foreign(reactor, name),
+            Topic::Foreign(name) => self.count_foreign(thread, name),
             Topic::Invalid(_) => Err(Stop::Close(CloseReason::TopicInvalid)),
         }
     }
 
-    fn classify<'a>(&self, reactor: &Reactor, topic: &'a [u8]) -> Topic<'a> {
+    fn classify<'a>(&self, thread: &ThreadContext, topic: &'a [u8]) -> Topic<'a> {
         match std::str::from_utf8(topic) {
             Ok(name) if !topic::is_name(name) => {
                 // Too long to be of use, and quarantine keeps topics whole.
@@ -201,7 +201,7 @@ impl Connection {
                     (0..=topic::TOPIC_LEN_MAX.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
                 Topic::Invalid(Cow::Borrowed(&name[..end.unwrap_or(0)]))
             }
-            Ok(name) if acl::may_publish(&*reactor.shared.access, &self.session.principal, name) => {
+            Ok(name) if acl::may_publish(&*thread.shared.access, &self.session.principal, name) => {
                 Topic::Own(name)
             }
             Ok(name) => Topic::Foreign(name),
@@ -212,8 +212,8 @@ impl Connection {
         }
     }
 
-    fn count_foreign(&mut self, reactor: &Reactor, topic: &str) -> Result<(), Stop> {
-        let shared = &reactor.shared;
+    fn count_foreign(&mut self, thread: &ThreadContext, topic: &str) -> Result<(), Stop> {
+        let shared = &thread.shared;
         self.foreign += 1;
         add(&shared.meters.foreign_topics, 1);
         let credential = &*self.session.principal.credential;
@@ -226,8 +226,8 @@ impl Connection {
         }
     }
 
-    fn subscribe(&mut self, reactor: &Reactor, frame: &Frame<'_>) -> Result<(), Stop> {
-        let shared = &reactor.shared;
+    fn subscribe(&mut self, thread: &ThreadContext, frame: &Frame<'_>) -> Result<(), Stop> {
+        let shared = &thread.shared;
         let (packet_id, filters) = packet::subscribe(frame)?;
         self.session.allowance.charge_readings(
             &self.session.rates,
@@ -259,11 +259,11 @@ impl Connection {
         self.subscriber.as_ref().map_or(1, |subscriber| subscriber.filters_with(filter))
     }
 
-    fn unsubscribe(&mut self, reactor: &Reactor, frame: &Frame<'_>) -> Result<(), Stop> {
+    fn unsubscribe(&mut self, thread: &ThreadContext, frame: &Frame<'_>) -> Result<(), Stop> {
         let (packet_id, filters) = packet::unsubscribe(frame)?;
         if let Some(subscriber) = &mut self.subscriber {
             for filter in &filters {
-                subscriber.unsubscribe(&*reactor.shared.fanout, filter);
+                subscriber.unsubscribe(&*thread.shared.fanout, filter);
             }
         }
         packet::put_unsuback(&mut self.out, packet_id);

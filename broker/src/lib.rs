@@ -12,7 +12,7 @@
 //!
 //! # Threads
 //! `edge-accept` takes sockets and applies the caps; `edge-N`, one per core, serve the connections handed to
-//! them ([`reactor`]). Queues: sockets handed to a reactor ([`reactor::HAND_OVER_MAX`]; full: the acceptor
+//! them ([`reactor`]). Queues: sockets handed to a reactor ([`hand_over::HAND_OVER_MAX`]; full: the acceptor
 //! waits), publishes awaiting the disk (per connection [`Limits::inflight_max`]; full: not read), messages for
 //! a subscriber ([`Limits::subscriber_queue_max`]; full: closed), bytes for a client (64 KiB; full: not read,
 //! then write timeout), wills of a busy moment (1,024; full: dropped and counted).
@@ -34,9 +34,11 @@ mod connection;
 mod dispatch;
 mod error;
 mod fanout;
+mod hand_over;
 mod handle;
 mod handshake;
 mod intake;
+mod key;
 mod listener;
 mod logs;
 mod meters;
@@ -51,6 +53,7 @@ mod shared;
 mod slots;
 mod stream;
 mod subscriber;
+mod thread_context;
 mod tls;
 mod writing;
 

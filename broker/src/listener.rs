@@ -1,10 +1,9 @@
 //! Listening sockets and the thread that accepts: caps first, then the reactor with the fewest connections.
 use crate::{
     StartError,
-    admission::Place,
+    hand_over::{Accepted, ReactorRemote},
     handle::Handle,
     meters::{CloseReason, add},
-    reactor::ReactorRemote,
     shared::Shared,
 };
 use ioc_model::share::Network;
@@ -31,14 +30,6 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 pub(crate) struct Listener {
     pub(crate) socket: TcpListener,
     pub(crate) tls: Option<TlsAcceptor>,
-}
-
-/// A socket on its way to a reactor.
-pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
-    pub(crate) tls: Option<TlsAcceptor>,
-    pub(crate) handle: Arc<Handle>,
-    pub(crate) place: Place,
 }
 
 /// Binds a listening socket; `[::]` takes IPv4 too and falls back to `0.0.0.0` on a host without IPv6.

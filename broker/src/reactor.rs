@@ -8,17 +8,17 @@ use crate::{
     admission::Place,
     connect::Will,
     connection::Connection,
+    hand_over::Accepted,
     handshake::{self, Session},
-    listener::Accepted,
     meters::{CloseReason, add},
     progress::Progress,
     shared::Shared,
     slots::Slots,
+    thread_context::{Ack, ThreadContext},
 };
 use ioc_model::presence::PresenceCause;
 use std::{
-    cell::{Cell, RefCell, RefMut},
-    collections::VecDeque,
+    cell::RefCell,
     future::{Future, poll_fn},
     rc::Rc,
     sync::{
@@ -34,77 +34,28 @@ use tokio::{
     time::{MissedTickBehavior, interval, timeout},
 };
 
-pub(crate) use crate::slots::Key;
-
-/// Sockets on their way to one reactor; when it is full the acceptor waits.
-pub(crate) const HAND_OVER_MAX: usize = 256;
-/// Lent to the connection that reads; what a client sends at once is handled in pieces of this size.
-const SCRATCH_BYTES: usize = 16 * 1024;
 const TICK: Duration = Duration::from_millis(250);
 /// Each connection's access is looked at once in this many ticks, so once a second.
 const TICKS_PER_ACCESS_CHECK: usize = 4;
 /// How long connections may take to notice that they were closed at the very end.
 const LAST_MOMENT: Duration = Duration::from_secs(1);
-/// An empty queue of acknowledgements larger than this gives its memory back.
-const KEPT_ACKS_MAX: usize = 4_096;
-
-/// A reactor as the acceptor sees it.
-pub(crate) struct ReactorRemote {
-    pub(crate) load: Arc<AtomicUsize>,
-    pub(crate) sockets: mpsc::Sender<Accepted>,
-}
-
-impl ReactorRemote {
-    /// Returns the number of connections it serves or is about to.
-    pub(crate) fn load(&self) -> usize {
-        self.load.load(Relaxed)
-    }
-
-    /// Gives it a socket; waits while it has too many to take.
-    pub(crate) async fn hand(&self, accepted: Accepted) {
-        self.load.fetch_add(1, Relaxed);
-        if self.sockets.send(accepted).await.is_err() {
-            // It has stopped; the socket was dropped with the message.
-            self.load.fetch_sub(1, Relaxed);
-        }
-    }
-}
-
-/// A publish that waits for the disk.
-struct Ack {
-    offset: u64,
-    key: Key,
-    packet_id: u16,
-}
 
 /// When to stop, once it is said.
 pub(crate) type StopAt = Option<Instant>;
 
 pub(crate) struct Reactor {
-    pub(crate) shared: Arc<Shared>,
-    progress: Arc<Progress>,
+    context: ThreadContext,
     load: Arc<AtomicUsize>,
     slots: RefCell<Slots>,
-    /// By offset, because the intake's offsets never decrease within a thread.
-    acks: RefCell<VecDeque<Ack>>,
-    /// Connections that found the intake busy.
-    parked: RefCell<Vec<Key>>,
-    scratch: RefCell<Box<[u8]>>,
-    draining: Cell<bool>,
     emptied: Notify,
 }
 
 impl Reactor {
     pub(crate) fn new(shared: Arc<Shared>, progress: Arc<Progress>, load: Arc<AtomicUsize>) -> Self {
         Self {
-            shared,
-            progress,
+            context: ThreadContext::new(shared, progress),
             load,
             slots: RefCell::default(),
-            acks: RefCell::default(),
-            parked: RefCell::default(),
-            scratch: RefCell::new(vec![0; SCRATCH_BYTES].into()),
-            draining: Cell::new(false),
             emptied: Notify::new(),
         }
     }
@@ -123,7 +74,7 @@ impl Reactor {
                 _ = stop.changed() => break,
                 socket = sockets.recv() => match socket {
                     Some(accepted) => {
-                        add(&self.shared.meters.connections, 1);
+                        add(&self.shared().meters.connections, 1);
                         spawn_local(serve(Rc::clone(&self), accepted));
                     }
                     None => break,
@@ -137,11 +88,11 @@ impl Reactor {
     async fn drain(&self, mut sockets: mpsc::Receiver<Accepted>, stop_at: Instant) {
         sockets.close();
         while let Some(accepted) = sockets.recv().await {
-            self.shared.meters.closed(CloseReason::Shutdown);
+            self.shared().meters.closed(CloseReason::Shutdown);
             self.load.fetch_sub(1, Relaxed);
             drop(accepted);
         }
-        self.draining.set(true);
+        self.context.drain();
         self.slots.borrow().wake_all();
         let grace = stop_at.saturating_duration_since(Instant::now());
         if timeout(grace, self.empty()).await.is_err() {
@@ -157,55 +108,26 @@ impl Reactor {
         }
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
-    }
-
-    /// Returns milliseconds since just before the broker started, so never 0.
-    pub(crate) fn now_ms(&self) -> u64 {
-        self.shared.now_ns() / 1_000_000 + 1
-    }
-
-    /// Lends the read buffer.
-    pub(crate) fn scratch(&self) -> RefMut<'_, Box<[u8]>> {
-        self.scratch.borrow_mut()
-    }
-
-    /// Has a PUBACK sent once `offset` is on disk.
-    pub(crate) fn await_ack(&self, offset: u64, key: Key, packet_id: u16) {
-        self.acks.borrow_mut().push_back(Ack { offset, key, packet_id });
-        self.progress.want();
-    }
-
-    /// Has the connection polled again when there is progress.
-    pub(crate) fn park(&self, key: Key) {
-        self.parked.borrow_mut().push(key);
-        self.progress.want();
-    }
-
     async fn pump(self: Rc<Self>) {
         loop {
-            self.progress.next().await;
+            self.context.progressed().await;
             self.send_acks();
-            let parked = std::mem::take(&mut *self.parked.borrow_mut());
+            let parked = self.context.take_parked();
             self.slots.borrow().unpark(&parked);
             // Who was parked may have to park again, and must not find out by asking again and again.
-            if parked.is_empty() && self.acks.borrow().is_empty() {
-                self.progress.rest();
+            if parked.is_empty() {
+                self.context.rest_without_acks();
             }
         }
     }
 
     /// Writes the PUBACKs of everything that is on disk, one write per connection.
     fn send_acks(&self) {
-        let durable = self.shared.intake.durable();
+        let durable = self.shared().intake.durable();
         let mut touched = Vec::new();
         let mut count = 0;
         let slots = self.slots.borrow();
-        let mut acks = self.acks.borrow_mut();
-        while let Some(Ack { key, packet_id, .. }) = acks.front().filter(|ack| ack.offset <= durable) {
-            let (key, packet_id) = (*key, *packet_id);
-            acks.pop_front();
+        while let Some(Ack { key, packet_id, .. }) = self.context.take_ack(durable) {
             let Some(connection) = slots.get(key) else { continue };
             let mut serving = connection.borrow_mut();
             serving.acknowledge(packet_id);
@@ -214,12 +136,15 @@ impl Reactor {
                 touched.push(connection);
             }
         }
-        drop(acks);
         let mut cx = Context::from_waker(Waker::noop());
         for connection in touched {
-            connection.borrow_mut().flush_acks(&mut cx, self);
+            connection.borrow_mut().flush_acks(&mut cx, &self.context);
         }
-        add(&self.shared.meters.acknowledged, count);
+        add(&self.shared().meters.acknowledged, count);
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.context.shared
     }
 
     async fn keep(self: Rc<Self>) {
@@ -227,21 +152,17 @@ impl Reactor {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for tick in 0.. {
             ticks.tick().await;
-            let now_ms = self.now_ms();
+            let now_ms = self.context.now_ms();
             for (slot, connection) in self.slots.borrow().iter() {
                 let mut connection = connection.borrow_mut();
-                connection.check(&self, now_ms);
+                connection.check(&self.context, now_ms);
                 if slot % TICKS_PER_ACCESS_CHECK == tick % TICKS_PER_ACCESS_CHECK {
-                    connection.check_access(&self);
+                    connection.check_access(&self.context);
                 }
             }
-            let mut acks = self.acks.borrow_mut();
-            if acks.is_empty() && acks.capacity() > KEPT_ACKS_MAX {
-                *acks = VecDeque::new();
-            }
-            drop(acks);
+            self.context.shrink();
             if tick % TICKS_PER_ACCESS_CHECK == 0 {
-                self.shared.sessions.forget(self.shared.now_ns());
+                self.shared().sessions.forget(self.shared().now_ns());
             }
         }
     }
@@ -254,11 +175,11 @@ impl Reactor {
         let verdict = Verdict::Ok;
         let message =
             Incoming { principal, topic, payload, verdict, retain: *retain, dup: false, connected_at };
-        let Ok(taken) = self.shared.intake.offer(message) else { return false };
-        let now_ns = self.shared.now_ns();
+        let Ok(taken) = self.shared().intake.offer(message) else { return false };
+        let now_ns = self.shared().now_ns();
         session.allowance.charge_message(&session.rates, topic.len() + payload.len(), now_ns);
         session.allowance.charge_readings(&session.rates, taken.readings, now_ns);
-        add(&self.shared.meters.wills, 1);
+        add(&self.shared().meters.wills, 1);
         true
     }
 }
@@ -273,7 +194,7 @@ where
         while let Err(error) = spawn_local(task(Rc::clone(&reactor))).await
             && error.is_panic()
         {
-            add(&reactor.shared.meters.restarts, 1);
+            add(&reactor.shared().meters.restarts, 1);
             tracing::error!(task = name, "a background task of the device edge panicked; restarted");
         }
     });
@@ -283,14 +204,14 @@ where
 async fn serve(reactor: Rc<Reactor>, accepted: Accepted) {
     let mut ending = Ending { reactor, reason: CloseReason::Panic, serving: None };
     // Boxed: what a handshake needs is given back before the connection is served.
-    match Box::pin(handshake::establish(&ending.reactor.shared, accepted)).await {
+    match Box::pin(handshake::establish(ending.reactor.shared(), accepted)).await {
         Err(reason) => ending.reason = reason,
         Ok((established, place)) => {
             let reactor = Rc::clone(&ending.reactor);
-            let make = |key| Rc::new(RefCell::new(Connection::new(key, established, &reactor)));
+            let make = |key| Rc::new(RefCell::new(Connection::new(key, established, &reactor.context)));
             let connection = reactor.slots.borrow_mut().insert(make);
             ending.serving = Some((Rc::clone(&connection), place));
-            let reason = poll_fn(|cx| connection.borrow_mut().poll(cx, &reactor)).await;
+            let reason = poll_fn(|cx| connection.borrow_mut().poll(cx, &reactor.context)).await;
             ending.reason = hear_out(&reactor, &connection, reason).await;
             publish_will(&reactor, &connection, ending.reason).await;
         }
@@ -304,7 +225,7 @@ async fn hear_out(reactor: &Reactor, connection: &RefCell<Connection>, reason: C
     }
     connection.borrow_mut().last_bytes = 0;
     yield_now().await;
-    poll_fn(|cx| connection.borrow_mut().poll_last(cx, reactor, reason)).await
+    poll_fn(|cx| connection.borrow_mut().poll_last(cx, &reactor.context, reason)).await
 }
 
 /// Publishes the will if it is due, once the intake has room: as long as that takes the connection keeps its place, so
@@ -319,8 +240,8 @@ async fn publish_will(reactor: &Reactor, connection: &RefCell<Connection>, reaso
             return Poll::Ready(());
         }
         if !std::mem::replace(&mut serving.parked, true) {
-            add(&reactor.shared.meters.busy_parks, 1);
-            reactor.park(serving.key);
+            add(&reactor.shared().meters.busy_parks, 1);
+            reactor.context.park(serving.key);
         }
         Poll::Pending
     })
@@ -335,7 +256,7 @@ struct UnpublishedWill<'a> {
 
 impl Drop for UnpublishedWill<'_> {
     fn drop(&mut self) {
-        add(&self.reactor.shared.meters.wills_dropped, u64::from(!self.is_published));
+        add(&self.reactor.shared().meters.wills_dropped, u64::from(!self.is_published));
     }
 }
 
@@ -360,15 +281,15 @@ impl Drop for Ending {
             // Only one of a task that panicked is still there.
             if let Some(will) = serving.take_will(self.reason) {
                 let is_published = self.reactor.offer_will(&serving.session, &will);
-                add(&self.reactor.shared.meters.wills_dropped, u64::from(!is_published));
+                add(&self.reactor.shared().meters.wills_dropped, u64::from(!is_published));
             }
-            serving.end(&self.reactor);
+            serving.end(&self.reactor.context);
             drop(serving);
             // The last reference: the session leaves its table here, after the will.
             drop(connection);
         }
-        self.reactor.shared.meters.closed(self.reason);
-        self.reactor.shared.meters.connections.fetch_sub(1, Relaxed);
+        self.reactor.shared().meters.closed(self.reason);
+        self.reactor.shared().meters.connections.fetch_sub(1, Relaxed);
         self.reactor.load.fetch_sub(1, Relaxed);
         self.reactor.emptied.notify_one();
     }
@@ -381,7 +302,8 @@ impl Ending {
             return;
         }
         let credential = &*connection.session.principal.credential;
-        if let Some(suppressed) = self.reactor.shared.gates.closed[self.reason as usize].of(credential).pass()
+        if let Some(suppressed) =
+            self.reactor.shared().gates.closed[self.reason as usize].of(credential).pass()
         {
             tracing::info!(credential, reason = self.reason.as_str(), suppressed, "MQTT connection closed");
         }

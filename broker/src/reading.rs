@@ -3,7 +3,7 @@ use crate::{
     connection::{Blocked, Connection, OUT_BYTES_MAX, Stop},
     meters::CloseReason,
     packet::{self, Frame},
-    reactor::Reactor,
+    thread_context::ThreadContext,
 };
 use std::{
     pin::Pin,
@@ -33,14 +33,14 @@ impl Early {
 
 impl Connection {
     /// Handles what is there, if it may, else reads ahead; returns why the connection is to end, if it is.
-    pub(crate) fn read_turn(&mut self, cx: &mut Context<'_>, reactor: &Reactor) -> Option<CloseReason> {
-        if self.is_still_blocked(cx, reactor) {
-            self.read_ahead(cx, reactor);
+    pub(crate) fn read_turn(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) -> Option<CloseReason> {
+        if self.is_still_blocked(cx, thread) {
+            self.read_ahead(cx, thread);
             return None;
         }
         self.blocked = Blocked::No;
         if !self.backlog.is_empty()
-            && let Some(reason) = self.handle_backlog(cx, reactor)
+            && let Some(reason) = self.handle_backlog(cx, thread)
         {
             return Some(reason);
         }
@@ -48,33 +48,33 @@ impl Connection {
             if !matches!(self.blocked, Blocked::No) {
                 break;
             }
-            let mut scratch = reactor.scratch();
+            let mut scratch = thread.scratch();
             let read = self.receive(cx, &mut scratch)?;
-            if let Some(reason) = self.handle_fresh(cx, reactor, &scratch[..read]) {
+            if let Some(reason) = self.handle_fresh(cx, thread, &scratch[..read]) {
                 return Some(reason);
             }
         }
         match self.blocked {
             Blocked::No | Blocked::Turn => cx.waker().wake_by_ref(),
-            _ => self.read_ahead(cx, reactor),
+            _ => self.read_ahead(cx, thread),
         }
         None
     }
 
     /// Handles what was received, when the edge stops; reads nothing more.
-    pub(crate) fn drain_turn(&mut self, cx: &mut Context<'_>, reactor: &Reactor) -> Option<CloseReason> {
+    pub(crate) fn drain_turn(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) -> Option<CloseReason> {
         self.is_unpaced = true;
         if matches!(self.blocked, Blocked::Throttled(_)) {
             self.blocked = Blocked::No;
         }
-        if self.is_still_blocked(cx, reactor) {
+        if self.is_still_blocked(cx, thread) {
             return None;
         }
         self.blocked = Blocked::No;
         if self.backlog.is_empty() {
             return None;
         }
-        let ended = self.handle_backlog(cx, reactor);
+        let ended = self.handle_backlog(cx, thread);
         if matches!(self.blocked, Blocked::Turn) {
             cx.waker().wake_by_ref();
         }
@@ -107,33 +107,33 @@ impl Connection {
     }
 
     /// Reads while the client has to wait for its turn, and answers what need not wait.
-    fn read_ahead(&mut self, cx: &mut Context<'_>, reactor: &Reactor) {
-        self.answer_early(reactor);
+    fn read_ahead(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) {
+        self.answer_early(thread);
         for _ in 0..READS_PER_TURN {
             // One that takes nothing is not read: there could be no answer.
             if self.out.len() >= OUT_BYTES_MAX {
                 return;
             }
-            let mut scratch = reactor.scratch();
+            let mut scratch = thread.scratch();
             let Some(read) = self.receive(cx, &mut scratch) else { return };
             self.backlog.push(&scratch[..read]);
             drop(scratch);
-            self.answer_early(reactor);
+            self.answer_early(thread);
         }
         cx.waker().wake_by_ref();
     }
 
     /// Answers pings and notes acknowledgements in the backlog: the client must not give up, nor its own subscription
     /// stand still, because its publishes have to wait.
-    fn answer_early(&mut self, reactor: &Reactor) {
-        let packet_bytes_max = reactor.shared.limits.packet_bytes_max;
+    fn answer_early(&mut self, thread: &ThreadContext) {
+        let packet_bytes_max = thread.shared.limits.packet_bytes_max;
         while self.out.len() < OUT_BYTES_MAX
-            && !self.session.allowance.owes_much(&self.session.rates, reactor.shared.now_ns())
+            && !self.session.allowance.owes_much(&self.session.rates, thread.shared.now_ns())
             && let Some(frame) = self.backlog.scan(packet_bytes_max)
         {
             match Early::of(&frame) {
                 Early::Ping { bytes } => {
-                    let now_ns = reactor.shared.now_ns();
+                    let now_ns = thread.shared.now_ns();
                     self.session.allowance.charge_message(&self.session.rates, bytes, now_ns);
                     if !self.is_deaf {
                         packet::put_pingresp(&mut self.out);
@@ -149,10 +149,10 @@ impl Connection {
         }
     }
 
-    fn is_still_blocked(&mut self, cx: &mut Context<'_>, reactor: &Reactor) -> bool {
+    fn is_still_blocked(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) -> bool {
         match &mut self.blocked {
             Blocked::No | Blocked::Turn | Blocked::Busy => false,
-            Blocked::InFlight => self.unacked >= reactor.shared.limits.inflight_max,
+            Blocked::InFlight => self.unacked >= thread.shared.limits.inflight_max,
             Blocked::Output => self.out.len() >= OUT_BYTES_MAX,
             Blocked::Throttled(until) => until.as_mut().poll(cx).is_pending(),
             Blocked::Predecessor(gone) => gone.as_mut().poll(cx).is_pending(),
@@ -160,35 +160,40 @@ impl Connection {
     }
 
     /// Handles what was just read; without a rest from before it is not copied.
-    fn handle_fresh(&mut self, cx: &mut Context<'_>, reactor: &Reactor, bytes: &[u8]) -> Option<CloseReason> {
+    fn handle_fresh(
+        &mut self,
+        cx: &mut Context<'_>,
+        thread: &ThreadContext,
+        bytes: &[u8],
+    ) -> Option<CloseReason> {
         if !self.backlog.is_empty() {
             self.backlog.push(bytes);
-            return self.handle_backlog(cx, reactor);
+            return self.handle_backlog(cx, thread);
         }
-        let (used, stop) = self.handle_packets(reactor, bytes, 0);
+        let (used, stop) = self.handle_packets(thread, bytes, 0);
         if used < bytes.len() {
             self.backlog.push(&bytes[used..]);
         }
-        self.after_packets(cx, reactor, used, stop)
+        self.after_packets(cx, thread, used, stop)
     }
 
-    fn handle_backlog(&mut self, cx: &mut Context<'_>, reactor: &Reactor) -> Option<CloseReason> {
+    fn handle_backlog(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) -> Option<CloseReason> {
         let scanned = self.backlog.scanned();
         let (bytes, begin) = self.backlog.lend();
-        let (used, stop) = self.handle_packets(reactor, &bytes[begin..], scanned);
+        let (used, stop) = self.handle_packets(thread, &bytes[begin..], scanned);
         self.backlog.put_back(bytes);
         self.backlog.consume(used);
-        self.after_packets(cx, reactor, used, stop)
+        self.after_packets(cx, thread, used, stop)
     }
 
     fn after_packets(
         &mut self,
         cx: &mut Context<'_>,
-        reactor: &Reactor,
+        thread: &ThreadContext,
         used: usize,
         stop: Option<Stop>,
     ) -> Option<CloseReason> {
-        let now = reactor.now_ms();
+        let now = thread.now_ms();
         self.times.read = now;
         self.times.suspect = false;
         if self.backlog.is_empty() || stop.is_some() {
@@ -201,7 +206,7 @@ impl Connection {
             Some(Stop::Close(reason)) => Some(reason),
             Some(Stop::Block(mut blocked)) => {
                 if matches!(blocked, Blocked::Busy) && !std::mem::replace(&mut self.parked, true) {
-                    reactor.park(self.key);
+                    thread.park(self.key);
                 }
                 // Registers the timer with this task; should it be over already, the task comes again.
                 if let Blocked::Throttled(until) = &mut blocked

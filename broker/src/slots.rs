@@ -1,13 +1,6 @@
 //! The connections of one reactor, found by small keys that stay wrong once their connection is gone.
-use crate::{connection::Connection, meters::CloseReason};
+use crate::{connection::Connection, key::Key, meters::CloseReason};
 use std::{cell::RefCell, rc::Rc};
-
-/// Names a connection of one reactor; never reused for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Key {
-    slot: u32,
-    generation: u32,
-}
 
 type Serving = Rc<RefCell<Connection>>;
 

@@ -3,7 +3,7 @@ use crate::{
     connection::{Blocked, Connection, OUT_BYTES_MAX},
     meters::add,
     packet,
-    reactor::Reactor,
+    thread_context::ThreadContext,
 };
 use std::{
     pin::Pin,
@@ -16,15 +16,15 @@ const KEPT_BYTES_MAX: usize = 512;
 
 impl Connection {
     /// Writes what waits for the client, as much as the socket takes.
-    pub(crate) fn write_turn(&mut self, cx: &mut Context<'_>, reactor: &Reactor) {
-        let fanout = &*reactor.shared.fanout;
+    pub(crate) fn write_turn(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) {
+        let fanout = &*thread.shared.fanout;
         while !self.is_deaf {
             let delivered = match &mut self.subscriber {
                 Some(subscriber) => subscriber.deliver(fanout, &mut self.out, OUT_BYTES_MAX),
                 None => 0,
             };
-            add(&reactor.shared.meters.delivered, delivered);
-            self.flush(cx, reactor);
+            add(&thread.shared.meters.delivered, delivered);
+            self.flush(cx, thread);
             if matches!(self.blocked, Blocked::Output) && self.out.len() < OUT_BYTES_MAX {
                 cx.waker().wake_by_ref();
             }
@@ -42,7 +42,7 @@ impl Connection {
         self.times.stuck = 0;
     }
 
-    fn flush(&mut self, cx: &mut Context<'_>, reactor: &Reactor) {
+    fn flush(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) {
         let mut written = 0;
         let mut stream = Pin::new(&mut self.stream);
         while written < self.out.len() {
@@ -70,7 +70,7 @@ impl Connection {
         let idle = self.out.is_empty() && !self.unflushed;
         match (idle, written > 0 || self.times.stuck == 0) {
             (true, _) => self.times.stuck = 0,
-            (false, true) => self.times.stuck = reactor.now_ms(),
+            (false, true) => self.times.stuck = thread.now_ms(),
             (false, false) => {}
         }
     }
@@ -85,12 +85,12 @@ impl Connection {
 
     /// Writes the PUBACKs of this round from the reactor's own task; what the socket does not take is left to
     /// the connection's.
-    pub(crate) fn flush_acks(&mut self, cx: &mut Context<'_>, reactor: &Reactor) {
+    pub(crate) fn flush_acks(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) {
         self.touched = false;
-        self.flush(cx, reactor);
+        self.flush(cx, thread);
         let left = !self.out.is_empty() || self.unflushed || self.is_deaf || self.has_ended;
         let waiting = matches!(self.blocked, Blocked::InFlight) || self.subscriber.is_some();
-        if left || waiting || reactor.is_draining() {
+        if left || waiting || thread.is_draining() {
             self.session.handle.wake();
         }
     }
