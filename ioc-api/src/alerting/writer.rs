@@ -49,7 +49,7 @@ impl Writer {
 
     fn decide(&mut self, decision: RuleDecision) {
         let event = self.fold.decide(decision);
-        match self.write(event) {
+        match self.write(event, None) {
             Ok(offset) => self.written.add(offset),
             Err(error) => {
                 tracing::error!(%error, "a decision of the rules could not be journaled before the stop; it is decided again at the next start")
@@ -68,18 +68,18 @@ impl Writer {
     }
 
     fn carry_out(&mut self, request: Command) -> ActionResult {
-        let Command { alert: id, command, by, at_ms, .. } = request;
+        let Command { alert: id, command, by, at_ms, deadline, .. } = request;
         if self.fold.get(id).is_none() {
-            self.recall(id, at_ms)?;
+            self.recall(id, at_ms, deadline)?;
         }
         let event = self.fold.command(id, command, &by, at_ms)?;
-        let offset = self.write(event).map_err(ActionError::of_journal)?;
+        let offset = self.write(event, Some(deadline)).map_err(ActionError::of_journal)?;
         let state = self.fold.get(id).ok_or(CommandError::NotFound)?;
         Ok((offset, Alert::clone(&state.alert)))
     }
 
     /// Brings an alert back that the fold has let go.
-    fn recall(&mut self, id: AlertId, at_ms: i64) -> Result<(), ActionError> {
+    fn recall(&mut self, id: AlertId, at_ms: i64, deadline: Instant) -> Result<(), ActionError> {
         let found = (self.archive.find)(id);
         // Until the archive has its end, it would come back as it was before.
         if (self.archive.through)() < self.fold.let_go_through() {
@@ -87,28 +87,29 @@ impl Writer {
         }
         let alert = found.ok_or(CommandError::NotFound)?;
         for event in self.fold.recall(alert, 0, at_ms) {
-            self.write(event).map_err(ActionError::of_journal)?;
+            self.write(event, Some(deadline)).map_err(ActionError::of_journal)?;
         }
         Ok(())
     }
 
-    /// Appends an event and folds it; waits while the journal is full, so that none is ever dropped.
-    fn write(&mut self, mut event: AlertEvent) -> Result<Offset, WriteError> {
+    /// Appends an event and folds it; waits while the journal is full. Without a deadline none is ever dropped.
+    fn write(&mut self, mut event: AlertEvent, deadline: Option<Instant>) -> Result<Offset, WriteError> {
         let before = event.clone();
         let bytes = encode(&mut event)?;
         if event != before {
             tracing::error!(alert = %event.alert, "an alert is too large for an event and is written with shortened texts");
         }
-        let offset = self.append(&bytes)?;
+        let offset = self.append(&bytes, deadline)?;
         self.appended.urge(offset);
         self.fold.apply(offset, &event);
         Ok(offset)
     }
 
-    fn append(&self, bytes: &[u8]) -> Result<Offset, AppendError> {
+    fn append(&self, bytes: &[u8], deadline: Option<Instant>) -> Result<Offset, AppendError> {
+        let is_over = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
         loop {
             match self.journal.append(RecordKind::AlertEvent, |out| out.extend_from_slice(bytes)) {
-                Err(AppendError::Full) if !self.is_hopeless() => {
+                Err(AppendError::Full) if !self.is_hopeless() && !is_over() => {
                     let _ = self.journal.wait_durable(self.journal.durable() + 1, JOURNAL_RETRY);
                 }
                 other => return other,

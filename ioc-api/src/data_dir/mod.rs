@@ -41,7 +41,9 @@ use std::{
 };
 
 /// What the file `FORMAT` says; grows when an older program could no longer read the directory.
-const FORMAT: &str = "ioc-data 1";
+const FORMAT: &str = "ioc-data 2";
+/// Those of earlier versions that this one goes on with: 1 has no events of alerts in its journal.
+const EARLIER_FORMATS: [&str; 1] = ["ioc-data 1"];
 const FORMAT_FILE: &str = "FORMAT";
 /// What it is called while it is written.
 const FORMAT_NEW: &str = "FORMAT.new";
@@ -85,7 +87,7 @@ impl DataDir {
             return Err(DataDirError::Foreign { path: path.to_owned() });
         }
         let lock = Lock::take(path, holder)?;
-        check_format(path)?;
+        bring_format_up_to_date(path)?;
         tighten(path).map_err(failed("close to other users"))?;
         Ok(Self { path: path.to_owned(), lock: Some(lock), is_read_only: false })
     }
@@ -252,25 +254,31 @@ fn holds_other_files(path: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-fn check_format(directory: &Path) -> Result<(), DataDirError> {
+/// Writes the format of this version where there is none, or one of an earlier version, which this one goes on with.
+fn bring_format_up_to_date(directory: &Path) -> Result<(), DataDirError> {
+    if check_format(directory)? {
+        return Ok(());
+    }
     let path = directory.join(FORMAT_FILE);
-    let failed = |doing| {
-        let path = path.clone();
-        move |cause| DataDirError::Io { doing, path, cause }
+    let failed = |cause| DataDirError::Io { doing: "write", path: path.clone(), cause };
+    write_durably(&path, format!("{FORMAT}\n").as_bytes()).map_err(failed)
+}
+
+/// Reports whether the directory has the format of this version, rather than none, or an earlier one that this version reads.
+fn check_format(directory: &Path) -> Result<bool, DataDirError> {
+    let path = directory.join(FORMAT_FILE);
+    let failed = |cause| DataDirError::Io { doing: "read", path: path.clone(), cause };
+    let found = match File::open(&path) {
+        Ok(mut file) => read_small(&mut file).map_err(failed)?.trim().to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(failed(error)),
     };
-    let write = || write_durably(&path, format!("{FORMAT}\n").as_bytes()).map_err(failed("write"));
-    match File::open(&path) {
-        Ok(mut file) => {
-            let found = read_small(&mut file).map_err(failed("read"))?.trim().to_owned();
-            match &*found {
-                FORMAT => Ok(()),
-                // A copy onto a full disk, say; as if it were not there.
-                "" => write(),
-                _ => Err(DataDirError::Format { path: directory.to_owned(), found }),
-            }
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => write(),
-        Err(error) => Err(failed("read")(error)),
+    match &*found {
+        FORMAT => Ok(true),
+        // A copy onto a full disk, say; as if it were not there.
+        "" => Ok(false),
+        earlier if EARLIER_FORMATS.contains(&earlier) => Ok(false),
+        _ => Err(DataDirError::Format { path: directory.to_owned(), found }),
     }
 }
 
@@ -343,7 +351,7 @@ mod tests {
         DataDir::open(dir.path()).unwrap().verify().unwrap();
         fs::write(&format, "").unwrap();
         DataDir::open(dir.path()).unwrap().verify().unwrap();
-        assert_eq!(fs::read_to_string(&format).unwrap(), "ioc-data 1\n");
+        assert_eq!(fs::read_to_string(&format).unwrap(), "ioc-data 2\n");
         let other = tempfile::tempdir().unwrap();
         fs::write(other.path().join(FORMAT_FILE), "").unwrap();
         assert!(matches!(DataDir::open(other.path()), Err(DataDirError::Foreign { .. })));
@@ -355,7 +363,19 @@ mod tests {
         drop(DataDir::open(dir.path()).unwrap());
         fs::write(dir.path().join(FORMAT_FILE), "ioc-data 9\n").unwrap();
         let error = DataDir::open(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("has format \"ioc-data 9\", this program reads \"ioc-data 1\""), "{error}");
+        assert!(error.contains("has format \"ioc-data 9\", this program reads \"ioc-data 2\""), "{error}");
+    }
+
+    #[test]
+    fn the_format_of_an_earlier_version_is_read_and_brought_up_to_date_by_whoever_writes() {
+        let dir = tempfile::tempdir().unwrap();
+        let format = dir.path().join(FORMAT_FILE);
+        drop(DataDir::open(dir.path()).unwrap());
+        fs::write(&format, "ioc-data 1\n").unwrap();
+        drop(DataDir::open_to_read(dir.path()).unwrap());
+        assert_eq!(fs::read_to_string(&format).unwrap(), "ioc-data 1\n");
+        drop(DataDir::open(dir.path()).unwrap());
+        assert_eq!(fs::read_to_string(&format).unwrap(), "ioc-data 2\n");
     }
 
     #[test]

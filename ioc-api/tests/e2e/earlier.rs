@@ -68,6 +68,8 @@ fn of<'a>(alerts: &'a [Value], device: &str) -> &'a Value {
 #[test]
 fn a_directory_of_the_version_before_opens_with_its_alerts_and_goes_on() {
     let mut city = earlier();
+    let format = fs::read_to_string(city.data_dir().join("FORMAT")).unwrap();
+    assert_eq!(format, "ioc-data 2\n", "the version before says what is wrong when it finds events");
     let mai = city.user("mai", "admin");
     let all = told(&mut city.ws(&mai), TOLD.len());
     let text = |value: &Value| value.as_str().unwrap().to_owned();
