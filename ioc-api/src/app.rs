@@ -1,7 +1,7 @@
 //! Where everything is wired. Read it from top to bottom to see what runs and who follows whom:
 //!
 //! devices → `ioc_broker` → [`Ingress`] → `ioc_journal` → followers (history, rules, live state, …)
-//! rules → [`crate::alerting`] → journal → followers `tell` (live stream, city app) and `alerts` (records)
+//! rules → [`ioc_services::alerting`] → journal → followers `tell` (live stream, city app) and `alerts` (records)
 mod memory;
 
 use crate::{
@@ -10,6 +10,7 @@ use crate::{
     clock::now_ms,
     clock_watch,
     config::Config,
+    dashboards,
     data_dir::{DataDir, Holder, Part},
     edge_access::EdgeAccess,
     followers::{
@@ -24,24 +25,25 @@ use crate::{
         settle::Settle,
         tell::Tell,
     },
-    http::{
-        self,
-        starting::{self, Switch},
-        state::ApiState,
-    },
     ingress::Ingress,
     launch::{self, StartError},
     metrics,
-    start_progress::{Phase, StartProgress},
     startup::{self, StartupError},
-    stream::{Feeds, KpiFrame, Meters},
     tls::Certificate,
     web::Web,
 };
 use ioc_broker::Broker;
+use ioc_http::{
+    starting::{self, Switch},
+    state::{ApiState, Troubles},
+    stream::{Feeds, KpiFrame, Meters},
+};
 use ioc_ingest::Decoder;
-use ioc_journal::{Offset, SharedLog};
-use ioc_services::{ClockProperties, Foundation, Services};
+use ioc_journal::{Health, Offset, SharedLog};
+use ioc_services::{
+    ClockProperties, Foundation, Services,
+    start_progress::{Phase, StartProgress},
+};
 use ioc_store::SharedHistory;
 use memory::Memory;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -125,8 +127,8 @@ pub async fn run(config: Config, mode: Mode, accepted_losses: &[Part]) -> Result
     let admin = tokio::spawn(admin.serve(operations));
     let addresses = center.addresses(&web);
     launch::announce(mode, &data, &center.foundation, &addresses)?;
-    scrapes.set(http::metrics_only(state.clone()));
-    requests.set(http::router(state, web.body_bytes_max));
+    scrapes.set(ioc_http::metrics_only(state.clone()));
+    requests.set(ioc_http::router(state, web.body_bytes_max));
     center.broker.serve();
     let renewing = tokio::spawn(launch::renew_mqtts(center.certificate.clone()));
     let devices = simulated.map(|demo| tokio::spawn(demo.run(addresses.mqtt[0].port(), stopped)));
@@ -381,9 +383,9 @@ impl Center {
             city: Arc::clone(&foundation.city),
             areas: foundation.city.areas.clone().into(),
             kpis: Arc::clone(&memory.kpis),
-            journal: self.journal.clone(),
             ready: memory.ready.clone(),
-            followers,
+            troubles: troubles(followers, self.journal.clone()),
+            assets: Arc::new(dashboards::assets()),
             metrics: metrics::page(recorder, sources),
             seats: web.seats.clone(),
             trust: web.trust.clone(),
@@ -413,4 +415,13 @@ impl Center {
         threads.others.into_iter().for_each(|thread| drop(thread.join()));
         self.journal.close().map_err(StartError::Stop)
     }
+}
+
+fn troubles(followers: Arc<[(&'static str, followers::Progress)]>, journal: SharedLog) -> Troubles {
+    let failed = move || followers.iter().find(|(_, progress)| progress.has_failed()).map(|(name, _)| *name);
+    let full = move || match journal.health() {
+        Health::Ok => None,
+        Health::OutOfSpace { since_ms } => Some(since_ms),
+    };
+    Troubles { failed_follower: Arc::new(failed), journal_full_since_ms: Arc::new(full) }
 }

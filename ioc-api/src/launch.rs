@@ -1,7 +1,6 @@
 //! From the configuration to what each part wants, and why a start can fail.
 use crate::{
     admin::FoundationError,
-    alerting::Archive,
     app::{Addresses, Mode},
     clock::{Clocks, monotonic_ms, now_ms},
     config::{Config, Mqtt, Size},
@@ -10,10 +9,10 @@ use crate::{
     demo::{self, Demo, DemoError},
     followers::{self, Stop},
     startup::{self, StartupError},
-    stream::{KpiFrame, OlderTransitions, hub::Hub},
     tls::{self, Certificate, TlsError},
 };
 use ioc_broker::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
+use ioc_http::stream::{KpiFrame, OlderTransitions, hub::Hub};
 use ioc_identity::random_bytes;
 use ioc_ingest::{DecodeLimits, LiveState, Registry};
 use ioc_journal::{JournalConfig, JournalError, Offset};
@@ -22,6 +21,7 @@ use ioc_records::{Audit, LateWrites, Records, Write};
 use ioc_rules::{Engine, EngineConfig, Place, RuleSet};
 use ioc_services::{
     Devices, Foundation, Ready,
+    alerting::Archive,
     indicators::{self, Definition, KpiService},
     rules::{RuleChecks, RuleSource, RuleStoreError},
 };

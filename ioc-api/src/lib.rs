@@ -1,24 +1,21 @@
 //! The operations center in one binary.
 pub mod admin;
-pub mod alerting;
 pub mod app;
 pub mod backup;
 pub mod cli;
 pub mod clock;
 pub mod clock_watch;
 pub mod config;
+pub mod dashboards;
 pub mod data_dir;
 pub mod defaults;
 pub mod demo;
 mod edge_access;
 pub mod followers;
-pub mod http;
 pub mod ingress;
 pub mod launch;
 pub mod metrics;
 pub mod presence;
-pub mod start_progress;
 pub mod startup;
-pub mod stream;
 pub mod tls;
 pub mod web;

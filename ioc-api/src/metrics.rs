@@ -1,6 +1,7 @@
 //! What we count, in the Prometheus text format: every name and its meaning in this one file.
-use crate::{followers::Progress, http::listener::Listener, stream::Feeds, tls::Certificate};
+use crate::{followers::Progress, tls::Certificate};
 use ioc_broker::Broker;
+use ioc_http::{listener::Listener, stream::Feeds};
 use ioc_ingest::{Ledger, Registry};
 use ioc_journal::{Health, SharedLog};
 use ioc_model::{RejectReason, Severity};

@@ -8,15 +8,17 @@ pub use alerts::{open_alerts, restored};
 use crate::{
     clock::Clocks,
     followers::{Work, quarantine::Quarantine},
-    start_progress::{Phase, StartProgress},
-    stream::OlderPage,
 };
 use ioc_alerts::AlertFold;
+use ioc_http::stream::OlderPage;
 use ioc_ingest::{Decoder, LiveState, vn_aqi::deriver::MissingProperty};
 use ioc_journal::{Batch, FollowError, Offset, SharedLog, Visibility};
 use ioc_model::{Observation, Quality, RecordKind, message::MessageView, time::placed_ms};
 use ioc_records::{Records, RecordsError};
-use ioc_services::rule_inputs::Replayed;
+use ioc_services::{
+    rule_inputs::Replayed,
+    start_progress::{Phase, StartProgress},
+};
 use ioc_store::{Last, Point, QueryError, Series, SharedHistory};
 use std::{sync::Arc, time::Duration};
 

@@ -1,17 +1,16 @@
 //! From the configuration to the web server: its ports, its certificate, its shares, and what they lead to.
 use crate::{
-    config::{Http, HttpLimits},
-    http::{
-        client::Trust,
-        fair::Fair,
-        headers::Door,
-        listener::{self, Deadlines, HeadLimits, Limits, Listener},
-    },
     launch::StartError,
-    stream::seats::{Seats, Threads},
     tls::{self, Certificate},
 };
 use axum::Router;
+use ioc_http::{
+    client::Trust,
+    fair::Fair,
+    headers::Door,
+    listener::{self, Deadlines, HeadLimits, Limits, Listener},
+    stream::seats::{Seats, Threads},
+};
 use ioc_model::share::{Network, Rate};
 use std::{
     net::{SocketAddr, TcpListener},
@@ -64,7 +63,7 @@ impl Web {
     /// Takes all ports and reads the certificate.
     ///
     /// Errors: a port is taken or not ours, or the certificate cannot be used.
-    pub fn bind(config: &Http) -> Result<Self, StartError> {
+    pub fn bind(config: &ioc_http::Config) -> Result<Self, StartError> {
         let limits = &config.limits;
         let head = HeadLimits { bytes: limits.head_max.as_len(), headers: limits.headers_max as usize };
         let proxies: Arc<[Network]> = config.trusted_proxies.iter().map(|proxy| proxy.0).collect();
@@ -158,14 +157,14 @@ fn bind(addr: SocketAddr, setting: &'static str) -> Result<TcpListener, StartErr
     listener::bind(addr).map_err(|source| StartError::Http { addr, setting, source })
 }
 
-fn certificate(config: &Http) -> Result<Option<Arc<Certificate>>, StartError> {
+fn certificate(config: &ioc_http::Config) -> Result<Option<Arc<Certificate>>, StartError> {
     let (Some(certificate), Some(key)) = (&config.tls.certificate, &config.tls.key) else { return Ok(None) };
     let certificate = Certificate::load(certificate, key).map_err(StartError::Https)?;
     tls::tell_expiry(NAME, &certificate);
     Ok(Some(Arc::new(certificate)))
 }
 
-fn connection_limits(limits: &HttpLimits, proxies: &Arc<[Network]>) -> Limits {
+fn connection_limits(limits: &ioc_http::HttpLimits, proxies: &Arc<[Network]>) -> Limits {
     Limits {
         connections: limits.connections_max as usize,
         reserved: limits.connections_reserved as usize,
@@ -177,7 +176,7 @@ fn connection_limits(limits: &HttpLimits, proxies: &Arc<[Network]>) -> Limits {
     }
 }
 
-fn deadlines(limits: &HttpLimits) -> Deadlines {
+fn deadlines(limits: &ioc_http::HttpLimits) -> Deadlines {
     Deadlines {
         head: limits.head_timeout.0,
         body: limits.body_timeout.0,

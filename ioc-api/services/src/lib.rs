@@ -5,9 +5,11 @@
 //! | [`Devices`], [`Credentials`] | what is registered, and what it signs in with |
 //! | [`People`] | who may sign in, and display tokens |
 //! | [`Quarantine`], [`AuditLog`] | what was rejected, and who did what |
+//! | [`alerting`] | the thread that writes alerts: what people do to them |
 //! | [`rules`] | the rule files in force, and checks of rule texts |
 //! | [`indicators`] | the city's indicators and their newest values |
 //! | [`rule_inputs`] | the registry and history as the rule engine reads them |
+pub mod alerting;
 mod audit;
 pub mod bbox;
 mod clock_properties;
@@ -15,8 +17,11 @@ mod credentials;
 mod device_rows;
 mod devices;
 mod error;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 mod foundation;
 pub mod indicators;
+mod nudge;
 mod own_clock;
 mod people;
 mod quarantine;
@@ -24,6 +29,7 @@ mod readiness;
 mod registry_membership;
 pub mod rule_inputs;
 pub mod rules;
+pub mod start_progress;
 
 pub use audit::AuditLog;
 pub use clock_properties::{ClockProperties, WrittenOffset};
@@ -32,6 +38,7 @@ pub use device_rows::{into_device, row_of};
 pub use devices::{DeviceAdded, DeviceFilter, DevicePage, DeviceStatus, Devices, SEARCH_LEN_MAX};
 pub use error::{ServiceError, demand};
 pub use foundation::{CityFiles, Foundation};
+pub use nudge::Nudge;
 pub use own_clock::{OwnClock, OwnClockState, judged_by};
 pub use people::{DisplayTokenView, People, UserView};
 pub use quarantine::{

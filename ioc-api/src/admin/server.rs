@@ -203,7 +203,10 @@ mod tests {
                 "device-add: unknown field `x`",
             ),
             (r#"{"op":"device-rotate","id":"a b"}"#.to_owned(), "must be 1 to 64 characters"),
-            (r#"{"op":"device-list","domain":"light"}"#.to_owned(), "device-list: unknown variant `light`"),
+            (
+                r#"{"op":"device-list","domain":"Light"}"#.to_owned(),
+                "device-list: \"Light\" cannot name a domain",
+            ),
             (r#"{"op":"device-list","domain":7}"#.to_owned(), "device-list: "),
             (r#"{"op":"device-explode"}"#.to_owned(), "it is another version than this program"),
             ("{}".to_owned(), "it is another version than this program"),

@@ -1,25 +1,25 @@
 //! What lives in memory, brought back to where the journal stands.
 use crate::{
-    alerting::AlertThread,
     clock::{Clocks, now_ms},
     clock_watch,
     config::Config,
     data_dir::kept_rules,
     followers::{Nudge, quarantine::Quarantine, settle::Settle},
     launch::{self, StartError},
-    start_progress::{Phase, StartProgress},
     startup,
-    stream::{board::Board, hub::Hub},
 };
 use ioc_alerts::AlertFold;
+use ioc_http::stream::{board::Board, hub::Hub};
 use ioc_ingest::{Decoder, Ledger, LiveState};
 use ioc_journal::{Offset, Opened, SharedLog};
 use ioc_rules::Engine;
 use ioc_services::{
     ClockProperties, Foundation, OwnClock, Ready,
+    alerting::AlertThread,
     indicators::KpiService,
     rule_inputs::{RegistryDirectory, StoreSamples},
     rules::{LastGoodRules, RuleStore},
+    start_progress::{Phase, StartProgress},
 };
 use ioc_store::SharedHistory;
 use std::sync::Arc;

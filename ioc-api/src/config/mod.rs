@@ -6,12 +6,10 @@
 mod draft;
 mod environment;
 mod file;
-mod http;
 mod problem;
 mod sections;
 mod validate;
 
-pub use http::{Http, HttpLimits, HttpMetrics, HttpTls};
 pub use ioc_model::units::{Cidr, InvalidUnit, Listen, Size, Span};
 pub use problem::{Place, Problem, Problems, nearest};
 pub use sections::{Config, Demo, Display, Ingest, Journal, Limits, Mqtt, Rules, Store, Tcp, Tls};

@@ -1,5 +1,4 @@
 //! The sections of the configuration, their defaults and their meaning. `configs/ioc.toml` is the same in TOML.
-use super::http::Http;
 use ioc_model::{
     share::IPV6_PREFIX_DEFAULT,
     units::{Listen, Size, Span},
@@ -15,7 +14,7 @@ pub struct Config {
     /// `hue` (built in), or a directory with `city.toml` and `areas.geojson`.
     pub city: String,
     /// The web server.
-    pub http: Http,
+    pub http: ioc_http::Config,
     /// The device edge.
     pub mqtt: Mqtt,
     /// The journal: what a PUBACK stands for.
@@ -197,7 +196,7 @@ impl Default for Config {
         Self {
             data_dir: "data/main".into(),
             city: "hue".to_owned(),
-            http: Http::default(),
+            http: ioc_http::Config::default(),
             mqtt: Mqtt::default(),
             journal: Journal::default(),
             store: Store { retention: Span::from_secs(365 * DAY_S), segment_span: Span::from_secs(7200) },

@@ -1,8 +1,5 @@
 //! What types cannot say about a configuration.
-use super::{
-    http,
-    sections::{Config, Limits},
-};
+use super::sections::{Config, Limits};
 use ioc_model::{
     settings::{InvalidSetting, SettingChecks},
     units::Size,
@@ -12,7 +9,7 @@ use ioc_model::{
 pub(super) fn validate(config: &Config) -> Vec<InvalidSetting> {
     let mut wrong = SettingChecks::default();
     check_listeners(config, &mut wrong);
-    http::check(config, &mut wrong);
+    config.http.validate(&mut wrong);
     check_edge(config, &mut wrong);
     check_disk(config, &mut wrong);
     check_rest(config, &mut wrong);

@@ -116,10 +116,10 @@ fn audit(event: &AlertEvent, alert: &Alert) -> Option<Audit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alerting::tests::firing;
     use ioc_alerts::{AlertCommand, RuleDecision};
     use ioc_journal::{JournalConfig, SharedLog, Visibility};
     use ioc_model::TransitionKind;
+    use ioc_services::fixtures::firing;
     use std::time::Duration;
 
     const PATIENCE: Duration = Duration::from_secs(30);

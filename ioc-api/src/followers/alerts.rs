@@ -1,8 +1,8 @@
 //! Keeps events of alerts, and what they come to, in the records. Telling of an alert does not wait for it; reading the
 //! records does, see [`Hub::await_records`].
 use super::{Projections, Work, alert_log::AlertLog};
-use crate::stream::hub::Hub;
 use ioc_alerts::AlertFold;
+use ioc_http::stream::hub::Hub;
 use ioc_journal::{Batch, Offset, SharedLog};
 use ioc_records::{AlertEventRow, Records};
 use std::{

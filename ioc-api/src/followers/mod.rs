@@ -4,7 +4,6 @@ pub mod alert_log;
 pub mod alerts;
 pub mod derive;
 pub mod live;
-mod nudge;
 mod projections;
 pub mod quarantine;
 pub mod rules;
@@ -12,7 +11,7 @@ pub mod settle;
 mod sweep;
 pub mod tell;
 
-pub use nudge::Nudge;
+pub use ioc_services::Nudge;
 pub use projections::Projections;
 pub use sweep::sweep;
 

@@ -1,13 +1,11 @@
 //! Gives observations and connection states to the rule engine while they go to disk, and a tick every second in between, so
 //! that data and time reach it in one order.
 use super::Work;
-use crate::{
-    alerting::Written,
-    clock::{monotonic_ms, now_ms},
-};
+use crate::clock::{monotonic_ms, now_ms};
 use ioc_journal::{Batch, Health, Offset, Record, SharedLog};
 use ioc_model::{Presence, RecordKind, message::MessageView};
 use ioc_rules::{Engine, Feed, Input};
+use ioc_services::alerting::Written;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering::Relaxed},
@@ -175,11 +173,7 @@ impl Work for Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        alerting::{AlertThread, Archive},
-        defaults,
-        followers::Nudge,
-    };
+    use crate::{defaults, followers::Nudge};
     use ioc_alerts::AlertFold;
     use ioc_journal::{JournalConfig, Visibility};
     use ioc_model::{
@@ -189,6 +183,7 @@ mod tests {
         DeviceLabels, Directory, EngineConfig, Outlet, PastSample, PastSamples, Place, RuleFile, RuleSet,
         engine,
     };
+    use ioc_services::alerting::{AlertThread, Archive};
     use std::{thread, time::Duration};
 
     const RULE: &str = "groups:

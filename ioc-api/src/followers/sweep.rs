@@ -1,11 +1,9 @@
 //! How every device looks, four times a second, from its last words, its connection and its open alerts.
 use super::Stop;
-use crate::{
-    clock::monotonic_ms,
-    stream::{
-        board::{self, Board, Look, state},
-        hub::Hub,
-    },
+use crate::clock::monotonic_ms;
+use ioc_http::stream::{
+    board::{self, Board, Look, state},
+    hub::Hub,
 };
 use ioc_ingest::{Device, LiveState, Registry};
 use ioc_model::time::is_current;

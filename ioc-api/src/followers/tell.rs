@@ -1,12 +1,10 @@
 //! Tells the world about transitions: the live stream, which gets them ready to be told before they are on disk, and the
 //! city app over MQTT.
 use super::{Stop, Work, alert_log::AlertLog};
-use crate::{
-    clock::now_ms,
-    stream::hub::{Hub, RING_MAX},
-};
+use crate::clock::now_ms;
 use ioc_alerts::AlertFold;
 use ioc_broker::Broker;
+use ioc_http::stream::hub::{Hub, RING_MAX};
 use ioc_journal::{Batch, Offset, SharedLog, WaitError};
 use ioc_model::{Alert, Domain, Transition, TransitionKind, topic::ALERTS_PREFIX};
 use ioc_records::Sequenced;

@@ -1,6 +1,5 @@
 //! The hours of VN_AQI, from history.
 use super::StartupError;
-use crate::start_progress::{Phase, StartProgress};
 use ioc_ingest::{
     AqiDeriver, AqiSettings, Device, LiveState, Registry, clocks,
     vn_aqi::deriver::{LOOK_BACK_MS, STEP_MS},
@@ -10,6 +9,7 @@ use ioc_model::{
     catalogue::Property,
     time::{Placing, ahead_ms},
 };
+use ioc_services::start_progress::{Phase, StartProgress};
 use ioc_store::{GroupBucket, Point, Series, SharedHistory, TimeRange};
 use std::sync::Arc;
 

@@ -1,15 +1,13 @@
 //! Alerts, brought back to where the journal stands: the newest snapshot, the events behind it that the records have, and
 //! those that only the journal has.
 use super::{PAGE, StartupError, replay};
-use crate::{
-    followers::{Work, alert_log::AlertLog, alerts::keep_snapshot},
-    start_progress::{Phase, StartProgress},
-};
+use crate::followers::{Work, alert_log::AlertLog, alerts::keep_snapshot};
 use ioc_alerts::{AlertFold, AlertState, FINISHED_KEPT};
 use ioc_journal::{Batch, Offset, SharedLog};
 use ioc_model::{Alert, Condition, Transition};
 use ioc_records::{AlertEventRow, Records, RecordsError, Sequenced};
 use ioc_rules::Restored;
+use ioc_services::start_progress::{Phase, StartProgress};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,

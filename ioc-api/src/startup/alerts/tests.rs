@@ -1,12 +1,10 @@
 use super::*;
-use crate::{
-    alerting::{AlertThread, Archive},
-    followers::Nudge,
-};
+use crate::followers::Nudge;
 use ioc_alerts::AlertCommand;
 use ioc_journal::JournalConfig;
 use ioc_model::AlertId;
 use ioc_records::{AlertQuery, SqliteRecords};
+use ioc_services::alerting::{AlertThread, Archive};
 use std::{fs, path::Path};
 
 /// A directory of the version before events: its journal is three transitions ahead of its records.

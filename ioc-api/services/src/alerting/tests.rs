@@ -1,37 +1,8 @@
 use super::*;
+use crate::fixtures::firing;
 use ioc_alerts::FINISHED_KEPT;
 use ioc_journal::{JournalConfig, Visibility};
-use ioc_model::{Condition, Evidence, Fingerprint, RecordKind, Severity, TransitionKind};
-
-/// A firing alert to act on.
-pub(crate) fn firing() -> Alert {
-    Alert {
-        id: AlertId::new(1_000, 7),
-        fingerprint: Fingerprint(9),
-        rule: "kim_long_bao_dong_3".into(),
-        severity: Severity::Critical,
-        state: Condition::Firing,
-        domain: None,
-        device: None,
-        ward: None,
-        labels: Default::default(),
-        value: Some(3.6),
-        summary: Default::default(),
-        event_time: 1_000,
-        arrival_time: 1_001,
-        decision_time: 1_002,
-        active_since: 1_000,
-        firing_since: Some(1_002),
-        cleared_at: None,
-        acknowledged_by: None,
-        acknowledged_at: None,
-        resolved_by: None,
-        resolved_at: None,
-        notes: Vec::new(),
-        no_data: false,
-        evidence: Evidence::default(),
-    }
-}
+use ioc_model::{Condition, RecordKind, TransitionKind};
 
 fn decision(alert: Alert, kind: TransitionKind) -> RuleTransition {
     RuleTransition { kind, at_ms: 1, cause: 1, alert, begins: false, withdrawn_pending: false }

@@ -1,7 +1,6 @@
 //! Errors as RFC 9457 problem documents with a request id. The inner crates know nothing of HTTP; this is the one
 //! place where their errors become status codes.
 use super::{listener::BodyPace, problem_log};
-use crate::alerting::ActionError;
 use axum::{
     Json,
     extract::Request,
@@ -12,7 +11,7 @@ use axum::{
 use ioc_alerts::CommandError;
 use ioc_identity::{IdentityError, PasswordError};
 use ioc_records::RecordsError;
-use ioc_services::ServiceError;
+use ioc_services::{ServiceError, alerting::ActionError};
 use ioc_store::QueryError;
 use serde::Serialize;
 use std::fmt;

@@ -21,7 +21,7 @@ const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 #[utoipa::path(get, path = "/api/v1/stream", operation_id = "openStream", tag = "stream",
     responses((status = 101, description = "WebSocket; the messages are the schemas ClientMessage and ServerMessage"),
         (status = 401, body = ProblemBody), (status = 403, body = ProblemBody)))]
-pub async fn upgrade(
+pub(crate) async fn upgrade(
     State(state): State<ApiState>,
     actor: Actor,
     Extension(client): Extension<Client>,

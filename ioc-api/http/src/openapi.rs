@@ -3,7 +3,7 @@
 use super::{
     alerts, city, devices, health, history,
     problem::{PROBLEM_TYPE, ProblemBody},
-    records, rules, session, stream,
+    records, rules, session, stream_door,
 };
 use crate::stream::protocol::{Channel, ClientMessage, ServerMessage, TableDevice};
 use axum::{
@@ -28,7 +28,7 @@ const JSON_TYPE: &str = "application/json";
         history::series, history::groups, history::top,
         alerts::list, alerts::get, alerts::acknowledge, alerts::resolve, alerts::note,
         rules::list, rules::check, records::quarantine, records::audit, records::users, records::add_user,
-        records::patch_user, records::display_tokens, records::add_display_token, records::remove_display_token, stream::upgrade, document, health::live, health::ready, health::metrics,
+        records::patch_user, records::display_tokens, records::add_display_token, records::remove_display_token, stream_door::upgrade, document, health::live, health::ready, health::metrics,
     ),
     components(schemas(ProblemBody, ClientMessage, ServerMessage<'static>, Channel, TableDevice, KpiValue, alerts::AlertScope, ioc_services::DeviceStatus)),
     modifiers(&Answers)
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn the_committed_document_is_current() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi.json");
         let current = super::json();
         if std::env::var_os("IOC_WRITE_OPENAPI").is_some() {
             std::fs::write(path, &current).unwrap();
@@ -96,7 +96,7 @@ mod tests {
         let committed = std::fs::read_to_string(path).unwrap();
         assert!(
             committed == current,
-            "ioc-api/openapi.json is out of date: IOC_WRITE_OPENAPI=1 cargo test -p ioc-api openapi, then npm run generate in dashboards/"
+            "ioc-api/openapi.json is out of date: IOC_WRITE_OPENAPI=1 cargo test -p ioc-http openapi, then npm run generate in dashboards/"
         );
     }
 

@@ -6,7 +6,7 @@ use super::{
     problem::{self, Problem},
     records, request_id, rules, session,
     state::ApiState,
-    stream,
+    stream_door,
 };
 use axum::{
     Router,
@@ -101,7 +101,7 @@ fn api(state: &ApiState) -> Router<ApiState> {
             lists(get(records::display_tokens)).merge(actions(post(records::add_display_token))),
         )
         .route("/display-tokens/{name}", actions(delete(records::remove_display_token)))
-        .route("/stream", get(stream::upgrade))
+        .route("/stream", get(stream_door::upgrade))
         .route("/openapi.json", get(openapi::document))
         .fallback(unknown)
         .method_not_allowed_fallback(wrong_method)

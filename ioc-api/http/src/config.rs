@@ -1,5 +1,4 @@
 //! The section `[http]`: its keys, their defaults and what they must be.
-use super::sections::Config;
 use ioc_model::{
     settings::SettingChecks,
     units::{Cidr, Listen, Size, Span},
@@ -12,7 +11,7 @@ const DAY_S: u64 = 86_400;
 
 /// The web server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Http {
+pub struct Config {
     /// Where console, wall and API are served.
     pub listen: Listen,
     /// Sign-ins.
@@ -105,7 +104,7 @@ pub struct HttpLimits {
     pub streams_per_caller_max: u32,
 }
 
-impl Default for Http {
+impl Default for Config {
     fn default() -> Self {
         Self {
             listen: Listen::every(8080),
@@ -150,83 +149,93 @@ impl Default for HttpLimits {
     }
 }
 
-/// Checks what types cannot say.
-pub(super) fn check(config: &Config, wrong: &mut SettingChecks) {
-    let Http { tls, limits, .. } = &config.http;
-    match (&tls.certificate, &tls.key) {
-        (Some(_), None) => wrong.add(
-            "http.tls.certificate",
-            "http.tls.certificate has no key",
-            "set http.tls.key to the PEM file of its private key",
-        ),
-        (None, Some(_)) => wrong.add(
-            "http.tls.key",
-            "http.tls.key has no certificate",
-            "set http.tls.certificate to the PEM file of its certificate chain",
-        ),
-        (None, None) if tls.redirect => wrong.add(
-            "http.tls.redirect",
-            "http.tls.redirect leads to HTTPS, which has no certificate",
-            "set http.tls.certificate and http.tls.key, or leave it out",
-        ),
-        _ => {}
-    }
-    config.http.sign_in.validate(wrong);
-    wrong.at_least("http.body_max", config.http.body_max.0, 1024);
-    let places = u64::from(limits.connections_max);
-    wrong.at_least("http.limits.connections_max", places, 16);
-    if u64::from(limits.connections_reserved) > places / 2 {
-        let message = format!("http.limits.connections_reserved is {}", limits.connections_reserved);
-        let help = format!("it must be at most half of http.limits.connections_max ({places})");
-        wrong.add("http.limits.connections_reserved", message, help);
-    }
-    wrong.at_least("http.limits.connections_per_address_max", limits.connections_per_address_max.into(), 1);
-    // Each stream is a connection, and a page has some beside it.
-    let streams = u64::from(limits.streams_per_caller_max);
-    wrong.at_least("http.limits.streams_per_caller_max", streams, 1);
-    wrong.at_least(
-        "http.limits.connections_per_caller_max",
-        limits.connections_per_caller_max.into(),
-        streams,
-    );
-    if !(1..=128).contains(&limits.ipv6_prefix) {
-        let message = format!("http.limits.ipv6_prefix is {}", limits.ipv6_prefix);
-        wrong.add("http.limits.ipv6_prefix", message, "it must be between 1 and 128; 64 is one subscriber");
-    }
-    const HEAD_MIN: u64 = 8 * 1024;
-    if !(HEAD_MIN..=MIB).contains(&limits.head_max.0) {
-        let message = format!("http.limits.head_max is {}", limits.head_max);
-        wrong.add("http.limits.head_max", message, "it must be between 8KiB and 1MiB");
-    }
-    wrong.at_least("http.limits.headers_max", limits.headers_max.into(), 16);
-    wrong.at_least("http.limits.body_rate_min", limits.body_rate_min.0, 1);
-    for (key, span) in [
-        ("http.limits.head_timeout", limits.head_timeout),
-        ("http.limits.body_timeout", limits.body_timeout),
-        ("http.limits.answer_timeout", limits.answer_timeout),
-        ("http.limits.idle_timeout", limits.idle_timeout),
-    ] {
-        if span.as_ms() < 100 {
-            wrong.add(key, format!("{key} is {span}"), "it must be at least 100ms");
+impl Config {
+    /// Adds every value that cannot work to `wrong`.
+    pub fn validate(&self, wrong: &mut SettingChecks) {
+        let Self { tls, limits, .. } = self;
+        match (&tls.certificate, &tls.key) {
+            (Some(_), None) => wrong.add(
+                "http.tls.certificate",
+                "http.tls.certificate has no key",
+                "set http.tls.key to the PEM file of its private key",
+            ),
+            (None, Some(_)) => wrong.add(
+                "http.tls.key",
+                "http.tls.key has no certificate",
+                "set http.tls.certificate to the PEM file of its certificate chain",
+            ),
+            (None, None) if tls.redirect => wrong.add(
+                "http.tls.redirect",
+                "http.tls.redirect leads to HTTPS, which has no certificate",
+                "set http.tls.certificate and http.tls.key, or leave it out",
+            ),
+            _ => {}
         }
-    }
-    wrong.at_least("http.limits.queries_max", limits.queries_max.into(), 2);
-    if !(1..limits.queries_max.max(2)).contains(&limits.queries_per_caller_max) {
-        let message = format!("http.limits.queries_per_caller_max is {}", limits.queries_per_caller_max);
-        let help = format!(
-            "it must be at least 1 and less than http.limits.queries_max ({}), so that no one has all",
-            limits.queries_max
+        self.sign_in.validate(wrong);
+        wrong.at_least("http.body_max", self.body_max.0, 1024);
+        let places = u64::from(limits.connections_max);
+        wrong.at_least("http.limits.connections_max", places, 16);
+        if u64::from(limits.connections_reserved) > places / 2 {
+            let message = format!("http.limits.connections_reserved is {}", limits.connections_reserved);
+            let help = format!("it must be at most half of http.limits.connections_max ({places})");
+            wrong.add("http.limits.connections_reserved", message, help);
+        }
+        wrong.at_least(
+            "http.limits.connections_per_address_max",
+            limits.connections_per_address_max.into(),
+            1,
         );
-        wrong.add("http.limits.queries_per_caller_max", message, help);
-    }
-    wrong.at_least("http.limits.rule_checks_max", limits.rule_checks_max.into(), 2);
-    if !(1..limits.rule_checks_max.max(2)).contains(&limits.rule_checks_per_caller_max) {
-        let message =
-            format!("http.limits.rule_checks_per_caller_max is {}", limits.rule_checks_per_caller_max);
-        let help = format!(
-            "it must be at least 1 and less than http.limits.rule_checks_max ({}), so that no one has all",
-            limits.rule_checks_max
+        // Each stream is a connection, and a page has some beside it.
+        let streams = u64::from(limits.streams_per_caller_max);
+        wrong.at_least("http.limits.streams_per_caller_max", streams, 1);
+        wrong.at_least(
+            "http.limits.connections_per_caller_max",
+            limits.connections_per_caller_max.into(),
+            streams,
         );
-        wrong.add("http.limits.rule_checks_per_caller_max", message, help);
+        if !(1..=128).contains(&limits.ipv6_prefix) {
+            let message = format!("http.limits.ipv6_prefix is {}", limits.ipv6_prefix);
+            wrong.add(
+                "http.limits.ipv6_prefix",
+                message,
+                "it must be between 1 and 128; 64 is one subscriber",
+            );
+        }
+        const HEAD_MIN: u64 = 8 * 1024;
+        if !(HEAD_MIN..=MIB).contains(&limits.head_max.0) {
+            let message = format!("http.limits.head_max is {}", limits.head_max);
+            wrong.add("http.limits.head_max", message, "it must be between 8KiB and 1MiB");
+        }
+        wrong.at_least("http.limits.headers_max", limits.headers_max.into(), 16);
+        wrong.at_least("http.limits.body_rate_min", limits.body_rate_min.0, 1);
+        for (key, span) in [
+            ("http.limits.head_timeout", limits.head_timeout),
+            ("http.limits.body_timeout", limits.body_timeout),
+            ("http.limits.answer_timeout", limits.answer_timeout),
+            ("http.limits.idle_timeout", limits.idle_timeout),
+        ] {
+            if span.as_ms() < 100 {
+                wrong.add(key, format!("{key} is {span}"), "it must be at least 100ms");
+            }
+        }
+        wrong.at_least("http.limits.queries_max", limits.queries_max.into(), 2);
+        if !(1..limits.queries_max.max(2)).contains(&limits.queries_per_caller_max) {
+            let message = format!("http.limits.queries_per_caller_max is {}", limits.queries_per_caller_max);
+            let help = format!(
+                "it must be at least 1 and less than http.limits.queries_max ({}), so that no one has all",
+                limits.queries_max
+            );
+            wrong.add("http.limits.queries_per_caller_max", message, help);
+        }
+        wrong.at_least("http.limits.rule_checks_max", limits.rule_checks_max.into(), 2);
+        if !(1..limits.rule_checks_max.max(2)).contains(&limits.rule_checks_per_caller_max) {
+            let message =
+                format!("http.limits.rule_checks_per_caller_max is {}", limits.rule_checks_per_caller_max);
+            let help = format!(
+                "it must be at least 1 and less than http.limits.rule_checks_max ({}), so that no one has all",
+                limits.rule_checks_max
+            );
+            wrong.add("http.limits.rule_checks_per_caller_max", message, help);
+        }
     }
 }

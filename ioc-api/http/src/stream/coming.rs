@@ -1,7 +1,6 @@
 //! Transitions on their way to disk. They are read and decoded while the disk is at work, so that what is left to do
 //! when they are there is to tell.
 use super::telling::Telling;
-use ioc_journal::Offset;
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -18,7 +17,7 @@ pub(super) struct Coming {
 #[derive(Debug)]
 struct State {
     /// Everything up to here is on disk.
-    durable: Offset,
+    durable: u64,
     /// In order. Bounded by who adds: it waits until what it added is on disk.
     waiting: VecDeque<Telling>,
 }
@@ -30,7 +29,7 @@ impl State {
 }
 
 impl Coming {
-    pub(super) fn new(durable: Offset) -> Self {
+    pub(super) fn new(durable: u64) -> Self {
         Self { state: Mutex::new(State { durable, waiting: VecDeque::new() }), bell: Notify::new() }
     }
 
@@ -40,7 +39,7 @@ impl Coming {
     }
 
     /// Everything up to `durable` is on disk.
-    pub(super) fn reach(&self, durable: Offset) {
+    pub(super) fn reach(&self, durable: u64) {
         self.change(|state| state.durable = durable);
     }
 

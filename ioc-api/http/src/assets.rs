@@ -1,39 +1,55 @@
 //! The front end, from the binary: hashed files for ever, pages fresh, compressed as they were built.
-use super::{headers::text, problem::Problem};
+use super::{headers::text, problem::Problem, state::ApiState};
 use axum::{
     body::Bytes,
+    extract::State,
     http::{HeaderMap, HeaderValue, Method, Uri, header},
     response::{IntoResponse, Response},
 };
-use std::{collections::HashMap, sync::LazyLock};
+use std::collections::HashMap;
 
-include!(concat!(env!("OUT_DIR"), "/dashboards.rs"));
+/// The files of the front end by path, with `/` before it; compressed ones beside them as `.br` and `.gz`.
+pub struct Assets(HashMap<&'static str, &'static [u8]>);
 
-static FILES: LazyLock<HashMap<&str, &[u8]>> = LazyLock::new(|| DASHBOARDS.iter().copied().collect());
+impl Assets {
+    /// Takes a table of paths and contents.
+    pub fn new(files: &[(&'static str, &'static [u8])]) -> Self {
+        Self(files.iter().copied().collect())
+    }
+}
 
 /// Answers with a file of the front end; `/` is the console, `/wall` the wall.
-pub async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
-    if method != Method::GET && method != Method::HEAD {
+pub(crate) async fn serve(
+    State(state): State<ApiState>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    answer(&state.assets, &method, &uri, &headers)
+}
+
+fn answer(assets: &Assets, method: &Method, uri: &Uri, headers: &HeaderMap) -> Response {
+    if *method != Method::GET && *method != Method::HEAD {
         return Problem::not_found(format!("nothing takes {method} at {}", uri.path())).into_response();
     }
     let path = match uri.path() {
         "/wall" | "/wall/" => "/wall.html",
-        path if FILES.contains_key(path) && !is_compressed(path) => path,
+        path if assets.0.contains_key(path) && !is_compressed(path) => path,
         // The console keeps its own routes in the path.
         path if !path.rsplit('/').next().unwrap_or("").contains('.') => "/index.html",
         path => return Problem::not_found(format!("nothing is at {path}")).into_response(),
     };
-    file(path, &headers)
+    file(assets, path, headers)
 }
 
 fn is_compressed(path: &str) -> bool {
     path.ends_with(".gz") || path.ends_with(".br")
 }
 
-fn file(path: &str, headers: &HeaderMap) -> Response {
+fn file(assets: &Assets, path: &str, headers: &HeaderMap) -> Response {
     let variants = [("br", ".br"), ("gzip", ".gz"), ("", "")];
     let found = variants.iter().filter(|(coding, _)| coding.is_empty() || accepts(headers, coding)).find_map(
-        |(coding, suffix)| FILES.get(format!("{path}{suffix}").as_str()).map(|bytes| (*coding, *bytes)),
+        |(coding, suffix)| assets.0.get(format!("{path}{suffix}").as_str()).map(|bytes| (*coding, *bytes)),
     );
     let Some((coding, bytes)) = found else {
         return Problem::not_found(format!("nothing is at {path}")).into_response();
@@ -115,23 +131,28 @@ mod tests {
         }
     }
 
-    async fn get(path: &str, encoding: &str) -> Response {
+    fn get(path: &str, encoding: &str) -> Response {
+        let files: [(&'static str, &'static [u8]); 4] = [
+            ("/index.html", b"console"),
+            ("/wall.html", b"wall"),
+            ("/assets/a.js", b"1"),
+            ("/assets/a.js.br", b"2"),
+        ];
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_ENCODING, encoding.parse().unwrap());
-        serve(Method::GET, path.parse().unwrap(), headers).await
+        answer(&Assets::new(&files), &Method::GET, &path.parse().unwrap(), &headers)
     }
 
-    #[tokio::test]
-    async fn pages_and_hashed_files_are_served() {
+    #[test]
+    fn pages_and_hashed_files_are_served() {
         for path in ["/", "/wall", "/devices/WL-KIMLONG"] {
-            let response = get(path, "").await;
+            let response = get(path, "");
             assert_eq!(response.status(), StatusCode::OK, "{path}");
             assert_eq!(response.headers()[header::CONTENT_TYPE], "text/html; charset=utf-8");
         }
-        let script = DASHBOARDS.iter().map(|(path, _)| *path).find(|path| path.ends_with(".js")).unwrap();
-        let response = get(script, "gzip, br").await;
+        let response = get("/assets/a.js", "gzip, br");
         assert_eq!(response.headers()[header::CONTENT_ENCODING], "br");
         assert!(response.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
-        assert_eq!(get("/assets/nothing.js", "").await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(get("/assets/nothing.js", "").status(), StatusCode::NOT_FOUND);
     }
 }

@@ -8,7 +8,6 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use ioc_journal::Health;
 use ioc_model::time::AgreedOffset;
 use ioc_services::{OwnClockState, judged_by};
 use ioc_store::HistoryHealth;
@@ -25,23 +24,23 @@ pub async fn live() -> &'static str {
     responses((status = 200, description = "ready", body = String, content_type = "text/plain"),
         (status = 503, description = "not ready; the text says why", body = String, content_type = "text/plain")))]
 pub async fn ready(State(state): State<ApiState>) -> Response {
-    if let Some((name, _)) = state.followers.iter().find(|(_, progress)| progress.has_failed()) {
+    if let Some(name) = (state.troubles.failed_follower)() {
         let why = format!("{name} has failed, see the log; restart the server, it goes on where it was\n");
         return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
     }
-    match (state.ready.get(), state.journal.health()) {
-        (true, Health::Ok) => {
+    match (state.ready.get(), (state.troubles.journal_full_since_ms)()) {
+        (true, None) => {
             let history = history_notice(state.history.health());
             format!("ready\n{history}{}", clock_notice(state.own_clock.state())).into_response()
         }
-        (_, Health::OutOfSpace { since_ms }) => {
+        (_, Some(since_ms)) => {
             let why = format!(
                 "the journal takes nothing since {since_ms} ms: its disk is full, or its next segment cannot be made, \
                  see the log; devices wait, nothing is lost\n"
             );
             (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
         }
-        (false, Health::Ok) => {
+        (false, None) => {
             (StatusCode::SERVICE_UNAVAILABLE, "starting: replaying the journal\n").into_response()
         }
     }

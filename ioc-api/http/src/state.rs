@@ -1,16 +1,13 @@
 //! What handlers work with.
-use crate::{
-    alerting::AlertThread,
-    followers::Progress,
-    stream::{Feeds, RECORDS_PATIENCE, seats::Seats},
-};
+use super::assets::Assets;
+use crate::stream::{Feeds, RECORDS_PATIENCE, seats::Seats};
 use axum::body::Bytes;
 use ioc_identity::Identity;
 use ioc_ingest::{DeviceClocks, LiveState, Registry};
-use ioc_journal::SharedLog;
 use ioc_model::{Alert, AlertId, Catalogue};
 use ioc_records::{LateWrites, Records};
 use ioc_rules::Engine;
+use ioc_services::alerting::AlertThread;
 
 use ioc_services::{CityFiles, OwnClock, Ready, Services, rules::RuleStore};
 use ioc_store::History;
@@ -61,12 +58,12 @@ pub struct ApiState {
     pub areas: Bytes,
     /// Indicators.
     pub kpis: Arc<ioc_services::indicators::KpiService>,
-    /// For readiness.
-    pub journal: SharedLog,
     /// Replay is done.
     pub ready: Ready,
-    /// Everyone who lives on the journal's records.
-    pub followers: Arc<[(&'static str, Progress)]>,
+    /// What is wrong with what must go on, for readiness.
+    pub troubles: Troubles,
+    /// The front end.
+    pub assets: Arc<Assets>,
     /// Writes the metrics page.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
     /// Who may follow the live stream.
@@ -79,6 +76,15 @@ pub struct ApiState {
     pub metrics_open: bool,
     /// What is asked of browsers.
     pub door: Door,
+}
+
+/// What is wrong with what must go on; each is asked at once and answers without waiting.
+#[derive(Clone)]
+pub struct Troubles {
+    /// Names a follower of the journal that has failed.
+    pub failed_follower: Arc<dyn Fn() -> Option<&'static str> + Send + Sync>,
+    /// Returns since when the journal takes nothing, in milliseconds since the epoch.
+    pub journal_full_since_ms: Arc<dyn Fn() -> Option<i64> + Send + Sync>,
 }
 
 impl ApiState {

@@ -155,7 +155,9 @@ mod tests {
 
     #[test]
     fn domains_are_those_of_the_catalogue() {
-        let catalogue = crate::admin::catalogue().unwrap();
+        let catalogue =
+            ioc_model::Catalogue::from_toml(include_str!("../../../configs/catalogue/catalogue.toml"))
+                .unwrap();
         let two = [Domain::from_static("traffic"), Domain::from_static("lighting")];
         for text in [" traffic , lighting", "traffic,lighting"] {
             assert_eq!(domains(Some(text), &catalogue).ok(), Some(two.to_vec()));

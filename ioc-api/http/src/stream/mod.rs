@@ -11,7 +11,7 @@ pub mod seats;
 pub mod session;
 mod telling;
 
-use crate::http::turns::Turns;
+use crate::turns::Turns;
 use hub::Hub;
 use ioc_ingest::Registry;
 use ioc_model::Alert;

@@ -3,10 +3,9 @@
 //! who falls behind the ring reads on from the records. Transitions come here before they are on disk and are told when
 //! they are, by a task beside the sessions: no thread in between has to wake up first.
 use super::{coming::Coming, recorded::Recorded, telling::Telling};
-use crate::followers::Nudge;
-use ioc_journal::Offset;
 use ioc_model::{Alert, AlertId};
 use ioc_records::Sequenced;
+use ioc_services::Nudge;
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::RangeInclusive,
@@ -30,20 +29,20 @@ pub enum Since {
 /// See the module.
 pub struct Hub {
     ring: RwLock<Ring>,
-    last: watch::Sender<Offset>,
+    last: watch::Sender<u64>,
     coming: Coming,
     recorded: Recorded,
     /// Urges who keeps the records, when somebody reads them.
     wanted: Nudge,
     /// Numbers that no transition here has: they may be those of another life of the data directory.
-    passed_over: Option<RangeInclusive<Offset>>,
+    passed_over: Option<RangeInclusive<u64>>,
 }
 
 struct Ring {
     /// Everything after this offset is in `items`.
-    complete_after: Offset,
+    complete_after: u64,
     /// The newest offset that `items` and `open` reflect.
-    last: Offset,
+    last: u64,
     items: VecDeque<Telling>,
     /// Shared, so that a snapshot of many holds up nobody who publishes.
     open: BTreeMap<AlertId, Arc<Alert>>,
@@ -68,7 +67,7 @@ impl Ring {
 impl Hub {
     /// Makes a hub whose last transition is `last` and whose open alerts are `open`: older ones are in the records.
     /// Who waits for the records urges `wanted`.
-    pub fn new(last: Offset, open: impl IntoIterator<Item = Alert>, wanted: Nudge) -> Self {
+    pub fn new(last: u64, open: impl IntoIterator<Item = Alert>, wanted: Nudge) -> Self {
         let open = open.into_iter().map(|alert| (alert.id, Arc::new(alert))).collect();
         let ring = Ring { complete_after: last, last, items: VecDeque::new(), open };
         Self {
@@ -83,14 +82,14 @@ impl Hub {
 
     /// Has it know the numbers that were passed over when a backup was put back or the journal was lost.
     #[must_use]
-    pub fn passing_over(mut self, passed_over: Option<RangeInclusive<Offset>>) -> Self {
+    pub fn passing_over(mut self, passed_over: Option<RangeInclusive<u64>>) -> Self {
         self.passed_over = passed_over;
         self
     }
 
     /// Reports whether whoever has everything up to `seq` may lack something before it, or have what is not: nothing here was
     /// ever told under that number.
-    pub fn is_of_another_life(&self, seq: Offset) -> bool {
+    pub fn is_of_another_life(&self, seq: u64) -> bool {
         seq > self.told() || self.passed_over.as_ref().is_some_and(|passed_over| passed_over.contains(&seq))
     }
 
@@ -103,7 +102,7 @@ impl Hub {
     }
 
     /// Says that everything up to `durable` is on disk. Costs next to nothing: the journal's writer calls it.
-    pub fn committed(&self, durable: Offset) {
+    pub fn committed(&self, durable: u64) {
         self.coming.reach(durable);
     }
 
@@ -129,12 +128,12 @@ impl Hub {
     }
 
     /// Says that the records have every transition up to `through`.
-    pub fn recorded(&self, through: Offset) {
+    pub fn recorded(&self, through: u64) {
         self.recorded.reach(through);
     }
 
     /// Returns up to which transition the records are complete.
-    pub fn recorded_through(&self) -> Offset {
+    pub fn recorded_through(&self) -> u64 {
         self.recorded.through()
     }
 
@@ -152,7 +151,7 @@ impl Hub {
     }
 
     /// Waits until the records have the transition at `seq`, of which the caller knows, at most `patience`. Blocks.
-    pub fn await_record(&self, seq: Offset, patience: Duration) {
+    pub fn await_record(&self, seq: u64, patience: Duration) {
         if self.recorded.through() < seq {
             self.wanted.urge(seq);
             self.recorded.wait(seq, patience);
@@ -160,23 +159,23 @@ impl Hub {
     }
 
     /// Returns the offset of the newest transition.
-    pub fn last(&self) -> Offset {
+    pub fn last(&self) -> u64 {
         *self.last.borrow()
     }
 
     /// Returns the offset of the newest transition that anybody can have been told: a session may have sent what was
     /// published a moment before [`Self::last`] changes.
-    pub fn told(&self) -> Offset {
+    pub fn told(&self) -> u64 {
         self.read().last
     }
 
     /// Returns a receiver that changes with every publication.
-    pub fn watch(&self) -> watch::Receiver<Offset> {
+    pub fn watch(&self) -> watch::Receiver<u64> {
         self.last.subscribe()
     }
 
     /// Returns at most `limit` transitions after `seq`.
-    pub fn since(&self, seq: Offset, limit: usize) -> Since {
+    pub fn since(&self, seq: u64, limit: usize) -> Since {
         let ring = self.read();
         if seq < ring.complete_after {
             return Since::Behind;
@@ -186,12 +185,12 @@ impl Hub {
     }
 
     /// Returns at most `limit` transitions after `seq` of those that the ring has, for when nothing older is kept.
-    pub fn oldest_page(&self, seq: Offset, limit: usize) -> Vec<Telling> {
+    pub fn oldest_page(&self, seq: u64, limit: usize) -> Vec<Telling> {
         self.read().items.iter().filter(|item| item.seq > seq).take(limit).cloned().collect()
     }
 
     /// Returns the open alerts and the offset of the newest transition that they reflect.
-    pub fn snapshot(&self) -> (Offset, Vec<Arc<Alert>>) {
+    pub fn snapshot(&self) -> (u64, Vec<Arc<Alert>>) {
         let ring = self.read();
         (ring.last, ring.open.values().cloned().collect())
     }
@@ -214,10 +213,10 @@ impl Hub {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alerting::tests::firing;
     use ioc_model::{Transition, TransitionKind};
+    use ioc_services::fixtures::firing;
 
-    fn transition(seq: Offset) -> Sequenced {
+    fn transition(seq: u64) -> Sequenced {
         let transition =
             Transition { transition: TransitionKind::Firing, at: 0, by: None, cause: None, alert: firing() };
         Sequenced::new(seq, transition)

@@ -1,6 +1,6 @@
 //! What the alert thread does: one request after the other becomes events.
 use super::{ActionError, ActionResult, Archive, Command, Request, Written};
-use crate::followers::Nudge;
+use crate::Nudge;
 use crossbeam_channel::Receiver;
 use ioc_alerts::{AlertEvent, AlertFold, CommandError, EncodeError, RuleDecision, encode};
 use ioc_journal::{AppendError, Health, Offset, SharedLog};

@@ -1,5 +1,4 @@
 //! How far the records are with what the live stream tells. The stream does not wait for them; who reads them does.
-use ioc_journal::Offset;
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -8,33 +7,33 @@ use std::{
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Recorded {
-    through: Mutex<Offset>,
+    through: Mutex<u64>,
     further: Condvar,
 }
 
 impl Recorded {
-    pub(super) fn new(through: Offset) -> Self {
+    pub(super) fn new(through: u64) -> Self {
         Self { through: Mutex::new(through), further: Condvar::new() }
     }
 
     /// The records are complete up to `through`.
-    pub(super) fn reach(&self, through: Offset) {
+    pub(super) fn reach(&self, through: u64) {
         let mut reached = self.lock();
         *reached = through.max(*reached);
         drop(reached);
         self.further.notify_all();
     }
 
-    pub(super) fn through(&self) -> Offset {
+    pub(super) fn through(&self) -> u64 {
         *self.lock()
     }
 
     /// Waits at most `patience` until the records are complete up to `seq`.
-    pub(super) fn wait(&self, seq: Offset, patience: Duration) {
+    pub(super) fn wait(&self, seq: u64, patience: Duration) {
         drop(self.further.wait_timeout_while(self.lock(), patience, |through| *through < seq));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Offset> {
+    fn lock(&self) -> MutexGuard<'_, u64> {
         self.through.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,6 +1,5 @@
 //! What the web server answers while the operations center starts: that it is alive and how far it is.
 use super::{headers::text, health, problem::Problem, request_id};
-use crate::start_progress::{StartProgress, Status};
 use arc_swap::ArcSwap;
 use axum::{
     Router,
@@ -10,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use ioc_services::start_progress::{StartProgress, Status};
 use std::sync::Arc;
 use tower::ServiceExt;
 
@@ -102,8 +102,8 @@ fn page(status: &Status) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::start_progress::Phase;
     use axum::body::{Body, to_bytes};
+    use ioc_services::start_progress::Phase;
 
     async fn ask(router: &Router, path: &str, accept: &str) -> (Response, String) {
         let request = Request::get(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap();

@@ -7,7 +7,7 @@ mod written;
 
 pub use written::Written;
 
-use crate::followers::Nudge;
+use crate::Nudge;
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use ioc_alerts::{AlertCommand, AlertFold, CommandError, RuleDecision};
 use ioc_journal::{Offset, SharedLog};

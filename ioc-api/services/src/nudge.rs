@@ -10,7 +10,7 @@ use std::{
 pub struct Nudge(Arc<(Mutex<Offset>, Condvar)>);
 
 impl Nudge {
-    /// Says that the record at `offset`, which may not be on disk yet, is urgent.
+    /// Notes that the record at `offset`, which may not be on disk yet, is urgent.
     pub fn urge(&self, offset: Offset) {
         let mut urgent = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         *urgent = offset.max(*urgent);
@@ -19,7 +19,7 @@ impl Nudge {
     }
 
     /// Waits until a record behind `taken` is urgent, at most `timeout`.
-    pub(super) fn wait(&self, taken: Offset, timeout: Duration) {
+    pub fn wait(&self, taken: Offset, timeout: Duration) {
         let urgent = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.0.1.wait_timeout_while(urgent, timeout, |urgent| *urgent <= taken));
     }
