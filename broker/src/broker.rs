@@ -1,6 +1,6 @@
 //! Starting, publishing, stopping.
 use crate::{
-    Access, BrokerConfig, Intake, Limits, Meters, StartError,
+    Access, BrokerConfig, BrokerMeters, Intake, Limits, StartError,
     hand_over::{HAND_OVER_MAX, ReactorRemote},
     listener::{self, Listener},
     meters::CloseReason,
@@ -146,7 +146,7 @@ impl Broker {
     }
 
     /// Returns the counters.
-    pub fn meters(&self) -> Arc<Meters> {
+    pub fn meters(&self) -> Arc<BrokerMeters> {
         Arc::clone(&self.shared.meters)
     }
 

@@ -14,7 +14,7 @@
 //! date. Nothing is dropped silently and no publisher waits.
 use crate::{
     handle::Handle,
-    meters::{CloseReason, Meters, add},
+    meters::{BrokerMeters, CloseReason, add},
 };
 use ioc_model::topic;
 use std::{
@@ -115,7 +115,7 @@ type Subscribers = Vec<(Arc<Mailbox>, u8)>;
 /// One lock, held for one lookup and the pushes.
 #[derive(Debug)]
 pub(crate) struct Table {
-    meters: Arc<Meters>,
+    meters: Arc<BrokerMeters>,
     retained_max: usize,
     state: Mutex<State>,
 }
@@ -128,7 +128,7 @@ struct State {
 }
 
 impl Table {
-    pub(crate) fn new(retained_max: usize, meters: Arc<Meters>) -> Self {
+    pub(crate) fn new(retained_max: usize, meters: Arc<BrokerMeters>) -> Self {
         Self { meters, retained_max, state: Mutex::default() }
     }
 

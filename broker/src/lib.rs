@@ -63,4 +63,4 @@ pub use config::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
 pub use error::StartError;
 pub use intake::{Busy, Incoming, Intake, PresenceChange, Taken, Verdict};
 pub use logs::Gate;
-pub use meters::{CloseReason, Meters, MetersSnapshot, RefuseReason};
+pub use meters::{BrokerMeters, BrokerMetersSnapshot, CloseReason, RefuseReason};

@@ -103,9 +103,9 @@ impl CloseReason {
     }
 }
 
-/// Counters of the edge, updated without locks. All but [`Meters::connections`] only grow.
+/// Counters of the edge, updated without locks. All but [`BrokerMeters::connections`] only grow.
 #[derive(Debug, Default)]
-pub struct Meters {
+pub struct BrokerMeters {
     pub(crate) connections: AtomicU64,
     pub(crate) accepted: AtomicU64,
     pub(crate) connected: AtomicU64,
@@ -132,7 +132,7 @@ pub struct Meters {
 
 /// The counters at one moment; each field is read on its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MetersSnapshot {
+pub struct BrokerMetersSnapshot {
     /// Open connections (gauge).
     pub connections: u64,
     /// Sockets accepted.
@@ -179,7 +179,7 @@ pub struct MetersSnapshot {
     pub restarts: u64,
 }
 
-impl MetersSnapshot {
+impl BrokerMetersSnapshot {
     /// Returns how many connections ended for `reason`.
     pub fn closed_for(&self, reason: CloseReason) -> u64 {
         self.closed.iter().find(|(found, _)| *found == reason).map_or(0, |(_, count)| *count)
@@ -197,11 +197,11 @@ pub(crate) fn add(counter: &AtomicU64, count: u64) {
     }
 }
 
-impl Meters {
+impl BrokerMeters {
     /// Reads all counters.
-    pub fn snapshot(&self) -> MetersSnapshot {
+    pub fn snapshot(&self) -> BrokerMetersSnapshot {
         let get = |counter: &AtomicU64| counter.load(Relaxed);
-        MetersSnapshot {
+        BrokerMetersSnapshot {
             connections: get(&self.connections),
             accepted: get(&self.accepted),
             connected: get(&self.connected),

@@ -3,7 +3,7 @@ use crate::{
     Intake, Limits, PresenceChange, Principal,
     allowance::Allowance,
     handle::Handle,
-    meters::{CloseReason, Meters, add},
+    meters::{BrokerMeters, CloseReason, add},
 };
 use ioc_model::{CredentialKind, presence::PresenceCause};
 use std::{
@@ -16,7 +16,7 @@ use std::{
 pub(crate) struct Sessions {
     limits: Limits,
     intake: Arc<dyn Intake>,
-    meters: Arc<Meters>,
+    meters: Arc<BrokerMeters>,
     state: Mutex<State>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Joined {
 }
 
 impl Sessions {
-    pub(crate) fn new(limits: Limits, intake: Arc<dyn Intake>, meters: Arc<Meters>) -> Self {
+    pub(crate) fn new(limits: Limits, intake: Arc<dyn Intake>, meters: Arc<BrokerMeters>) -> Self {
         Self { limits, intake, meters, state: Mutex::default() }
     }
 

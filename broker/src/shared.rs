@@ -1,6 +1,6 @@
 //! What all reactors share.
 use crate::{
-    Access, CloseReason, Intake, Limits, Meters, RefuseReason,
+    Access, BrokerMeters, CloseReason, Intake, Limits, RefuseReason,
     admission::Admission,
     backlog::Budget,
     fanout::{Fanout, Table},
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) read_ahead: Arc<Budget>,
     pub(crate) access: Arc<dyn Access>,
     pub(crate) intake: Arc<dyn Intake>,
-    pub(crate) meters: Arc<Meters>,
+    pub(crate) meters: Arc<BrokerMeters>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) penalties: Penalties,
     pub(crate) sessions: Sessions,
@@ -44,7 +44,7 @@ pub(crate) struct Gates {
 
 impl Shared {
     pub(crate) fn new(limits: Limits, access: Arc<dyn Access>, intake: Arc<dyn Intake>) -> Self {
-        let meters = Arc::new(Meters::default());
+        let meters = Arc::new(BrokerMeters::default());
         Self {
             sign_ins: Rate::new(limits.sign_ins_per_second, limits.sign_in_burst),
             read_ahead: Arc::new(Budget::new(limits.read_ahead_total_bytes)),

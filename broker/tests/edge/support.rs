@@ -1,5 +1,7 @@
 //! An edge on a free port, and who may do what there.
-use ioc_broker::{Access, Broker, BrokerConfig, CloseReason, Limits, MetersSnapshot, Principal, Refusal};
+use ioc_broker::{
+    Access, Broker, BrokerConfig, BrokerMetersSnapshot, CloseReason, Limits, Principal, Refusal,
+};
 use ioc_model::CredentialKind;
 use std::{
     collections::HashSet,
@@ -97,12 +99,16 @@ impl Edge {
         client
     }
 
-    pub(crate) fn meters(&self) -> MetersSnapshot {
+    pub(crate) fn meters(&self) -> BrokerMetersSnapshot {
         self.broker.meters().snapshot()
     }
 
     /// Waits until the counters are as wanted.
-    pub(crate) fn wait(&self, what: &str, wanted: impl Fn(&MetersSnapshot) -> bool) -> MetersSnapshot {
+    pub(crate) fn wait(
+        &self,
+        what: &str,
+        wanted: impl Fn(&BrokerMetersSnapshot) -> bool,
+    ) -> BrokerMetersSnapshot {
         let end = Instant::now() + PATIENCE;
         loop {
             let meters = self.meters();

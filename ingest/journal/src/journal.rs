@@ -1,6 +1,6 @@
 //! The handle of the embedded log.
 use crate::{
-    AppendError, Health, JournalConfig, JournalError, Offset, WaitError, checkpoint,
+    AppendError, Health, JournalConfig, JournalError, JournalMeters, Offset, WaitError, checkpoint,
     disk::{self, Disk, Files},
     follower::{self, Follower},
     log::{Follow, Log, Visibility},
@@ -34,21 +34,6 @@ pub struct Opened {
     pub last: Offset,
     /// Length of the torn tail that was cut off, in bytes: records that were never acknowledged.
     pub truncated_bytes: u64,
-}
-
-/// Totals since the journal was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Meters {
-    /// Committed batches, each with one fdatasync.
-    pub batches: u64,
-    /// Committed records.
-    pub records: u64,
-    /// Bytes written.
-    pub bytes: u64,
-    /// Time spent in fdatasync, in microseconds.
-    pub sync_micros: u64,
-    /// Bytes of all segment files at present.
-    pub disk_bytes: u64,
 }
 
 struct Handle {
@@ -195,9 +180,9 @@ impl Log for Journal {
         segments.iter().map(|(first, end)| (segment::path(&shared.config.dir, *first), *end)).collect()
     }
 
-    fn meters(&self) -> Meters {
+    fn meters(&self) -> JournalMeters {
         let counters = &self.shared().counters;
-        Meters {
+        JournalMeters {
             batches: counters.batches.load(Ordering::Relaxed),
             records: counters.records.load(Ordering::Relaxed),
             bytes: counters.bytes.load(Ordering::Relaxed),

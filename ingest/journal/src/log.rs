@@ -1,5 +1,5 @@
 //! The port: what everybody outside needs of a durable, ordered record, whoever keeps it.
-use crate::{AppendError, Batch, FollowError, Health, Held, JournalError, Meters, Offset, WaitError};
+use crate::{AppendError, Batch, FollowError, Health, Held, JournalError, JournalMeters, Offset, WaitError};
 use ioc_model::RecordKind;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -86,7 +86,7 @@ pub trait Log: Send + Sync + std::fmt::Debug {
     fn files(&self) -> Vec<(PathBuf, u64)>;
 
     /// Returns totals since the log was opened.
-    fn meters(&self) -> Meters;
+    fn meters(&self) -> JournalMeters;
 
     /// Takes no more records, makes the pending ones durable and ends. Followers get what is left and then
     /// [`FollowError::Closed`]. Closing again does nothing.

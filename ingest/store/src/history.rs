@@ -1,6 +1,6 @@
 //! The port: the questions that can be asked of history, a closed set, and writing it, so that other backends can do both.
 use crate::{
-    Aggregate, Batch, Bucket, Damage, GroupBucket, Last, Meters, Outcomes, Point, Series, StoreError,
+    Aggregate, Batch, Bucket, Damage, GroupBucket, HistoryMeters, Last, Outcomes, Point, Series, StoreError,
     Summary, TimeRange,
 };
 use ioc_model::{DeviceIndex, PropertyId, catalogue::Averaging};
@@ -159,7 +159,7 @@ pub trait HistoryWriter: History {
     fn seal(&self) -> Result<(), StoreError>;
 
     /// Returns numbers about the store.
-    fn meters(&self) -> Meters;
+    fn meters(&self) -> HistoryMeters;
 
     /// Ends the sealing thread, after what it is at, and the waiting in [`HistoryWriter::apply`]. What is in memory stays
     /// readable; the journal has it for the next start.

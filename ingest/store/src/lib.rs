@@ -38,6 +38,7 @@ mod last;
 mod lookup;
 mod manifest;
 mod merge;
+mod meters;
 mod newest;
 mod outline;
 mod points;
@@ -63,8 +64,8 @@ pub use history::{
     BUCKETS_MAX, DAMAGED_MAX, History, HistoryHealth, HistoryWriter, QueryError, SharedHistory,
 };
 pub use last::Last;
+pub use meters::HistoryMeters;
 pub use outline::{Outline, check, go_on_from, has_segments, outline};
-pub use store::Meters;
 pub use summary::Summary;
 pub use types::{Aggregate, Bucket, GroupBucket, Outcome, Point, Series, TimeRange};
 

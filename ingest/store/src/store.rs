@@ -1,6 +1,6 @@
 //! The handle that everybody holds.
 use crate::{
-    Batch, HistoryWriter, Outcomes, StoreConfig, StoreError,
+    Batch, HistoryMeters, HistoryWriter, Outcomes, StoreConfig, StoreError,
     inner::Inner,
     manifest::Manifest,
     sealed::lock,
@@ -20,25 +20,6 @@ pub(crate) struct Store {
 struct Handle {
     inner: Arc<Inner>,
     sealer: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// Numbers about the store at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Meters {
-    /// Readings in memory that are not being sealed.
-    pub active_readings: u64,
-    /// Readings in memory that are being sealed.
-    pub frozen_readings: u64,
-    /// Readings in segments; a corrected one may count twice until segments are merged.
-    pub sealed_readings: u64,
-    /// Segment files.
-    pub segments: u64,
-    /// Bytes of segment files.
-    pub segment_bytes: u64,
-    /// Places that cannot be read.
-    pub damaged: u64,
-    /// Whether the last sealing failed; it is tried again by the next [`HistoryWriter::maintain`].
-    pub sealing_failed: bool,
 }
 
 impl Store {
@@ -115,11 +96,11 @@ impl HistoryWriter for Store {
         }
     }
 
-    fn meters(&self) -> Meters {
+    fn meters(&self) -> HistoryMeters {
         let inner = self.inner();
         let view = inner.sealed.view();
         let queue = lock(&inner.queue);
-        Meters {
+        HistoryMeters {
             active_readings: inner.active_readings.load(Ordering::Relaxed) as u64,
             frozen_readings: queue.frozen_readings as u64,
             sealed_readings: view.segments().map(|segment| segment.info.readings).sum(),
