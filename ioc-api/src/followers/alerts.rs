@@ -132,3 +132,50 @@ impl Work for Alerts {
         self.projections.safe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        alerting::tests::firing,
+        followers::{Nudge, Stop},
+    };
+    use ioc_alerts::{RuleDecision, encode};
+    use ioc_journal::{JournalConfig, Visibility};
+    use ioc_model::{Alert, AlertId, RecordKind, TransitionKind};
+    use ioc_records::SqliteRecords;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_snapshot_is_kept_each_thousand_events() {
+        let dir = tempfile::tempdir().unwrap();
+        let records: Records = Arc::new(SqliteRecords::open(&dir.path().join("records.sqlite")).unwrap());
+        let (journal, _) = ioc_journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
+        let stop = Stop::default();
+        let (projections, syncing) = Projections::start(&records, &stop).unwrap();
+        let hub = Arc::new(Hub::new(0, [], Nudge::default()));
+        let mut fold = AlertFold::default();
+        let mut alerts =
+            Alerts::new(journal.clone(), Arc::clone(&records), hub.clone(), projections, fold.clone());
+        for n in 1..=SNAPSHOT_EVENTS as u64 {
+            let alert = Alert { id: AlertId::new(1, u128::from(n)), ..firing() };
+            let mut event =
+                fold.decide(RuleDecision { kind: TransitionKind::Firing, at: 1, cause: n, alert });
+            fold.apply(n, &event);
+            let bytes = encode(&mut event).unwrap();
+            journal.append(RecordKind::AlertEvent, |out| out.extend_from_slice(&bytes)).unwrap();
+        }
+        journal.wait_durable(SNAPSHOT_EVENTS as u64, PATIENCE).unwrap();
+        let mut follower = journal.follow(1, Visibility::Durable);
+        while alerts.log.fold().through() < SNAPSHOT_EVENTS as u64 {
+            assert_eq!(records.alert_snapshot().unwrap(), None);
+            alerts.take(&follower.next(PATIENCE).unwrap().unwrap());
+        }
+        assert_eq!(hub.recorded_through(), SNAPSHOT_EVENTS as u64);
+        let kept = records.alert_snapshot().unwrap().unwrap();
+        assert!(kept == fold.to_snapshot().unwrap());
+        stop.stop();
+        syncing.join().unwrap();
+    }
+}

@@ -15,8 +15,11 @@
 //! An event that does not fit is ignored. Acknowledging and resolving stand beside the condition, not instead of it: a rule
 //! goes on whatever people do, and what people did stays whatever a rule decides.
 use crate::{
-    command::{AlertCommand, add_note, check},
-    event::{AlertEvent, Decision, EventBody, Fired, Opened, Restated, Shown, Subject},
+    command::{AlertCommand, add_note, bound_notes, check},
+    event::{
+        AlertEvent, Cleared, Decision, EventBody, Fired, Noted, Opened, Recalled, RecalledNotes, Restated,
+        Shown, Subject, Taken,
+    },
 };
 use ioc_model::{Alert, AlertId, Condition, Evidence, Transition, TransitionKind};
 
@@ -60,42 +63,51 @@ impl Next {
 pub(crate) fn after(known: Option<&Alert>, event: &AlertEvent) -> Result<Next, Ignored> {
     match &event.body {
         EventBody::Imported(transition) => Ok(imported(transition)),
-        EventBody::Recalled(recalled) => match known {
-            None => Ok(quiet(legal(event.alert, recalled.alert.clone(), event.at), Some(recalled.cause))),
-            Some(_) => Err(Ignored::OutOfTurn),
-        },
-        EventBody::RecalledNotes(recalled) => {
-            let mut alert = known.ok_or(Ignored::UnknownAlert)?.clone();
-            match recalled.add_to(&mut alert.notes) {
-                true => Ok(quiet(legal(event.alert, alert, event.at), None)),
-                false => Err(Ignored::OutOfTurn),
-            }
-        }
+        EventBody::Recalled(recalled) => recall(known, event, recalled),
+        EventBody::RecalledNotes(recalled) => recall_notes(known, event, recalled),
         EventBody::Pending(opened) => pending(known, event, opened),
         EventBody::Firing(fired) => firing(known, event, fired),
-        EventBody::Cleared(cleared) => {
-            let alert = alert_in(known, &[Condition::Pending, Condition::Firing])?;
-            let alert = Alert { state: Condition::Cleared, cleared_at: Some(cleared.since), ..alert };
-            Ok(decided(alert, &cleared.decision, TransitionKind::Cleared))
-        }
+        EventBody::Cleared(cleared) => clear(known, cleared),
         EventBody::NoDataChanged(decision) => {
             let alert = alert_in(known, &[Condition::Firing])?;
             Ok(decided(alert, decision, TransitionKind::Firing))
         }
         EventBody::Restated(restated) => Ok(restate(known, event, restated)),
-        EventBody::Acknowledged(taken) => {
-            let command = AlertCommand::Acknowledge { why: taken.why.clone() };
-            commanded(known, event, &command, &taken.by)
+        EventBody::Acknowledged(Taken { by, why }) => {
+            commanded(known, event, &AlertCommand::Acknowledge { why: why.clone() }, by)
         }
-        EventBody::Noted(noted) => {
-            let command = AlertCommand::Note { text: noted.text.clone() };
-            commanded(known, event, &command, &noted.by)
+        EventBody::Noted(Noted { by, text }) => {
+            commanded(known, event, &AlertCommand::Note { text: text.clone() }, by)
         }
-        EventBody::Resolved(taken) => {
-            let command = AlertCommand::Resolve { why: taken.why.clone() };
-            commanded(known, event, &command, &taken.by)
+        EventBody::Resolved(Taken { by, why }) => {
+            commanded(known, event, &AlertCommand::Resolve { why: why.clone() }, by)
         }
     }
+}
+
+fn recall(known: Option<&Alert>, event: &AlertEvent, recalled: &Recalled) -> Result<Next, Ignored> {
+    match known {
+        None => Ok(quiet(legal(event.alert, recalled.alert.clone(), event.at), Some(recalled.cause))),
+        Some(_) => Err(Ignored::OutOfTurn),
+    }
+}
+
+fn recall_notes(
+    known: Option<&Alert>,
+    event: &AlertEvent,
+    recalled: &RecalledNotes,
+) -> Result<Next, Ignored> {
+    let mut alert = known.ok_or(Ignored::UnknownAlert)?.clone();
+    match recalled.add_to(&mut alert.notes) {
+        true => Ok(quiet(legal(event.alert, alert, event.at), None)),
+        false => Err(Ignored::OutOfTurn),
+    }
+}
+
+fn clear(known: Option<&Alert>, cleared: &Cleared) -> Result<Next, Ignored> {
+    let alert = alert_in(known, &[Condition::Pending, Condition::Firing])?;
+    let alert = Alert { state: Condition::Cleared, cleared_at: Some(cleared.since), ..alert };
+    Ok(decided(alert, &cleared.decision, TransitionKind::Cleared))
 }
 
 fn imported(transition: &Transition) -> Next {
@@ -237,7 +249,7 @@ fn legal(id: AlertId, mut alert: Alert, at: i64) -> Alert {
     }
     pair(&mut alert.acknowledged_by, &mut alert.acknowledged_at);
     pair(&mut alert.resolved_by, &mut alert.resolved_at);
-    crate::command::bound_notes(&mut alert.notes);
+    bound_notes(&mut alert.notes);
     alert
 }
 

@@ -159,6 +159,26 @@ fn cleared_alerts_are_let_go_in_order_and_come_back() {
 }
 
 #[test]
+fn what_is_let_go_is_the_same_live_and_from_a_snapshot() {
+    let mut live = opened();
+    let mut restored = AlertFold::default();
+    for n in 1..=2 * FINISHED_KEPT as u64 {
+        if n == FINISHED_KEPT as u64 / 2 {
+            restored = AlertFold::from_snapshot(&live.to_snapshot().unwrap()).unwrap();
+        }
+        let event = live.decide(decided(TransitionKind::Cleared, cleared(u128::from(n))));
+        live.apply(n + 1, &event);
+        // Before the snapshot was taken it is folded already, or there is nothing yet to fold into.
+        if restored.through() > 0 {
+            restored.apply(n + 1, &event);
+        }
+    }
+    assert_eq!(live.states().count(), FINISHED_KEPT + 1);
+    assert_eq!(live.let_go_through(), restored.let_go_through());
+    assert!(live.to_snapshot().unwrap() == restored.to_snapshot().unwrap());
+}
+
+#[test]
 fn what_a_newer_program_wrote_is_skipped_and_counted() {
     let mut fold = opened();
     for (seq, text) in [(5, r#"{"v":1,"kind":999,"shelf":{}}"#), (6, r#"{"v":2,"kind":10}"#)] {
