@@ -58,7 +58,7 @@ export class MockApi {
       ],
       ["GET", /^\/areas$/, () => city.areas],
       ["GET", /^\/kpis$/, () => ({ items: kpiList(Date.now(), city.flood), next: null })],
-      ["GET", /^\/catalogue$/, () => catalogue(city.devices)],
+      ["GET", /^\/catalogue$/, () => catalogue(city.devices, kpiList(Date.now(), city.flood))],
       ["PATCH", /^\/users\/([^/]+)$/, (_q, [name], body) => this.changePassword(name, body)],
       ["GET", /^\/alerts$/, (q) => this.alerts(q)],
       ["GET", /^\/alerts\/([^/]+)$/, (_q, [id]) => this.alert(id)],

@@ -13,6 +13,7 @@ const kpi = (id, domain, vi, en, unit, decimals, normal, scale, at, severity) =>
   decimals,
   normal,
   scale,
+  target: null,
   at,
   severity,
 });

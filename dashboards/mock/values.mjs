@@ -93,15 +93,30 @@ const KIND_TITLES = {
   "parking-lot": text("Bãi đỗ xe", "Parking lot"),
 };
 
+const DOMAINS = [
+  { name: "environment", title: text("Ngập lụt · Môi trường", "Flood · Environment") },
+  { name: "traffic", title: text("Giao thông", "Traffic") },
+  { name: "lighting", title: text("Chiếu sáng", "Street lighting") },
+  { name: "parking", title: text("Bãi đỗ xe", "Parking") },
+].map((domain) => ({ ...domain, short_title: domain.title, icon: "M4 12h16M12 4v16" }));
+
 export const propertiesOf = (kind) => KIND_PROPERTIES[kind] ?? [];
 export const propertyNamed = (name) => PROPERTIES.find((property) => property.name === name);
 
-export function catalogue(devices) {
+export function catalogue(devices, kpis) {
   const kinds = Object.entries(KIND_PROPERTIES).map(([name, properties]) => {
     const { domain, reporting_period_s } = devices.find((device) => device.kind === name);
     return { name, domain, reporting_period_s, properties, title: KIND_TITLES[name] };
   });
-  return { properties: PROPERTIES.map(({ mean, swing, decimals, ...property }) => property), kinds };
+  const properties = PROPERTIES.map(({ mean, swing, decimals, ...property }) => property);
+  const panels = DOMAINS.map(({ name, title, short_title }) => ({
+    id: name,
+    domain: name,
+    title,
+    short_title,
+    indicators: kpis.filter(({ domain }) => domain === name).map(({ id }) => id),
+  }));
+  return { domains: DOMAINS, properties, kinds, panels };
 }
 
 /** Level of the river, metres: a quiet tide, or a rise that reached 2.3 m when the server started and goes on. */

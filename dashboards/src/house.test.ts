@@ -61,6 +61,16 @@ function roomOf(path: string): string {
   return first === "features" ? `${first}/${second}` : first;
 }
 
+describe("domains of the city", () => {
+  it("are named by the catalogue alone", () => {
+    const catalogue = readFileSync(join(ROOT, "../../configs/catalogue/catalogue.toml"), "utf8");
+    const names = [...catalogue.matchAll(/^\[domain\.([\w-]+)\]/gm)].map(([, name = ""]) => name);
+    expect(names.length).toBeGreaterThan(0);
+    const named = (text: string): string[] => names.filter((name) => text.includes(`"${name}"`));
+    expect(sources.flatMap(({ path, text }) => named(text).map((name) => `${path}: ${name}`))).toEqual([]);
+  });
+});
+
 describe("rooms", () => {
   it("know only those that they may", () => {
     const wrong = sources.flatMap(({ path, text }) =>

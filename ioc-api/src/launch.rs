@@ -22,7 +22,7 @@ use ioc_rules::{Engine, EngineConfig, Place, RuleSet};
 use ioc_services::{
     Devices, Foundation, Ready,
     alerting::Archive,
-    indicators::{self, Definition, KpiService},
+    indicators::KpiService,
     rules::{RuleChecks, RuleSource, RuleStoreError},
 };
 use ioc_store::{StoreConfig, StoreError};
@@ -93,9 +93,6 @@ pub enum StartError {
     /// The rule engine.
     #[error(transparent)]
     Engine(#[from] ioc_rules::StartError),
-    /// The indicators.
-    #[error("{0}")]
-    Kpis(String),
     /// The city's time zone.
     #[error("time zone {0:?} is not known; write one as in Asia/Ho_Chi_Minh")]
     TimeZone(String),
@@ -126,12 +123,12 @@ impl StartError {
         match self {
             Self::DataDir(error) => error.is_usage(),
             Self::Foundation(error) => error.is_usage(),
+            Self::Startup(StartupError::Meaning(_)) => true,
             Self::Broker(Broker::Bind { .. } | Broker::Thread(_)) => false,
             Self::Https(_)
             | Self::Mqtts(_)
             | Self::Broker(_)
             | Self::Rules(_)
-            | Self::Kpis(_)
             | Self::TimeZone(_)
             | Self::Demo(_) => true,
             _ => false,
@@ -370,25 +367,6 @@ fn new_alert_id(at_ms: i64) -> AlertId {
 fn next_number() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
-}
-
-/// Reads the indicators.
-///
-/// Errors: the file cannot be read, or is wrong; each line names file, line and column.
-pub fn kpi_definitions(config: &Config, catalogue: &Catalogue) -> Result<Vec<Definition>, StartError> {
-    let (file, text) = match &config.display.kpis {
-        Some(path) => {
-            let name = path.display().to_string();
-            let text = ioc_files::read_settings(path)
-                .map_err(|error| StartError::Kpis(format!("{name}: cannot be read: {error}")))?;
-            (name, text)
-        }
-        None => ("kpis.toml".to_owned(), defaults::text("kpis.toml").unwrap_or_default().to_owned()),
-    };
-    let lines = |errors: Vec<indicators::KpiError>| {
-        errors.iter().map(|error| format!("{file}:{error}")).collect::<Vec<_>>().join("\n")
-    };
-    indicators::parse(&text, catalogue).map_err(|errors| StartError::Kpis(lines(errors)))
 }
 
 /// Finds alerts that the fold has let go: those that the records have.

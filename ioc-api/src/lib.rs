@@ -2,6 +2,7 @@
 pub mod admin;
 pub mod app;
 pub mod backup;
+pub mod catalogue_files;
 pub mod cli;
 pub mod clock;
 pub mod clock_watch;
@@ -13,6 +14,7 @@ pub mod demo;
 mod edge_access;
 pub mod followers;
 pub mod ingress;
+pub mod kept_catalogue;
 pub mod launch;
 pub mod metrics;
 pub mod presence;

@@ -7,13 +7,16 @@ pub use alerts::{open_alerts, restored};
 
 use crate::{
     clock::Clocks,
+    config::Config,
+    data_dir::kept_catalogue_file,
     followers::{Work, quarantine::Quarantine},
+    kept_catalogue::{KeptCatalogue, MeaningLost},
 };
 use ioc_alerts::AlertFold;
 use ioc_http::stream::OlderPage;
 use ioc_ingest::{Decoder, LiveState, vn_aqi::deriver::MissingProperty};
 use ioc_journal::{Batch, FollowError, Offset, SharedLog, Visibility};
-use ioc_model::{Observation, Quality, RecordKind, message::MessageView, time::placed_ms};
+use ioc_model::{Catalogue, Observation, Quality, RecordKind, message::MessageView, time::placed_ms};
 use ioc_records::{Records, RecordsError};
 use ioc_services::{
     rule_inputs::Replayed,
@@ -163,9 +166,29 @@ pub enum StartupError {
     /// The catalogue.
     #[error("the air quality index cannot be computed")]
     Catalogue(#[from] MissingProperty),
+    /// A catalogue that would take the meaning from history.
+    #[error(transparent)]
+    Meaning(#[from] MeaningLost),
     /// It was told to end.
     #[error("the start was interrupted")]
     Interrupted,
+}
+
+/// Refuses a catalogue that would take the meaning from what history has, and keeps what it says for the next start.
+///
+/// Errors: [`MeaningLost`] says what to do.
+pub fn keep_meaning(
+    config: &Config,
+    catalogue: &Catalogue,
+    history: &SharedHistory,
+) -> Result<(), MeaningLost> {
+    let kept = KeptCatalogue::at(kept_catalogue_file(&config.data_dir));
+    let with_history = history.last().into_iter().map(|(Series { property, .. }, _)| property).collect();
+    kept.check(catalogue, &with_history)?;
+    if let Err(error) = kept.keep(catalogue, &config.catalogue.dirs) {
+        tracing::warn!(%error, "what the catalogue says cannot be kept: a later start may not notice what changes in it");
+    }
+    Ok(())
 }
 
 /// Fills the last values from history. Derived values are no sign of life.

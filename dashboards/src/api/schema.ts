@@ -1976,6 +1976,8 @@ export interface components {
             domains: components["schemas"]["CityDomain"][];
             /** @description Every kind of device. */
             kinds: components["schemas"]["DeviceKind"][];
+            /** @description Every panel of the wall, from the top. */
+            panels: components["schemas"]["Panel"][];
             /** @description Every property. */
             properties: components["schemas"]["Property"][];
         };
@@ -2020,6 +2022,8 @@ export interface components {
         };
         /** @description A field of the city. */
         CityDomain: {
+            /** @description Path of an SVG icon in a box of 24 by 24, drawn as a line in the colour of the text beside it. */
+            icon: string | null;
             /** @description As in `lighting`; a level of MQTT topics and a label of rules. */
             name: components["schemas"]["Domain"];
             /** @description The same where there is little room. */
@@ -2354,6 +2358,11 @@ export interface components {
              * @description When the newest observation behind it arrived, milliseconds since the epoch.
              */
             t: number | null;
+            /**
+             * Format: double
+             * @description What the city aims at, within the gauge.
+             */
+            target: number | null;
             /** @description What it is. */
             title: components["schemas"]["Text"];
             /** @description Unit as shown. */
@@ -2688,6 +2697,11 @@ export interface components {
                  * @description When the newest observation behind it arrived, milliseconds since the epoch.
                  */
                 t: number | null;
+                /**
+                 * Format: double
+                 * @description What the city aims at, within the gauge.
+                 */
+                target: number | null;
                 /** @description What it is. */
                 title: components["schemas"]["Text"];
                 /** @description Unit as shown. */
@@ -2758,6 +2772,19 @@ export interface components {
             }[];
             /** @description Pass as `cursor` for the next page; `null` on the last one. */
             next: string | null;
+        };
+        /** @description A panel of the wall. */
+        Panel: {
+            /** @description Whose alerts and devices it counts. */
+            domain: components["schemas"]["Domain"];
+            /** @description Stable name. */
+            id: string;
+            /** @description Indicators from the top, by id; where there is little room the last ones are left out. */
+            indicators: string[];
+            /** @description The same where there is little room. */
+            short_title: components["schemas"]["Text"];
+            /** @description What it is, for people. */
+            title: components["schemas"]["Text"];
         };
         /** @description What a device belongs to. */
         ParentDto: {
@@ -3309,6 +3336,7 @@ export type NewDisplayToken = components["schemas"]["NewDisplayToken"];
 export type NewUser = components["schemas"]["NewUser"];
 export type Note = components["schemas"]["Note"];
 export type NoteBody = components["schemas"]["NoteBody"];
+export type Panel = components["schemas"]["Panel"];
 export type Parent = components["schemas"]["ParentDto"];
 export type ParentKind = components["schemas"]["ParentKind"];
 export type ProblemBody = components["schemas"]["ProblemBody"];

@@ -1,7 +1,7 @@
-/** Titles and units of properties and kinds, read once. */
+/** Titles and units of domains, properties and kinds, read once. */
 import { createContext } from "svelte";
 import type { ApiClient } from "../api/client.ts";
-import type { Catalogue, DeviceKind, Property } from "../api/schema.ts";
+import type { Catalogue, CityDomain, DeviceKind, Property, Text } from "../api/schema.ts";
 
 export class CatalogueStore {
   private data = $state.raw<Catalogue | null>(null);
@@ -23,6 +23,16 @@ export class CatalogueStore {
       );
     }
     return this.data;
+  }
+
+  /** In the order in which screens show them. */
+  domains(): readonly CityDomain[] {
+    return this.need()?.domains ?? [];
+  }
+
+  /** Returns the title of a domain, its name in both languages until there is one. */
+  domainTitle(name: string): Text {
+    return this.domains().find((domain) => domain.name === name)?.title ?? { vi: name, en: name };
   }
 
   kind(name: string): DeviceKind | undefined {

@@ -11,6 +11,7 @@ const kpi = (id: string, t: number | null): Kpi => ({
   t,
   normal: [0, 1],
   scale: [0, 2],
+  target: null,
   severity: null,
   decimals: 0,
   history: [],

@@ -41,9 +41,14 @@ export class WallScale {
 
   /** What fits: at the default size everything. */
   readonly feedRows = $derived(within(Math.floor((this.size.height - 12) / 6.6), 1, 7));
-  readonly kpiRows = $derived(within(Math.floor(((this.size.height - 6) / 4 - 4.3) / 2.9), 1, 3));
   readonly trend = $derived(this.size.height >= 44);
   readonly narrow = $derived(this.size.width < 90);
+
+  /** Figures of each panel, when so many panels share the height. */
+  kpiRows(panels: number): number {
+    const height = (this.size.height - 6) / Math.max(1, panels);
+    return within(Math.floor((height - 4.3) / 2.9), 1, 3);
+  }
 
   /** Follows the window until the returned function is called. */
   follow(): () => void {

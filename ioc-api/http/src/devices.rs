@@ -11,7 +11,10 @@ use axum::{
     extract::{Path, Query, State},
 };
 use ioc_ingest::Device;
-use ioc_model::{Catalogue, DeviceIndex, DeviceKind, Parent, Property, ValueKind, catalogue::CityDomain};
+use ioc_model::{
+    Catalogue, DeviceIndex, DeviceKind, Parent, Property, ValueKind,
+    catalogue::{CityDomain, Panel},
+};
 use ioc_services::{DeviceFilter, DeviceStatus};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -170,6 +173,8 @@ pub struct CatalogueDto {
     pub properties: Vec<Property>,
     /// Every kind of device.
     pub kinds: Vec<DeviceKind>,
+    /// Every panel of the wall, from the top.
+    pub panels: Vec<Panel>,
 }
 
 /// Returns the catalogue.
@@ -181,5 +186,6 @@ pub async fn catalogue(State(state): State<ApiState>, _actor: Actor) -> Json<Cat
         domains: catalogue.domains().to_vec(),
         properties: catalogue.properties().to_vec(),
         kinds: catalogue.kinds().cloned().collect(),
+        panels: catalogue.panels().to_vec(),
     })
 }

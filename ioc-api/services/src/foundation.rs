@@ -8,7 +8,7 @@ use std::sync::Arc;
 /// What every service stands on; cheap to clone.
 #[derive(Clone)]
 pub struct Foundation {
-    /// Properties and kinds.
+    /// Domains, properties, kinds, indicators and panels.
     pub catalogue: Arc<Catalogue>,
     /// The city and its areas.
     pub city: Arc<CityFiles>,

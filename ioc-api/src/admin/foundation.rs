@@ -1,8 +1,10 @@
 //! What the running server and the command line both stand on: catalogue, city, records, registry, identities.
 use crate::{
+    catalogue_files::{self, CatalogueError},
     config::{Config, Display},
-    data_dir::{DataDir, DataDirError},
+    data_dir::{DataDir, DataDirError, kept_catalogue_file},
     defaults,
+    kept_catalogue::{KeptCatalogue, told},
 };
 use ioc_identity::{Grants, Identity, IdentityError};
 use ioc_ingest::{City, Registry, RegistryError, Wards};
@@ -13,12 +15,24 @@ use std::{path::Path, sync::Arc};
 
 const CITY_FILE: &str = "city.toml";
 const AREAS_FILE: &str = "areas.geojson";
-const CATALOGUE_FILE: &str = "catalogue/catalogue.toml";
 
 /// Something that everything else stands on cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FoundationError {
-    /// A file of the city, or the catalogue.
+    /// The catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// A kind that devices are registered with, and the catalogue has no longer.
+    #[error(
+        "{error}; the last start read {from}: name them again with --catalogue or catalogue.dirs, or put the kind back"
+    )]
+    KindLost {
+        /// Which device lacks its kind.
+        error: RegistryError,
+        /// Where the catalogue came from at the last start.
+        from: String,
+    },
+    /// A file of the city.
     #[error("{file}: {problem}")]
     File {
         /// Its name.
@@ -46,17 +60,6 @@ pub enum FoundationError {
     /// Devices.
     #[error("the registry cannot be loaded")]
     Registry(#[from] RegistryError),
-}
-
-/// Reads the catalogue that is compiled in.
-///
-/// Errors: none in a binary whose tests passed.
-pub fn catalogue() -> Result<Catalogue, FoundationError> {
-    let text = defaults::text(CATALOGUE_FILE).unwrap_or_default();
-    Catalogue::from_toml(text).map_err(|error| FoundationError::File {
-        file: CATALOGUE_FILE.to_owned(),
-        problem: error.to_string(),
-    })
 }
 
 /// Reads the city `name`: built in, or a directory.
@@ -105,10 +108,21 @@ impl FoundationError {
     /// Reports whether the configuration is wrong, rather than what is on disk.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::File { .. } | Self::NoCity { .. } => true,
+            Self::File { .. } | Self::NoCity { .. } | Self::Catalogue(_) | Self::KindLost { .. } => true,
             Self::DataDir(error) => error.is_usage(),
             _ => false,
         }
+    }
+}
+
+/// Tells a kind that is gone apart from other errors, and names where the last start had it from.
+fn kind_lost(error: RegistryError, data: &DataDir) -> FoundationError {
+    match error {
+        RegistryError::UnknownKind { .. } | RegistryError::WrongDomain { .. } => {
+            let kept = KeptCatalogue::at(kept_catalogue_file(data.path()));
+            FoundationError::KindLost { error, from: told(&kept.directories()) }
+        }
+        error => error.into(),
     }
 }
 
@@ -116,13 +130,13 @@ impl FoundationError {
 ///
 /// Errors: [`FoundationError`] says what is wrong and what would be right.
 pub fn open_foundation(data: &DataDir, config: &Config, now_ms: i64) -> Result<Foundation, FoundationError> {
-    let catalogue = Arc::new(catalogue()?);
+    let catalogue = Arc::new(catalogue_files::load(config)?);
     let city = Arc::new(titled(load_city(&config.city, &catalogue)?, &config.display));
     let key = data.secret_key()?;
     let records: Records = Arc::new(SqliteRecords::open(&data.records())?);
     let registry = Registry::new(Arc::clone(&catalogue), Arc::clone(&city.wards));
     let devices = records.devices()?.into_iter().map(into_device);
-    registry.load(devices.collect())?;
+    registry.load(devices.collect()).map_err(|error| kind_lost(error, data))?;
     let grants = Grants::new(key, Arc::new(RegistryMembership(registry.clone())), &records.credentials()?);
     let late = Arc::new(LateWrites::new(Arc::clone(&records), config.records.audit_anonymous_rows_max));
     let (keeper, session_ttl) = (Arc::clone(&late), config.http.sign_in.session_ttl.0);

@@ -11,7 +11,7 @@ mod server;
 mod unix_user;
 
 pub use client::{AdminError, execute, execute_telling};
-pub use foundation::{FoundationError, catalogue, load_city, open_foundation};
+pub use foundation::{FoundationError, load_city, open_foundation};
 pub use operations::{OperationError, Operations};
 pub(crate) use protocol::chain;
 pub use protocol::{Reply, Request, UserAdded};

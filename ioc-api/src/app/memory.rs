@@ -62,7 +62,7 @@ impl Memory {
     ) -> Result<Self, StartError> {
         let Foundation { records, registry, catalogue, .. } = foundation;
         // What people write comes first: a mistake is told at once and not after a replay.
-        let kpis = KpiService::new(launch::kpi_definitions(config, catalogue)?);
+        let kpis = KpiService::new(Arc::clone(catalogue));
         let rules = RuleStore::open(
             launch::rule_source(config),
             LastGoodRules::at(kept_rules(&config.data_dir)),
@@ -76,6 +76,7 @@ impl Memory {
         let from = startup::oldest_of(journal, store.replay_from());
         progress.enter_replay(Phase::HistoryReplay, from, opened.last);
         startup::replay(journal, from, opened.last, &mut settle, progress)?;
+        startup::keep_meaning(config, catalogue, store).map_err(startup::StartupError::from)?;
         startup::fill_live(&live, store, Clocks::read());
         let quarantine =
             Quarantine::new(Arc::clone(records), registry.clone(), config.records.quarantine_rows_max);

@@ -16,12 +16,13 @@ use std::{
 /// How often history is tried: its list changes when segments are merged.
 const ATTEMPTS: usize = 20;
 /// Files at the top that belong to a backup, when they are there.
-const TOP: [&str; 8] = [
+const TOP: [&str; 9] = [
     "FORMAT",
     "identity",
     "changes",
     "token.key",
     "rules.json",
+    "catalogue.json",
     "demo-signin.json",
     "demo-tls.crt",
     "demo-tls.key",

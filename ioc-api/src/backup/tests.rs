@@ -452,7 +452,7 @@ fn a_directory_of_an_earlier_version_gets_its_identity_and_keeps_everything() {
 #[test]
 fn what_can_be_made_anew_is() {
     let cases = Cases::new();
-    let removals = ["identity", "journal/checkpoints", "rules.json"];
+    let removals = ["identity", "journal/checkpoints", "rules.json", "catalogue.json"];
     let damage = |path: &Path| fs::write(path, "\u{0}garbage").unwrap();
     for file in ["journal/identity", "store/identity"] {
         for content in ["", "\u{0}garbage", "ioc-identity 2\n"] {

@@ -32,6 +32,9 @@ pub(super) struct Flags {
     /// Where devices connect with TLS
     #[arg(long, global = true, value_name = "ADDR")]
     pub(super) mqtts: Option<String>,
+    /// Directory with files of the catalogue, over the built-in one; may be repeated
+    #[arg(long, global = true, value_name = "DIR")]
+    catalogue: Vec<String>,
     /// Directory with rule files; may be repeated
     #[arg(long, global = true, value_name = "DIR")]
     rules: Vec<String>,
@@ -68,8 +71,10 @@ impl Flags {
             .into_iter()
             .filter_map(|(flag, key, text)| Some(FlagValue { flag, key, texts: vec![text.clone()?] }))
             .collect();
-        if !self.rules.is_empty() {
-            values.push(FlagValue { flag: "--rules", key: "rules.dirs", texts: self.rules.clone() });
+        let repeated =
+            [("--catalogue", "catalogue.dirs", &self.catalogue), ("--rules", "rules.dirs", &self.rules)];
+        for (flag, key, texts) in repeated.into_iter().filter(|(_, _, texts)| !texts.is_empty()) {
+            values.push(FlagValue { flag, key, texts: texts.clone() });
         }
         values
     }

@@ -1,7 +1,8 @@
 //! `ioc check` and `ioc rules check`: what a start would refuse, found without starting.
 use super::{Failure, print};
 use crate::{
-    admin::{catalogue, load_city},
+    admin::load_city,
+    catalogue_files::{self, CatalogueError},
     config::{Config, Place, Problem, Problems},
     defaults, launch,
     tls::Certificate,
@@ -9,10 +10,7 @@ use crate::{
 use firmware_sim::Scenario;
 use ioc_model::Catalogue;
 use ioc_rules::{RuleFile, RuleSet};
-use ioc_services::{
-    indicators,
-    rules::{RuleSource, passed_over},
-};
+use ioc_services::rules::{RuleSource, passed_over};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 
@@ -44,9 +42,8 @@ pub(super) fn everything(config: Result<Config, Problems>, json: bool) -> Result
         Err(problems) => return Err(refuse(problems, json)),
     };
     let mut checked = Checked { json, ..Checked::default() };
-    match catalogue() {
-        Ok(catalogue) => checked.files(&config, &catalogue),
-        Err(error) => checked.file("catalogue", None, &error.to_string()),
+    if let Some(catalogue) = checked.catalogue(&config) {
+        checked.files(&config, &catalogue);
     }
     checked.finish()
 }
@@ -57,8 +54,10 @@ pub(super) fn rules(config: &Config, dirs: Vec<PathBuf>, json: bool) -> Result<(
         true => launch::rule_source(config),
         false => launch::rules_in(dirs),
     };
-    let catalogue = catalogue().map_err(|error| Failure::failed(&error))?;
     let mut checked = Checked { json, ..Checked::default() };
+    let Some(catalogue) = checked.catalogue(config) else { return checked.finish() };
+    // What is counted is what was asked about.
+    checked.report.files = 0;
     checked.rules(&source, &catalogue);
     if let (Some(none), true) = (checked.no_rules(&source), checked.report.problems.is_empty()) {
         checked.file("rules", None, &none);
@@ -98,6 +97,24 @@ struct Checked {
 }
 
 impl Checked {
+    /// Reads the catalogue, or reports why it cannot be used.
+    fn catalogue(&mut self, config: &Config) -> Option<Catalogue> {
+        let read = catalogue_files::files(config).and_then(|files| {
+            self.report.files += files.len();
+            catalogue_files::parse(&files)
+        });
+        match read {
+            Ok(catalogue) => return Some(catalogue),
+            Err(CatalogueError::Wrong(problems)) => problems.iter().for_each(|problem| {
+                self.file(&problem.file, Some((problem.line, problem.column)), &problem.message);
+            }),
+            Err(CatalogueError::Unusable { path, problem }) => {
+                self.file(&path.display().to_string(), None, &problem);
+            }
+        }
+        None
+    }
+
     fn files(&mut self, config: &Config, catalogue: &Catalogue) {
         self.report.files += 2;
         if let Err(error) = load_city(&config.city, catalogue) {
@@ -108,7 +125,6 @@ impl Checked {
         if let Some(none) = self.no_rules(&source) {
             self.warn("rules", &none);
         }
-        self.kpis(config.display.kpis.as_deref(), catalogue);
         self.scenario(&config.demo.scenario);
         let (https, mqtts) = (&config.http.tls, &config.mqtt.tls);
         self.certificate("http.tls", &https.certificate, &https.key);
@@ -164,22 +180,6 @@ impl Checked {
             message: error.message.clone(),
             help: error.help.clone(),
         });
-    }
-
-    fn kpis(&mut self, path: Option<&Path>, catalogue: &Catalogue) {
-        self.report.files += 1;
-        let (name, text) = match path {
-            None => ("kpis.toml".to_owned(), Ok(defaults::text("kpis.toml").unwrap_or_default().to_owned())),
-            Some(path) => (path.display().to_string(), ioc_files::read_settings(path)),
-        };
-        match text {
-            Err(error) => self.file(&name, None, &format!("cannot be read: {error}")),
-            Ok(text) => {
-                for error in indicators::parse(&text, catalogue).err().unwrap_or_default() {
-                    self.file(&name, Some((error.line, error.column)), &error.message);
-                }
-            }
-        }
     }
 
     fn scenario(&mut self, path: &Path) {

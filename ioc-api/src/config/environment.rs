@@ -10,12 +10,13 @@ const PREFIX: &str = "IOC_";
 const SECTION_SEPARATOR: &str = "__";
 
 /// Variables with the short names of the flags.
-const SHORT: [(&str, &str); 9] = [
+const SHORT: [(&str, &str); 10] = [
     ("IOC_DATA_DIR", "data_dir"),
     ("IOC_CITY", "city"),
     ("IOC_HTTP", "http.listen"),
     ("IOC_MQTT", "mqtt.tcp.listen"),
     ("IOC_MQTTS", "mqtt.tls.listen"),
+    ("IOC_CATALOGUE", "catalogue.dirs"),
     ("IOC_RULES", "rules.dirs"),
     ("IOC_SCENARIO", "demo.scenario"),
     ("IOC_SEED", "demo.seed"),

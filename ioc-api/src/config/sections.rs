@@ -13,6 +13,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `hue` (built in), or a directory with `city.toml` and `areas.geojson`.
     pub city: String,
+    /// Domains, properties, kinds, indicators and panels.
+    pub catalogue: CatalogueFiles,
     /// The web server.
     pub http: ioc_http::Config,
     /// The device edge.
@@ -31,6 +33,13 @@ pub struct Config {
     pub records: ioc_records::Config,
     /// The simulated city of `ioc demo`.
     pub demo: Demo,
+}
+
+/// Domains, properties, kinds, indicators and panels.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct CatalogueFiles {
+    /// Directories whose files (*.toml) lie over the built-in catalogue.
+    pub dirs: Vec<PathBuf>,
 }
 
 /// The device edge.
@@ -169,7 +178,7 @@ pub struct Ingest {
 /// What the wall and the console show.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Display {
-    /// File with the city's KPIs instead of the built-in ones.
+    /// File with the city's indicators and panels instead of the built-in ones.
     pub kpis: Option<PathBuf>,
     /// Name of the operations center on screen, instead of the city's own.
     pub title_vi: Option<String>,
@@ -196,6 +205,7 @@ impl Default for Config {
         Self {
             data_dir: "data/main".into(),
             city: "hue".to_owned(),
+            catalogue: CatalogueFiles::default(),
             http: ioc_http::Config::default(),
             mqtt: Mqtt::default(),
             journal: Journal::default(),

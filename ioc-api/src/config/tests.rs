@@ -109,6 +109,7 @@ fn variables_come_before_flags_and_after_the_file() {
         ("IOC_MQTT", "3"),
         ("IOC_MQTT__LIMITS__PACKET_MAX", "64KiB"),
         ("IOC_RULES", "a, b"),
+        ("IOC_CATALOGUE", "water"),
         ("IOC_SEED", "7"),
         ("IOC_PORT", "tcp://10.0.0.1:80"),
         ("HOME", "/"),
@@ -118,6 +119,7 @@ fn variables_come_before_flags_and_after_the_file() {
     assert_eq!(config.mqtt.tcp.listen, Listen::every(3));
     assert_eq!(config.mqtt.limits.packet_max, Size(65536));
     assert_eq!(config.rules.dirs, [Path::new("a"), Path::new("b")]);
+    assert_eq!(config.catalogue.dirs, [Path::new("water")]);
     assert_eq!(config.demo.seed, 7);
 }
 

@@ -50,6 +50,7 @@ const FORMAT_NEW: &str = "FORMAT.new";
 const KEY_FILE: &str = "token.key";
 const ADMIN_SOCKET: &str = "admin.sock";
 const KEPT_RULES: &str = "rules.json";
+const KEPT_CATALOGUE: &str = "catalogue.json";
 
 /// A data directory that is open and locked; the lock goes with it.
 #[derive(Debug)]
@@ -235,6 +236,11 @@ pub fn lock_only(path: &Path, holder: Holder) -> Result<impl Sized + use<>, Data
 /// Returns where a server that runs on the data directory `path` listens for the command line.
 pub fn admin_socket(path: &Path) -> PathBuf {
     path.join(ADMIN_SOCKET)
+}
+
+/// Returns where the data directory `path` keeps what the catalogue said last.
+pub fn kept_catalogue_file(path: &Path) -> PathBuf {
+    path.join(KEPT_CATALOGUE)
 }
 
 /// Returns where the data directory `path` keeps the rule files that were last in force.

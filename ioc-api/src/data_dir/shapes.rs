@@ -53,7 +53,7 @@ const PARTS: [&str; 2] = ["journal", "store"];
 /// Other directories of ours; what lies in them is not read at a start.
 const ASIDE: [&str; 2] = ["lost", super::STAGING];
 /// Files at the top, apart from those of SQLite.
-const FILES: [&str; 11] = [
+const FILES: [&str; 12] = [
     "FORMAT",
     "changes",
     "LOCK",
@@ -61,6 +61,7 @@ const FILES: [&str; 11] = [
     "token.key",
     "records.sqlite",
     "rules.json",
+    "catalogue.json",
     "accepting",
     "demo-signin.json",
     "demo-tls.crt",

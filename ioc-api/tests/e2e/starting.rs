@@ -1,5 +1,5 @@
 //! While the server starts it answers: the web says how far it is, devices are told to come later, and it can be
-//! stopped. The start is held up by a lease on the file of indicators: opening it waits until the lease is given up.
+//! stopped. The start is held up by a lease on a rule file: opening it waits until the lease is given up.
 use crate::support::{
     City,
     mqtt::{Connect, Mqtt},
@@ -42,11 +42,13 @@ fn held() -> (City, Process, Lease) {
     city.start();
     city.device("WL-1", "water-level");
     assert_eq!(city.stop().code(), Some(0));
-    let kpis = city.path("kpis.toml");
-    fs::write(&kpis, include_str!("../../../configs/kpis.toml")).unwrap();
-    let lease = Lease::take(&kpis);
+    let rules = city.path("held-rules");
+    fs::create_dir(&rules).unwrap();
+    let file = rules.join("clocks.yaml");
+    fs::write(&file, include_str!("../../../configs/rules/clocks.yaml")).unwrap();
+    let lease = Lease::take(&file);
     let mut command = city.serve();
-    let process = Process::start(command.env("IOC_DISPLAY__KPIS", &kpis), &city.path("log"));
+    let process = Process::start(command.arg("--rules").arg(&rules), &city.path("log"));
     (city, process, lease)
 }
 

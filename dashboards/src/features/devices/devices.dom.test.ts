@@ -37,6 +37,10 @@ const value = (given: Partial<Latest> = {}): Latest => ({
   ...given,
 });
 const catalogue = {
+  domains: [
+    { name: "environment", title: { vi: "Môi trường", en: "River and air" }, icon: null },
+    { name: "waste", title: { vi: "Rác", en: "Waste" }, icon: null },
+  ],
   kinds: [
     {
       name: "water-level",
@@ -61,6 +65,7 @@ describe("the device list", () => {
     show(devices.page.view, { id: null }, { answers });
     const row = (await screen.findByRole("link", { name: "WL-1" })).closest("tr");
     await waitFor(() => expect(row?.textContent).toContain("Gauge"));
+    expect(row?.textContent).toContain("River and air");
     expect(row?.textContent).toContain("Vỹ Dạ");
     expect(row?.textContent).toContain("never");
   });
@@ -69,6 +74,8 @@ describe("the device list", () => {
     const { user, asked, router } = show(devices.page.view, { id: null }, { answers });
     await screen.findByRole("link", { name: "WL-1" });
     await user.selectOptions(screen.getByRole("combobox", { name: "Ward" }), "Vỹ Dạ");
+    await user.selectOptions(screen.getByRole("combobox", { name: "Domain" }), "Waste");
+    expect(router.param("domain")).toBe("waste");
     await user.type(screen.getByRole("searchbox", { name: "Search devices" }), "kim");
     expect(router.param("ward")).toBe("1");
     const last = () => asked.filter(({ call }) => call === "GET /devices").at(-1)?.query;

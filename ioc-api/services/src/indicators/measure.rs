@@ -1,8 +1,9 @@
 //! From the last values of every device to one number per indicator, in one pass over the devices.
-use super::{Aggregate, Definition, KpiValue};
+use super::KpiValue;
 use ioc_ingest::{Device, Devices, LiveState};
 use ioc_model::{
     Quality, Severity,
+    catalogue::{Aggregate, Indicator, Measure},
     time::{age_ms, placed_ms},
 };
 use std::collections::HashMap;
@@ -19,29 +20,29 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn add(&mut self, definition: &Definition, value: f64, arrival_ms: i64) {
+    fn add(&mut self, of: &Measure, value: f64, arrival_ms: i64) {
         let first = self.count == 0;
         self.min = if first { value } else { self.min.min(value) };
         self.max = if first { value } else { self.max.max(value) };
         self.newest_ms = self.newest_ms.max(arrival_ms);
         self.count += 1;
-        self.sum += if definition.energy { 10f64.powf(value / 10.0) } else { value };
-        let hit = match definition.aggregate {
-            Aggregate::CountAbove | Aggregate::ShareAbove => value > definition.operand,
-            Aggregate::ShareBelow => value < definition.operand,
-            Aggregate::ShareEqual => value == definition.operand,
+        self.sum += if of.energy { 10f64.powf(value / 10.0) } else { value };
+        let hit = match of.aggregate {
+            Aggregate::CountAbove | Aggregate::ShareAbove => value > of.operand,
+            Aggregate::ShareBelow => value < of.operand,
+            Aggregate::ShareEqual => value == of.operand,
             _ => false,
         };
         self.hits += u64::from(hit);
     }
 
-    fn result(&self, definition: &Definition) -> Option<f64> {
+    fn result(&self, of: &Measure) -> Option<f64> {
         if self.count == 0 {
             return None;
         }
         let count = self.count as f64;
-        let result = match definition.aggregate {
-            Aggregate::Mean if definition.energy => 10.0 * (self.sum / count).log10(),
+        let result = match of.aggregate {
+            Aggregate::Mean if of.energy => 10.0 * (self.sum / count).log10(),
             Aggregate::Mean => self.sum / count,
             Aggregate::Max => self.max,
             Aggregate::Min => self.min,
@@ -50,52 +51,52 @@ impl Gathered {
             Aggregate::CountAbove => self.hits as f64,
             Aggregate::ShareAbove | Aggregate::ShareBelow | Aggregate::ShareEqual => self.hits as f64 / count,
         };
-        Some(result * definition.factor).filter(|result| result.is_finite())
+        Some(result * of.factor).filter(|result| result.is_finite())
     }
 }
 
-/// Measures every definition at `now_ms`; the answers have their order.
+/// Measures every indicator at `now_ms`; the answers have their order.
 pub(super) fn measure(
-    definitions: &[Definition],
+    indicators: &[Indicator],
     devices: &Devices,
     live: &LiveState,
     now_ms: i64,
 ) -> Vec<KpiValue> {
     let mut by_kind: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (slot, definition) in definitions.iter().enumerate() {
-        by_kind.entry(definition.kind.as_str()).or_default().push(slot);
+    for (slot, indicator) in indicators.iter().enumerate() {
+        by_kind.entry(indicator.measure.kind.as_str()).or_default().push(slot);
     }
-    let mut gathered = vec![Gathered::default(); definitions.len()];
+    let mut gathered = vec![Gathered::default(); indicators.len()];
     for device in devices.iter().filter(|device| !device.retired) {
         for slot in by_kind.get(&*device.kind).into_iter().flatten() {
-            let definition = &definitions[*slot];
-            if let Some((value, arrival_ms)) = fresh(definition, device, live, now_ms) {
-                gathered[*slot].add(definition, value, arrival_ms);
+            let measure = &indicators[*slot].measure;
+            if let Some((value, arrival_ms)) = fresh(measure, device, live, now_ms) {
+                gathered[*slot].add(measure, value, arrival_ms);
             }
         }
     }
-    definitions.iter().zip(&gathered).map(|(definition, gathered)| answer(definition, gathered)).collect()
+    indicators.iter().zip(&gathered).map(|(indicator, gathered)| answer(indicator, gathered)).collect()
 }
 
 /// Returns the last value and the time it is fresh from. That is its arrival: a device whose clock is behind is slow, not
 /// silent. A late one was kept back and is as old as its event time says.
-fn fresh(definition: &Definition, device: &Device, live: &LiveState, now_ms: i64) -> Option<(f64, i64)> {
-    let fits = definition.labels.iter().all(|(name, value)| device.labels.get(name) == Some(value));
-    let latest = fits.then(|| live.get(device.index, definition.property)).flatten()?;
+fn fresh(measure: &Measure, device: &Device, live: &LiveState, now_ms: i64) -> Option<(f64, i64)> {
+    let fits = measure.labels.iter().all(|(name, value)| device.labels.get(name) == Some(value));
+    let latest = fits.then(|| live.get(device.index, measure.property)).flatten()?;
     let is_late = latest.quality.contains(Quality::LATE);
     let from_ms = if is_late { placed_ms(latest.ts_ms, latest.arrival_ms) } else { latest.arrival_ms };
-    let is_fresh = age_ms(from_ms, now_ms) <= definition.fresh_ms;
+    let is_fresh = age_ms(from_ms, now_ms) <= measure.fresh_ms;
     (is_fresh && latest.quality.is_measuring()).then_some((latest.value, from_ms))
 }
 
-fn answer(definition: &Definition, gathered: &Gathered) -> KpiValue {
-    let value = gathered.result(definition);
+fn answer(indicator: &Indicator, gathered: &Gathered) -> KpiValue {
+    let (value, display) = (gathered.result(&indicator.measure), &indicator.display);
     let outside = |[low, high]: [f64; 2]| value.is_some_and(|value| value < low || value > high);
-    let severity = match definition.critical {
+    let severity = match display.critical {
         Some(band) if outside(band) => Some(Severity::Critical),
-        _ => outside(definition.normal).then_some(definition.severity),
+        _ => outside(display.normal).then_some(display.severity),
     };
-    let (id, domain) = (definition.id.clone(), definition.domain);
+    let (id, domain) = (indicator.id.clone(), indicator.domain);
     KpiValue { id, domain, value, severity, t: value.map(|_| gathered.newest_ms) }
 }
 
@@ -103,15 +104,11 @@ fn answer(definition: &Definition, gathered: &Gathered) -> KpiValue {
 mod tests {
     use super::*;
     use ioc_ingest::{NewDevice, Registry};
-    use ioc_model::{Catalogue, Domain, Observation, PropertyId, alert::Text};
+    use ioc_model::{Catalogue, Domain, Observation, PropertyId, alert::Text, catalogue::IndicatorDisplay};
     use std::sync::Arc;
 
-    fn definition(aggregate: Aggregate) -> Definition {
-        Definition {
-            id: "x".into(),
-            domain: Domain::from_static("environment"),
-            title: Text::default(),
-            unit: String::new(),
+    fn measure_of(aggregate: Aggregate) -> Measure {
+        Measure {
             kind: "noise-meter".into(),
             labels: Default::default(),
             property: PropertyId(20),
@@ -120,17 +117,26 @@ mod tests {
             operand: 2.0,
             factor: 1.0,
             fresh_ms: 1000,
-            normal: [0.0, 2.5],
-            scale: [0.0, 10.0],
-            severity: Severity::High,
-            critical: Some([0.0, 8.0]),
-            decimals: 0,
         }
     }
 
-    fn gather(definition: &Definition, values: &[f64]) -> Gathered {
+    fn indicator(measure: Measure) -> Indicator {
+        let display = IndicatorDisplay {
+            title: Text::default(),
+            unit: String::new(),
+            normal: [0.0, 2.5],
+            critical: Some([0.0, 8.0]),
+            scale: [0.0, 10.0],
+            target: None,
+            severity: Severity::High,
+            decimals: 0,
+        };
+        Indicator { id: "x".into(), domain: Domain::from_static("environment"), display, measure }
+    }
+
+    fn gather(of: &Measure, values: &[f64]) -> Gathered {
         let mut gathered = Gathered::default();
-        values.iter().for_each(|value| gathered.add(definition, *value, 5));
+        values.iter().for_each(|value| gathered.add(of, *value, 5));
         gathered
     }
 
@@ -149,16 +155,16 @@ mod tests {
             (Aggregate::ShareEqual, 0.25),
         ];
         for (aggregate, expected) in cases {
-            let definition = definition(aggregate);
-            assert_eq!(gather(&definition, &values).result(&definition), Some(expected), "{aggregate:?}");
-            assert_eq!(gather(&definition, &[]).result(&definition), None);
+            let of = measure_of(aggregate);
+            assert_eq!(gather(&of, &values).result(&of), Some(expected), "{aggregate:?}");
+            assert_eq!(gather(&of, &[]).result(&of), None);
         }
     }
 
     #[test]
     fn decibels_are_averaged_as_energies() {
-        let definition = Definition { energy: true, ..definition(Aggregate::Mean) };
-        let mean = gather(&definition, &[60.0, 70.0]).result(&definition).unwrap();
+        let of = Measure { energy: true, ..measure_of(Aggregate::Mean) };
+        let mean = gather(&of, &[60.0, 70.0]).result(&of).unwrap();
         assert!((mean - 67.4036).abs() < 1e-3, "{mean}");
     }
 
@@ -178,8 +184,7 @@ mod tests {
             labels: Default::default(),
         };
         let device = registry.insert(new, NOW).unwrap().index;
-        let definition =
-            Definition { aggregate: Aggregate::Max, fresh_ms: 120_000, ..definition(Aggregate::Max) };
+        let indicator = indicator(Measure { fresh_ms: 120_000, ..measure_of(Aggregate::Max) });
         let late = Quality::LATE;
         let cases = [
             // Event and arrival before now in seconds, quality; fresh?
@@ -195,21 +200,21 @@ mod tests {
         for (event_s, arrival_s, quality, fresh) in cases {
             let live = LiveState::default();
             let observation = Observation {
-                property: definition.property,
+                property: indicator.measure.property,
                 ts_ms: NOW - event_s * 1000,
                 value: 1.0,
                 quality,
             };
             live.apply(device, [observation], NOW - arrival_s * 1000);
-            let measured = measure(std::slice::from_ref(&definition), &registry.devices(), &live, NOW);
+            let measured = measure(std::slice::from_ref(&indicator), &registry.devices(), &live, NOW);
             assert_eq!(measured[0].value.is_some(), fresh, "{event_s} s, {arrival_s} s, {quality:?}");
         }
     }
 
     #[test]
     fn outside_the_bands_it_matters() {
-        let definition = definition(Aggregate::Max);
-        let severity = |value| answer(&definition, &gather(&definition, &[value])).severity;
+        let indicator = indicator(measure_of(Aggregate::Max));
+        let severity = |value| answer(&indicator, &gather(&indicator.measure, &[value])).severity;
         assert_eq!(severity(2.5), None);
         assert_eq!(severity(3.0), Some(Severity::High));
         assert_eq!(severity(9.0), Some(Severity::Critical));

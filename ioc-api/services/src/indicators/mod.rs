@@ -1,11 +1,12 @@
-//! The city's indicators: definitions from `kpis.toml`, measured once a second from the last values of every device.
-mod definition;
+//! The city's indicators: those of the catalogue, measured once a second from the last values of every device.
 mod measure;
 
-pub use definition::{Aggregate, Definition, KpiError, parse};
-
 use ioc_ingest::{LiveState, Registry};
-use ioc_model::{Domain, Severity, alert::Text};
+use ioc_model::{
+    Catalogue, Domain, Severity,
+    alert::Text,
+    catalogue::{Indicator, IndicatorDisplay},
+};
 use serde::Serialize;
 use std::{
     collections::VecDeque,
@@ -62,6 +63,9 @@ pub struct KpiDto {
     /// Ends of the gauge.
     #[cfg_attr(feature = "schema", schema(min_items = 2, max_items = 2))]
     pub scale: [f64; 2],
+    /// What the city aims at, within the gauge.
+    #[cfg_attr(feature = "schema", schema(required))]
+    pub target: Option<f64>,
     /// Set when the value is outside its normal band.
     #[cfg_attr(feature = "schema", schema(required))]
     pub severity: Option<Severity>,
@@ -73,7 +77,7 @@ pub struct KpiDto {
 
 /// Measures indicators and remembers a little.
 pub struct KpiService {
-    definitions: Vec<Definition>,
+    catalogue: Arc<Catalogue>,
     state: Mutex<State>,
 }
 
@@ -87,8 +91,8 @@ struct State {
 
 impl KpiService {
     /// Starts without values.
-    pub fn new(definitions: Vec<Definition>) -> Self {
-        Self { definitions, state: Mutex::default() }
+    pub fn new(catalogue: Arc<Catalogue>) -> Self {
+        Self { catalogue, state: Mutex::default() }
     }
 
     /// Measures every indicator from the last values, by both clocks in milliseconds.
@@ -99,7 +103,7 @@ impl KpiService {
         wall_ms: i64,
         monotonic_ms: i64,
     ) -> Arc<[KpiValue]> {
-        let values = measure::measure(&self.definitions, &registry.devices(), live, wall_ms);
+        let values = measure::measure(self.catalogue.indicators(), &registry.devices(), live, wall_ms);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.values.clone_from(&values);
         if monotonic_ms >= state.next_kept_ms {
@@ -115,22 +119,28 @@ impl KpiService {
     /// Returns every indicator with what was measured last.
     pub fn list(&self) -> Vec<KpiDto> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let indicator = |(slot, definition): (usize, &Definition)| {
-            let measured = state.values.get(slot);
-            KpiDto {
-                id: definition.id.clone(),
-                domain: definition.domain,
-                title: definition.title.clone(),
-                unit: definition.unit.clone(),
-                value: measured.and_then(|value| value.value),
-                t: measured.and_then(|value| value.t),
-                normal: definition.normal,
-                scale: definition.scale,
-                severity: measured.and_then(|value| value.severity),
-                decimals: definition.decimals,
-                history: state.history.iter().map(|kept| kept.get(slot).copied().flatten()).collect(),
-            }
-        };
-        self.definitions.iter().enumerate().map(indicator).collect()
+        let indicators = self.catalogue.indicators().iter().enumerate();
+        indicators.map(|(slot, indicator)| state.dto(slot, indicator)).collect()
+    }
+}
+
+impl State {
+    fn dto(&self, slot: usize, indicator: &Indicator) -> KpiDto {
+        let measured = self.values.get(slot);
+        let IndicatorDisplay { title, unit, normal, scale, target, decimals, .. } = indicator.display.clone();
+        KpiDto {
+            id: indicator.id.clone(),
+            domain: indicator.domain,
+            title,
+            unit,
+            value: measured.and_then(|value| value.value),
+            t: measured.and_then(|value| value.t),
+            normal,
+            scale,
+            target,
+            severity: measured.and_then(|value| value.severity),
+            decimals,
+            history: self.history.iter().map(|kept| kept.get(slot).copied().flatten()).collect(),
+        }
     }
 }
