@@ -21,6 +21,8 @@ const WAITING = 'tr.waiting:has([data-priority="1"], [data-priority="2"], [data-
 const UNAUTHORIZED = [/status of 401/];
 /** The wall says within two seconds that the stream stopped; the rest is for a slow machine's frame. */
 const LOST_WITHIN_MS = 3000;
+/** How long after the start a scenario may take to bring its alert. */
+const ALERT_WITHIN_MS = 150_000;
 
 const { values } = parseArgs({ options: { only: { type: "string" } } });
 const target = await openTarget();
@@ -229,7 +231,57 @@ async function changePassword(lang) {
   await context.close();
 }
 
+/** Every domain and panel of the catalogue is on the wall and in the console, whichever there are. */
+async function fields() {
+  const { page, context, faults } = await openPage(browser, target.url);
+  await context.request.post(`${target.url}/api/v1/session`, { data: target.signIn });
+  const get = async (path) => (await context.request.get(`${target.url}/api/v1/${path}`)).json();
+  const { domains, panels } = await get("catalogue");
+  await page.goto(`${target.url}/wall?lang=vi`);
+  await page.waitForSelector('[data-wall="live"]');
+  for (const { id, title, indicators } of panels) {
+    const panel = page.locator(`[data-panel="${id}"]`);
+    await panel.locator("h2 .name", { hasText: title.vi }).waitFor();
+    await panel.locator("h2 .icon path").waitFor({ state: "attached" });
+    await panel.locator("[data-kpi] .value:not(:has(.none))").first().waitFor();
+    const shown = await panel
+      .locator("[data-kpi]")
+      .evaluateAll((rows) => rows.map((row) => row.dataset.kpi ?? ""));
+    assert.ok(shown.length > 0 && shown.every((kpi) => indicators.includes(kpi)), `${id}: ${shown}`);
+  }
+  await assertNoOverflow(page, { strict: true });
+  await assertAccessible(page);
+
+  await context.clearCookies();
+  await page.goto(`${target.url}/?lang=vi#/devices`);
+  await signIn(page, target.signIn);
+  await page.waitForSelector('[data-page="ready"] tr[data-row]');
+  const filter = page.getByRole("combobox", { name: "Lĩnh vực" });
+  for (const { name, title } of domains) {
+    await filter.selectOption(name);
+    await page.locator("tr[data-row]", { hasText: title.vi }).first().waitFor();
+  }
+  const field = process.env.E2E_FIELD;
+  if (field) await alertOf(page, field, get);
+  assertNoFaults(faults);
+  await context.close();
+}
+
+/** The scenario brings an alert of this domain; the console shows it, with its device. */
+async function alertOf(page, field, get) {
+  const { items } = await get(`devices?domain=${field}`);
+  await page.goto(`${target.url}/?lang=vi#/alerts`);
+  const ofField = new RegExp(items.map(({ id }) => id).join("|"));
+  const row = page.locator("tr[data-row]", { hasText: ofField }).first();
+  await row.waitFor({ timeout: ALERT_WITHIN_MS });
+  const id = await row.getAttribute("data-row");
+  await row.click();
+  await page.locator(`[data-alert="${id}"][data-detail="ready"]`, { hasText: ofField }).waitFor();
+  await assertAccessible(page);
+}
+
 const PARTS = {
+  fields,
   "password-vi": () => changePassword("vi"),
   "password-en": () => changePassword("en"),
   "walk-vi": () => walk("vi"),

@@ -24,10 +24,29 @@ pub enum Kind {
     RainGauge,
     /// A river gauge.
     WaterLevel,
+    /// A kind of the scenario's own.
+    Own(OwnKind),
+}
+
+/// A kind that a scenario brings along. Its words live as long as the program: a run reads one scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OwnKind {
+    name: &'static str,
+    domain: Domain,
+    properties: &'static [&'static str],
+    period_s: u32,
+}
+
+impl OwnKind {
+    /// Makes a kind with the catalogue's words; it reports every `period_s` seconds.
+    pub(crate) fn new(name: String, domain: Domain, properties: Vec<String>, period_s: u32) -> Self {
+        let properties: Vec<&str> = properties.into_iter().map(|property| &*property.leak()).collect();
+        Self { name: name.leak(), domain, properties: properties.leak(), period_s }
+    }
 }
 
 impl Kind {
-    /// Every kind.
+    /// Every kind that is built in.
     pub const ALL: [Self; 10] = [
         Self::Luminaire,
         Self::LightingCabinet,
@@ -54,6 +73,7 @@ impl Kind {
             Self::NoiseMeter => "noise-meter",
             Self::RainGauge => "rain-gauge",
             Self::WaterLevel => "water-level",
+            Self::Own(kind) => kind.name,
         }
     }
 
@@ -66,6 +86,7 @@ impl Kind {
             Self::AirStation | Self::NoiseMeter | Self::RainGauge | Self::WaterLevel => {
                 Domain::from_static("environment")
             }
+            Self::Own(kind) => kind.domain,
         }
     }
 
@@ -120,6 +141,7 @@ impl Kind {
             Self::NoiseMeter => &["laeq", "lamax"],
             Self::RainGauge => &["rain_1h", "rain_intensity"],
             Self::WaterLevel => &["water_level", "water_level_rate"],
+            Self::Own(kind) => kind.properties,
         }
     }
 
@@ -130,6 +152,7 @@ impl Kind {
             Self::TrafficDetector | Self::RainGauge => 20,
             Self::LightingCabinet | Self::ParkingLot => 15,
             Self::SignalController | Self::NoiseMeter | Self::WaterLevel => 10,
+            Self::Own(kind) => kind.period_s,
         }
     }
 }

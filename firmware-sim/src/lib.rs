@@ -34,11 +34,11 @@ mod world;
 
 pub use connections::{Connection, Credentials, Login, connections};
 pub use fleet::{FLEET_MAX, FLEET_MIN, ParentKind, SimDevice, SimParent, fleet};
-pub use kind::{Kind, UnknownKind};
+pub use kind::{Kind, OwnKind, UnknownKind};
 pub use runner::{RunConfig, RunError, RunMeters, run};
 pub use scenario::{
-    BUILT_IN, Fault, FaultKind, Follows, Incident, RainPoint, Random, River, RiverPoint, Scenario,
-    ScenarioError, Selector, Source, Title,
+    BUILT_IN, Course, Fault, FaultKind, Follows, Form, Incident, OwnFleet, RainPoint, Random, River,
+    RiverPoint, Scenario, ScenarioError, Selector, Source, Step, Title,
 };
 pub use simulation::{Action, Event, Published, Simulation, SimulationError};
 pub use sun::{SunTimes, sun_times};

@@ -69,14 +69,14 @@ fn main() -> ExitCode {
 }
 
 fn start(args: &Args) -> Result<(), Refusal> {
-    if args.list {
-        return list(args);
-    }
     let scenario = scenario(args)?;
+    if args.list {
+        return list(args, &scenario);
+    }
     let (host, port) = broker(&args.mqtt)?;
     let tokens = tokens(args.credentials.as_deref().unwrap_or(Path::new("")))?;
     let start_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
-    let simulation = Simulation::new(fleet(args.seed, args.devices), &scenario, args.seed, start_ms)
+    let simulation = Simulation::new(devices(args, &scenario), &scenario, args.seed, start_ms)
         .map_err(|error| Refusal(error.to_string()))?;
     tracing::info!(
         scenario = scenario.name,
@@ -144,8 +144,15 @@ async fn tell(meters: Arc<RunMeters>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-fn list(args: &Args) -> Result<(), Refusal> {
-    let fleet = fleet(args.seed, args.devices);
+/// Returns the city's devices and those that the scenario brings along.
+fn devices(args: &Args, scenario: &Scenario) -> Vec<firmware_sim::SimDevice> {
+    let mut devices = fleet(args.seed, args.devices);
+    devices.extend(scenario.devices());
+    devices
+}
+
+fn list(args: &Args, scenario: &Scenario) -> Result<(), Refusal> {
+    let fleet = devices(args, scenario);
     let mut out = std::io::stdout().lock();
     for connection in connections(&fleet) {
         let devices: Vec<_> = connection.devices.iter().map(|index| device_json(&fleet[*index])).collect();

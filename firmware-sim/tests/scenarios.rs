@@ -201,3 +201,53 @@ fn a_course_needs_a_gauge_and_one_to_follow() {
     let alone = refused("[[river]]\ndevice = 'WL-ANCUU'\nfollows = 'WL-KIMLONG'");
     assert!(alone.ends_with("follows WL-KIMLONG, which has no points"), "{alone}");
 }
+
+const STATION: &str = "[[fleet]]\nkind = 'sonde'\ndomain = 'waste'\nperiod_s = 10\n\
+                       device = [{ id = 'S-1', lat = 16.46, lon = 107.58 }, { id = 'S-2', lat = 16.47, lon = 107.59 }]\n";
+
+#[test]
+fn a_fleet_of_its_own_follows_its_courses() {
+    let values = "[fleet.value.level]\nbase = 3.0\nmin = 0.0\ndecimals = 1\n\
+                  step = [{ at_s = 30, base = 9.0, devices = ['S-1'] }, { at_s = 60, base = -4.0 }]\n\
+                  [fleet.value.lid]\nas = 'flag'\nbase = 1.0\n[fleet.value.mode]\nas = 'code'\nbase = 2.0\n";
+    let text = format!("{HEAD}{STATION}{values}");
+    let scenario = Scenario::from_toml("x.toml", &text).unwrap();
+    let mut fleet = firmware_sim::fleet(1, 60);
+    fleet.extend(scenario.devices());
+    let mut simulation = firmware_sim::Simulation::new(fleet, &scenario, 1, DAY_MS).unwrap();
+    let published = simulation.published_until(DAY_MS + 90_000);
+    let of = |id: &str| -> Vec<serde_json::Value> {
+        let topic = format!("ioc/v1/waste/{id}/telemetry");
+        let own = published.iter().filter(|message| *message.topic == *topic);
+        own.map(|message| serde_json::from_slice(&message.payload).unwrap()).collect()
+    };
+    let levels = |id: &str| -> Vec<f64> {
+        of(id).iter().map(|message| message["values"]["level"].as_f64().unwrap()).collect()
+    };
+    assert_eq!(levels("S-1"), [3.0, 3.0, 3.0, 9.0, 9.0, 9.0, 0.0, 0.0, 0.0]);
+    assert_eq!(levels("S-2"), [3.0, 3.0, 3.0, 3.0, 3.0, 3.0, 0.0, 0.0, 0.0]);
+    let first = &of("S-1")[0]["values"];
+    assert_eq!((&first["lid"], &first["mode"]), (&true.into(), &2.into()));
+}
+
+#[test]
+fn mistakes_of_a_fleet_are_named_with_their_line() {
+    let value = "[fleet.value.level]\nbase = 1.0\n";
+    let cases = [
+        (STATION.replace("'sonde'", "'luminaire'"), "x.toml:5:8: luminaire is built in"),
+        (STATION.replace("period_s = 10", "period_s = 0"), "x.toml:7:12: period_s must be at least 1"),
+        (STATION.replace("'waste'", "'Waste'"), "x.toml:6:10: \"Waste\" cannot name a domain"),
+        (STATION.replace("'S-2'", "'S 2'"), "x.toml:8:61: device id \"S 2\" must be"),
+        (STATION.replace("lat = 16.47", "lat = 107.59"), "x.toml:8:54: latitude 107.59"),
+    ];
+    for (text, expected) in cases {
+        let message = refused(&format!("{text}{value}"));
+        assert!(message.starts_with(expected), "{message}");
+    }
+    let unsorted = format!("{STATION}{value}step = [{{ at_s = 9, base = 1 }}, {{ at_s = 8, base = 1 }}]");
+    assert!(refused(&unsorted).contains("steps must stand in order of at_s"));
+    let fault = "[[incident]]\nname = 'a'\nat_s = 1\nfor_s = 5\nfault = 'drift'\namount = 1\nproperty = 'lid'\n\
+                 devices = { kind = 'sonde' }\n";
+    let message = refused(&format!("{fault}{STATION}{value}"));
+    assert!(message.contains("no sonde tells lid; take one of its properties"), "{message}");
+}

@@ -113,6 +113,8 @@ fn toml_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use firmware_sim::Scenario;
+    use ioc_rules::{RuleFile, RuleSet};
 
     fn config(directory: &Path) -> Config {
         let mut config = Config::default();
@@ -157,5 +159,22 @@ mod tests {
         assert!(error.contains("holds no file ending in .toml"), "{error}");
         let error = load(&config(&directory.path().join("missing"))).unwrap_err().to_string();
         assert!(error.contains("missing: cannot be read"), "{error}");
+    }
+
+    /// What the example says of its field in catalogue, rules and scenario is the same.
+    #[test]
+    fn the_example_holds_together() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../configs/examples/water-quality");
+        let catalogue = load(&config(&example.join("catalogue"))).unwrap();
+        let path = example.join("rules/water-quality.yaml");
+        let file = RuleFile { path: path.display().to_string(), text: fs::read_to_string(&path).unwrap() };
+        assert_eq!(RuleSet::load(&[file], &catalogue).unwrap().rules().len(), 3);
+        let text = fs::read_to_string(example.join("scenario.toml")).unwrap();
+        let scenario = Scenario::from_toml("scenario.toml", &text).unwrap();
+        for device in scenario.devices() {
+            let kind = catalogue.kind(device.kind.as_str()).unwrap();
+            assert_eq!((kind.domain, kind.reporting_period_s), (device.domain, device.kind.period_s()));
+            assert_eq!(kind.properties, device.kind.properties());
+        }
     }
 }

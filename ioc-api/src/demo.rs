@@ -55,7 +55,8 @@ impl Credentials for Tokens {
 /// Errors: [`DemoError`] says what would be right.
 pub fn prepare(config: &config::Demo, registered: &Devices, is_new: bool) -> Result<Demo, DemoError> {
     let scenario = scenario(&config.scenario)?;
-    let devices = fleet(config.seed, config.devices as usize);
+    let mut devices = fleet(config.seed, config.devices as usize);
+    devices.extend(scenario.devices());
     let credentials = connections(&devices).into_iter().filter_map(|connection| {
         Some(NewCredential {
             id: connection.credential_id.parse().ok()?,

@@ -5,6 +5,7 @@
 pub(crate) mod air;
 pub(crate) mod lighting;
 pub(crate) mod noise;
+pub(crate) mod own;
 pub(crate) mod parking;
 pub(crate) mod traffic;
 pub(crate) mod water;
@@ -24,6 +25,7 @@ pub(crate) enum Unit {
     Noise(noise::NoiseMeter),
     Rain,
     Gauge(water::Gauge),
+    Own,
 }
 
 impl Unit {
@@ -40,6 +42,7 @@ impl Unit {
             Kind::NoiseMeter => Self::Noise(noise::NoiseMeter::new(at)),
             Kind::RainGauge => Self::Rain,
             Kind::WaterLevel => Self::Gauge(water::Gauge::new(at)),
+            Kind::Own(_) => Self::Own,
         }
     }
 
@@ -57,6 +60,7 @@ impl Unit {
             Self::Noise(unit) => unit.measure(at, &mut values),
             Self::Rain => water::measure_rain(at, &mut values),
             Self::Gauge(unit) => unit.measure(at, &mut values),
+            Self::Own => own::measure(at, &mut values),
         }
         values
     }

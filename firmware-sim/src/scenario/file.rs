@@ -1,9 +1,11 @@
 //! The TOML form of a scenario, and every check on it with its line.
 use super::{
-    Fault, FaultKind, Follows, Incident, Need, RainPoint, Random, River, RiverPoint, Scenario, Selector,
-    Source, Title,
+    Fault, FaultKind, Follows, Incident, Need, OwnFleet, RainPoint, Random, River, RiverPoint, Scenario,
+    Selector, Source, Title,
+    check::{Problem, not_negative, positive, within_one},
+    own,
 };
-use crate::kind::Kind;
+use crate::kind::{Kind, UnknownKind};
 use serde::Deserialize;
 use std::{collections::BTreeMap, ops::Range};
 use toml::Spanned;
@@ -38,6 +40,8 @@ struct File {
     river: Vec<Spanned<RiverEntry>>,
     #[serde(default)]
     rain: Vec<Spanned<RainPoint>>,
+    #[serde(default)]
+    fleet: Vec<own::FleetEntry>,
 }
 
 #[derive(Deserialize)]
@@ -116,9 +120,6 @@ struct PointEntry {
     note: Option<String>,
 }
 
-/// A problem at a byte range of the file.
-type Problem = (Range<usize>, String);
-
 pub(super) fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
     let place = |(span, message): Problem| {
         let before = text.get(..span.start).unwrap_or(text);
@@ -134,12 +135,14 @@ pub(super) fn parse(file: &str, text: &str) -> Result<Scenario, ScenarioError> {
 fn scenario(entry: File) -> Result<Scenario, Problem> {
     let length_s = positive(&entry.length_s, "length_s")?;
     let story_hours = entry.story_hours.as_ref().map(|h| positive(h, "story_hours")).transpose()?;
+    let own = entry.fleet.into_iter().map(own::fleet).collect::<Result<Vec<OwnFleet>, _>>()?;
+    let kinds: Vec<Kind> = Kind::ALL.into_iter().chain(own.iter().map(|own| own.kind)).collect();
     let mut incidents = Vec::with_capacity(entry.incident.len());
     for item in entry.incident {
         let span = item.span();
         let item = item.into_inner();
         match (&item.at_s, &item.weight) {
-            (Some(_), None) => incidents.push(incident(item)?),
+            (Some(_), None) => incidents.push(incident(item, &kinds)?),
             (_, Some(weight)) => {
                 return Err((weight.span(), "weight is for [[random.incident]]; remove it".into()));
             }
@@ -152,13 +155,14 @@ fn scenario(entry: File) -> Result<Scenario, Problem> {
         length_s,
         story_hours: story_hours.unwrap_or(length_s / 3600.0),
         incidents,
-        random: entry.random.map(random).transpose()?,
+        random: entry.random.map(|entry| random(entry, &kinds)).transpose()?,
         rivers: entry.river.into_iter().map(river).collect::<Result<_, _>>()?,
         rain: rain(entry.rain)?,
+        own,
     })
 }
 
-fn random(entry: RandomEntry) -> Result<Random, Problem> {
+fn random(entry: RandomEntry, kinds: &[Kind]) -> Result<Random, Problem> {
     let mean_gap_s = positive(&entry.mean_gap_s, "mean_gap_s")?;
     let mut incidents = Vec::with_capacity(entry.incident.len());
     for item in entry.incident {
@@ -169,12 +173,12 @@ fn random(entry: RandomEntry) -> Result<Random, Problem> {
                 "a random incident has no at_s; remove it or move it to [[incident]]".into(),
             ));
         }
-        incidents.push(incident(item)?);
+        incidents.push(incident(item, kinds)?);
     }
     Ok(Random { from_s: entry.from_s.max(0.0), mean_gap_s, incidents })
 }
 
-fn incident(entry: IncidentEntry) -> Result<Incident, Problem> {
+fn incident(entry: IncidentEntry, known: &[Kind]) -> Result<Incident, Problem> {
     let for_s = positive(&entry.for_s, "for_s")?;
     let for_s_max = match &entry.for_s_max {
         Some(max) if *max.get_ref() < for_s => {
@@ -191,9 +195,9 @@ fn incident(entry: IncidentEntry) -> Result<Incident, Problem> {
     }
     let weight = entry.weight.as_ref().map_or(Ok(1.0), |weight| positive(weight, "weight"))?;
     let fault = fault(&entry)?;
-    let devices = selector(entry.devices, *entry.fault.get_ref())?;
+    let devices = selector(entry.devices, *entry.fault.get_ref(), known)?;
     if let Some(property) = &entry.property {
-        let kinds = devices.kind.map_or(Kind::ALL.to_vec(), |kind| vec![kind]);
+        let kinds = devices.kind.map_or(known.to_vec(), |kind| vec![kind]);
         if !kinds.iter().any(|kind| kind.properties().contains(&property.get_ref().as_str())) {
             let kinds = devices.kind.map_or("device", Kind::as_str);
             return Err((
@@ -231,11 +235,15 @@ fn fault(entry: &IncidentEntry) -> Result<Fault, Problem> {
     })
 }
 
-fn selector(entry: Spanned<SelectorEntry>, fault: FaultKind) -> Result<Selector, Problem> {
+fn selector(entry: Spanned<SelectorEntry>, fault: FaultKind, known: &[Kind]) -> Result<Selector, Problem> {
     let span = entry.span();
     let entry = entry.into_inner();
-    let parse =
-        |kind: &Spanned<String>| kind.get_ref().parse::<Kind>().map_err(|e| (kind.span(), e.to_string()));
+    let parse = |kind: &Spanned<String>| {
+        let found = known.iter().copied().find(|known| known.as_str() == kind.get_ref());
+        found
+            .map_or_else(|| kind.get_ref().parse(), Ok)
+            .map_err(|e: UnknownKind| (kind.span(), e.to_string()))
+    };
     let kind = entry.kind.as_ref().map(parse).transpose()?;
     if entry.ids.is_empty() && kind.is_none() && entry.ward.is_empty() && entry.label.is_empty() {
         return Err((span, "devices must say which: ids, kind, ward or label".into()));
@@ -291,25 +299,4 @@ fn rain(entries: Vec<Spanned<RainPoint>>) -> Result<Vec<RainPoint>, Problem> {
         points.push(item.into_inner());
     }
     Ok(points)
-}
-
-fn positive(value: &Spanned<f64>, field: &str) -> Result<f64, Problem> {
-    match *value.get_ref() {
-        good if good > 0.0 && good.is_finite() => Ok(good),
-        bad => Err((value.span(), format!("{field} is {bad}; it must be more than 0"))),
-    }
-}
-
-fn not_negative(value: &Spanned<f64>, field: &str) -> Result<f64, Problem> {
-    match *value.get_ref() {
-        good if good >= 0.0 && good.is_finite() => Ok(good),
-        bad => Err((value.span(), format!("{field} is {bad}; it must be 0 or more"))),
-    }
-}
-
-fn within_one(value: &Spanned<f64>, field: &str) -> Result<f64, Problem> {
-    match *value.get_ref() {
-        good if (0.0..=1.0).contains(&good) => Ok(good),
-        bad => Err((value.span(), format!("{field} is {bad}; it must be between 0 and 1"))),
-    }
 }

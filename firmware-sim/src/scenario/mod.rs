@@ -2,14 +2,19 @@
 //!
 //! Files are TOML; `configs/scenarios/normal-day.toml` documents every field. Times count from the start of the run
 //! and are laid onto the wall clock, so a scenario plays the same at any hour.
+mod check;
 mod fault;
 mod file;
+mod own;
 mod select;
 
 pub use fault::FaultKind;
 pub(crate) use fault::Need;
 pub use file::ScenarioError;
+pub use own::{Course, Form, OwnFleet, Step};
 pub use select::Selector;
+
+use crate::fleet::SimDevice;
 
 /// A whole scenario.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +35,8 @@ pub struct Scenario {
     pub rivers: Vec<River>,
     /// Rain over the city.
     pub rain: Vec<RainPoint>,
+    /// Devices that the scenario brings along.
+    pub own: Vec<OwnFleet>,
 }
 
 /// A title in both languages.
@@ -186,6 +193,13 @@ impl Scenario {
             river.follows.iter_mut().for_each(|follows| follows.lag_s *= factor);
         }
         self.rain.iter_mut().for_each(|point| point.at_s *= factor);
+        let courses = self.own.iter_mut().flat_map(|own| &mut own.courses);
+        courses.flat_map(|course| &mut course.steps).for_each(|step| step.at_s *= factor);
         self
+    }
+
+    /// Returns the devices that it brings along; they stand beside those of [`crate::fleet`].
+    pub fn devices(&self) -> impl Iterator<Item = SimDevice> + '_ {
+        self.own.iter().flat_map(|own| own.devices.iter().cloned())
     }
 }

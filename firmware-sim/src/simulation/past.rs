@@ -73,6 +73,7 @@ fn ordinary_day() -> Scenario {
         random: None,
         rivers: Vec::new(),
         rain: Vec::new(),
+        own: Vec::new(),
     }
 }
 

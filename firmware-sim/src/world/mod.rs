@@ -5,7 +5,8 @@ use crate::{
     clock::local_hour,
     dice::Dice,
     fleet::SimDevice,
-    scenario::{Fault, FaultKind, Scenario},
+    kind::Kind,
+    scenario::{Course, Fault, FaultKind, Scenario},
     sun::Sun,
     values::Values,
 };
@@ -35,6 +36,8 @@ pub(crate) struct World {
     pub(crate) sun: Sun,
     pub(crate) start_ms: i64,
     pub(crate) weather: Weather,
+    /// How the values of the scenario's own kinds behave.
+    own: HashMap<Kind, Vec<Course>>,
     /// Each device's own dice.
     of_device: Vec<Dice>,
     /// Position of the parent of each device.
@@ -62,7 +65,13 @@ impl World {
         let weather = Weather::new(scenario, dice, start_ms);
         let sun = Sun::new(CITY_LAT, CITY_LON, start_ms);
         let of_device = fleet.iter().map(|device| dice.named(device.id.as_str())).collect();
-        Self { fleet, dice, sun, start_ms, weather, of_device, parent, members, active }
+        let own = scenario.own.iter().map(|own| (own.kind, own.courses.clone())).collect();
+        Self { fleet, dice, sun, start_ms, weather, own, of_device, parent, members, active }
+    }
+
+    /// Returns how the values of a kind of the scenario's own behave, in the order of its properties.
+    pub(crate) fn courses(&self, kind: Kind) -> &[Course] {
+        self.own.get(&kind).map_or(&[], Vec::as_slice)
     }
 
     /// Returns the fault of a kind that is at work on a device.

@@ -20,6 +20,7 @@ mod durability;
 mod earlier;
 mod edge;
 mod few_threads;
+mod fields;
 mod flood;
 mod full_disk;
 mod history;

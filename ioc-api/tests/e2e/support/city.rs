@@ -94,6 +94,15 @@ impl City {
         command
     }
 
+    /// The command that serves this city with a small simulated fleet.
+    pub(crate) fn demo(&self) -> Command {
+        let mut command = process::ioc();
+        command.current_dir(self.dir.path()).args(["demo", "--devices", "60", "--mqtts", "127.0.0.1:0"]);
+        command.arg("--data-dir").arg(&self.data).arg("--rules").arg(self.rules_dir());
+        command.args(["--http", &self.http_addr().to_string(), "--mqtt", &self.mqtt_addr().to_string()]);
+        command
+    }
+
     /// Starts the server and waits until it is ready.
     pub(crate) fn start(&mut self) {
         let mut command = self.serve();
