@@ -136,14 +136,12 @@ impl Work for Alerts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        alerting::tests::firing,
-        followers::{Nudge, Stop},
-    };
+    use crate::followers::Stop;
     use ioc_alerts::{RuleDecision, encode};
     use ioc_journal::{JournalConfig, Visibility};
     use ioc_model::{Alert, AlertId, RecordKind, TransitionKind};
     use ioc_records::SqliteRecords;
+    use ioc_services::{Nudge, fixtures::firing};
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
