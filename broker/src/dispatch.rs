@@ -241,9 +241,9 @@ impl Connection {
             granted.push(allowed.then(|| {
                 let qos = (filter.qos as u8).min(1);
                 let handle = &self.session.handle;
-                let letters_max = shared.limits.subscriber_queue_max;
+                let deliveries_max = shared.limits.subscriber_queue_max;
                 self.subscriber
-                    .get_or_insert_with(|| Box::new(Subscriber::new(handle.clone(), letters_max)))
+                    .get_or_insert_with(|| Box::new(Subscriber::new(handle.clone(), deliveries_max)))
                     .subscribe(&*shared.fanout, &filter.path, qos);
                 qos
             }));

@@ -35,7 +35,7 @@ pub(crate) struct Message {
 
 /// A message for one subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Letter {
+pub(crate) struct Delivery {
     pub(crate) message: Arc<Message>,
     /// 0 or 1.
     pub(crate) qos: u8,
@@ -47,46 +47,46 @@ pub(crate) struct Letter {
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     handle: Arc<Handle>,
-    letters_max: usize,
-    letters: Mutex<VecDeque<Letter>>,
+    deliveries_max: usize,
+    deliveries: Mutex<VecDeque<Delivery>>,
     /// Whether a look inside may be worth the lock.
     any: AtomicBool,
 }
 
 impl Mailbox {
-    pub(crate) fn new(handle: Arc<Handle>, letters_max: usize) -> Self {
-        Self { handle, letters_max, letters: Mutex::default(), any: AtomicBool::new(false) }
+    pub(crate) fn new(handle: Arc<Handle>, deliveries_max: usize) -> Self {
+        Self { handle, deliveries_max, deliveries: Mutex::default(), any: AtomicBool::new(false) }
     }
 
-    fn letters(&self) -> MutexGuard<'_, VecDeque<Letter>> {
-        self.letters.lock().unwrap_or_else(PoisonError::into_inner)
+    fn deliveries(&self) -> MutexGuard<'_, VecDeque<Delivery>> {
+        self.deliveries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, letter: Letter) {
-        let mut letters = self.letters();
-        if letters.len() >= self.letters_max {
-            drop(letters);
+    fn put(&self, delivery: Delivery) {
+        let mut deliveries = self.deliveries();
+        if deliveries.len() >= self.deliveries_max {
+            drop(deliveries);
             self.handle.close(CloseReason::SlowSubscriber);
             return;
         }
-        letters.push_back(letter);
+        deliveries.push_back(delivery);
         // Stored and read under or after the lock; the flag only saves taking it in vain.
         self.any.store(true, SeqCst);
-        drop(letters);
+        drop(deliveries);
         self.handle.wake();
     }
 
-    /// Takes the oldest letter.
-    pub(crate) fn take(&self) -> Option<Letter> {
+    /// Takes the oldest delivery.
+    pub(crate) fn take(&self) -> Option<Delivery> {
         if !self.any.load(SeqCst) {
             return None;
         }
-        let mut letters = self.letters();
-        let letter = letters.pop_front();
-        if letters.is_empty() {
+        let mut deliveries = self.deliveries();
+        let delivery = deliveries.pop_front();
+        if deliveries.is_empty() {
             self.any.store(false, SeqCst);
         }
-        letter
+        delivery
     }
 }
 
@@ -207,7 +207,7 @@ impl Fanout for Table {
         }
         // Under the lock, so that two publishes reach everyone in the same order.
         for (mailbox, qos) in &receivers {
-            mailbox.put(Letter { message: Arc::clone(&message), qos: *qos, retain: false });
+            mailbox.put(Delivery { message: Arc::clone(&message), qos: *qos, retain: false });
         }
         receivers.len()
     }

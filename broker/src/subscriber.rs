@@ -1,7 +1,7 @@
 //! The receiving half of a connection that subscribes: its filters, what waits for it, what it has not
 //! acknowledged.
 use crate::{
-    fanout::{Fanout, Letter, Mailbox, Message},
+    fanout::{Delivery, Fanout, Mailbox, Message},
     handle::Handle,
     packet,
 };
@@ -23,7 +23,7 @@ pub(crate) struct Subscriber {
     /// Retained messages still to be sent, at most one entry per filter.
     replays: VecDeque<Replay>,
     /// Taken from the mailbox, and waiting for an acknowledgement of another.
-    held: Option<Letter>,
+    held: Option<Delivery>,
     unacknowledged: BTreeSet<u16>,
     last_id: u16,
 }
@@ -37,9 +37,9 @@ struct Replay {
 }
 
 impl Subscriber {
-    pub(crate) fn new(handle: Arc<Handle>, letters_max: usize) -> Self {
+    pub(crate) fn new(handle: Arc<Handle>, deliveries_max: usize) -> Self {
         Self {
-            mailbox: Arc::new(Mailbox::new(handle, letters_max)),
+            mailbox: Arc::new(Mailbox::new(handle, deliveries_max)),
             filters: BTreeMap::new(),
             replays: VecDeque::new(),
             held: None,
@@ -87,27 +87,27 @@ impl Subscriber {
         let mut delivered = 0;
         while out.len() < bytes_max {
             let next = self.held.take().or_else(|| self.mailbox.take()).or_else(|| self.retained(fanout));
-            let Some(letter) = next else { break };
+            let Some(delivery) = next else { break };
             // Fetched a while ago: what took its place, or ended it, came or comes as a live message.
-            if letter.retain && !fanout.is_retained(&letter.message) {
+            if delivery.retain && !fanout.is_retained(&delivery.message) {
                 continue;
             }
-            let packet_id = match letter.qos {
+            let packet_id = match delivery.qos {
                 0 => None,
                 _ if self.unacknowledged.len() >= UNACKNOWLEDGED_MAX => {
-                    self.held = Some(letter);
+                    self.held = Some(delivery);
                     break;
                 }
                 _ => Some(self.next_id()),
             };
-            let Message { topic, payload } = &*letter.message;
-            packet::put_publish(out, topic, payload, packet_id, letter.retain);
+            let Message { topic, payload } = &*delivery.message;
+            packet::put_publish(out, topic, payload, packet_id, delivery.retain);
             delivered += 1;
         }
         delivered
     }
 
-    fn retained(&mut self, fanout: &dyn Fanout) -> Option<Letter> {
+    fn retained(&mut self, fanout: &dyn Fanout) -> Option<Delivery> {
         while let Some(replay) = self.replays.front_mut() {
             if replay.page.is_empty() {
                 let page = fanout.retained(&replay.filter, replay.after.as_deref(), PAGE);
@@ -115,7 +115,7 @@ impl Subscriber {
                 replay.page = page.into();
             }
             match replay.page.pop_front() {
-                Some(message) => return Some(Letter { message, qos: replay.qos, retain: true }),
+                Some(message) => return Some(Delivery { message, qos: replay.qos, retain: true }),
                 None => self.replays.pop_front(),
             };
         }

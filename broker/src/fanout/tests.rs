@@ -5,8 +5,8 @@ fn table(retained_max: usize) -> Table {
     Table::new(retained_max, Arc::default())
 }
 
-fn mailbox(letters_max: usize) -> Arc<Mailbox> {
-    Arc::new(Mailbox::new(Arc::new(Handle::new()), letters_max))
+fn mailbox(deliveries_max: usize) -> Arc<Mailbox> {
+    Arc::new(Mailbox::new(Arc::new(Handle::new()), deliveries_max))
 }
 
 fn drain(mailbox: &Mailbox) -> Vec<(String, u8)> {
