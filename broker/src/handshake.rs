@@ -9,7 +9,7 @@ use crate::{
     meters::{CloseReason, add},
     packet::{self, Malformed},
     penalty,
-    refused::{Refused, Stranger},
+    refused::{Refused, RejectedConnection},
     session::Crowded,
     shared::Shared,
     stream::Stream,
@@ -113,8 +113,8 @@ pub(crate) async fn establish(
     let greeting = timeout(limit, greet(stream, tls, shared.limits.packet_bytes_max));
     let (mut stream, first, rest) = unless_closed(&handle, greeting)
         .await?
-        .unwrap_or_else(|_elapsed| Err(Stranger::late(limit)))
-        .map_err(|stranger| stranger.log(shared, place.address()))?;
+        .unwrap_or_else(|_elapsed| Err(RejectedConnection::late(limit)))
+        .map_err(|rejected| rejected.log(shared, place.address()))?;
     let admitted = match first {
         Ok(_) if !shared.is_open.load(Ordering::Acquire) => Err(Failure::Refuse(Refused::starting())),
         Ok(connect) => admit(shared, &connect, &place, &handle).await.map(|joined| (joined, connect)),
@@ -142,12 +142,12 @@ async fn greet(
     stream: std::net::TcpStream,
     tls: Option<TlsAcceptor>,
     packet_bytes_max: usize,
-) -> Result<Greeting, Stranger> {
-    let stream = TcpStream::from_std(stream).map_err(|_| Stranger::gone())?;
+) -> Result<Greeting, RejectedConnection> {
+    let stream = TcpStream::from_std(stream).map_err(|_| RejectedConnection::gone())?;
     let mut stream = match tls {
         None => Stream::Plain(stream),
         Some(tls) => {
-            let accepted = tls.accept(stream).await.map_err(|error| Stranger::tls(&error))?;
+            let accepted = tls.accept(stream).await.map_err(|error| RejectedConnection::tls(&error))?;
             Stream::Tls(Box::new(accepted))
         }
     };
@@ -156,10 +156,10 @@ async fn greet(
     loop {
         match packet::frame(&buffer, bytes_max) {
             _ if buffer.first().is_some_and(|first| first >> 4 != packet::CONNECT) => {
-                return Err(Stranger::not_connect(&buffer));
+                return Err(RejectedConnection::not_connect(&buffer));
             }
-            Err(Malformed::TooLarge) => return Err(Stranger::too_large(bytes_max)),
-            Err(Malformed::Protocol | Malformed::Qos2) => return Err(Stranger::malformed()),
+            Err(Malformed::TooLarge) => return Err(RejectedConnection::too_large(bytes_max)),
+            Err(Malformed::Protocol | Malformed::Qos2) => return Err(RejectedConnection::malformed()),
             Ok(Some(frame)) => {
                 let first = understand(connect::connect(&frame), frame.whole)?;
                 let rest = buffer[frame.whole.len()..].to_vec();
@@ -169,7 +169,7 @@ async fn greet(
         }
         let mut chunk = [0; CHUNK_BYTES];
         match stream.read(&mut chunk).await {
-            Ok(0) | Err(_) => return Err(Stranger::gone()),
+            Ok(0) | Err(_) => return Err(RejectedConnection::gone()),
             Ok(read) => buffer.extend_from_slice(&chunk[..read]),
         }
     }
@@ -178,11 +178,11 @@ async fn greet(
 fn understand(
     parsed: Result<Connect, ConnectError>,
     whole: &[u8],
-) -> Result<Result<Connect, Refused>, Stranger> {
+) -> Result<Result<Connect, Refused>, RejectedConnection> {
     match parsed {
         Ok(connect) => Ok(Ok(connect)),
-        Err(ConnectError::NotConnect) => Err(Stranger::not_connect(whole)),
-        Err(ConnectError::Malformed) => Err(Stranger::malformed()),
+        Err(ConnectError::NotConnect) => Err(RejectedConnection::not_connect(whole)),
+        Err(ConnectError::Malformed) => Err(RejectedConnection::malformed()),
         Err(ConnectError::Version { level, answer }) => Ok(Err(Refused::version(level, answer))),
     }
 }

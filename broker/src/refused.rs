@@ -152,13 +152,13 @@ impl Refused {
 }
 
 /// A connection that ends without an answer, because it brought no CONNECT.
-pub(crate) struct Stranger {
+pub(crate) struct RejectedConnection {
     reason: CloseReason,
     /// `None` is not worth a line: it came and went, as checks of the port do.
     why: Option<String>,
 }
 
-impl Stranger {
+impl RejectedConnection {
     fn new(reason: CloseReason, why: impl Into<String>) -> Self {
         Self { reason, why: Some(why.into()) }
     }
@@ -267,11 +267,11 @@ mod tests {
             (&[0x10, 8], "began with a CONNECT of another protocol"),
         ];
         for (bytes, expected) in cases {
-            let why = Stranger::not_connect(bytes).why.unwrap_or_default();
+            let why = RejectedConnection::not_connect(bytes).why.unwrap_or_default();
             assert!(why.starts_with(expected) && !why.contains("s3cret"), "{why}");
         }
-        let plain = Stranger::tls(&io::Error::new(io::ErrorKind::InvalidData, "corrupt message"));
+        let plain = RejectedConnection::tls(&io::Error::new(io::ErrorKind::InvalidData, "corrupt message"));
         assert!(plain.why.is_some_and(|why| why.ends_with("this port speaks TLS, plain MQTT has another")));
-        assert!(Stranger::tls(&io::ErrorKind::UnexpectedEof.into()).why.is_none());
+        assert!(RejectedConnection::tls(&io::ErrorKind::UnexpectedEof.into()).why.is_none());
     }
 }
