@@ -217,7 +217,7 @@ impl Connection {
         self.foreign += 1;
         add(&shared.meters.foreign_topics, 1);
         let credential = &*self.session.principal.credential;
-        if let Some(suppressed) = shared.gates.foreign.of(credential).pass() {
+        if let Some(suppressed) = shared.log_limiters.foreign.of(credential).pass() {
             tracing::warn!(credential, ?topic, suppressed, "publish to a topic that is not the sender's own");
         }
         match self.foreign > shared.limits.foreign_topics_max {

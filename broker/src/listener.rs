@@ -82,7 +82,7 @@ pub(crate) async fn accept_loop(
             Err(error) if is_of_one_peer(&error) => {}
             Err(error) => {
                 add(&shared.meters.accept_errors, 1);
-                if let Some(suppressed) = shared.gates.accept.pass() {
+                if let Some(suppressed) = shared.log_limiters.accept.pass() {
                     tracing::error!(%error, suppressed, "cannot accept MQTT connections; trying again");
                 }
                 tokio::time::sleep(ACCEPT_RETRY).await;
@@ -125,7 +125,7 @@ async fn hand_over(
 fn turn_away(shared: &Shared, peer: SocketAddr, reason: CloseReason) {
     shared.meters.closed(reason);
     let ip = peer.ip().to_canonical();
-    if let Some(suppressed) = shared.gates.closed[reason as usize].of(ip).pass() {
+    if let Some(suppressed) = shared.log_limiters.closed[reason as usize].of(ip).pass() {
         tracing::warn!(%ip, reason = reason.as_str(), suppressed, "an MQTT connection was turned away");
     }
 }

@@ -303,7 +303,7 @@ impl Ending {
         }
         let credential = &*connection.session.principal.credential;
         if let Some(suppressed) =
-            self.reactor.shared().gates.closed[self.reason as usize].of(credential).pass()
+            self.reactor.shared().log_limiters.closed[self.reason as usize].of(credential).pass()
         {
             tracing::info!(credential, reason = self.reason.as_str(), suppressed, "MQTT connection closed");
         }

@@ -3,7 +3,7 @@
 use crate::{
     Principal, Refusal,
     connect::ReturnCode,
-    logs::Gate,
+    log_limiter::LogLimiter,
     meters::{CloseReason, RefuseReason},
     packet,
     shared::Shared,
@@ -146,8 +146,8 @@ impl Refused {
 
     /// Writes the line.
     pub(crate) fn log(&self, shared: &Shared, from: Network) {
-        let gate = shared.gates.refused[self.reason as usize].of(from);
-        write(gate, from, self.reason.as_str(), &self.why);
+        let limiter = shared.log_limiters.refused[self.reason as usize].of(from);
+        write(limiter, from, self.reason.as_str(), &self.why);
     }
 }
 
@@ -211,14 +211,19 @@ impl RejectedConnection {
     /// Writes the line; returns how the connection ends.
     pub(crate) fn log(self, shared: &Shared, from: Network) -> CloseReason {
         if let Some(why) = self.why {
-            write(shared.gates.closed[self.reason as usize].of(from), from, self.reason.as_str(), &why);
+            write(
+                shared.log_limiters.closed[self.reason as usize].of(from),
+                from,
+                self.reason.as_str(),
+                &why,
+            );
         }
         self.reason
     }
 }
 
-fn write(gate: &Gate, from: Network, reason: &'static str, why: &str) {
-    if let Some(suppressed) = gate.pass() {
+fn write(limiter: &LogLimiter, from: Network, reason: &'static str, why: &str) {
+    if let Some(suppressed) = limiter.pass() {
         tracing::warn!(%from, reason, %why, suppressed, "MQTT sign-in refused");
     }
 }

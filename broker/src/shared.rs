@@ -4,7 +4,7 @@ use crate::{
     admission::Admission,
     backlog::Budget,
     fanout::{Fanout, Table},
-    logs::{self, Gate},
+    log_limiter::{LogLimiter, LogLimiters},
     penalty::Penalties,
     session::Sessions,
 };
@@ -27,19 +27,19 @@ pub(crate) struct Shared {
     pub(crate) penalties: Penalties,
     pub(crate) sessions: Sessions,
     pub(crate) fanout: Arc<dyn Fanout>,
-    pub(crate) gates: Gates,
+    pub(crate) log_limiters: EdgeLogLimiters,
     /// Whether clients are let in; before that they are told to come later.
     pub(crate) is_open: AtomicBool,
     started: Instant,
 }
 
 /// Rate limits of log lines that a client can cause.
-pub(crate) struct Gates {
-    pub(crate) accept: Gate,
+pub(crate) struct EdgeLogLimiters {
+    pub(crate) accept: LogLimiter,
     /// One for each reason, so that a flood of one hides no other.
-    pub(crate) refused: [logs::Gates; RefuseReason::ALL.len()],
-    pub(crate) closed: [logs::Gates; CloseReason::ALL.len()],
-    pub(crate) foreign: logs::Gates,
+    pub(crate) refused: [LogLimiters; RefuseReason::ALL.len()],
+    pub(crate) closed: [LogLimiters; CloseReason::ALL.len()],
+    pub(crate) foreign: LogLimiters,
 }
 
 impl Shared {
@@ -52,11 +52,11 @@ impl Shared {
             penalties: Penalties::default(),
             sessions: Sessions::new(limits.clone(), Arc::clone(&intake), Arc::clone(&meters)),
             fanout: Arc::new(Table::new(limits.retained_max, Arc::clone(&meters))),
-            gates: Gates {
-                accept: Gate::new(),
-                refused: std::array::from_fn(|_| logs::Gates::default()),
-                closed: std::array::from_fn(|_| logs::Gates::default()),
-                foreign: logs::Gates::default(),
+            log_limiters: EdgeLogLimiters {
+                accept: LogLimiter::new(),
+                refused: std::array::from_fn(|_| LogLimiters::default()),
+                closed: std::array::from_fn(|_| LogLimiters::default()),
+                foreign: LogLimiters::default(),
             },
             is_open: AtomicBool::new(false),
             started: Instant::now(),
