@@ -6,9 +6,9 @@ use crate::{
     connect::{self, Connect, ConnectError, Will},
     hand_over::Accepted,
     handle::Handle,
+    login_throttle,
     meters::{CloseReason, add},
     packet::{self, Malformed},
-    penalty,
     refused::{Refused, RejectedConnection},
     session::Crowded,
     shared::Shared,
@@ -242,12 +242,12 @@ async fn authenticate(
     if refusal != Refusal::BadCredentials {
         return Err(Refused::sign_in(refusal, user_name, &connect.password).into());
     }
-    let wait = shared.penalties.failed(place.address(), user_name, shared.now_ns());
+    let wait = shared.login_throttle.failed(place.address(), user_name, shared.now_ns());
     if !wait.is_zero() {
         // Not within the connect timeout: it is we who make it wait. The wait has its own bound.
-        unless_closed(handle, tokio::time::sleep(wait.min(penalty::WAIT_MAX))).await?;
+        unless_closed(handle, tokio::time::sleep(wait.min(login_throttle::WAIT_MAX))).await?;
     }
-    match wait > penalty::WAIT_MAX {
+    match wait > login_throttle::WAIT_MAX {
         true => Err(Refused::slowed_down(user_name).into()),
         false => Err(Refused::sign_in(refusal, user_name, &connect.password).into()),
     }
@@ -258,7 +258,7 @@ async fn pace(shared: &Arc<Shared>, principal: &Principal, handle: &Arc<Handle>)
     let allowance = shared.sessions.allowance(&principal.credential);
     let begin = Instant::now();
     while let Err(wait) = allowance.take_sign_in(shared.sign_ins, shared.now_ns()) {
-        if begin.elapsed() + wait > penalty::WAIT_MAX {
+        if begin.elapsed() + wait > login_throttle::WAIT_MAX {
             return Err(Refused::too_often(principal).into());
         }
         unless_closed(handle, tokio::time::sleep(wait)).await?;

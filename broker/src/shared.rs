@@ -5,7 +5,7 @@ use crate::{
     backlog::Budget,
     fanout::{Fanout, Table},
     log_limiter::{LogLimiter, LogLimiters},
-    penalty::Penalties,
+    login_throttle::LoginThrottle,
     session::Sessions,
 };
 use ioc_model::share::Rate;
@@ -24,7 +24,7 @@ pub(crate) struct Shared {
     pub(crate) intake: Arc<dyn Intake>,
     pub(crate) meters: Arc<BrokerMeters>,
     pub(crate) admission: Arc<Admission>,
-    pub(crate) penalties: Penalties,
+    pub(crate) login_throttle: LoginThrottle,
     pub(crate) sessions: Sessions,
     pub(crate) fanout: Arc<dyn Fanout>,
     pub(crate) log_limiters: EdgeLogLimiters,
@@ -49,7 +49,7 @@ impl Shared {
             sign_ins: Rate::new(limits.sign_ins_per_second, limits.sign_in_burst),
             read_ahead: Arc::new(Budget::new(limits.read_ahead_total_bytes)),
             admission: Arc::new(Admission::new(&limits)),
-            penalties: Penalties::default(),
+            login_throttle: LoginThrottle::default(),
             sessions: Sessions::new(limits.clone(), Arc::clone(&intake), Arc::clone(&meters)),
             fanout: Arc::new(Table::new(limits.retained_max, Arc::clone(&meters))),
             log_limiters: EdgeLogLimiters {

@@ -40,11 +40,11 @@ impl Caller {
 
 /// Who failed how often: by caller the state of its [`Rate`]. The lock is taken once per wrong token, for a few lines.
 #[derive(Debug, Default)]
-pub(crate) struct Penalties {
+pub(crate) struct LoginThrottle {
     states: Mutex<HashMap<Caller, u64>>,
 }
 
-impl Penalties {
+impl LoginThrottle {
     /// Notes a wrong token at `now_ns`. Returns how long its answer has to wait, which may be more than [`WAIT_MAX`].
     pub(crate) fn failed(&self, address: Network, account: &str, now_ns: u64) -> Duration {
         let account: Box<str> = account.chars().take(NAME_CHARS_MAX).collect::<String>().into();
@@ -92,59 +92,59 @@ mod tests {
 
     #[test]
     fn only_the_failing_pair_is_slowed() {
-        let penalties = Penalties::default();
-        let fail = |last, account| penalties.failed(address(last), account, SECOND);
+        let throttle = LoginThrottle::default();
+        let fail = |last, account| throttle.failed(address(last), account, SECOND);
         assert!((0..4).all(|_| fail(1, "a").is_zero()));
         assert_eq!(fail(1, "a"), Duration::from_secs(1));
         assert_eq!(fail(1, "a"), Duration::from_secs(2));
         assert_eq!(fail(1, "b"), Duration::ZERO);
         assert_eq!(fail(2, "a"), Duration::ZERO);
-        assert_eq!(penalties.failed(address(1), "a", 60 * SECOND), Duration::ZERO);
+        assert_eq!(throttle.failed(address(1), "a", 60 * SECOND), Duration::ZERO);
     }
 
     #[test]
     fn an_account_is_guessed_at_no_faster_from_many_addresses_nor_an_address_with_many_names() {
-        let penalties = Penalties::default();
-        let waits: Vec<_> = (0..40).map(|last| penalties.failed(address(last), "a", SECOND)).collect();
+        let throttle = LoginThrottle::default();
+        let waits: Vec<_> = (0..40).map(|last| throttle.failed(address(last), "a", SECOND)).collect();
         assert!(waits[..20].iter().all(Duration::is_zero));
         assert!(waits[20..].iter().all(|wait| !wait.is_zero()));
-        let penalties = Penalties::default();
-        let names = (0..400).map(|name| penalties.failed(address(1), &name.to_string(), SECOND));
+        let throttle = LoginThrottle::default();
+        let names = (0..400).map(|name| throttle.failed(address(1), &name.to_string(), SECOND));
         assert_eq!(names.filter(Duration::is_zero).count(), 200);
     }
 
     #[test]
     fn who_guesses_on_cannot_push_the_end_away() {
-        let penalties = Penalties::default();
-        let longest = (0..1_000).map(|_| penalties.failed(address(1), "a", SECOND)).max();
+        let throttle = LoginThrottle::default();
+        let longest = (0..1_000).map(|_| throttle.failed(address(1), "a", SECOND)).max();
         assert!(longest.is_some_and(|wait| wait > WAIT_MAX && wait <= WAIT_MAX * 2));
-        assert_eq!(penalties.failed(address(1), "a", 60 * SECOND), Duration::ZERO);
+        assert_eq!(throttle.failed(address(1), "a", 60 * SECOND), Duration::ZERO);
     }
 
     #[test]
     fn a_flood_of_names_is_forgotten_before_who_failed_often() {
-        let penalties = Penalties::default();
+        let throttle = LoginThrottle::default();
         for _ in 0..8 {
-            penalties.failed(address(1), "a", SECOND);
+            throttle.failed(address(1), "a", SECOND);
         }
         for name in 0..4 * ENTRIES_MAX {
-            penalties.failed(address(2), &format!("x{name}"), SECOND);
+            throttle.failed(address(2), &format!("x{name}"), SECOND);
         }
-        assert!(penalties.states.lock().unwrap().len() <= ENTRIES_MAX);
-        assert!(!penalties.failed(address(1), "a", SECOND).is_zero());
+        assert!(throttle.states.lock().unwrap().len() <= ENTRIES_MAX);
+        assert!(!throttle.failed(address(1), "a", SECOND).is_zero());
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
         fn the_table_is_bounded(names in prop::collection::vec((0_u8..20, any::<u16>(), 0_u64..SECOND), 0..2_000)) {
-            let (penalties, mut now) = (Penalties::default(), SECOND);
+            let (throttle, mut now) = (LoginThrottle::default(), SECOND);
             for (last, name, pause) in names {
                 now += pause;
-                let wait = penalties.failed(address(last), &name.to_string(), now);
+                let wait = throttle.failed(address(last), &name.to_string(), now);
                 prop_assert!(wait <= WAIT_MAX * 2);
             }
-            prop_assert!(penalties.states.lock().unwrap().len() <= ENTRIES_MAX);
+            prop_assert!(throttle.states.lock().unwrap().len() <= ENTRIES_MAX);
         }
     }
 }
