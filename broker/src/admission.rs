@@ -66,7 +66,7 @@ impl Strangers {
 
 /// The place of one connection in the counts; given back when dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionPermit {
     admission: Arc<Admission>,
     address: Network,
     arrival: u64,
@@ -99,7 +99,7 @@ impl Admission {
         self: &Arc<Self>,
         address: Network,
         handle: &Arc<Handle>,
-    ) -> Result<Place, CloseReason> {
+    ) -> Result<ConnectionPermit, CloseReason> {
         let mut state = self.state();
         let State { connections, strangers, arrivals } = &mut *state;
         match connections.take(address, Standing::Ordinary) {
@@ -116,7 +116,7 @@ impl Admission {
         }
         *arrivals += 1;
         strangers.enter(address, *arrivals, handle);
-        Ok(Place { admission: Arc::clone(self), address, arrival: *arrivals })
+        Ok(ConnectionPermit { admission: Arc::clone(self), address, arrival: *arrivals })
     }
 
     /// Ends all connections that have not authenticated.
@@ -127,7 +127,7 @@ impl Admission {
     }
 }
 
-impl Place {
+impl ConnectionPermit {
     /// Notes that the client has authenticated.
     pub(crate) fn authenticated(&self) {
         self.admission.state().strangers.leave(self.address, self.arrival);
@@ -144,7 +144,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut state = self.admission.state();
         state.connections.give_back(&self.address);

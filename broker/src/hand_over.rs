@@ -1,5 +1,5 @@
 //! Sockets on their way from the acceptor to a reactor.
-use crate::{admission::Place, handle::Handle};
+use crate::{admission::ConnectionPermit, handle::Handle};
 use std::{
     net::TcpStream,
     sync::{
@@ -18,7 +18,7 @@ pub(crate) struct Accepted {
     pub(crate) stream: TcpStream,
     pub(crate) tls: Option<TlsAcceptor>,
     pub(crate) handle: Arc<Handle>,
-    pub(crate) place: Place,
+    pub(crate) permit: ConnectionPermit,
 }
 
 /// A reactor as the acceptor sees it.

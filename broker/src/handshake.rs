@@ -1,7 +1,7 @@
 //! From an accepted socket to a session: TLS, CONNECT, authentication, takeover.
 use crate::{
     Principal, Refusal, acl,
-    admission::Place,
+    admission::ConnectionPermit,
     allowance::{Allowance, Rates},
     connect::{self, Connect, ConnectError, Will},
     hand_over::Accepted,
@@ -107,28 +107,28 @@ async fn unless_closed<F: Future>(handle: &Handle, future: F) -> Result<F::Outpu
 pub(crate) async fn establish(
     shared: &Arc<Shared>,
     accepted: Accepted,
-) -> Result<(Established, Place), CloseReason> {
-    let Accepted { stream, tls, handle, place } = accepted;
+) -> Result<(Established, ConnectionPermit), CloseReason> {
+    let Accepted { stream, tls, handle, permit } = accepted;
     let limit = shared.limits.connect_timeout;
     let greeting = timeout(limit, greet(stream, tls, shared.limits.packet_bytes_max));
     let (mut stream, first, rest) = unless_closed(&handle, greeting)
         .await?
         .unwrap_or_else(|_elapsed| Err(RejectedConnection::late(limit)))
-        .map_err(|rejected| rejected.log(shared, place.address()))?;
+        .map_err(|rejected| rejected.log(shared, permit.address()))?;
     let admitted = match first {
         Ok(_) if !shared.is_open.load(Ordering::Acquire) => Err(Failure::Refuse(Refused::starting())),
-        Ok(connect) => admit(shared, &connect, &place, &handle).await.map(|joined| (joined, connect)),
+        Ok(connect) => admit(shared, &connect, &permit, &handle).await.map(|joined| (joined, connect)),
         Err(refused) => Err(Failure::Refuse(refused)),
     };
     match admitted {
         Ok(((session, previous), connect)) => {
             let Connect { keep_alive_s, will, .. } = connect;
-            Ok((Established { stream, session, previous, keep_alive_s, will, rest }, place))
+            Ok((Established { stream, session, previous, keep_alive_s, will, rest }, permit))
         }
         Err(Failure::Close(reason)) => Err(reason),
         Err(Failure::Refuse(refused)) => {
             shared.meters.refused(refused.reason);
-            refused.log(shared, place.address());
+            refused.log(shared, permit.address());
             unless_closed(&handle, farewell(&mut stream, &refused.answer)).await?;
             Err(CloseReason::Refused)
         }
@@ -191,12 +191,12 @@ fn understand(
 async fn admit(
     shared: &Arc<Shared>,
     connect: &Connect,
-    place: &Place,
+    permit: &ConnectionPermit,
     handle: &Arc<Handle>,
 ) -> Result<(Session, Option<Arc<Handle>>), Failure> {
-    let principal = authenticate(shared, connect, place, handle).await?;
-    place.authenticated();
-    let unique = place.arrival();
+    let principal = authenticate(shared, connect, permit, handle).await?;
+    permit.authenticated();
+    let unique = permit.arrival();
     let client_id = acl::client_id(&principal, &connect.client_id, connect.clean_session, unique)
         .ok_or_else(|| Refused::client_id(&principal, &connect.client_id))?;
     if let Some(will) = &connect.will
@@ -229,7 +229,7 @@ async fn admit(
 async fn authenticate(
     shared: &Arc<Shared>,
     connect: &Connect,
-    place: &Place,
+    permit: &ConnectionPermit,
     handle: &Arc<Handle>,
 ) -> Result<Principal, Failure> {
     let Some(user_name) = &connect.user_name else {
@@ -242,7 +242,7 @@ async fn authenticate(
     if refusal != Refusal::BadCredentials {
         return Err(Refused::sign_in(refusal, user_name, &connect.password).into());
     }
-    let wait = shared.login_throttle.failed(place.address(), user_name, shared.now_ns());
+    let wait = shared.login_throttle.failed(permit.address(), user_name, shared.now_ns());
     if !wait.is_zero() {
         // Not within the connect timeout: it is we who make it wait. The wait has its own bound.
         unless_closed(handle, tokio::time::sleep(wait.min(login_throttle::WAIT_MAX))).await?;

@@ -105,8 +105,8 @@ async fn hand_over(
 ) {
     add(&shared.meters.accepted, 1);
     let handle = Arc::new(Handle::new());
-    let place = match shared.admission.admit(Network::of(peer.ip(), shared.limits.ipv6_prefix), &handle) {
-        Ok(place) => place,
+    let permit = match shared.admission.admit(Network::of(peer.ip(), shared.limits.ipv6_prefix), &handle) {
+        Ok(permit) => permit,
         Err(reason) => return turn_away(shared, peer, reason),
     };
     let stream = match prepare(stream) {
@@ -119,7 +119,7 @@ async fn hand_over(
     };
     let Some(reactor) = reactors.iter().min_by_key(|reactor| reactor.load()) else { return };
     // A full hand-over queue leaves the next ones in the kernel's backlog.
-    reactor.hand(Accepted { stream, tls: tls.clone(), handle, place }).await;
+    reactor.hand(Accepted { stream, tls: tls.clone(), handle, permit }).await;
 }
 
 fn turn_away(shared: &Shared, peer: SocketAddr, reason: CloseReason) {

@@ -5,7 +5,7 @@
 //! A panic in a task ends that task: the connection is closed and counted, pump and keeper are restarted.
 use crate::{
     Incoming, Verdict,
-    admission::Place,
+    admission::ConnectionPermit,
     connect::Will,
     connection::Connection,
     hand_over::Accepted,
@@ -206,11 +206,11 @@ async fn serve(reactor: Rc<Reactor>, accepted: Accepted) {
     // Boxed: what a handshake needs is given back before the connection is served.
     match Box::pin(handshake::establish(ending.reactor.shared(), accepted)).await {
         Err(reason) => ending.reason = reason,
-        Ok((established, place)) => {
+        Ok((established, permit)) => {
             let reactor = Rc::clone(&ending.reactor);
             let make = |key| Rc::new(RefCell::new(Connection::new(key, established, &reactor.context)));
             let connection = reactor.slots.borrow_mut().insert(make);
-            ending.serving = Some((Rc::clone(&connection), place));
+            ending.serving = Some((Rc::clone(&connection), permit));
             let reason = poll_fn(|cx| connection.borrow_mut().poll(cx, &reactor.context)).await;
             ending.reason = hear_out(&reactor, &connection, reason).await;
             publish_will(&reactor, &connection, ending.reason).await;
@@ -264,12 +264,12 @@ impl Drop for UnpublishedWill<'_> {
 struct Ending {
     reactor: Rc<Reactor>,
     reason: CloseReason,
-    serving: Option<(Rc<RefCell<Connection>>, Place)>,
+    serving: Option<(Rc<RefCell<Connection>>, ConnectionPermit)>,
 }
 
 impl Drop for Ending {
     fn drop(&mut self) {
-        if let Some((connection, _place)) = self.serving.take() {
+        if let Some((connection, _permit)) = self.serving.take() {
             let mut serving = connection.borrow_mut();
             serving.session.cause = match self.reason {
                 CloseReason::Disconnect => PresenceCause::Disconnected,

@@ -92,9 +92,9 @@ impl Served {
         client.write_all(CONNECT).await.unwrap();
         let handle = Arc::new(Handle::new());
         let network = Network::of(Ipv4Addr::LOCALHOST.into(), 64);
-        let place = shared.admission.admit(network, &handle).unwrap();
-        let accepted = Accepted { stream, tls: None, handle, place };
-        let (established, _place) = handshake::establish(&shared, accepted).await.unwrap();
+        let permit = shared.admission.admit(network, &handle).unwrap();
+        let accepted = Accepted { stream, tls: None, handle, permit };
+        let (established, _permit) = handshake::establish(&shared, accepted).await.unwrap();
         let thread = ThreadContext::new(shared, Arc::new(Progress::default()));
         let connection = Connection::new(KEY, established, &thread);
         let mut served = Self { client, connection, thread, intake };
