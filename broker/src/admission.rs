@@ -11,24 +11,24 @@ use std::{
 pub(crate) struct Admission {
     unauthenticated_max: usize,
     unauthenticated_each: usize,
-    state: Mutex<State>,
+    state: Mutex<AdmissionState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct AdmissionState {
     connections: Shares<Network>,
-    strangers: Strangers,
+    unauthenticated: Unauthenticated,
     arrivals: u64,
 }
 
 /// Connections that have not authenticated, of each address by order of arrival.
 #[derive(Debug)]
-struct Strangers {
+struct Unauthenticated {
     counts: Shares<Network>,
     of: HashMap<Network, BTreeMap<u64, Arc<Handle>>>,
 }
 
-impl Strangers {
+impl Unauthenticated {
     fn enter(&mut self, address: Network, arrival: u64, handle: &Arc<Handle>) {
         // Room was made before.
         if self.counts.take(address, Standing::Ordinary).is_ok() {
@@ -64,7 +64,7 @@ impl Strangers {
     }
 }
 
-/// The place of one connection in the counts; given back when dropped.
+/// Counts one connection for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     admission: Arc<Admission>,
@@ -81,13 +81,14 @@ impl Admission {
         };
         let unauthenticated_max = limits.unauthenticated_max;
         let unauthenticated_each = limits.unauthenticated_per_address_max.min(unauthenticated_max);
-        let strangers = ShareLimits { total: unauthenticated_max, reserved: 0, each: unauthenticated_each };
-        let strangers = Strangers { counts: Shares::new(strangers), of: HashMap::new() };
-        let state = State { connections: Shares::new(connections), strangers, arrivals: 0 };
+        let unauthenticated =
+            ShareLimits { total: unauthenticated_max, reserved: 0, each: unauthenticated_each };
+        let unauthenticated = Unauthenticated { counts: Shares::new(unauthenticated), of: HashMap::new() };
+        let state = AdmissionState { connections: Shares::new(connections), unauthenticated, arrivals: 0 };
         Self { unauthenticated_max, unauthenticated_each, state: Mutex::new(state) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, AdmissionState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -101,27 +102,27 @@ impl Admission {
         handle: &Arc<Handle>,
     ) -> Result<ConnectionPermit, CloseReason> {
         let mut state = self.state();
-        let State { connections, strangers, arrivals } = &mut *state;
+        let AdmissionState { connections, unauthenticated, arrivals } = &mut *state;
         match connections.take(address, Standing::Ordinary) {
             Ok(()) => {}
             Err(Full::Caller) => return Err(CloseReason::AddressCap),
             // The place of the one that goes is free once it is gone; until then there is one more than allowed.
-            Err(Full::All) if strangers.evict() => connections.take_over(address),
+            Err(Full::All) if unauthenticated.evict() => connections.take_over(address),
             Err(Full::All) => return Err(CloseReason::ConnectionCap),
         }
-        if strangers.counts.of(&address) >= self.unauthenticated_each {
-            strangers.evict_oldest_of(address);
-        } else if strangers.counts.taken() >= self.unauthenticated_max {
-            strangers.evict();
+        if unauthenticated.counts.of(&address) >= self.unauthenticated_each {
+            unauthenticated.evict_oldest_of(address);
+        } else if unauthenticated.counts.taken() >= self.unauthenticated_max {
+            unauthenticated.evict();
         }
         *arrivals += 1;
-        strangers.enter(address, *arrivals, handle);
+        unauthenticated.enter(address, *arrivals, handle);
         Ok(ConnectionPermit { admission: Arc::clone(self), address, arrival: *arrivals })
     }
 
     /// Ends all connections that have not authenticated.
     pub(crate) fn close_unauthenticated(&self, reason: CloseReason) {
-        for handle in self.state().strangers.of.values().flat_map(BTreeMap::values) {
+        for handle in self.state().unauthenticated.of.values().flat_map(BTreeMap::values) {
             handle.close(reason);
         }
     }
@@ -130,7 +131,7 @@ impl Admission {
 impl ConnectionPermit {
     /// Notes that the client has authenticated.
     pub(crate) fn authenticated(&self) {
-        self.admission.state().strangers.leave(self.address, self.arrival);
+        self.admission.state().unauthenticated.leave(self.address, self.arrival);
     }
 
     /// Returns a number that no other connection of this process has.
@@ -148,7 +149,7 @@ impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         let mut state = self.admission.state();
         state.connections.give_back(&self.address);
-        state.strangers.leave(self.address, self.arrival);
+        state.unauthenticated.leave(self.address, self.arrival);
     }
 }
 
@@ -173,25 +174,28 @@ mod tests {
     #[test]
     fn the_oldest_unauthenticated_goes_and_the_newest_gets_in() {
         let (admission, handles) = (admission(100, 100, 2), [(); 4].map(|()| Arc::new(Handle::new())));
-        let places: Vec<_> =
+        let permits: Vec<_> =
             handles.iter().map(|handle| admission.admit(address("::1"), handle).unwrap()).collect();
         let closing: Vec<_> = handles.iter().map(|handle| handle.closing()).collect();
         let evicted = Some(CloseReason::UnauthenticatedCap);
         assert_eq!(closing, [evicted, evicted, None, None]);
-        drop(places);
+        drop(permits);
         assert_eq!(admission.state().connections.taken(), 0);
-        assert!(admission.state().strangers.of.is_empty() && admission.state().strangers.counts.taken() == 0);
+        assert!(
+            admission.state().unauthenticated.of.is_empty()
+                && admission.state().unauthenticated.counts.taken() == 0
+        );
     }
 
     #[test]
     fn caps_hold_for_all_and_for_one_address() {
         let (admission, handle) = (admission(3, 2, 10), Arc::new(Handle::new()));
         let enter = |from: &str| {
-            let place = admission.admit(address(from), &handle);
-            if let Ok(place) = &place {
-                place.authenticated();
+            let permit = admission.admit(address(from), &handle);
+            if let Ok(permit) = &permit {
+                permit.authenticated();
             }
-            place.map_err(|reason| reason.as_str())
+            permit.map_err(|reason| reason.as_str())
         };
         let first = enter("10.0.0.1").unwrap();
         let _second = enter("10.0.0.1").unwrap();
@@ -216,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_cap_of_all_a_stranger_makes_room() {
+    fn beyond_the_cap_of_all_an_unauthenticated_connection_makes_room() {
         let (admission, handles) = (admission(2, 2, 2), [(); 3].map(|()| Arc::new(Handle::new())));
-        let stranger = admission.admit(address("10.0.0.1"), &handles[0]).unwrap();
+        let unauthenticated = admission.admit(address("10.0.0.1"), &handles[0]).unwrap();
         let second = admission.admit(address("10.0.0.2"), &handles[1]).unwrap();
         second.authenticated();
         let third = admission.admit(address("10.0.0.3"), &handles[2]).unwrap();
         assert_eq!(handles[0].closing(), Some(CloseReason::UnauthenticatedCap));
-        drop((stranger, second, third));
+        drop((unauthenticated, second, third));
         assert_eq!(admission.state().connections.taken(), 0);
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     hand_over::{HAND_OVER_MAX, ReactorRemote},
     listener::{self, Listener},
     meters::CloseReason,
-    progress::Progress,
+    progress_signal::ProgressSignal,
     reactor::{Reactor, StopAt},
     shared::Shared,
     tls,
@@ -89,7 +89,7 @@ impl Broker {
         stopped: watch::Receiver<StopAt>,
     ) -> Result<ReactorRemote, StartError> {
         let (sockets, incoming) = mpsc::channel(HAND_OVER_MAX);
-        let (load, progress) = (Arc::new(AtomicUsize::new(0)), Arc::new(Progress::default()));
+        let (load, progress) = (Arc::new(AtomicUsize::new(0)), Arc::new(ProgressSignal::default()));
         let remote = ReactorRemote { load: Arc::clone(&load), sockets };
         let (shared, wake) = (Arc::clone(&self.shared), Arc::clone(&progress));
         let thread = start_thread(format!("edge-{number}"), async move || {

@@ -117,11 +117,11 @@ type Subscribers = Vec<(Arc<Mailbox>, u8)>;
 pub(crate) struct Table {
     meters: Arc<BrokerMeters>,
     retained_max: usize,
-    state: Mutex<State>,
+    state: Mutex<FanoutState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct FanoutState {
     exact: HashMap<Box<str>, Subscribers>,
     wild: BTreeMap<Box<str>, Subscribers>,
     retained: BTreeMap<Box<str>, Arc<Message>>,
@@ -132,11 +132,11 @@ impl Table {
         Self { meters, retained_max, state: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, FanoutState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn retain(&self, state: &mut State, message: &Arc<Message>) {
+    fn retain(&self, state: &mut FanoutState, message: &Arc<Message>) {
         if message.payload.is_empty() {
             state.retained.remove(&message.topic);
         } else if state.retained.len() >= self.retained_max && !state.retained.contains_key(&message.topic) {

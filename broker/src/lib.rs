@@ -44,7 +44,7 @@ mod log_limiter;
 mod login_throttle;
 mod meters;
 mod packet;
-mod progress;
+mod progress_signal;
 mod reactor;
 mod reading;
 mod refused;

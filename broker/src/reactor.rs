@@ -11,7 +11,7 @@ use crate::{
     hand_over::Accepted,
     handshake::{self, Session},
     meters::{CloseReason, add},
-    progress::Progress,
+    progress_signal::ProgressSignal,
     shared::Shared,
     slots::Slots,
     thread_context::{Ack, ThreadContext},
@@ -51,7 +51,7 @@ pub(crate) struct Reactor {
 }
 
 impl Reactor {
-    pub(crate) fn new(shared: Arc<Shared>, progress: Arc<Progress>, load: Arc<AtomicUsize>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, progress: Arc<ProgressSignal>, load: Arc<AtomicUsize>) -> Self {
         Self {
             context: ThreadContext::new(shared, progress),
             load,

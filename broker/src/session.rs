@@ -17,11 +17,11 @@ pub(crate) struct Sessions {
     limits: Limits,
     intake: Arc<dyn Intake>,
     meters: Arc<BrokerMeters>,
-    state: Mutex<State>,
+    state: Mutex<SessionsState>,
 }
 
 #[derive(Default)]
-struct State {
+struct SessionsState {
     credentials: HashMap<Arc<str>, Credential>,
 }
 
@@ -51,11 +51,11 @@ impl Sessions {
         Self { limits, intake, meters, state: Mutex::default() }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, SessionsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn entry<'a>(&self, state: &'a mut State, credential: &Arc<str>) -> &'a mut Credential {
+    fn entry<'a>(&self, state: &'a mut SessionsState, credential: &Arc<str>) -> &'a mut Credential {
         state.credentials.entry(Arc::clone(credential)).or_insert_with(|| Credential {
             allowance: Arc::new(Allowance::new(&self.limits)),
             connections: 0,

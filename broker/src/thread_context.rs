@@ -2,7 +2,7 @@
 //! connections that wait for the journal.
 //!
 //! A connection needs nothing else of its thread, so that a test serves one without a reactor.
-use crate::{key::Key, progress::Progress, shared::Shared};
+use crate::{key::Key, progress_signal::ProgressSignal, shared::Shared};
 use std::{
     cell::{Cell, RefCell, RefMut},
     collections::VecDeque,
@@ -25,7 +25,7 @@ pub(crate) struct Ack {
 /// State of one thread; it needs no lock.
 pub(crate) struct ThreadContext {
     pub(crate) shared: Arc<Shared>,
-    progress: Arc<Progress>,
+    progress: Arc<ProgressSignal>,
     /// By offset, because the intake's offsets never decrease within a thread.
     acks: RefCell<VecDeque<Ack>>,
     /// Connections that found the intake busy.
@@ -35,7 +35,7 @@ pub(crate) struct ThreadContext {
 }
 
 impl ThreadContext {
-    pub(crate) fn new(shared: Arc<Shared>, progress: Arc<Progress>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, progress: Arc<ProgressSignal>) -> Self {
         Self {
             shared,
             progress,

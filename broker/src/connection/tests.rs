@@ -6,7 +6,7 @@ use crate::{
     handle::Handle,
     handshake,
     key::Key,
-    progress::Progress,
+    progress_signal::ProgressSignal,
     shared::Shared,
     thread_context::{Ack, ThreadContext},
 };
@@ -95,7 +95,7 @@ impl Served {
         let permit = shared.admission.admit(network, &handle).unwrap();
         let accepted = Accepted { stream, tls: None, handle, permit };
         let (established, _permit) = handshake::establish(&shared, accepted).await.unwrap();
-        let thread = ThreadContext::new(shared, Arc::new(Progress::default()));
+        let thread = ThreadContext::new(shared, Arc::new(ProgressSignal::default()));
         let connection = Connection::new(KEY, established, &thread);
         let mut served = Self { client, connection, thread, intake };
         assert_eq!(served.until(|served| served.connection.out.is_empty()).await, None);

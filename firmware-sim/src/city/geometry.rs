@@ -7,14 +7,14 @@ const M_PER_DEG_LON: f64 = 106_760.0;
 
 /// A position in degrees, WGS 84.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     /// Degrees north.
     pub(crate) lat: f64,
     /// Degrees east.
     pub(crate) lon: f64,
 }
 
-impl Place {
+impl Position {
     pub(crate) const fn new(lat: f64, lon: f64) -> Self {
         Self { lat, lon }
     }
@@ -44,10 +44,10 @@ impl Place {
 
 /// A line through places.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Polyline<'a>(pub(crate) &'a [Place]);
+pub(crate) struct Polyline<'a>(pub(crate) &'a [Position]);
 
 impl Polyline<'_> {
-    fn pieces(&self) -> impl Iterator<Item = (Place, Place)> {
+    fn pieces(&self) -> impl Iterator<Item = (Position, Position)> {
         self.0.windows(2).map(|pair| (pair[0], pair[1]))
     }
 
@@ -58,7 +58,7 @@ impl Polyline<'_> {
 
     /// Returns the place `along_m` metres from the start and `aside_m` metres to the right of the line;
     /// beyond the end it is the end.
-    pub(crate) fn place(&self, along_m: f64, aside_m: f64) -> Option<Place> {
+    pub(crate) fn place(&self, along_m: f64, aside_m: f64) -> Option<Position> {
         let mut left_m = along_m.max(0.0);
         let mut last = None;
         for (from, to) in self.pieces() {
@@ -82,7 +82,7 @@ mod tests {
 
     #[test]
     fn lines_are_walked_in_metres() {
-        let start = Place::new(16.46, 107.59);
+        let start = Position::new(16.46, 107.59);
         let points = [start, start.shifted(300.0, 0.0), start.shifted(300.0, 400.0)];
         let line = Polyline(&points);
         assert!((line.length_m() - 700.0).abs() < 0.01);

@@ -7,4 +7,4 @@ pub(crate) mod streets;
 pub(crate) mod wards;
 pub(crate) mod water;
 
-pub(crate) use geometry::{Place, Polyline};
+pub(crate) use geometry::{Polyline, Position};

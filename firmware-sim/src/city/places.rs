@@ -1,12 +1,12 @@
 //! Single places that get a station or a car park.
-use super::Place;
+use super::Position;
 
-const fn p(lat: f64, lon: f64) -> Place {
-    Place::new(lat, lon)
+const fn p(lat: f64, lon: f64) -> Position {
+    Position::new(lat, lon)
 }
 
 /// Car parks: name and place.
-pub(crate) static LOTS: &[(&str, Place)] = &[
+pub(crate) static LOTS: &[(&str, Position)] = &[
     ("Chợ Đông Ba", p(16.4728, 107.5885)),
     ("Ga Huế", p(16.4562, 107.5778)),
     ("Công viên Lý Tự Trọng", p(16.4630, 107.5890)),
@@ -22,7 +22,7 @@ pub(crate) static LOTS: &[(&str, Place)] = &[
 ];
 
 /// Air stations: name, place, how dirty the place is beside the city's mean.
-pub(crate) static AIR: &[(&str, Place, f64)] = &[
+pub(crate) static AIR: &[(&str, Position, f64)] = &[
     ("Lê Lợi", p(16.4618, 107.5866), 1.0),
     ("Hùng Vương", p(16.4602, 107.5968), 1.15),
     ("Đại Nội", p(16.4705, 107.5778), 0.85),
@@ -38,7 +38,7 @@ pub(crate) static AIR: &[(&str, Place, f64)] = &[
 ];
 
 /// Noise meters: name, place, whether the zone is special (hospital, school, temple).
-pub(crate) static NOISE: &[(&str, Place, bool)] = &[
+pub(crate) static NOISE: &[(&str, Position, bool)] = &[
     ("Trần Hưng Đạo", p(16.4722, 107.5889), false),
     ("Bệnh viện Trung ương Huế", p(16.4607, 107.5876), true),
     ("Hùng Vương", p(16.4586, 107.5984), false),
@@ -58,7 +58,7 @@ pub(crate) static NOISE: &[(&str, Place, bool)] = &[
 ];
 
 /// Rain gauges: name and place.
-pub(crate) static RAIN: &[(&str, Place)] = &[
+pub(crate) static RAIN: &[(&str, Position)] = &[
     ("Huế", p(16.4590, 107.5850)),
     ("Kim Long", p(16.4585, 107.5570)),
     ("Nam Đông", p(16.1650, 107.7200)),
@@ -79,7 +79,7 @@ pub(crate) struct Gauge {
     pub(crate) station: &'static str,
     /// Value of the label `river`.
     pub(crate) river: &'static str,
-    pub(crate) place: Place,
+    pub(crate) place: Position,
     /// Level on a dry day, in metres above the station's datum.
     pub(crate) base_m: f64,
     /// How far the tide moves it, in metres.
@@ -90,7 +90,7 @@ const fn gauge(
     id: &'static str,
     station: &'static str,
     river: &'static str,
-    place: Place,
+    place: Position,
     base_m: f64,
     tide_m: f64,
 ) -> Gauge {

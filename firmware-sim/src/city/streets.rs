@@ -1,5 +1,5 @@
 //! Streets of the inner city and its junctions.
-use super::{Place, Polyline};
+use super::{Polyline, Position};
 
 /// How a street is lit and used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(crate) struct Street {
     /// Its name on the signs.
     pub(crate) name: &'static str,
     pub(crate) class: StreetClass,
-    points: &'static [Place],
+    points: &'static [Position],
 }
 
 impl Street {
@@ -25,11 +25,11 @@ impl Street {
     }
 }
 
-const fn p(lat: f64, lon: f64) -> Place {
-    Place::new(lat, lon)
+const fn p(lat: f64, lon: f64) -> Position {
+    Position::new(lat, lon)
 }
 
-const fn street(name: &'static str, class: StreetClass, points: &'static [Place]) -> Street {
+const fn street(name: &'static str, class: StreetClass, points: &'static [Position]) -> Street {
     Street { name, class, points }
 }
 
@@ -184,7 +184,7 @@ pub(crate) static STREETS: &[Street] = &[
 ];
 
 /// Signalled junctions, by the streets that meet.
-pub(crate) static JUNCTIONS: &[(&str, Place)] = &[
+pub(crate) static JUNCTIONS: &[(&str, Position)] = &[
     ("Hùng Vương – Lê Lợi", p(16.4641, 107.5866)),
     ("Lê Lợi – Trường Tiền", p(16.4672, 107.5905)),
     ("Hùng Vương – Nguyễn Huệ", p(16.4629, 107.5894)),

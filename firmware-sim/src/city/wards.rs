@@ -1,5 +1,5 @@
 //! The 40 wards and communes of Huế: code, name, centre, area. Public facts.
-use super::Place;
+use super::Position;
 
 /// How a ward is built, which decides how many of the outer devices it gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct Ward {
     pub(crate) name: &'static str,
     pub(crate) setting: Setting,
     pub(crate) area_km2: f64,
-    pub(crate) centre: Place,
+    pub(crate) centre: Position,
 }
 
 const fn w(
@@ -31,7 +31,7 @@ const fn w(
     lat: f64,
     lon: f64,
 ) -> Ward {
-    Ward { code, name, setting, area_km2, centre: Place::new(lat, lon) }
+    Ward { code, name, setting, area_km2, centre: Position::new(lat, lon) }
 }
 
 use Setting::{Inner, Rural, Town};
@@ -83,7 +83,7 @@ pub(crate) static WARDS: &[Ward] = &[
 /// Returns the ward whose centre is nearest.
 ///
 /// A stand-in for the boundaries: scenarios choose devices by it; the registry finds its own wards.
-pub(crate) fn nearest(place: Place) -> &'static Ward {
+pub(crate) fn nearest(place: Position) -> &'static Ward {
     let nearer = |a: &&Ward, b: &&Ward| a.centre.distance_m(place).total_cmp(&b.centre.distance_m(place));
     WARDS.iter().min_by(nearer).unwrap_or(&WARDS[0])
 }

@@ -1,12 +1,12 @@
 //! Open water, where nothing but gauges stands: the Hương river and the lagoons, as in the sketch map.
-use super::Place;
+use super::Position;
 
-const fn p(lat: f64, lon: f64) -> Place {
-    Place::new(lat, lon)
+const fn p(lat: f64, lon: f64) -> Position {
+    Position::new(lat, lon)
 }
 
 /// Outlines of waters; the last corner joins the first.
-static WATERS: &[&[Place]] = &[
+static WATERS: &[&[Position]] = &[
     // Phá Tam Giang – Cầu Hai
     &[
         p(16.3469, 107.9142),
@@ -164,12 +164,12 @@ static WATERS: &[&[Place]] = &[
 ];
 
 /// Says whether a place lies in open water.
-pub(crate) fn in_water(place: Place) -> bool {
+pub(crate) fn in_water(place: Position) -> bool {
     WATERS.iter().any(|outline| encloses(outline, place))
 }
 
 /// Counts how often a ray to the east crosses the outline.
-fn encloses(outline: &[Place], place: Place) -> bool {
+fn encloses(outline: &[Position], place: Position) -> bool {
     let mut inside = false;
     let mut from = outline[outline.len() - 1];
     for to in outline {

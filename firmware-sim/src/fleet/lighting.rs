@@ -2,7 +2,7 @@
 use super::{ParentKind, SimParent, Yard};
 use crate::{
     city::{
-        Place, Polyline,
+        Polyline, Position,
         streets::{STREETS, StreetClass},
         wards::{WARDS, Ward, nearest},
         water::in_water,
@@ -29,7 +29,7 @@ const RATED_LOCAL_W: [&str; 3] = ["60", "80", "100"];
 struct Stretch {
     name: String,
     main: bool,
-    points: Vec<Place>,
+    points: Vec<Position>,
     lamps: usize,
 }
 
@@ -109,7 +109,7 @@ fn outer_stretches(yard: &Yard, devices: usize) -> Vec<Stretch> {
 }
 
 /// Returns the ward's centre, or the nearest dry place of a few around it: some centres lie in a lagoon.
-fn dry_centre(ward: &Ward) -> Place {
+fn dry_centre(ward: &Ward) -> Position {
     let rings = [0.0, 800.0, 1600.0, 2400.0, 3200.0];
     let around = rings.into_iter().flat_map(|radius_m| {
         let turn = |eighth: i32| f64::from(eighth) * std::f64::consts::FRAC_PI_4;
@@ -117,7 +117,7 @@ fn dry_centre(ward: &Ward) -> Place {
             ward.centre.shifted(radius_m * turn(eighth).cos(), radius_m * turn(eighth).sin())
         })
     });
-    let is_dry = |place: &Place| !in_water(*place) && nearest(*place).code == ward.code;
+    let is_dry = |place: &Position| !in_water(*place) && nearest(*place).code == ward.code;
     around.into_iter().find(is_dry).unwrap_or(ward.centre)
 }
 
@@ -161,6 +161,6 @@ fn light(yard: &mut Yard, stretch: &Stretch, numbers: &mut Numbers) {
 }
 
 /// Returns a place along the line, unless it is in the river.
-fn dry(line: &Polyline<'_>, along_m: f64, aside_m: f64) -> Option<Place> {
+fn dry(line: &Polyline<'_>, along_m: f64, aside_m: f64) -> Option<Position> {
     line.place(along_m, aside_m).filter(|place| !in_water(*place))
 }

@@ -8,7 +8,7 @@ mod parking;
 mod traffic;
 
 use crate::{
-    city::{Place, wards},
+    city::{Position, wards},
     dice::Dice,
     kind::Kind,
 };
@@ -104,7 +104,7 @@ impl Yard {
         &mut self,
         id: &str,
         kind: Kind,
-        place: Place,
+        place: Position,
         parent: Option<SimParent>,
         labels: &[(&str, &str)],
     ) -> Option<DeviceId> {
@@ -183,7 +183,7 @@ mod tests {
                 assert!(seen.contains(&parent.id), "{} before its parent", device.id);
             }
             seen.insert(device.id.clone());
-            let place = Place::new(device.lat, device.lon);
+            let place = Position::new(device.lat, device.lon);
             assert!(device.kind == Kind::WaterLevel || !in_water(place), "{} at {place:?}", device.id);
             assert!((16.0..16.8).contains(&device.lat) && (107.0..108.2).contains(&device.lon));
         }

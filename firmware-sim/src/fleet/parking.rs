@@ -1,7 +1,7 @@
 //! Parking bays: in car parks, and along streets.
 use super::{ParentKind, SimParent, Yard, scaled};
 use crate::{
-    city::{Place, places::LOTS, streets::STREETS, water::in_water},
+    city::{Position, places::LOTS, streets::STREETS, water::in_water},
     kind::Kind,
 };
 
@@ -34,7 +34,7 @@ pub(super) fn place(yard: &mut Yard, scale: f64) {
     place_street_bays(yard, scaled(STREET_BAYS_FULL, scale, 4), &mut bays);
 }
 
-fn place_lot(yard: &mut Yard, number: usize, name: &str, centre: Place, size: usize, bays: &mut usize) {
+fn place_lot(yard: &mut Yard, number: usize, name: &str, centre: Position, size: usize, bays: &mut usize) {
     if in_water(centre) {
         return;
     }

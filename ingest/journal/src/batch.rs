@@ -17,12 +17,12 @@ pub(crate) struct Content {
 #[derive(Debug, Clone)]
 pub(crate) struct Committed {
     pub(crate) content: Arc<Content>,
-    pub(crate) place: Place,
+    pub(crate) place: SegmentPosition,
 }
 
 /// A position in the files: behind a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct SegmentPosition {
     /// First offset of the segment, which is its name.
     pub(crate) segment: Offset,
     /// Byte behind the batch.

@@ -1,11 +1,11 @@
 //! Reading batches in order: from memory when near the end, from the files when behind.
 use crate::{
     FollowError, JournalError, Offset,
-    batch::{Batch, Content, Place},
+    batch::{Batch, Content, SegmentPosition},
     log::Follow,
     pending::Phase,
     segment::SegmentReader,
-    shared::{Progress, Shared, lock, now_ms},
+    shared::{JournalProgress, Shared, lock, now_ms},
 };
 use std::{
     io,
@@ -21,7 +21,7 @@ pub(crate) struct Follower {
     is_ahead: bool,
     /// Where the last delivered batch ends, to find the next one in the files without searching; not known of one
     /// that was delivered ahead of the disk.
-    place: Option<Place>,
+    place: Option<SegmentPosition>,
     reader: Option<SegmentReader>,
 }
 
@@ -105,7 +105,7 @@ impl Follower {
         self.next <= last
     }
 
-    fn find_in_memory(&self) -> Option<(Arc<Content>, Option<Place>)> {
+    fn find_in_memory(&self) -> Option<(Arc<Content>, Option<SegmentPosition>)> {
         let progress = lock(&self.shared.progress);
         if let Some(found) = progress.ring.find(self.next) {
             return Some((found.content, Some(found.place)));
@@ -138,7 +138,11 @@ impl Follower {
         }
     }
 
-    fn sleep<'p>(&self, mut progress: MutexGuard<'p, Progress>, left: Duration) -> MutexGuard<'p, Progress> {
+    fn sleep<'p>(
+        &self,
+        mut progress: MutexGuard<'p, JournalProgress>,
+        left: Duration,
+    ) -> MutexGuard<'p, JournalProgress> {
         let bell = if self.is_ahead { &self.shared.announced } else { &self.shared.progressed };
         progress.want(self.next, self.is_ahead);
         bell.wait_timeout(progress, left).unwrap_or_else(PoisonError::into_inner).0

@@ -1,7 +1,7 @@
 //! Segment files: their names, and reading their batches in order.
 use crate::{
     JournalError, Offset, RECORD_LEN_MAX,
-    batch::{Committed, Content, Place},
+    batch::{Committed, Content, SegmentPosition},
     frame::{self, HEADER_LEN, Header, MARK_LEN, Mark},
 };
 use std::{
@@ -108,7 +108,7 @@ impl SegmentReader {
         let bytes: Box<[u8]> = self.fill(start, mark.bytes as usize, limit)?.into();
         frame::verify(&mark, &bytes).map_err(|(at, what)| self.corrupt(start + at as u64, what))?;
         self.advance(&mark);
-        let place = Place { segment: self.segment, end: self.position };
+        let place = SegmentPosition { segment: self.segment, end: self.position };
         Ok(Some(Committed { content: Arc::new(Content { mark, bytes }), place }))
     }
 

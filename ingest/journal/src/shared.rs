@@ -6,7 +6,7 @@
 //! that is leaving.
 use crate::{
     Health, JournalConfig, Offset,
-    batch::{Committed, Content, Place},
+    batch::{Committed, Content, SegmentPosition},
     pending::Pending,
     ring::Ring,
 };
@@ -25,7 +25,7 @@ pub(crate) type Listener = Box<dyn Fn(Offset) + Send + Sync>;
 
 /// Followers and waiters sleep on this.
 #[derive(Debug)]
-pub(crate) struct Progress {
+pub(crate) struct JournalProgress {
     pub(crate) ring: Ring,
     /// The batch that is on its way to disk.
     pub(crate) leaving: Option<Arc<Content>>,
@@ -38,7 +38,7 @@ pub(crate) struct Progress {
     pub(crate) stopped: bool,
 }
 
-impl Progress {
+impl JournalProgress {
     /// Notes that somebody is about to sleep until `offset` is committed, or announced.
     pub(crate) fn want(&mut self, offset: Offset, ahead: bool) {
         let wanted = if ahead { &mut self.wanted_ahead } else { &mut self.wanted };
@@ -58,7 +58,7 @@ pub(crate) struct Shared {
     pub(crate) pending: Mutex<Pending>,
     pub(crate) writer_wake: Condvar,
     pub(crate) appended: Condvar,
-    pub(crate) progress: Mutex<Progress>,
+    pub(crate) progress: Mutex<JournalProgress>,
     pub(crate) progressed: Condvar,
     pub(crate) announced: Condvar,
     durable: AtomicU64,
@@ -98,7 +98,7 @@ impl Shared {
             pending: Mutex::new(Pending::new(last + 1)),
             writer_wake: Condvar::new(),
             appended: Condvar::new(),
-            progress: Mutex::new(Progress {
+            progress: Mutex::new(JournalProgress {
                 ring,
                 leaving: None,
                 wanted: None,
@@ -148,7 +148,7 @@ impl Shared {
     }
 
     /// Makes a batch that is on disk visible to everybody.
-    pub(crate) fn publish(&self, content: Arc<Content>, place: Place) {
+    pub(crate) fn publish(&self, content: Arc<Content>, place: SegmentPosition) {
         let last = content.mark.last();
         lock(&self.segments).insert(place.segment, place.end);
         let has_waiters = {

@@ -3,7 +3,7 @@
 //! Segments are filled with zeros ahead of the writing: an fdatasync behind the end of a file has to write the file's new
 //! length too, which takes about half as long again.
 use crate::{
-    batch::{Content, Place},
+    batch::{Content, SegmentPosition},
     disk::{self, Disk, SegmentFile},
     frame::{self, HEADER_LEN, MARK_LEN, Mark},
     pace::Pace,
@@ -147,7 +147,7 @@ impl Writer {
         }
     }
 
-    fn finish(&mut self, content: Arc<Content>, place: Place) {
+    fn finish(&mut self, content: Arc<Content>, place: SegmentPosition) {
         if self.shared.set_space() {
             tracing::info!("journal can be written again");
         }
@@ -170,7 +170,7 @@ impl Writer {
     }
 
     /// Writes and syncs the buffer behind the last batch.
-    fn write(&mut self, first: u64) -> Result<Place, Failure> {
+    fn write(&mut self, first: u64) -> Result<SegmentPosition, Failure> {
         let config = &self.shared.config;
         let is_full = |active: &mut Active| {
             active.end > HEADER_LEN as u64
@@ -195,7 +195,7 @@ impl Writer {
         let micros = before.elapsed().as_micros() as u64;
         self.shared.counters.sync_micros.fetch_add(micros, Ordering::Relaxed);
         active.end = end;
-        Ok(Place { segment: active.segment, end: active.end })
+        Ok(SegmentPosition { segment: active.segment, end: active.end })
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 const BYTES_MAX: usize = 32 << 20;
 
 /// Segment number and position of a block.
-type Place = (u64, u32);
+type BlockPosition = (u64, u32);
 
 /// A block as a look for single times needs it: its values are decompressed when one is wanted.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ struct Kept {
 /// round, so that each look costs the same however many there are.
 #[derive(Default)]
 pub(crate) struct BlockCache {
-    blocks: HashMap<Place, Kept>,
-    clock: VecDeque<Place>,
+    blocks: HashMap<BlockPosition, Kept>,
+    clock: VecDeque<BlockPosition>,
     bytes: usize,
 }
 

@@ -80,7 +80,7 @@ pub(crate) fn push_points(summaries: &mut Vec<Summary>, points: impl Iterator<It
 pub(crate) type OfBlock = [Box<[Summary]>; LANES];
 
 /// Segment number, position of the block, length of the interval.
-pub(crate) type Place = (u64, u32, i64);
+pub(crate) type SummaryKey = (u64, u32, i64);
 
 /// Summaries of blocks that were asked for, the oldest forgotten first.
 #[derive(Default)]
@@ -88,22 +88,22 @@ pub(crate) struct SummaryCache(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    blocks: HashMap<Place, Arc<OfBlock>>,
-    order: VecDeque<Place>,
+    blocks: HashMap<SummaryKey, Arc<OfBlock>>,
+    order: VecDeque<SummaryKey>,
     bytes: usize,
 }
 
 impl SummaryCache {
-    pub(crate) fn get(&self, place: Place) -> Option<Arc<OfBlock>> {
-        lock(&self.0).blocks.get(&place).cloned()
+    pub(crate) fn get(&self, key: SummaryKey) -> Option<Arc<OfBlock>> {
+        lock(&self.0).blocks.get(&key).cloned()
     }
 
-    pub(crate) fn keep(&self, place: Place, summaries: &Arc<OfBlock>) {
+    pub(crate) fn keep(&self, key: SummaryKey, summaries: &Arc<OfBlock>) {
         let mut kept = lock(&self.0);
-        if kept.blocks.insert(place, Arc::clone(summaries)).is_some() {
+        if kept.blocks.insert(key, Arc::clone(summaries)).is_some() {
             return;
         }
-        kept.order.push_back(place);
+        kept.order.push_back(key);
         kept.bytes += bytes(summaries);
         while kept.bytes > BYTES_MAX
             && let Some(oldest) = kept.order.pop_front()

@@ -5,7 +5,7 @@ use super::{
     age_ms,
     cut::Cut,
     delay_ms, is_late,
-    set_back::Progress,
+    set_back::DeviceProgress,
 };
 use std::ops::RangeInclusive;
 
@@ -94,7 +94,7 @@ pub struct ClockOffset {
     /// Delay and arrival of a message up to a minute before: of devices that report quickly, all others are of one moment.
     anchor: Option<(i64, u32)>,
     offset_ms: Option<i64>,
-    progress: Progress,
+    progress: DeviceProgress,
     cut: Cut,
 }
 
@@ -107,7 +107,7 @@ impl Default for ClockOffset {
             count: 0,
             anchor: None,
             offset_ms: None,
-            progress: Progress::default(),
+            progress: DeviceProgress::default(),
             cut: Cut::default(),
         }
     }
@@ -303,7 +303,7 @@ impl ClockOffset {
             // Whoever decided it knew more messages.
             before_ms => before_ms.map(|before_ms| before_ms.saturating_add(by_ms)),
         };
-        self.progress = Progress::default();
+        self.progress = DeviceProgress::default();
         self.progress.take(event_ms, arrival_ms);
     }
 

@@ -3,7 +3,7 @@ use super::{CROSSING_MS, SeriesOrder, placed_ms};
 
 /// The newest time of a device, and its messages that are older.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Progress {
+pub(super) struct DeviceProgress {
     newest: Option<Newest>,
     /// Messages in a row, up to now, that are older than `newest`.
     behind: u8,
@@ -24,7 +24,7 @@ impl Newest {
     }
 }
 
-impl Progress {
+impl DeviceProgress {
     /// Takes a message.
     pub(super) fn take(&mut self, event_ms: i64, arrival_ms: i64) {
         let placed_ms = placed_ms(event_ms, arrival_ms);

@@ -37,14 +37,14 @@ pub(super) enum End {
 }
 
 /// What became of a member.
-enum Outcome {
+enum MemberOutcome {
     Kept { is_number: bool },
     Dropped,
     Ended(End),
 }
 
 /// Where an object stands.
-struct State {
+struct ObjectState {
     level: Level,
     /// Nothing was copied yet.
     is_empty: bool,
@@ -57,7 +57,7 @@ struct State {
 impl<'a> Mender<'a> {
     /// Copies the members of an object whose brace was passed, up to its end.
     pub(super) fn members(&mut self, level: Level) -> End {
-        let mut state = State { level, is_empty: true, has_comma: false, number: None };
+        let mut state = ObjectState { level, is_empty: true, has_comma: false, number: None };
         loop {
             match self.cursor.peek() {
                 None => {
@@ -109,9 +109,9 @@ impl<'a> Mender<'a> {
                 Some(_) => {
                     let length = self.out.len();
                     match self.member(&mut state) {
-                        Outcome::Kept { is_number } => state.number = is_number.then_some(length),
-                        Outcome::Dropped => state.number = None,
-                        Outcome::Ended(end) => return end,
+                        MemberOutcome::Kept { is_number } => state.number = is_number.then_some(length),
+                        MemberOutcome::Dropped => state.number = None,
+                        MemberOutcome::Ended(end) => return end,
                     }
                     state.has_comma = self.cursor.take(b',');
                 }
@@ -141,7 +141,7 @@ impl<'a> Mender<'a> {
         }
     }
 
-    fn member(&mut self, state: &mut State) -> Outcome {
+    fn member(&mut self, state: &mut ObjectState) -> MemberOutcome {
         let start = self.cursor.at;
         let key = match self.key() {
             Ok(key) => key,
@@ -167,7 +167,11 @@ impl<'a> Mender<'a> {
         if self.cursor.is_at_key() {
             self.damage(&place, "a value");
             self.doubt(state.level, Some(name));
-            return if state.level == Level::Element { Outcome::Dropped } else { Outcome::Ended(End::Up) };
+            return if state.level == Level::Element {
+                MemberOutcome::Dropped
+            } else {
+                MemberOutcome::Ended(End::Up)
+            };
         }
         match self.cursor.value() {
             Ok(value) => self.complete(start, key, value, &place, state),
@@ -226,7 +230,7 @@ impl<'a> Mender<'a> {
     }
 
     /// Passes a member whose name cannot be read.
-    fn misnamed(&mut self, start: usize, state: &mut State, expected: &'static str) -> Outcome {
+    fn misnamed(&mut self, start: usize, state: &mut ObjectState, expected: &'static str) -> MemberOutcome {
         let behind = std::mem::replace(&mut self.cursor.at, start);
         let bytes = self.cursor.text.as_bytes();
         let is_digit = bytes[start].is_ascii_digit();
@@ -251,19 +255,19 @@ impl<'a> Mender<'a> {
     }
 
     /// Copies `values` or `quality`, whose brace comes next.
-    fn inner(&mut self, key: &str, level: Level, place: &str, state: &mut State) -> Outcome {
+    fn inner(&mut self, key: &str, level: Level, place: &str, state: &mut ObjectState) -> MemberOutcome {
         self.cursor.at += 1;
         self.copy(key, "{", state);
         let end = self.members(level);
         self.out.push('}');
         let behind = self.cursor.at;
         match end {
-            End::Lost => Outcome::Ended(End::Lost),
+            End::Lost => MemberOutcome::Ended(End::Lost),
             End::Closed if !self.is_delimited(place) => {
                 self.has_gap |= self.has_ts != self.has_values;
                 self.leave(behind, state.level, None)
             }
-            End::Closed | End::Up => Outcome::Kept { is_number: false },
+            End::Closed | End::Up => MemberOutcome::Kept { is_number: false },
         }
     }
 
@@ -274,13 +278,13 @@ impl<'a> Mender<'a> {
         key: &str,
         value: Value<'_>,
         place: &str,
-        state: &mut State,
-    ) -> Outcome {
+        state: &mut ObjectState,
+    ) -> MemberOutcome {
         let name = &key[1..key.len() - 1];
         if value.is_number && self.cursor.is_glued() {
             self.damage(place, "',' behind the number, which may have lost digits");
             self.doubt(state.level, Some(name));
-            return Outcome::Dropped;
+            return MemberOutcome::Dropped;
         }
         if !self.is_delimited(place) {
             return self.leave(start, state.level, Some(name));
@@ -295,13 +299,13 @@ impl<'a> Mender<'a> {
                 )
             });
             self.doubt(state.level, None);
-            return Outcome::Dropped;
+            return MemberOutcome::Dropped;
         }
         self.copy(key, value.copy(), state);
-        Outcome::Kept { is_number: value.is_number }
+        MemberOutcome::Kept { is_number: value.is_number }
     }
 
-    fn copy(&mut self, key: &str, value: &str, state: &mut State) {
+    fn copy(&mut self, key: &str, value: &str, state: &mut ObjectState) {
         let comma = if std::mem::replace(&mut state.is_empty, false) { "" } else { "," };
         for part in [comma, key, ":", value] {
             self.out.push_str(part);
@@ -324,13 +328,13 @@ impl<'a> Mender<'a> {
     }
 
     /// Goes to the end of a member that is left out.
-    fn leave(&mut self, start: usize, level: Level, name: Option<&str>) -> Outcome {
+    fn leave(&mut self, start: usize, level: Level, name: Option<&str>) -> MemberOutcome {
         if !self.cursor.skip() {
             return self.lose(start, level, true);
         }
         self.note_passed(start, level);
         self.doubt(level, name);
-        Outcome::Dropped
+        MemberOutcome::Dropped
     }
 
     /// Looks at what was passed over beside the values: what has the digits of a time may have held that of another object.
@@ -351,19 +355,19 @@ impl<'a> Mender<'a> {
     }
 
     /// Goes on where quotes and brackets pair up again.
-    fn lose(&mut self, start: usize, level: Level, members_wanted: bool) -> Outcome {
+    fn lose(&mut self, start: usize, level: Level, members_wanted: bool) -> MemberOutcome {
         self.wound.is_in_doubt = true;
         let found = self.cursor.resume(start, members_wanted);
         self.note_passed(start, level);
         match found {
             Some(Found::Member(name)) if level != Level::Element && KEYS.contains(&name) => {
-                Outcome::Ended(End::Up)
+                MemberOutcome::Ended(End::Up)
             }
-            Some(Found::Member(_)) => Outcome::Dropped,
-            Some(Found::Element) => Outcome::Ended(End::Lost),
+            Some(Found::Member(_)) => MemberOutcome::Dropped,
+            Some(Found::Element) => MemberOutcome::Ended(End::Lost),
             None => {
                 self.is_cut = true;
-                Outcome::Ended(End::Lost)
+                MemberOutcome::Ended(End::Lost)
             }
         }
     }

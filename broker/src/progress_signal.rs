@@ -9,12 +9,12 @@ use tokio::sync::Notify;
 
 /// See the module. Told from any thread; everything else is for the reactor's own.
 #[derive(Debug, Default)]
-pub(crate) struct Progress {
+pub(crate) struct ProgressSignal {
     is_wanted: AtomicBool,
     bell: Notify,
 }
 
-impl Progress {
+impl ProgressSignal {
     /// There was progress.
     pub(crate) fn tell(&self) {
         // Pairs with the one in `want`: either the wish is seen here, or the progress by who looks after wishing.
@@ -24,7 +24,7 @@ impl Progress {
         }
     }
 
-    /// Something waits for progress from now on, which may have come just before: [`Progress::next`] returns once at
+    /// Something waits for progress from now on, which may have come just before: [`ProgressSignal::next`] returns once at
     /// once.
     pub(crate) fn want(&self) {
         if !self.is_wanted.load(Relaxed) {
@@ -59,7 +59,7 @@ mod tests {
     fn no_progress_is_missed_by_who_wants_it() {
         const ROUNDS: u64 = 20_000;
         let (progress, done, wished) =
-            (Arc::new(Progress::default()), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+            (Arc::new(ProgressSignal::default()), Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let teller = {
             let (progress, done, wished) = (Arc::clone(&progress), Arc::clone(&done), Arc::clone(&wished));
             thread::spawn(move || {
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn who_wants_nothing_is_left_alone() {
-        let progress = Progress::default();
+        let progress = ProgressSignal::default();
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
         progress.tell();
         let next = runtime.block_on(async { timeout(Duration::from_millis(1), progress.next()).await });
