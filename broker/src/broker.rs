@@ -1,6 +1,6 @@
 //! Starting, publishing, stopping.
 use crate::{
-    Access, BrokerConfig, BrokerMeters, Intake, Limits, StartError,
+    Access, BrokerConfig, BrokerMeters, Limits, PublishSink, StartError,
     hand_over::{HAND_OVER_MAX, ReactorRemote},
     listener::{self, Listener},
     meters::CloseReason,
@@ -50,9 +50,9 @@ impl Broker {
     pub fn start(
         config: BrokerConfig,
         access: Arc<dyn Access>,
-        intake: Arc<dyn Intake>,
+        sink: Arc<dyn PublishSink>,
     ) -> Result<Self, StartError> {
-        Self::start_closed(config, access, intake).inspect(Self::serve)
+        Self::start_closed(config, access, sink).inspect(Self::serve)
     }
 
     /// Binds all listeners and starts the reactors. Until [`Broker::serve`] every CONNECT is answered with "server
@@ -62,14 +62,14 @@ impl Broker {
     pub fn start_closed(
         config: BrokerConfig,
         access: Arc<dyn Access>,
-        intake: Arc<dyn Intake>,
+        sink: Arc<dyn PublishSink>,
     ) -> Result<Self, StartError> {
         check(&config.limits)?;
         let (listeners, addrs) = bind(&config)?;
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let reactors = if config.reactors == 0 { cores() } else { config.reactors };
         let (stop, stopped) = watch::channel(None);
-        let shared = Arc::new(Shared::new(config.limits, access, intake));
+        let shared = Arc::new(Shared::new(config.limits, access, sink));
         let broker = Self { shared, addrs, stop, threads: Mutex::default() };
         let mut remotes = Vec::with_capacity(reactors);
         for number in 0..reactors {
@@ -96,7 +96,7 @@ impl Broker {
             Rc::new(Reactor::new(shared, progress, load)).run(incoming, stopped).await;
         })?;
         self.keep(thread);
-        self.shared.intake.on_progress(Box::new(move || wake.tell()));
+        self.shared.sink.on_progress(Box::new(move || wake.tell()));
         Ok(remote)
     }
 

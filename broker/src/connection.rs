@@ -45,7 +45,7 @@ pub(crate) enum Blocked {
     No,
     /// It has done much in this turn; the others have theirs first.
     Turn,
-    /// The intake has no room; progress wakes it.
+    /// The sink has no room; progress wakes it.
     Busy,
     /// Too many publishes wait for the disk; acknowledging wakes it.
     InFlight,

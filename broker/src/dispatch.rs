@@ -165,7 +165,7 @@ impl Connection {
         let topic = self.classify(thread, publish.topic);
         let bytes = publish.topic.len() + publish.payload.len();
         self.take_share(bytes, now_ns)?;
-        let offered = shared.intake.offer(Incoming {
+        let published = shared.sink.try_publish(Incoming {
             principal: &self.session.principal,
             topic: topic.name(),
             payload: publish.payload,
@@ -174,7 +174,7 @@ impl Connection {
             dup: publish.dup,
             connected_at: self.session.connected_at,
         });
-        let Ok(Taken { offset, readings }) = offered else {
+        let Ok(Taken { offset, readings }) = published else {
             self.session.allowance.give_back(&self.session.rates, bytes);
             return Err(Stop::Block(Blocked::Busy));
         };

@@ -1,13 +1,13 @@
 //! The device edge: MQTT front, access control, limits, fan-out.
 //!
 //! Owns the sockets of devices, gateways and apps from accept to close. Leaves to others: who may connect
-//! ([`Access`]), what a payload means and when it is on disk ([`Intake`]). Never looks inside a payload.
+//! ([`Access`]), what a payload means and when it is on disk ([`PublishSink`]). Never looks inside a payload.
 //!
 //! # The path of one publish
 //! A reactor thread reads when a socket is readable, parses every complete packet in place, checks topic and
-//! rate and offers it to the [`Intake`] on the same thread: no queue, copy or task hop between. The offset it
+//! rate and offers it to the [`PublishSink`] on the same thread: no queue, copy or task hop between. The offset it
 //! gets waits in the reactor's one list; a commit of the journal wakes each reactor that waits once, and all PUBACKs of a
-//! connection leave in one write. When the intake is full the connection stops reading until there is
+//! connection leave in one write. When the sink is full the connection stops reading until there is
 //! progress: back-pressure reaches the device, nothing is dropped.
 //!
 //! # Threads
@@ -37,7 +37,6 @@ mod fanout;
 mod hand_over;
 mod handle;
 mod handshake;
-mod intake;
 mod key;
 mod listener;
 mod log_limiter;
@@ -45,6 +44,7 @@ mod login_throttle;
 mod meters;
 mod packet;
 mod progress_signal;
+mod publish_sink;
 mod reactor;
 mod reading;
 mod refused;
@@ -61,6 +61,6 @@ pub use access::{Access, Principal, Refusal};
 pub use broker::{Addrs, Broker};
 pub use config::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
 pub use error::StartError;
-pub use intake::{Busy, Incoming, Intake, PresenceChange, Taken, Verdict};
 pub use log_limiter::LogLimiter;
 pub use meters::{BrokerMeters, BrokerMetersSnapshot, CloseReason, RefuseReason};
+pub use publish_sink::{Busy, Incoming, PresenceChange, PublishSink, Taken, Verdict};

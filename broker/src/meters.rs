@@ -151,7 +151,7 @@ pub struct BrokerMetersSnapshot {
     pub foreign_topics: u64,
     /// PUBACKs given to their sockets.
     pub acknowledged: u64,
-    /// How often a connection stopped reading because the intake was busy.
+    /// How often a connection stopped reading because the sink was busy.
     pub busy_parks: u64,
     /// How often a connection stopped reading because its credential was too fast.
     pub throttled: u64,
@@ -161,7 +161,7 @@ pub struct BrokerMetersSnapshot {
     pub offline: u64,
     /// Wills published.
     pub wills: u64,
-    /// Wills lost because the intake stayed busy.
+    /// Wills lost because the sink stayed busy.
     pub wills_dropped: u64,
     /// Topic filters granted.
     pub subscribed: u64,

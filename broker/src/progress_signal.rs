@@ -1,4 +1,4 @@
-//! How the intake's progress reaches a reactor: it is woken only when something there waits, as a commit for the other
+//! How the sink's progress reaches a reactor: it is woken only when something there waits, as a commit for the other
 //! reactors' clients is of no use to it.
 use std::sync::atomic::{
     AtomicBool,

@@ -123,7 +123,7 @@ impl Reactor {
 
     /// Writes the PUBACKs of everything that is on disk, one write per connection.
     fn send_acks(&self) {
-        let durable = self.shared().intake.durable();
+        let durable = self.shared().sink.durable();
         let mut touched = Vec::new();
         let mut count = 0;
         let slots = self.slots.borrow();
@@ -168,14 +168,14 @@ impl Reactor {
     }
 
     /// Publishes a will like any other publish of its client; its topic was checked at CONNECT. Returns `false` while the
-    /// intake is busy.
-    fn offer_will(&self, session: &Session, will: &Will) -> bool {
+    /// sink is busy.
+    fn publish_will_once(&self, session: &Session, will: &Will) -> bool {
         let Will { topic, payload, retain, .. } = will;
         let (principal, connected_at) = (&session.principal, session.connected_at);
         let verdict = Verdict::Ok;
         let message =
             Incoming { principal, topic, payload, verdict, retain: *retain, dup: false, connected_at };
-        let Ok(taken) = self.shared().intake.offer(message) else { return false };
+        let Ok(taken) = self.shared().sink.try_publish(message) else { return false };
         let now_ns = self.shared().now_ns();
         session.allowance.charge_message(&session.rates, topic.len() + payload.len(), now_ns);
         session.allowance.charge_readings(&session.rates, taken.readings, now_ns);
@@ -228,14 +228,14 @@ async fn hear_out(reactor: &Reactor, connection: &RefCell<Connection>, reason: C
     poll_fn(|cx| connection.borrow_mut().poll_last(cx, &reactor.context, reason)).await
 }
 
-/// Publishes the will if it is due, once the intake has room: as long as that takes the connection keeps its place, so
+/// Publishes the will if it is due, once the sink has room: as long as that takes the connection keeps its place, so
 /// that no more wills wait than there are connections.
 async fn publish_will(reactor: &Reactor, connection: &RefCell<Connection>, reason: CloseReason) {
     let Some(will) = connection.borrow_mut().take_will(reason) else { return };
     let mut guard = UnpublishedWill { reactor, is_published: false };
     poll_fn(|_| {
         let mut serving = connection.borrow_mut();
-        guard.is_published = reactor.offer_will(&serving.session, &will);
+        guard.is_published = reactor.publish_will_once(&serving.session, &will);
         if guard.is_published {
             return Poll::Ready(());
         }
@@ -248,7 +248,7 @@ async fn publish_will(reactor: &Reactor, connection: &RefCell<Connection>, reaso
     .await;
 }
 
-/// Counts a will that was lost with its task: the broker stopped while the intake had no room.
+/// Counts a will that was lost with its task: the broker stopped while the sink had no room.
 struct UnpublishedWill<'a> {
     reactor: &'a Reactor,
     is_published: bool,
@@ -280,7 +280,7 @@ impl Drop for Ending {
             self.log(&serving);
             // Only one of a task that panicked is still there.
             if let Some(will) = serving.take_will(self.reason) {
-                let is_published = self.reactor.offer_will(&serving.session, &will);
+                let is_published = self.reactor.publish_will_once(&serving.session, &will);
                 add(&self.reactor.shared().meters.wills_dropped, u64::from(!is_published));
             }
             serving.end(&self.reactor.context);

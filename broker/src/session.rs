@@ -1,6 +1,6 @@
 //! Which clients are connected: takeover, presence, and the allowance of each credential.
 use crate::{
-    Intake, Limits, PresenceChange, Principal,
+    Limits, PresenceChange, Principal, PublishSink,
     allowance::Allowance,
     handle::Handle,
     meters::{BrokerMeters, CloseReason, add},
@@ -15,7 +15,7 @@ use std::{
 /// told under it, so that it is told in order.
 pub(crate) struct Sessions {
     limits: Limits,
-    intake: Arc<dyn Intake>,
+    sink: Arc<dyn PublishSink>,
     meters: Arc<BrokerMeters>,
     state: Mutex<SessionsState>,
 }
@@ -47,8 +47,8 @@ pub(crate) struct Joined {
 }
 
 impl Sessions {
-    pub(crate) fn new(limits: Limits, intake: Arc<dyn Intake>, meters: Arc<BrokerMeters>) -> Self {
-        Self { limits, intake, meters, state: Mutex::default() }
+    pub(crate) fn new(limits: Limits, sink: Arc<dyn PublishSink>, meters: Arc<BrokerMeters>) -> Self {
+        Self { limits, sink, meters, state: Mutex::default() }
     }
 
     fn state(&self) -> MutexGuard<'_, SessionsState> {
@@ -117,7 +117,7 @@ impl Sessions {
         add(if online { &self.meters.online } else { &self.meters.offline }, 1);
         if principal.kind != CredentialKind::App {
             let change = PresenceChange { kind: principal.kind, online, cause };
-            self.intake.presence(&principal.credential, change);
+            self.sink.presence(&principal.credential, change);
         }
     }
 
@@ -137,8 +137,8 @@ mod tests {
     #[derive(Default)]
     struct Told(Mutex<Vec<(String, bool, PresenceCause)>>);
 
-    impl Intake for Told {
-        fn offer(&self, _: Incoming<'_>) -> Result<Taken, Busy> {
+    impl PublishSink for Told {
+        fn try_publish(&self, _: Incoming<'_>) -> Result<Taken, Busy> {
             Err(Busy)
         }
         fn durable(&self) -> u64 {
@@ -157,8 +157,8 @@ mod tests {
     #[test]
     fn a_takeover_is_no_change_of_presence() {
         let told = Arc::new(Told::default());
-        let intake: Arc<dyn Intake> = told.clone();
-        let sessions = Sessions::new(limits(), intake, Arc::default());
+        let sink: Arc<dyn PublishSink> = told.clone();
+        let sessions = Sessions::new(limits(), sink, Arc::default());
         let who = Principal { credential: "D1".into(), kind: CredentialKind::Device, generation: 1 };
         let (first, second) = (Arc::new(Handle::new()), Arc::new(Handle::new()));
         assert!(sessions.join(&who, "D1", &first).unwrap().previous.is_none());

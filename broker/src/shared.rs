@@ -1,6 +1,6 @@
 //! What all reactors share.
 use crate::{
-    Access, BrokerMeters, CloseReason, Intake, Limits, RefuseReason,
+    Access, BrokerMeters, CloseReason, Limits, PublishSink, RefuseReason,
     admission::Admission,
     backlog::Budget,
     fanout::{Fanout, Table},
@@ -21,7 +21,7 @@ pub(crate) struct Shared {
     /// Bytes that connections have received and not handled.
     pub(crate) read_ahead: Arc<Budget>,
     pub(crate) access: Arc<dyn Access>,
-    pub(crate) intake: Arc<dyn Intake>,
+    pub(crate) sink: Arc<dyn PublishSink>,
     pub(crate) meters: Arc<BrokerMeters>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) login_throttle: LoginThrottle,
@@ -43,14 +43,14 @@ pub(crate) struct EdgeLogLimiters {
 }
 
 impl Shared {
-    pub(crate) fn new(limits: Limits, access: Arc<dyn Access>, intake: Arc<dyn Intake>) -> Self {
+    pub(crate) fn new(limits: Limits, access: Arc<dyn Access>, sink: Arc<dyn PublishSink>) -> Self {
         let meters = Arc::new(BrokerMeters::default());
         Self {
             sign_ins: Rate::new(limits.sign_ins_per_second, limits.sign_in_burst),
             read_ahead: Arc::new(Budget::new(limits.read_ahead_total_bytes)),
             admission: Arc::new(Admission::new(&limits)),
             login_throttle: LoginThrottle::default(),
-            sessions: Sessions::new(limits.clone(), Arc::clone(&intake), Arc::clone(&meters)),
+            sessions: Sessions::new(limits.clone(), Arc::clone(&sink), Arc::clone(&meters)),
             fanout: Arc::new(Table::new(limits.retained_max, Arc::clone(&meters))),
             log_limiters: EdgeLogLimiters {
                 accept: LogLimiter::new(),
@@ -62,7 +62,7 @@ impl Shared {
             started: Instant::now(),
             limits,
             access,
-            intake,
+            sink,
             meters,
         }
     }

@@ -26,9 +26,9 @@ pub(crate) struct Ack {
 pub(crate) struct ThreadContext {
     pub(crate) shared: Arc<Shared>,
     progress: Arc<ProgressSignal>,
-    /// By offset, because the intake's offsets never decrease within a thread.
+    /// By offset, because the sink's offsets never decrease within a thread.
     acks: RefCell<VecDeque<Ack>>,
-    /// Connections that found the intake busy.
+    /// Connections that found the sink busy.
     parked: RefCell<Vec<Key>>,
     scratch: RefCell<Box<[u8]>>,
     draining: Cell<bool>,

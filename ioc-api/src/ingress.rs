@@ -4,7 +4,7 @@ use crate::{
     clock::now_ms,
     presence::{Connected, Voices},
 };
-use ioc_broker::{Busy, Incoming, Intake, PresenceChange, Taken, Verdict};
+use ioc_broker::{Busy, Incoming, PresenceChange, PublishSink, Taken, Verdict};
 use ioc_identity::Grants;
 use ioc_ingest::{Context, Decoder, Registry, quarantine::Refused};
 use ioc_journal::{AppendError, RECORD_LEN_MAX, SharedLog};
@@ -121,8 +121,8 @@ fn too_large(incoming: &Incoming<'_>, message: &Message, len: usize) -> Message 
     Message { device, arrival_ms, origin, observations: Vec::new(), rejected: Some(rejected), set_back_ms }
 }
 
-impl Intake for Ingress {
-    fn offer(&self, incoming: Incoming<'_>) -> Result<Taken, Busy> {
+impl PublishSink for Ingress {
+    fn try_publish(&self, incoming: Incoming<'_>) -> Result<Taken, Busy> {
         // Decoding remembers sequence numbers, so it must not happen twice: ask for room before it. What is
         // admitted always fits, see `Journal::has_room`.
         if !self.journal.has_room() {

@@ -1,7 +1,7 @@
 //! A connection served by a test in the place of a reactor.
 use super::Connection;
 use crate::{
-    Access, Busy, CloseReason, Incoming, Intake, Limits, PresenceChange, Principal, Refusal, Taken,
+    Access, Busy, CloseReason, Incoming, Limits, PresenceChange, Principal, PublishSink, Refusal, Taken,
     hand_over::Accepted,
     handle::Handle,
     handshake,
@@ -61,8 +61,8 @@ struct Counter {
     taken: AtomicU64,
 }
 
-impl Intake for Counter {
-    fn offer(&self, _: Incoming<'_>) -> Result<Taken, Busy> {
+impl PublishSink for Counter {
+    fn try_publish(&self, _: Incoming<'_>) -> Result<Taken, Busy> {
         if self.is_full.load(SeqCst) {
             return Err(Busy);
         }
@@ -79,14 +79,14 @@ struct Served {
     client: TcpStream,
     connection: Connection,
     thread: ThreadContext,
-    intake: Arc<Counter>,
+    sink: Arc<Counter>,
 }
 
 impl Served {
     /// Brings a client through the handshake.
     async fn new() -> Self {
-        let intake = Arc::new(Counter::default());
-        let shared = Arc::new(Shared::new(Limits::default(), Arc::new(Names), intake.clone()));
+        let sink = Arc::new(Counter::default());
+        let shared = Arc::new(Shared::new(Limits::default(), Arc::new(Names), sink.clone()));
         shared.is_open.store(true, SeqCst);
         let (mut client, stream) = sockets().await;
         client.write_all(CONNECT).await.unwrap();
@@ -97,7 +97,7 @@ impl Served {
         let (established, _permit) = handshake::establish(&shared, accepted).await.unwrap();
         let thread = ThreadContext::new(shared, Arc::new(ProgressSignal::default()));
         let connection = Connection::new(KEY, established, &thread);
-        let mut served = Self { client, connection, thread, intake };
+        let mut served = Self { client, connection, thread, sink };
         assert_eq!(served.until(|served| served.connection.out.is_empty()).await, None);
         assert_eq!(served.read().await, CONNACK);
         served
@@ -143,15 +143,15 @@ async fn a_publish_waits_for_the_disk_and_is_acknowledged_then() {
 #[tokio::test]
 async fn a_connection_waits_for_room_in_the_journal() {
     let mut served = Served::new().await;
-    served.intake.is_full.store(true, SeqCst);
+    served.sink.is_full.store(true, SeqCst);
     served.client.write_all(PUBLISH).await.unwrap();
     assert_eq!(served.until(|served| served.connection.parked).await, None);
     assert_eq!(served.thread.take_parked(), [KEY]);
-    assert_eq!(served.intake.durable(), 0);
-    served.intake.is_full.store(false, SeqCst);
+    assert_eq!(served.sink.durable(), 0);
+    served.sink.is_full.store(false, SeqCst);
     served.connection.parked = false;
     assert_eq!(served.until(|served| served.connection.unacked == 1).await, None);
-    assert_eq!(served.intake.durable(), 1);
+    assert_eq!(served.sink.durable(), 1);
 }
 
 #[tokio::test]

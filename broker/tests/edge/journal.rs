@@ -1,13 +1,13 @@
 //! A journal in memory.
 use crate::support::PATIENCE;
-use ioc_broker::{self as edge, Busy, Incoming, Intake, PresenceChange, Verdict};
+use ioc_broker::{self as edge, Busy, Incoming, PresenceChange, PublishSink, Verdict};
 use ioc_model::presence::PresenceCause;
 use std::{
     sync::{Condvar, Mutex},
     time::Instant,
 };
 
-/// One publish as the intake saw it.
+/// One publish as the sink saw it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Taken {
     pub(crate) credential: String,
@@ -94,8 +94,8 @@ impl Journal {
     }
 }
 
-impl Intake for Journal {
-    fn offer(&self, message: Incoming<'_>) -> Result<edge::Taken, Busy> {
+impl PublishSink for Journal {
+    fn try_publish(&self, message: Incoming<'_>) -> Result<edge::Taken, Busy> {
         let mut memory = self.memory.lock().unwrap();
         if memory.taken.len() - memory.durable as usize >= memory.room {
             return Err(Busy);

@@ -1,4 +1,4 @@
-//! Where publishes go: the journal, through an adapter that the broker knows only as [`Intake`].
+//! Where publishes go: the journal, through an adapter that the broker knows only as [`PublishSink`].
 use crate::Principal;
 use ioc_model::{CredentialKind, presence::PresenceCause};
 use std::time::Instant;
@@ -57,16 +57,16 @@ pub struct PresenceChange {
 }
 
 /// Takes publishes and says when they are on disk. Called on the reactor threads, so nothing here may wait.
-pub trait Intake: Send + Sync + 'static {
+pub trait PublishSink: Send + Sync + 'static {
     /// Takes one message. Within one calling thread offsets never decrease.
     ///
     /// Errors: [`Busy`] when there is no room; the broker offers the same message again after progress.
-    fn offer(&self, message: Incoming<'_>) -> Result<Taken, Busy>;
+    fn try_publish(&self, message: Incoming<'_>) -> Result<Taken, Busy>;
 
     /// Returns the highest offset that is on disk; everything up to it is.
     fn durable(&self) -> u64;
 
-    /// Registers a wake-up, to be called after [`Intake::durable`] grew or room came back. Called once per
+    /// Registers a wake-up, to be called after [`PublishSink::durable`] grew or room came back. Called once per
     /// reactor, at start; `wake` is cheap and may be called from any thread.
     fn on_progress(&self, wake: Box<dyn Fn() + Send + Sync>);
 
