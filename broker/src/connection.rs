@@ -1,5 +1,5 @@
 //! One client being served: its state, its turns, its end. How it reads is in [`crate::reading`], how it writes in
-//! [`crate::writing`], what the packets mean in [`crate::dispatch`].
+//! [`crate::writing`], what the packets mean in [`crate::packet_handler`].
 //!
 //! # Few system calls
 //! A connection reads when its socket is readable, into a buffer that its reactor lends, and handles every

@@ -85,7 +85,7 @@ const ROOMS: [(&str, &[&str]); 15] = [
 const FORBIDDEN: [(&str, &str, &str); 9] = [
     ("ioc-store", "inner", "scan"),
     ("ioc-broker", "connection", "reactor"),
-    ("ioc-broker", "dispatch", "reactor"),
+    ("ioc-broker", "packet_handler", "reactor"),
     ("ioc-broker", "reading", "reactor"),
     ("ioc-broker", "writing", "reactor"),
     ("firmware-sim", "behaviour", "simulation"),
