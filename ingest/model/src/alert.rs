@@ -1,9 +1,9 @@
 //! Alerts, their transitions, and the evidence that each transition carries from the first day.
-use crate::{AlertId, DeviceId, Domain, Fingerprint, Severity, words::words};
+use crate::{AlertId, DeviceId, Domain, Fingerprint, Severity, string_enum::string_enum};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-words! {
+string_enum! {
     /// What the rule says about the world; acknowledging stands beside it, not instead of it.
     Condition, "condition", "pending, firing, cleared" {
         /// True, but not yet for as long as `for` asks.
@@ -15,7 +15,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// What happened to an alert.
     TransitionKind, "transition", "pending, firing, acknowledged, assigned, shelved, escalated, cleared, resolved, noted" {
         /// The condition became true.

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`ids`] | identifiers: devices, properties, alerts, fingerprints |
 //! | [`domain`] | names of the fields of the city, which the catalogue lists |
-//! | [`words`] | closed sets of words: severities, credential kinds |
+//! | [`string_enum`] | closed sets of strings: severities, credential kinds |
 //! | [`catalogue`] | domains, properties with unit and physical range, device kinds with reporting period |
 //! | [`observation`] | one value of one property of one device, and its quality |
 //! | [`message`] | one committed device message: accepted observations and what was rejected, and its binary form |
@@ -32,12 +32,12 @@ pub mod presence;
 pub mod record;
 pub mod settings;
 pub mod share;
+pub mod string_enum;
 pub mod text;
 pub mod time;
 pub mod topic;
 pub mod units;
 pub mod wire;
-pub mod words;
 
 pub use alert::{Alert, Condition, Evidence, Transition, TransitionKind};
 pub use catalogue::{Catalogue, DeviceKind, Property, ValueKind};
@@ -50,5 +50,5 @@ pub use observation::{Observation, Quality};
 pub use parent::{Parent, ParentKind};
 pub use presence::Presence;
 pub use record::RecordKind;
+pub use string_enum::{CredentialKind, Severity};
 pub use topic::{DeviceTopic, TopicLeaf};
-pub use words::{CredentialKind, Severity};

@@ -1,8 +1,8 @@
 //! One device message as the journal keeps it: what was accepted and, if anything was not, what and why.
 use crate::{
     DeviceIndex, Observation, PropertyId, Quality,
+    string_enum::string_enum,
     wire::{Reader, WireError, put_text},
-    words::words,
 };
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +61,7 @@ pub struct Rejection {
     pub detail: String,
 }
 
-words! {
+string_enum! {
     /// Why something was rejected; the label of the counters and of quarantine entries.
     RejectReason, "reject reason", "a name from the list of reject reasons" {
         /// Not UTF-8.

@@ -2,7 +2,7 @@
 use crate::{ServiceError, demand};
 use ioc_identity::{Action, Principal, Resource, authorize};
 use ioc_ingest::{Devices, Registry};
-use ioc_model::{DeviceId, RejectReason, Rejection, words::UnknownWord};
+use ioc_model::{DeviceId, RejectReason, Rejection, string_enum::UnknownWord};
 use ioc_records::{QuarantineQuery, QuarantineRow, Records};
 use serde::{Deserialize, Serialize};
 

@@ -10,7 +10,7 @@ pub struct UnknownWord {
     pub(crate) expected: &'static str,
 }
 
-macro_rules! words {
+macro_rules! string_enum {
     ($(#[$doc:meta])* $name:ident, $set:literal, $expected:literal { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,18 +45,18 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $name {
-            type Err = $crate::words::UnknownWord;
-            fn from_str(text: &str) -> Result<Self, $crate::words::UnknownWord> {
-                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or_else(|| $crate::words::UnknownWord {
+            type Err = $crate::string_enum::UnknownWord;
+            fn from_str(text: &str) -> Result<Self, $crate::string_enum::UnknownWord> {
+                Self::ALL.iter().copied().find(|word| word.as_str() == text).ok_or_else(|| $crate::string_enum::UnknownWord {
                     text: text.chars().take(40).collect(), set: $set, expected: $expected,
                 })
             }
         }
     };
 }
-pub(crate) use words;
+pub(crate) use string_enum;
 
-words! {
+string_enum! {
     /// How much an alert matters, most urgent first; shown as 1 to 4.
     Severity, "severity", "critical, high, medium, low" {
         /// 1: act now.
@@ -77,7 +77,7 @@ impl Severity {
     }
 }
 
-words! {
+string_enum! {
     /// What an MQTT credential may be used for.
     CredentialKind, "credential kind", "device, gateway, app" {
         /// Its own topics only; its client id is its own id.
