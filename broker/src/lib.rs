@@ -61,6 +61,5 @@ pub use access::{Access, Principal, Refusal};
 pub use broker::{Addrs, Broker};
 pub use config::{BrokerConfig, Limits, TlsConfig, TlsIdentity};
 pub use error::StartError;
-pub use log_limiter::LogLimiter;
 pub use meters::{BrokerMeters, BrokerMetersSnapshot, CloseReason, RefuseReason};
 pub use publish_sink::{Busy, Incoming, PresenceChange, PublishSink, Taken, Verdict};

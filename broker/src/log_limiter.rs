@@ -9,7 +9,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Lets one line through per second and counts the others. Tearing between the two words loses at most a
 /// line, so relaxed atomics do.
 #[derive(Debug)]
-pub struct LogLimiter {
+pub(crate) struct LogLimiter {
     started: Instant,
     /// Milliseconds after `started` before which nothing more passes.
     quiet_until_ms: AtomicU64,
@@ -24,12 +24,12 @@ impl Default for LogLimiter {
 
 impl LogLimiter {
     /// Makes a limiter that lets the next line through.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { started: Instant::now(), quiet_until_ms: AtomicU64::new(0), suppressed: AtomicU64::new(0) }
     }
 
     /// Returns how many were suppressed since the last line if one may be written now.
-    pub fn pass(&self) -> Option<u64> {
+    pub(crate) fn pass(&self) -> Option<u64> {
         let now_ms = self.started.elapsed().as_millis() as u64;
         let until = self.quiet_until_ms.load(Relaxed);
         let next = now_ms + INTERVAL.as_millis() as u64;
