@@ -1,7 +1,7 @@
 //! Devices that a scenario brings along, with their kinds, and how their values behave: all of it data.
 use super::check::{Problem, not_negative, positive};
 use crate::{
-    city::{Place, wards},
+    city::{Position, wards},
     fleet::SimDevice,
     kind::{Kind, OwnKind},
 };
@@ -151,7 +151,7 @@ fn device(item: Spanned<DeviceEntry>, kind: Kind) -> Result<SimDevice, Problem> 
         return Err((span, format!("latitude {lat}, longitude {lon} is not a place")));
     }
     let name: DeviceId = id.get_ref().parse().map_err(|error| (id.span(), format!("{error}")))?;
-    let near_ward = wards::nearest(Place::new(lat, lon)).code;
+    let near_ward = wards::nearest(Position::new(lat, lon)).code;
     Ok(SimDevice { id: name, domain: kind.domain(), kind, lat, lon, parent: None, labels, near_ward })
 }
 
