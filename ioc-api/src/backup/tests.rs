@@ -6,7 +6,6 @@ use crate::{
     config::Config,
     data_dir::{DataDirError, Holder, Part},
     followers::{NAMES, registrations, settle::Settle},
-    startup,
 };
 use ioc_identity::Principal;
 use ioc_ingest::{Ledger, NewDevice};
@@ -54,8 +53,8 @@ impl Center {
         let store = ioc_store::open(StoreConfig::new(data.store())).unwrap();
         let mut settle =
             Settle::new(store.clone(), Arc::new(Ledger::default()), journal.clone(), opened.last);
-        let from = startup::oldest_of(&journal, store.replay_from());
-        startup::replay(&journal, from, opened.last, &mut settle, &Default::default()).unwrap();
+        let from = crate::app::recover::oldest_of(&journal, store.replay_from());
+        crate::app::recover::replay(&journal, from, opened.last, &mut settle, &Default::default()).unwrap();
         let property = foundation.catalogue.property("water_level").unwrap().id;
         let services = Services::build(foundation.clone(), || ());
         Ok(Self { data: Arc::new(data), services, foundation, journal, store, property })
@@ -107,7 +106,14 @@ impl Center {
         let last = self.journal.durable();
         let mut settle =
             Settle::new(self.store.clone(), Arc::new(Ledger::default()), self.journal.clone(), 0);
-        startup::replay(&self.journal, self.journal.first(), last, &mut settle, &Default::default()).unwrap();
+        crate::app::recover::replay(
+            &self.journal,
+            self.journal.first(),
+            last,
+            &mut settle,
+            &Default::default(),
+        )
+        .unwrap();
         if seals {
             self.store.seal().unwrap();
         }

@@ -4,7 +4,7 @@ use crate::{
     admin::load_city,
     catalogue_files::{self, CatalogueError},
     config::{Config, Place, Problem, Problems},
-    defaults, launch,
+    defaults,
     tls::Certificate,
 };
 use firmware_sim::Scenario;
@@ -51,8 +51,8 @@ pub(super) fn everything(config: Result<Config, Problems>, json: bool) -> Result
 /// Checks rule files.
 pub(super) fn rules(config: &Config, dirs: Vec<PathBuf>, json: bool) -> Result<(), Failure> {
     let source = match dirs.is_empty() {
-        true => launch::rule_source(config),
-        false => launch::rules_in(dirs),
+        true => crate::app::settings::rule_source(config),
+        false => crate::app::settings::rules_in(dirs),
     };
     let mut checked = Checked { json, ..Checked::default() };
     let Some(catalogue) = checked.catalogue(config) else { return checked.finish() };
@@ -120,7 +120,7 @@ impl Checked {
         if let Err(error) = load_city(&config.city, catalogue) {
             self.file(&config.city, None, &error.to_string());
         }
-        let source = launch::rule_source(config);
+        let source = crate::app::settings::rule_source(config);
         self.rules(&source, catalogue);
         if let Some(none) = self.no_rules(&source) {
             self.warn("rules", &none);

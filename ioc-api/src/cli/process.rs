@@ -2,10 +2,9 @@
 use super::{Failure, log::Log, port_owner::port_owner};
 use crate::{
     admin::chain,
-    app::{self, Mode},
+    app::{self, Mode, StartError},
     config::Config,
     data_dir::Part,
-    launch::StartError,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::IsTerminal;

@@ -92,7 +92,7 @@ impl Work for Quarantine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{defaults, followers::Stop, startup};
+    use crate::{defaults, followers::Stop};
     use ioc_journal::{JournalConfig, Visibility};
     use ioc_model::{Catalogue, Message, Origin, RejectReason, Rejected, Rejection};
     use ioc_records::{QuarantineQuery, SqliteRecords};
@@ -127,7 +127,7 @@ mod tests {
         other.execute("ALTER TABLE quarantine RENAME TO elsewhere", []).unwrap();
         quarantine.take(&reject());
         assert!(
-            startup::project(&journal, &records, new(), 1, &Default::default()).is_err(),
+            crate::app::recover::project(&journal, &records, new(), 1, &Default::default()).is_err(),
             "nor does a start go over it"
         );
         other.execute("ALTER TABLE elsewhere RENAME TO quarantine", []).unwrap();
@@ -135,7 +135,7 @@ mod tests {
         let _ = quarantine.safe(2);
         assert_eq!(records.quarantined_through().unwrap(), 0);
 
-        startup::project(&journal, &records, new(), 2, &Default::default()).unwrap();
+        crate::app::recover::project(&journal, &records, new(), 2, &Default::default()).unwrap();
         let query = QuarantineQuery { limit: 10, ..QuarantineQuery::default() };
         let listed: Vec<_> = records.quarantine(&query).unwrap().iter().map(|row| row.seq).collect();
         assert_eq!(listed, [2, 1]);

@@ -1,5 +1,5 @@
 //! The hours of VN_AQI, from history.
-use super::StartupError;
+use super::RecoverError;
 use ioc_ingest::{
     AqiDeriver, AqiSettings, Device, LiveState, Registry, clocks,
     vn_aqi::deriver::{LOOK_BACK_MS, STEP_MS},
@@ -23,7 +23,7 @@ const AHEAD_MS: i64 = 86_400_000;
 
 /// What is known of stations.
 #[derive(Clone, Copy)]
-pub struct Stations<'a> {
+pub(crate) struct Stations<'a> {
     /// What they measure.
     pub catalogue: &'a Arc<Catalogue>,
     /// Which there are.
@@ -37,11 +37,11 @@ pub struct Stations<'a> {
 /// Makes the deriver of VN_AQI and fills its hours from history.
 ///
 /// Errors: the catalogue lacks a property, or history cannot be read.
-pub fn aqi_deriver(
+pub(crate) fn aqi_deriver(
     of: Stations<'_>,
     now_ms: i64,
     progress: &StartProgress,
-) -> Result<AqiDeriver, StartupError> {
+) -> Result<AqiDeriver, RecoverError> {
     progress.enter(Phase::AirQuality);
     let mut deriver = AqiDeriver::new(of.catalogue, AqiSettings::default())?;
     let kind = of.catalogue.kind("air-station");
@@ -58,7 +58,7 @@ pub fn aqi_deriver(
     // Many at once: history reads neighbours together.
     for stations in stations.chunks(STATIONS_AT_ONCE) {
         if progress.is_interrupted() {
-            return Err(StartupError::Interrupted);
+            return Err(RecoverError::Interrupted);
         }
         for property in &properties {
             seed_steps(&mut deriver, of.store, stations, property, range)?;
@@ -67,7 +67,7 @@ pub fn aqi_deriver(
     let longer = TimeRange::new(range.from_ms, range.to_ms + AHEAD_MS);
     for station in ahead {
         if progress.is_interrupted() {
-            return Err(StartupError::Interrupted);
+            return Err(RecoverError::Interrupted);
         }
         for property in &properties {
             let series = Series { device: station, property: property.id };
@@ -88,7 +88,7 @@ fn seed_steps(
     stations: &[DeviceIndex],
     property: &Property,
     range: TimeRange,
-) -> Result<(), StartupError> {
+) -> Result<(), RecoverError> {
     let members: Vec<_> = stations.iter().copied().zip(0..).collect();
     let (id, averaging) = (property.id, property.averaging);
     for GroupBucket { group, bucket } in store.groups(&members, id, range, STEP_MS, averaging)? {

@@ -1,6 +1,6 @@
 //! Alerts, brought back to where the journal stands: the newest snapshot, the events behind it that the records have, and
 //! those that only the journal has.
-use super::{PAGE, StartupError, replay};
+use super::{PAGE, RecoverError, replay};
 use crate::followers::{Work, alert_log::AlertLog, alerts::keep_snapshot};
 use ioc_alerts::{AlertFold, AlertState, FINISHED_KEPT};
 use ioc_journal::{Batch, Offset, SharedLog};
@@ -24,7 +24,7 @@ pub(super) fn project(
     records: &Records,
     to: Offset,
     progress: &StartProgress,
-) -> Result<AlertFold, StartupError> {
+) -> Result<AlertFold, RecoverError> {
     let (fold, folded) = recover(records)?;
     let mut projection = Projection::new(records, fold);
     let from = records.applied_through()? + 1;
@@ -145,11 +145,11 @@ impl Work for Projection {
 /// and of those decided since then the last decision, so that deciding again repeats nothing.
 ///
 /// Errors: the records cannot be read.
-pub fn restored(
+pub(crate) fn restored(
     records: &Records,
     fold: &AlertFold,
     resume_after: Offset,
-) -> Result<Vec<Restored>, StartupError> {
+) -> Result<Vec<Restored>, RecoverError> {
     let active = fold.states().filter(|state| state.alert.state != Condition::Cleared);
     let restored = |state: &AlertState| Restored { alert: Alert::clone(&state.alert), cause: state.cause };
     let mut known: HashMap<_, Restored> =
@@ -173,7 +173,7 @@ pub fn restored(
 }
 
 /// Returns the alerts that belong on the wall.
-pub fn open_alerts(fold: &AlertFold) -> Vec<Alert> {
+pub(crate) fn open_alerts(fold: &AlertFold) -> Vec<Alert> {
     let open = fold.states().filter(|state| state.alert.is_open());
     open.map(|state| Alert::clone(&state.alert)).collect()
 }

@@ -1,8 +1,6 @@
 //! From the configuration to the web server: its ports, its certificate, its shares, and what they lead to.
-use crate::{
-    launch::StartError,
-    tls::{self, Certificate},
-};
+use super::StartError;
+use crate::tls::{self, Certificate};
 use axum::Router;
 use ioc_http::{
     client::Trust,
@@ -28,21 +26,21 @@ const PROTOCOL: &[u8] = b"http/1.1";
 const NAME: &str = "HTTPS";
 
 /// The web server with its ports taken; nothing is served yet.
-pub struct Web {
+pub(super) struct Web {
     /// Its connections.
-    pub listener: Listener,
+    pub(super) listener: Listener,
     /// What callers share.
-    pub fair: Fair,
+    pub(super) fair: Fair,
     /// Who may follow the live stream.
-    pub seats: Seats,
+    pub(super) seats: Seats,
     /// What is believed of a request's way here.
-    pub trust: Trust,
+    pub(super) trust: Trust,
     /// What is asked of browsers.
-    pub door: Door,
+    pub(super) door: Door,
     /// The certificate, if any.
-    pub certificate: Option<Arc<Certificate>>,
+    pub(super) certificate: Option<Arc<Certificate>>,
     /// Longest body of a request.
-    pub body_bytes_max: usize,
+    pub(super) body_bytes_max: usize,
     addr: SocketAddr,
     https_addr: Option<SocketAddr>,
     tls: Option<Arc<ServerConfig>>,
@@ -63,7 +61,7 @@ impl Web {
     /// Takes all ports and reads the certificate.
     ///
     /// Errors: a port is taken or not ours, or the certificate cannot be used.
-    pub fn bind(config: &ioc_http::Config) -> Result<Self, StartError> {
+    pub(super) fn bind(config: &ioc_http::Config) -> Result<Self, StartError> {
         let limits = &config.limits;
         let head = HeadLimits { bytes: limits.head_max.as_len(), headers: limits.headers_max as usize };
         let proxies: Arc<[Network]> = config.trusted_proxies.iter().map(|proxy| proxy.0).collect();
@@ -102,17 +100,17 @@ impl Web {
     }
 
     /// Returns where plain HTTP is served.
-    pub fn addr(&self) -> SocketAddr {
+    pub(super) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
     /// Returns where HTTPS is served, if it is.
-    pub fn https_addr(&self) -> Option<SocketAddr> {
+    pub(super) fn https_addr(&self) -> Option<SocketAddr> {
         self.https_addr
     }
 
     /// Serves the ports until `stopping` becomes true, then lets requests end. A second call serves none.
-    pub fn serve(
+    pub(super) fn serve(
         &mut self,
         router: Router,
         scrapes: Router,

@@ -1,10 +1,12 @@
 //! Bringing everything that lives in memory back to where the journal stands.
 mod air_quality;
 mod alerts;
+pub(super) mod memory;
 
-pub use air_quality::{Stations, aqi_deriver};
-pub use alerts::{open_alerts, restored};
+pub(crate) use air_quality::{Stations, aqi_deriver};
+pub(crate) use alerts::{open_alerts, restored};
 
+use super::RecoverError;
 use crate::{
     clock::Clocks,
     config::Config,
@@ -13,16 +15,15 @@ use crate::{
     kept_catalogue::{KeptCatalogue, MeaningLost},
 };
 use ioc_alerts::AlertFold;
-use ioc_http::stream::OlderPage;
-use ioc_ingest::{Decoder, LiveState, vn_aqi::deriver::MissingProperty};
-use ioc_journal::{Batch, FollowError, Offset, SharedLog, Visibility};
+use ioc_ingest::{Decoder, LiveState};
+use ioc_journal::{Batch, Offset, SharedLog, Visibility};
 use ioc_model::{Catalogue, Observation, Quality, RecordKind, message::MessageView, time::placed_ms};
-use ioc_records::{Records, RecordsError};
+use ioc_records::Records;
 use ioc_services::{
     rule_inputs::Replayed,
     start_progress::{Phase, StartProgress},
 };
-use ioc_store::{Last, Point, QueryError, Series, SharedHistory};
+use ioc_store::{Last, Point, Series, SharedHistory};
 use std::{sync::Arc, time::Duration};
 
 /// How long one batch of a replay may take to read.
@@ -36,19 +37,19 @@ const PAGE: usize = 10_000;
 /// Gives `work` every committed record from `from` to `to`, and tells `progress` how far it is.
 ///
 /// Errors: the journal cannot be read, or the start is to end.
-pub fn replay(
+pub(crate) fn replay(
     journal: &SharedLog,
     from: Offset,
     to: Offset,
     work: &mut impl Work,
     progress: &StartProgress,
-) -> Result<(), StartupError> {
+) -> Result<(), RecoverError> {
     let mut follower = journal.follow(from, Visibility::Durable);
     // Not always `from`: damaged segments may have been taken away.
     let mut taken = follower.position().saturating_sub(1);
     while taken < to {
         if progress.is_interrupted() {
-            return Err(StartupError::Interrupted);
+            return Err(RecoverError::Interrupted);
         }
         let Some(batch) = follower.next(READ_TIMEOUT)? else { continue };
         work.take(&batch);
@@ -64,12 +65,12 @@ const RECALLED_RECORDS: u64 = 20_000;
 /// Has the decoder remember the newest messages of the journal, up to `last`.
 ///
 /// Errors: the journal cannot be read.
-pub fn recall(
+pub(crate) fn recall(
     journal: &SharedLog,
     decoder: Arc<Decoder>,
     last: Offset,
     progress: &StartProgress,
-) -> Result<(), StartupError> {
+) -> Result<(), RecoverError> {
     let from = last.saturating_sub(RECALLED_RECORDS).max(journal.first());
     progress.enter_replay(Phase::Rules, from, last);
     replay(journal, from, last, &mut Recall(decoder), progress)
@@ -89,7 +90,7 @@ impl Work for Recall {
 
 /// Returns where history can be replayed from when it wants to go on at `wanted`. History that was lost is longer gone
 /// from the journal; a center that does not start would be worse than a gap.
-pub fn oldest_of(journal: &SharedLog, wanted: Offset) -> Offset {
+pub(crate) fn oldest_of(journal: &SharedLog, wanted: Offset) -> Offset {
     let first = journal.first();
     if wanted < first {
         tracing::error!(
@@ -104,13 +105,13 @@ pub fn oldest_of(journal: &SharedLog, wanted: Offset) -> Offset {
 /// Brings the records' projections up to `to`, and returns the fold over the events of alerts as of then.
 ///
 /// Errors: the journal or the records cannot be used.
-pub fn project(
+pub(crate) fn project(
     journal: &SharedLog,
     records: &Records,
     mut quarantine: Quarantine,
     to: Offset,
     progress: &StartProgress,
-) -> Result<AlertFold, StartupError> {
+) -> Result<AlertFold, RecoverError> {
     let fold = alerts::project(journal, records, to, progress)?;
     let from = records.quarantined_through()? + 1;
     progress.enter_replay(Phase::RecordsReplay, from, to);
@@ -123,12 +124,12 @@ pub fn project(
 /// `to`. Without a place to resume from, windows begin empty and nothing needs to be told apart.
 ///
 /// Errors: the journal cannot be read, or the start is to end.
-pub fn replayed(
+pub(crate) fn replayed(
     journal: &SharedLog,
     resume_after: Offset,
     to: Offset,
     progress: &StartProgress,
-) -> Result<Replayed, StartupError> {
+) -> Result<Replayed, RecoverError> {
     let mut collect = Collect(Replayed::default());
     progress.enter_replay(Phase::Rules, resume_after + 1, to);
     if resume_after > 0 {
@@ -151,33 +152,10 @@ impl Work for Collect {
     }
 }
 
-/// Something could not be brought back.
-#[derive(Debug, thiserror::Error)]
-pub enum StartupError {
-    /// The journal.
-    #[error("the journal cannot be replayed")]
-    Journal(#[from] FollowError),
-    /// The records.
-    #[error("the records cannot be read")]
-    Records(#[from] RecordsError),
-    /// History.
-    #[error("the hours before the start cannot be read")]
-    History(#[from] QueryError),
-    /// The catalogue.
-    #[error("the air quality index cannot be computed")]
-    Catalogue(#[from] MissingProperty),
-    /// A catalogue that would take the meaning from history.
-    #[error(transparent)]
-    Meaning(#[from] MeaningLost),
-    /// It was told to end.
-    #[error("the start was interrupted")]
-    Interrupted,
-}
-
 /// Refuses a catalogue that would take the meaning from what history has, and keeps what it says for the next start.
 ///
 /// Errors: [`MeaningLost`] says what to do.
-pub fn keep_meaning(
+pub(crate) fn keep_meaning(
     config: &Config,
     catalogue: &Catalogue,
     history: &SharedHistory,
@@ -192,7 +170,7 @@ pub fn keep_meaning(
 }
 
 /// Fills the last values from history. Derived values are no sign of life.
-pub fn fill_live(live: &LiveState, store: &SharedHistory, clocks: Clocks) {
+pub(crate) fn fill_live(live: &LiveState, store: &SharedHistory, clocks: Clocks) {
     for (Series { device, property }, Last { point, set_back }) in store.last() {
         let Point { ts_ms, value, quality, .. } = point;
         // Whatever its times say, it arrived before now.
@@ -207,23 +185,13 @@ pub fn fill_live(live: &LiveState, store: &SharedHistory, clocks: Clocks) {
 /// Returns when the record at `offset` was committed: windows of rules are filled from history up to then.
 ///
 /// Errors: the journal cannot be read.
-pub fn committed_ms(journal: &SharedLog, offset: Offset) -> Result<i64, StartupError> {
+pub(crate) fn committed_ms(journal: &SharedLog, offset: Offset) -> Result<i64, RecoverError> {
     if offset == 0 || journal.first() > journal.durable() {
         return Ok(0);
     }
     // It may be the last of what was deleted; then what follows is about as old.
     let mut kept = journal.follow(offset.max(journal.first()), Visibility::Durable);
     Ok(kept.next(READ_TIMEOUT)?.map_or(0, |batch| batch.committed_ms()))
-}
-
-/// Reads transitions for sessions that fell behind the ring.
-///
-/// Errors: the records cannot be read.
-pub fn older(records: &Records, seq: u64, limit: usize) -> Result<OlderPage, RecordsError> {
-    let transitions = records.transitions_after(seq, limit)?;
-    // In this order: what was forgotten before the page was read is then known.
-    let is_whole = records.forgotten_through()? <= seq;
-    Ok(OlderPage { transitions, is_whole })
 }
 
 #[cfg(test)]
