@@ -31,8 +31,8 @@ mod transition;
 pub mod vocabulary;
 
 pub use engine::{
-    Directory, Engine, EngineConfig, EngineMeters, Feed, Input, Outlet, RuleHealth, RuleState, StartError,
-    Stopped,
+    Directory, Engine, EngineConfig, EngineMeters, Feed, Feeder, Input, Outlet, RuleHealth, RuleState,
+    StartError, Stopped,
 };
 pub use labels::DeviceLabels;
 pub use past::{PastReading, PastSample, PastSamples, PastSummary, as_it_came, summarized};

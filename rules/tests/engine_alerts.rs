@@ -169,7 +169,8 @@ fn silence_has_no_meaning_until_devices_had_a_fair_chance_after_our_start() {
     bench.offset += 1;
     let presence =
         Presence { device: DeviceIndex(2), at_ms: START, online: false, cause: PresenceCause::Ours };
-    bench.engine.offer(&Input::Presence { offset: bench.offset, committed_ms: START, presence }).unwrap();
+    let input = Input::Presence { offset: bench.offset, committed_ms: START, presence };
+    bench.feeder().offer(&input).unwrap();
     // Two periods of water levels are 4 s; the others were taken in at our start, which is less than 10 s ago.
     bench.ticks(0, 3);
     assert_eq!(bench.words(), [""; 0]);
@@ -257,7 +258,7 @@ fn a_label_change_rekeys_no_open_alarm_and_a_device_that_is_gone_has_none() {
         ))
     };
     devices.0.lock().unwrap()[2] = moved;
-    bench.engine.devices_changed().unwrap();
+    bench.feeder().devices_changed().unwrap();
     bench.tick(2.0);
     assert_eq!(bench.words(), ["WardB WL-2 cleared 2"], "it is no longer in ward B");
     bench.observe(3.0, 2, LEVEL, 1.0);
@@ -271,7 +272,7 @@ fn a_label_change_rekeys_no_open_alarm_and_a_device_that_is_gone_has_none() {
     bench.observe(4.0, 2, LEVEL, 4.0);
     bench.said();
     devices.0.lock().unwrap().remove(2);
-    bench.engine.devices_changed().unwrap();
+    bench.feeder().devices_changed().unwrap();
     assert_eq!(bench.words(), ["High WL-2 cleared 4"]);
     assert_eq!(bench.engine.rule_states()[0].firing, 0);
 }
@@ -291,7 +292,7 @@ fn a_device_that_is_taken_in_is_judged_by_what_it_says_and_not_by_its_past() {
         .or_default()
         .insert(START + 900, reading(START + 900, 4.0));
     devices.0.lock().unwrap().push(newcomer);
-    bench.engine.devices_changed().unwrap();
+    bench.feeder().devices_changed().unwrap();
     bench.tick(1.0);
     assert!(bench.said().is_empty());
     bench.observe(1.0, 2, LEVEL, 4.0);
@@ -306,16 +307,16 @@ fn a_jump_of_the_wall_clock_ends_no_for_and_is_counted() {
     let mut bench = Setup::new(rules(&[("Long", "expr: water_level > 3.5\nfor: 30s")])).start();
     bench.tick(0.5);
     bench.observe(1.0, 2, LEVEL, 4.0);
-    let tick = |bench: &engine_support::Bench, now: f64, monotonic_ms: i64| {
-        bench.engine.offer(&Input::Tick { now_ms: START + (now * 1e3) as i64, monotonic_ms }).unwrap();
+    let tick = |bench: &mut engine_support::Bench, now: f64, monotonic_ms: i64| {
+        bench.feeder().offer(&Input::Tick { now_ms: START + (now * 1e3) as i64, monotonic_ms }).unwrap();
     };
     // The wall clock goes an hour ahead within a second; the device's samples follow it.
-    tick(&bench, 3601.5, 1_577);
+    tick(&mut bench, 3601.5, 1_577);
     bench.observe(3601.6, 2, LEVEL, 4.0);
     assert_eq!(bench.words(), ["Long WL-2 pending 1"], "nor does the silence that it makes");
     for second in 2..40 {
         let now = 3600.5 + f64::from(second);
-        tick(&bench, now, i64::from(second) * 1000 + 577);
+        tick(&mut bench, now, i64::from(second) * 1000 + 577);
         bench.observe(now + 0.1, 2, LEVEL, 4.0);
     }
     assert_eq!(bench.words(), ["Long WL-2 firing 3631.5"]);
@@ -390,10 +391,10 @@ fn an_engine_that_nobody_listens_to_stops_and_says_so() {
         observations,
     };
     // The engine may have noticed before the first one is offered whole.
-    while bench.engine.offer(&input).is_ok() {
+    while bench.feeder().offer(&input).is_ok() {
         input = Input::Other { offset: 2 };
         std::thread::yield_now();
     }
     assert_eq!(bench.engine.processed(), 0, "what was not told is not done");
-    bench.engine.stop();
+    bench.stop();
 }

@@ -1,5 +1,5 @@
 //! Two clocks never agree: devices that are behind or ahead are heard as those that are right, before a start and after.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::disallowed_types, reason = "tests")]
 mod engine_support;
 
 use engine_support::{Bench, LEVEL, POWER, Past, START, Setup, rules, until};

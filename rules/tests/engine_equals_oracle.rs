@@ -222,7 +222,7 @@ fn said(transition: RuleTransition) -> Said {
 }
 
 fn by_engine(inputs: &[Input], shards: usize, batch: usize) -> Stories {
-    let bench = Setup {
+    let mut bench = Setup {
         shards,
         devices: fleet(DEVICES),
         startup_ms: START - 60_000,
@@ -230,10 +230,10 @@ fn by_engine(inputs: &[Input], shards: usize, batch: usize) -> Stories {
     }
     .start();
     for inputs in inputs.chunks(batch) {
-        let mut feed = bench.engine.feed();
+        let mut feed = bench.feeder().feed();
         inputs.iter().for_each(|input| feed.offer(input));
     }
-    bench.engine.stop();
+    bench.stop();
     for state in bench.engine.rule_states() {
         assert_eq!(state.health, ioc_rules::RuleHealth::Ok, "{}", state.name);
     }

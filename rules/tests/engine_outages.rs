@@ -18,13 +18,16 @@ const SILENCE: [(&str, &str); 5] = [
 const HOUR: f64 = 3_600.0;
 
 /// Ticks with a wall clock and a monotonic clock, both in seconds.
-fn tick(bench: &Bench, wall: f64, monotonic: f64) {
+fn tick(bench: &mut Bench, wall: f64, monotonic: f64) {
     let ms = |seconds: f64| (seconds * 1e3) as i64;
-    bench.engine.offer(&Input::Tick { now_ms: START + ms(wall), monotonic_ms: ms(monotonic) + 77 }).unwrap();
+    bench
+        .feeder()
+        .offer(&Input::Tick { now_ms: START + ms(wall), monotonic_ms: ms(monotonic) + 77 })
+        .unwrap();
 }
 
 /// Ticks each second of the monotonic clock, both ends included; the wall clock shows `ahead` seconds more.
-fn ticks(bench: &Bench, from: u32, to: u32, ahead: f64) {
+fn ticks(bench: &mut Bench, from: u32, to: u32, ahead: f64) {
     (from..=to).for_each(|second| tick(bench, f64::from(second) + ahead, f64::from(second)));
 }
 
@@ -46,15 +49,15 @@ fn after_a_jump_ahead_silence_counts_once_devices_had_a_chance_to_speak() {
             bench.presence(0.5, device, true);
             bench.observe(1.0, device, LEVEL, 1.0);
         }
-        ticks(&bench, 1, 2, 0.0);
+        ticks(&mut bench, 1, 2, 0.0);
         // The first to notice is a message, before the next tick.
         bench.observe(HOUR + 2.9, 0, LEVEL, 1.0);
         bench.presence(HOUR + 2.95, 2, false);
-        ticks(&bench, 3, 4, HOUR);
+        ticks(&mut bench, 3, 4, HOUR);
         bench.observe(HOUR + 5.0, 0, LEVEL, 1.0);
-        ticks(&bench, 5, 6, HOUR);
+        ticks(&mut bench, 5, 6, HOUR);
         assert_eq!(bench.words(), [""; 0], "{shards} shards");
-        ticks(&bench, 7, 9, HOUR);
+        ticks(&mut bench, 7, 9, HOUR);
         let expected = [
             "City - firing 3607",
             "Gone WL-2 firing 3607",
@@ -76,14 +79,14 @@ fn after_a_jump_back_silence_is_measured_and_readings_are_taken_again() {
             bench.presence(0.5, device, true);
             bench.observe(5.0, device, LEVEL, 1.0);
         }
-        ticks(&bench, 5, 6, 0.0);
-        ticks(&bench, 7, 8, -HOUR);
+        ticks(&mut bench, 5, 6, 0.0);
+        ticks(&mut bench, 7, 8, -HOUR);
         bench.observe(8.5 - HOUR, 2, LEVEL, 4.0);
         bench.presence(8.6 - HOUR, 2, false);
         assert_eq!(bench.words(), ["High WL-2 firing -3591.5"], "{shards} shards");
-        ticks(&bench, 9, 11, -HOUR);
+        ticks(&mut bench, 9, 11, -HOUR);
         bench.observe(11.5 - HOUR, 2, LEVEL, 3.0);
-        ticks(&bench, 12, 16, -HOUR);
+        ticks(&mut bench, 12, 16, -HOUR);
         let expected = ["High WL-2 cleared -3588.5", "Offline WL-2 firing -3589", "Silent WL-0 firing -3584"];
         assert_eq!(sorted(bench.words()), expected, "{shards} shards: heard 5 s before, silent for 10 s");
     }
@@ -96,9 +99,9 @@ fn after_a_jump_back_a_gauge_that_went_silent_is_noticed_without_waiting_for_the
         let setup = Setup { devices: fleet(1), shards, startup_ms: START, ..Setup::new(rules(&entries)) };
         let mut bench = setup.start();
         bench.observe(5.0, 0, LEVEL, 4.0);
-        ticks(&bench, 5, 6, 0.0);
+        ticks(&mut bench, 5, 6, 0.0);
         assert_eq!(sorted(bench.words()), ["High WL-0 firing 5", "Sum - firing 5"]);
-        ticks(&bench, 7, 20, -HOUR);
+        ticks(&mut bench, 7, 20, -HOUR);
         let expected = [
             "High WL-0 firing without data -3589",
             "Silent WL-0 firing -3584",
@@ -118,20 +121,20 @@ fn alerts_of_silence_stay_as_they_are_through_jumps_and_outages() {
         bench.presence(0.5, 2, true);
         bench.observe(1.0, 2, LEVEL, 4.0);
         bench.presence(2.0, 2, false);
-        ticks(&bench, 2, 20, 0.0);
+        ticks(&mut bench, 2, 20, 0.0);
         let before = bench.words();
         assert!(before.contains(&"High WL-2 firing without data 7".to_owned()), "{before:?}");
         assert!(before.contains(&"Silent WL-2 firing 12".to_owned()), "{before:?}");
-        ticks(&bench, 21, 40, -HOUR);
-        ticks(&bench, 41, 60, 0.0);
-        bench.engine.outage_ended(START + 60_000);
-        ticks(&bench, 61, 80, 0.0);
+        ticks(&mut bench, 21, 40, -HOUR);
+        ticks(&mut bench, 41, 60, 0.0);
+        bench.feeder().outage_ended(START + 60_000);
+        ticks(&mut bench, 61, 80, 0.0);
         assert_eq!(bench.words(), [""; 0], "{shards} shards");
-        ticks(&bench, 81, 90, HOUR / 2.0);
+        ticks(&mut bench, 81, 90, HOUR / 2.0);
         assert_eq!(bench.words(), [""; 0], "{shards} shards");
         bench.presence(HOUR / 2.0 + 90.5, 2, true);
         bench.observe(HOUR / 2.0 + 91.0, 2, LEVEL, 1.0);
-        ticks(&bench, 91, 92, HOUR / 2.0);
+        ticks(&mut bench, 91, 92, HOUR / 2.0);
         let cleared = bench.said();
         let cleared: Vec<_> = cleared.iter().filter(|said| said.alert.cleared_at.is_some()).collect();
         let device = |said: &&&ioc_rules::RuleTransition| words(said).contains("WL-2");
@@ -151,14 +154,14 @@ fn what_is_about_to_be_raised_is_neither_raised_nor_dropped_while_the_outage_is_
     // It rains in; then nothing does, as there is no space.
     for second in 2..=30 {
         if second > 4 {
-            bench.engine.outage_ended(START + 1_000 * i64::from(second));
+            bench.feeder().outage_ended(START + 1_000 * i64::from(second));
         }
-        ticks(&bench, second, second, 0.0);
+        ticks(&mut bench, second, second, 0.0);
     }
     assert_eq!(bench.words(), ["High WL-2 pending 1"]);
     bench.observe(31.0, 2, LEVEL, 4.0);
     assert_eq!(bench.words(), ["High WL-2 firing 31"]);
-    ticks(&bench, 31, 42, 0.0);
+    ticks(&mut bench, 31, 42, 0.0);
     let expected = [
         "High WL-2 firing without data 37",
         "SilentCity - firing 42",
@@ -173,10 +176,10 @@ fn what_is_about_to_be_raised_is_neither_raised_nor_dropped_while_the_outage_is_
 fn a_pending_alert_of_silence_waits_while_the_outage_is_ours() {
     let mut bench = three_devices(&SILENCE[1..2], 1);
     bench.observe(1.0, 2, LEVEL, 4.0);
-    ticks(&bench, 2, 10, 0.0);
+    ticks(&mut bench, 2, 10, 0.0);
     assert_eq!(bench.words(), ["SilentFor WL-2 pending 10"]);
-    bench.engine.outage_ended(START + 10_500);
-    ticks(&bench, 11, 16, 0.0);
+    bench.feeder().outage_ended(START + 10_500);
+    ticks(&mut bench, 11, 16, 0.0);
     assert_eq!(bench.words(), ["SilentFor WL-2 firing 15"]);
 }
 
@@ -186,8 +189,8 @@ fn an_outage_that_is_told_late_shortens_no_grace() {
     let past = Past::default();
     past.heard.lock().unwrap().insert(2, START);
     let mut bench = Setup { past: Arc::new(past), ..setup }.start();
-    bench.engine.outage_ended(START + 1_000);
-    ticks(&bench, 8, 13, 0.0);
+    bench.feeder().outage_ended(START + 1_000);
+    ticks(&mut bench, 8, 13, 0.0);
     assert_eq!(bench.words(), ["Silent WL-2 firing 12"]);
 }
 
@@ -198,7 +201,7 @@ fn a_clock_that_was_put_back_while_we_were_down_does_not_hide_silence() {
     let setup = Setup { past: Arc::new(past), startup_ms: START, ..Setup::new(rules(&SILENCE[..1])) };
     let mut bench = Setup { devices: fleet(3), ..setup }.start();
     bench.observe(9.0, 0, LEVEL, 1.0);
-    ticks(&bench, 0, 12, 0.0);
+    ticks(&mut bench, 0, 12, 0.0);
     assert_eq!(bench.words(), ["Silent WL-2 firing 11"]);
 }
 
@@ -220,11 +223,11 @@ fn stories(shards: usize) -> BTreeMap<String, Vec<String>> {
             }
         }
         if (100..110).contains(&second) {
-            bench.engine.outage_ended(START + (wall * 1e3) as i64);
+            bench.feeder().outage_ended(START + (wall * 1e3) as i64);
         }
-        tick(&bench, wall + 0.4, f64::from(second));
+        tick(&mut bench, wall + 0.4, f64::from(second));
     }
-    bench.engine.stop();
+    bench.stop();
     let mut stories: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for said in bench.out.try_iter() {
         stories.entry(said.alert.fingerprint.to_string()).or_default().push(words(&said));

@@ -41,15 +41,15 @@ fn history() -> Vec<Input> {
     (1..=70).map(input).collect()
 }
 
-fn feed(bench: &Bench, inputs: &[Input]) {
-    let mut feed = bench.engine.feed();
+fn feed(bench: &mut Bench, inputs: &[Input]) {
+    let mut feed = bench.feeder().feed();
     inputs.iter().for_each(|input| feed.offer(input));
 }
 
 /// Runs to the end; transitions in the order in which the journal would hold them.
-fn run(bench: Bench, inputs: &[Input]) -> Vec<RuleTransition> {
-    feed(&bench, inputs);
-    bench.engine.stop();
+fn run(mut bench: Bench, inputs: &[Input]) -> Vec<RuleTransition> {
+    feed(&mut bench, inputs);
+    bench.stop();
     let mut said: Vec<_> = bench.out.try_iter().collect();
     said.sort_by_key(|transition| transition.cause);
     said

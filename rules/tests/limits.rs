@@ -1,6 +1,6 @@
 //! What loads can be carried out: just below each limit a rule loads and its alert fits a record of the journal; just
 //! above, the rule is refused with the limit.
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::disallowed_types, reason = "tests")]
 mod engine_support;
 
 use engine_support::{LEVEL, Setup, catalogue};

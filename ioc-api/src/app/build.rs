@@ -19,6 +19,7 @@ use ioc_http::{
 };
 use ioc_ingest::Decoder;
 use ioc_journal::{Health, Offset, SharedLog};
+use ioc_rules::Feeder;
 use ioc_services::{
     Foundation, Services,
     start_progress::{Phase, StartProgress},
@@ -57,7 +58,7 @@ impl Center {
         mode: Mode,
         data: &DataDir,
         progress: &StartProgress,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, Feeder), StartError> {
         let foundation = open_foundation(data, &config, now_ms())?;
         let (journal, opened) = ioc_journal::open(settings::journal_config(&config, data))?;
         let decoder =
@@ -74,11 +75,14 @@ impl Center {
         let store = ioc_store::open(settings::store_config(&config, data))?;
         let waiting = store.clone();
         progress.on_interrupt(move || waiting.shutdown());
-        let memory = Memory::restore(&config, &foundation, &journal, &store, opened, decoder, progress)?;
+        let (memory, feeder) =
+            Memory::restore(&config, &foundation, &journal, &store, opened, decoder, progress)?;
         let hub = Arc::clone(&memory.hub);
         journal.on_progress(Box::new(move |durable| hub.committed(durable)));
         let (last, changed) = (opened.last, RegistryChanged::default());
-        Ok(Self { config, foundation, journal, last, store, memory, ingress, broker, certificate, changed })
+        let center =
+            Self { config, foundation, journal, last, store, memory, ingress, broker, certificate, changed };
+        Ok((center, feeder))
     }
 
     /// Builds what people can do. Rules hear of it when devices change, and so does who counts connections.

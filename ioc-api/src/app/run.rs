@@ -37,7 +37,7 @@ use ioc_http::{
 };
 use ioc_journal::Offset;
 use ioc_records::{Records, RecordsError};
-use ioc_rules::Engine;
+use ioc_rules::{Engine, Feeder};
 use ioc_services::{ClockProperties, Devices, Foundation, Ready, start_progress::StartProgress};
 use std::{sync::Arc, thread::JoinHandle, time::Duration};
 use tokio::{sync::watch, task::spawn_blocking};
@@ -129,8 +129,8 @@ impl Running {
         progress: &StartProgress,
         stop: &Stop,
     ) -> Result<Self, StartError> {
-        let center = Center::open(config, mode, data, progress)?;
-        let threads = center.follow(progress, stop)?;
+        let (center, feeder) = Center::open(config, mode, data, progress)?;
+        let threads = center.follow(feeder, progress, stop)?;
         Ok(Self { center, threads })
     }
 }
@@ -168,7 +168,7 @@ async fn renew_mqtts(certificate: Option<Arc<Certificate>>) {
 
 impl Center {
     /// Starts everyone who lives on the journal's records.
-    fn follow(&self, progress: &StartProgress, stop: &Stop) -> Result<Threads, StartError> {
+    fn follow(&self, feeder: Feeder, progress: &StartProgress, stop: &Stop) -> Result<Threads, StartError> {
         let Self { foundation, journal, last, store, memory, .. } = self;
         let (records, last) = (&foundation.records, *last);
         let (projections, syncing) = Projections::start(records, stop)?;
@@ -177,7 +177,7 @@ impl Center {
         let history = Settle::new(store.clone(), Arc::clone(&memory.ledger), journal.clone(), last);
         let live = Live::new(Arc::clone(&memory.live), Arc::clone(&self.ingress));
         let rules = Rules::new(
-            Arc::clone(&memory.engine),
+            (Arc::clone(&memory.engine), feeder),
             journal.clone(),
             memory.alerts.written(),
             self.changed.clone(),

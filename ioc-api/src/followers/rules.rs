@@ -4,7 +4,7 @@ use super::Work;
 use crate::clock::{monotonic_ms, now_ms};
 use ioc_journal::{Batch, Health, Offset, Record, SharedLog};
 use ioc_model::{Presence, RecordKind, message::MessageView};
-use ioc_rules::{Engine, Feed, Input};
+use ioc_rules::{Engine, Feed, Feeder, Input};
 use ioc_services::alerting::Written;
 use std::sync::{
     Arc,
@@ -33,6 +33,7 @@ impl RegistryChanged {
 /// See the module.
 pub struct Rules {
     engine: Arc<Engine>,
+    feeder: Feeder,
     journal: SharedLog,
     written: Written,
     changed: RegistryChanged,
@@ -57,7 +58,7 @@ impl Rules {
     /// Feeds `engine` from `journal`, behind the record `after`, which was committed at `committed_ms`. What it
     /// decides counts when it is `written`.
     pub fn new(
-        engine: Arc<Engine>,
+        (engine, feeder): (Arc<Engine>, Feeder),
         journal: SharedLog,
         written: Written,
         changed: RegistryChanged,
@@ -65,6 +66,7 @@ impl Rules {
     ) -> Self {
         Self {
             engine,
+            feeder,
             journal,
             written,
             changed,
@@ -91,19 +93,19 @@ impl Rules {
         if monotonic_ms >= self.next_tick_ms {
             self.next_tick_ms = monotonic_ms + TICK_MS;
             if self.changed.take()
-                && let Err(error) = self.engine.devices_changed()
+                && let Err(error) = self.feeder.devices_changed()
             {
                 tracing::error!(%error, "rules do not see the changed registry");
             }
             // Devices that cannot get rid of what they have to say are not silent.
             if self.journal.health() != Health::Ok {
-                self.engine.outage_ended(now_ms());
+                self.feeder.outage_ended(now_ms());
             }
             // While catching up, time must not run ahead of the data: silence would be ours, not theirs.
             let caught_up = self.taken >= self.journal.durable();
             let now_ms = if caught_up { now_ms() } else { self.committed_ms };
             // A stopped engine was reported by `take`.
-            let _ = self.engine.offer(&Input::Tick { now_ms, monotonic_ms });
+            let _ = self.feeder.offer(&Input::Tick { now_ms, monotonic_ms });
         }
     }
 }
@@ -135,7 +137,7 @@ impl Work for Rules {
     fn take(&mut self, batch: &Batch) {
         let committed_ms = batch.committed_ms();
         (self.taken, self.committed_ms) = (batch.last(), committed_ms);
-        let mut feed = self.engine.feed();
+        let mut feed = self.feeder.feed();
         for record in batch.records() {
             offer(&mut feed, &record, committed_ms);
         }
@@ -151,6 +153,8 @@ impl Work for Rules {
     }
 
     fn idle(&mut self) {
+        // A stopped engine was reported by `take`.
+        let _ = self.feeder.take_reloads();
         self.tick_if_due();
     }
 
@@ -225,7 +229,7 @@ mod tests {
         }
     }
 
-    fn engine(catalogue: Catalogue, out: Arc<dyn Outlet>) -> Arc<Engine> {
+    fn engine(catalogue: Catalogue, out: Arc<dyn Outlet>) -> (Arc<Engine>, Feeder) {
         let rules = RuleSet::load(&[RuleFile { path: "water.yaml".into(), text: RULE.into() }], &catalogue);
         let config = EngineConfig {
             shards: 1,
@@ -237,7 +241,9 @@ mod tests {
             resume_after: 0,
         };
         let (rules, catalogue, city) = (Arc::new(rules.unwrap()), Arc::new(catalogue), Arc::new(OneGauge));
-        Arc::new(Engine::start(config, rules, catalogue, city.clone(), city, Vec::new(), 0, out).unwrap())
+        let (engine, feeder) =
+            Engine::start(config, rules, catalogue, city.clone(), city, Vec::new(), 0, out).unwrap();
+        (Arc::new(engine), feeder)
     }
 
     #[test]
@@ -247,13 +253,14 @@ mod tests {
         let catalogue = Catalogue::from_toml(defaults::text("catalogue/catalogue.toml").unwrap()).unwrap();
         let level = catalogue.property("water_level").unwrap().id;
         let (out, decisions) = crossbeam_channel::unbounded();
-        let engine = engine(catalogue, Arc::new(out));
+        let (engine, feeder) = engine(catalogue, Arc::new(out));
         let archive = Archive { find: Box::new(|_| None), through: Box::new(|| 0) };
         let alerts =
             AlertThread::start(journal.clone(), AlertFold::default(), archive, Nudge::default()).unwrap();
         let written = alerts.written();
         let (changed, start) = (RegistryChanged::default(), (0, 0));
-        let mut rules = Rules::new(Arc::clone(&engine), journal.clone(), written.clone(), changed, start);
+        let engine_and_feeder = (Arc::clone(&engine), feeder);
+        let mut rules = Rules::new(engine_and_feeder, journal.clone(), written.clone(), changed, start);
         let observation = Observation { property: level, ts_ms: AT_MS, value: 6.0, quality: Quality::GOOD };
         let message = Message {
             device: Some(GAUGE),
@@ -279,6 +286,7 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(rules.safe(offset), Some(offset));
+        drop(rules);
         engine.stop();
         alerts.close();
     }

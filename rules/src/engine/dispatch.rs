@@ -1,7 +1,6 @@
 //! The order of inputs: which shard gets what, what time it is, and when the city is evaluated together.
 use super::{
     Shared, Stopped,
-    api::Input,
     compile::CompiledRuleSet,
     meters,
     outbox::Outbox,
@@ -10,8 +9,9 @@ use super::{
     time::{Jump, Time},
 };
 use crate::{eval::time::EvalTime, labels::DeviceLabels, vocabulary::DEVICE_ONLINE};
+use crossbeam_channel::Receiver;
 use ioc_model::{DeviceIndex, Observation, Presence};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 /// Most inputs in one batch.
 pub(crate) const BATCH_ITEMS_MAX: usize = 256;
@@ -89,6 +89,8 @@ pub(crate) struct Dispatcher {
     fleet: FleetClock,
     /// When our last outage ended, at first our own start.
     grace_from_ms: i64,
+    /// Rule sets that are to be in force from the next input on.
+    reloads: Receiver<Arc<CompiledRuleSet>>,
 }
 
 impl Dispatcher {
@@ -96,16 +98,17 @@ impl Dispatcher {
         shared: Arc<Shared>,
         rule_set: Arc<CompiledRuleSet>,
         senders: Vec<Outbox<Batch>>,
+        reloads: Receiver<Arc<CompiledRuleSet>>,
         seed_to_ms: i64,
     ) -> Self {
         let waiting = senders.iter().map(|_| Batch { number: FILLED, ..Batch::default() }).collect();
         let fleet = FleetClock::new(rule_set.rules.len());
         let time = Time::starting_at(seed_to_ms);
         let (offset, grace_from_ms) = (shared.config.resume_after, shared.config.startup_ms);
-        Self { shared, rule_set, senders, waiting, time, offset, round: 0, fleet, grace_from_ms }
+        Self { shared, rule_set, senders, waiting, time, offset, round: 0, fleet, grace_from_ms, reloads }
     }
 
-    fn message(
+    pub(crate) fn message(
         &mut self,
         (offset, committed_ms): (u64, i64),
         (device, set_back_ms): (DeviceIndex, Option<i64>),
@@ -126,13 +129,18 @@ impl Dispatcher {
         self.after_input(shard, now);
     }
 
-    fn presence(&mut self, offset: u64, committed_ms: i64, presence: Presence) {
+    pub(crate) fn presence(&mut self, offset: u64, committed_ms: i64, presence: Presence) {
         self.offset = offset;
         let now = self.now(presence.at_ms, committed_ms);
         let shard = self.shard_of(presence.device);
         self.waiting[shard].items.push(Item::Presence { now, presence });
         self.fleet.mark_dirty(self.rule_set.fleet_readers(DEVICE_ONLINE));
         self.after_input(shard, now);
+    }
+
+    /// Adds a record that rules do not read.
+    pub(crate) fn other(&mut self, offset: u64) {
+        self.offset = offset;
     }
 
     fn after_input(&mut self, shard: usize, now: EvalTime) {
@@ -144,7 +152,7 @@ impl Dispatcher {
         }
     }
 
-    fn tick(&mut self, now_ms: i64, monotonic_ms: i64) {
+    pub(crate) fn tick(&mut self, now_ms: i64, monotonic_ms: i64) {
         let (monotonic_ms, jump) = self.time.tick(now_ms, monotonic_ms);
         self.follow(jump, now_ms);
         let now = self.timer(now_ms, monotonic_ms);
@@ -211,7 +219,14 @@ impl Dispatcher {
         }
     }
 
-    pub(crate) fn replace_rules(&mut self, rule_set: Arc<CompiledRuleSet>) -> Result<(), Stopped> {
+    /// Puts the rule sets in force that were handed over since the last time.
+    pub(crate) fn take_reloads(&mut self) {
+        while let Ok(rule_set) = self.reloads.try_recv() {
+            self.replace_rules(rule_set);
+        }
+    }
+
+    fn replace_rules(&mut self, rule_set: Arc<CompiledRuleSet>) {
         self.round += 1;
         let now = self.between();
         for batch in &mut self.waiting {
@@ -219,7 +234,6 @@ impl Dispatcher {
         }
         self.fleet = FleetClock::new(rule_set.rules.len());
         self.rule_set = rule_set;
-        self.flush()
     }
 
     pub(crate) fn devices_changed(&mut self, devices: &Arc<Vec<Arc<DeviceLabels>>>) -> Result<(), Stopped> {
@@ -267,71 +281,5 @@ impl Dispatcher {
 
     fn shard_of(&self, device: DeviceIndex) -> usize {
         device.0 as usize % self.waiting.len().max(1)
-    }
-}
-
-/// A batch of inputs on its way in; sent when it is flushed or dropped.
-pub struct Feed<'e> {
-    dispatcher: MutexGuard<'e, Dispatcher>,
-}
-
-impl<'e> Feed<'e> {
-    pub(crate) fn new(dispatcher: MutexGuard<'e, Dispatcher>) -> Self {
-        Self { dispatcher }
-    }
-
-    /// Adds an input.
-    pub fn offer(&mut self, input: &Input) {
-        match input {
-            Input::Message { offset, committed_ms, device, arrival_ms, set_back_ms, observations } => {
-                let (of, observations) = ((*device, *set_back_ms), observations.iter().copied());
-                self.dispatcher.message((*offset, *committed_ms), of, *arrival_ms, observations);
-            }
-            Input::Presence { offset, committed_ms, presence } => {
-                self.dispatcher.presence(*offset, *committed_ms, *presence);
-            }
-            Input::Other { offset } => self.other(*offset),
-            Input::Tick { now_ms, monotonic_ms } => self.dispatcher.tick(*now_ms, *monotonic_ms),
-        }
-    }
-
-    /// Adds a message without making an [`Input`] of it first: nothing is allocated per message. See [`Input::Message`].
-    pub fn message(
-        &mut self,
-        offset: u64,
-        committed_ms: i64,
-        device: DeviceIndex,
-        arrival_ms: i64,
-        set_back_ms: Option<i64>,
-        observations: impl Iterator<Item = Observation>,
-    ) {
-        let of = (device, set_back_ms);
-        self.dispatcher.message((offset, committed_ms), of, arrival_ms, observations);
-    }
-
-    /// Adds a record that rules do not read.
-    pub fn other(&mut self, offset: u64) {
-        self.dispatcher.offset = offset;
-    }
-
-    /// Sends what was added; waits while a shard's queue is full.
-    ///
-    /// Errors: [`Stopped`].
-    pub fn flush(&mut self) -> Result<(), Stopped> {
-        self.dispatcher.flush()
-    }
-}
-
-impl Drop for Feed<'_> {
-    fn drop(&mut self) {
-        if self.dispatcher.flush().is_err() {
-            tracing::debug!("inputs were fed to a rule engine that has stopped");
-        }
-    }
-}
-
-impl std::fmt::Debug for Feed<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Feed")
     }
 }

@@ -1,7 +1,8 @@
 //! What can be read about a running engine without stopping it.
 use crate::lifecycle::{Phase, record::Active};
+use arc_swap::ArcSwapOption;
 use std::sync::{
-    Mutex, PoisonError,
+    Arc,
     atomic::{AtomicI64, AtomicU64, Ordering::Relaxed},
 };
 
@@ -11,8 +12,8 @@ pub(crate) struct RuleMeter {
     firing: AtomicI64,
     pending: AtomicI64,
     failures: AtomicU64,
-    // Written only when a rule fails, read only by people.
-    error: Mutex<Option<String>>,
+    /// What was wrong the last time, for people.
+    error: ArcSwapOption<String>,
 }
 
 /// Which count of a rule an alert belongs to.
@@ -38,9 +39,8 @@ impl RuleMeter {
     /// Notes that an evaluation failed.
     pub(crate) fn failed(&self, error: &str) {
         self.failures.fetch_add(1, Relaxed);
-        let mut known = self.error.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_deref() != Some(error) {
-            *known = Some(error.to_owned());
+        if self.error.load().as_deref().map(String::as_str) != Some(error) {
+            self.error.store(Some(Arc::new(error.to_owned())));
         }
     }
 
@@ -53,10 +53,11 @@ impl RuleMeter {
     }
 
     pub(crate) fn health(&self) -> RuleHealth {
-        let error = self.error.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match error {
+        match self.error.load_full() {
             None => RuleHealth::Ok,
-            Some(error) => RuleHealth::Failing { error, failures: self.failures.load(Relaxed) },
+            Some(error) => {
+                RuleHealth::Failing { error: String::clone(&error), failures: self.failures.load(Relaxed) }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The engine: decides on arrival which alerts begin and end.
 //!
-//! Inputs come in the order of the journal. [`Engine::offer`] hands each to the shard that owns its device; a
+//! Inputs come in the order of the journal. The [`Feeder`] hands each to the shard that owns its device; a
 //! shard is one thread with its devices' windows and alerts, so nothing is shared on that path. Rules that need
 //! more than one device are evaluated by one more thread, the aggregator, over partial results: at most every
 //! `ROUND_MS_MIN` (100 ms) per rule, and with each tick, a *round* goes through the queues of all shards like
@@ -9,13 +9,15 @@
 //!
 //! | Queue | Holds | When it is full |
 //! |---|---|---|
-//! | dispatcher → shard | batches of at most `BATCH_ITEMS_MAX` (256) inputs, `queue_batches` of them | `offer` waits |
+//! | dispatcher → shard | batches of at most `BATCH_ITEMS_MAX` (256) inputs, `queue_batches` of them | the feeder waits |
+//! | reloads → dispatcher | rule sets, `RELOADS_MAX` (16) | whoever reloads waits |
 //! | shards → aggregator | reports, `REPORTS_PER_SHARD` (64) per shard | the shard waits |
 //! | shards, aggregator → `out` | none: whoever takes transitions does so at once | the shard, or the aggregator, waits |
 //!
 //! | Module | Owns |
 //! |---|---|
 //! | `api` | what goes in and comes out |
+//! | `feeder` | the one way in |
 //! | `dispatch`, `time`, `rounds` | the order of inputs, what time it is, when the city is evaluated |
 //! | `shard` | devices, windows, alerts of single devices, leaves |
 //! | `aggregator`, `fleet_rule` | rules of the whole city and their alerts |
@@ -31,6 +33,7 @@ mod aggregator;
 mod api;
 mod compile;
 mod dispatch;
+mod feeder;
 mod fleet_rule;
 mod meters;
 mod outbox;
@@ -42,21 +45,25 @@ mod shard;
 mod time;
 
 pub use api::{Directory, EngineConfig, Input, Outlet, QUEUE_BATCHES, SHARDS_MAX};
-pub use dispatch::Feed;
+pub use feeder::{Feed, Feeder};
 pub use meters::{EngineMeters, RuleHealth, RuleState};
 
 use crate::{past::PastSamples, ruleset::RuleSet, transition::Restored};
 use arc_swap::ArcSwap;
 use compile::CompiledRuleSet;
+use crossbeam_channel::Sender;
 use dispatch::Dispatcher;
 use ioc_model::Catalogue;
 use meters::Meters;
 use outbox::Outbox;
 use progress::Progress;
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     thread::JoinHandle,
 };
+
+/// Rule sets that were handed over and are not in force yet.
+const RELOADS_MAX: usize = 16;
 
 /// What every thread of the engine knows.
 pub(crate) struct Shared {
@@ -83,13 +90,14 @@ pub enum StartError {
 
 /// A running engine.
 ///
-/// All methods can be called from any thread. Inputs wait for each other behind one mutex, which one feeding
-/// thread never finds taken; reading progress, states and counters waits for nobody.
+/// All methods can be called from any thread; reading progress, states and counters waits for nobody. Inputs go through the
+/// [`Feeder`].
 pub struct Engine {
     shared: Arc<Shared>,
-    dispatcher: Mutex<Dispatcher>,
     rule_set: ArcSwap<CompiledRuleSet>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    reloads: Sender<Arc<CompiledRuleSet>>,
+    #[expect(clippy::disallowed_types, reason = "taken once, when the engine stops")]
+    threads: std::sync::Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -121,66 +129,32 @@ impl Engine {
         restored: Vec<Restored>,
         seed_to_ms: i64,
         out: Arc<dyn Outlet>,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, Feeder), StartError> {
         let shards = config.shards.clamp(1, SHARDS_MAX);
         let rule_set = Arc::new(CompiledRuleSet::new(&rules, &catalogue, None));
         let meters = Meters::default();
         let progress = Progress::new(shards, config.resume_after);
         let shared = Arc::new(Shared { config, catalogue, directory, past, meters, progress });
         let (senders, threads) = start_threads(&shared, &rule_set, restored, seed_to_ms, &out)?;
-        let dispatcher = Dispatcher::new(Arc::clone(&shared), Arc::clone(&rule_set), senders, seed_to_ms);
-        Ok(Self {
-            shared,
-            dispatcher: Mutex::new(dispatcher),
-            rule_set: ArcSwap::new(rule_set),
-            threads: Mutex::new(threads),
-        })
+        let (reloads, handed_over) = crossbeam_channel::bounded(RELOADS_MAX);
+        let directory = Arc::clone(&shared.directory);
+        let dispatcher =
+            Dispatcher::new(Arc::clone(&shared), Arc::clone(&rule_set), senders, handed_over, seed_to_ms);
+        let engine = Self { shared, rule_set: ArcSwap::new(rule_set), reloads, threads: threads.into() };
+        Ok((engine, Feeder::new(dispatcher, directory)))
     }
 
-    /// Offers one input; waits while the queue of its shard is full.
+    /// Hands another rule set over, which is made ready here, outside; it is in force from the next input on. Alerts of rules
+    /// with the same name and definition go on; those of removed and changed rules are cleared. New rules see the past
+    /// through [`PastSamples`] and decide with the next tick. Waits while [`RELOADS_MAX`] are not in force yet.
     ///
-    /// Errors: [`Stopped`]. For more than one input, [`Engine::feed`] is cheaper.
-    pub fn offer(&self, input: &Input) -> Result<(), Stopped> {
-        let mut feed = self.feed();
-        feed.offer(input);
-        feed.flush()
-    }
-
-    /// Opens the engine for a batch of inputs; they are on their way when it is flushed or dropped.
-    pub fn feed(&self) -> Feed<'_> {
-        Feed::new(self.lock())
-    }
-
-    /// Takes another rule set, between two inputs. Alerts of rules with the same name and definition go on;
-    /// those of removed and changed rules are cleared. New rules see the past through [`PastSamples`] and decide
-    /// with the next tick.
-    ///
+    /// Shape: one thread reloads at a time; of two that meet, counters of rules may begin anew.
     /// Errors: [`Stopped`].
     pub fn replace_rules(&self, rules: &RuleSet) -> Result<(), Stopped> {
-        let mut dispatcher = self.lock();
-        let rule_set =
-            Arc::new(CompiledRuleSet::new(rules, &self.shared.catalogue, Some(&self.rule_set.load())));
+        let before = self.rule_set.load();
+        let rule_set = Arc::new(CompiledRuleSet::new(rules, &self.shared.catalogue, Some(&before)));
         self.rule_set.store(Arc::clone(&rule_set));
-        dispatcher.replace_rules(rule_set)
-    }
-
-    /// Looks the devices up again, between two inputs: new ones are taken in, labels are matched again, alerts
-    /// of devices that are gone are cleared. A label change re-keys no open alert.
-    ///
-    /// Errors: [`Stopped`].
-    pub fn devices_changed(&self) -> Result<(), Stopped> {
-        let devices = Arc::new(self.shared.directory.devices());
-        self.lock().devices_changed(&devices)
-    }
-
-    /// Notes that up to `now_ms`, in milliseconds since the epoch, devices could not be heard for a reason of ours, such
-    /// as a full disk: from here on, between two inputs, silence counts only after two reporting periods, as after a
-    /// start. Alerts that are firing stay as they are. Cheap; to be called again and again while the outage lasts, as
-    /// time goes on meanwhile. Jumps of the wall clock are found out without it.
-    ///
-    /// Shape: waits while a [`Feed`] is open.
-    pub fn outage_ended(&self, now_ms: i64) {
-        self.lock().outage_ended(now_ms);
+        self.reloads.send(rule_set).map_err(|_| Stopped)
     }
 
     /// Returns the journal offset up to which every input has been evaluated and its transitions are in `out`.
@@ -210,20 +184,15 @@ impl Engine {
         self.shared.meters.read()
     }
 
-    /// Evaluates what was offered, then ends the threads. `out` must be read, or its receiver dropped, until then.
+    /// Waits for the threads to end, which they do once the [`Feeder`] is dropped and what was offered is evaluated. `out` must
+    /// be read, or its receiver dropped, until then.
     pub fn stop(&self) {
-        self.lock().close();
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             if thread.join().is_err() {
                 tracing::error!("a thread of the rule engine ended by a panic");
             }
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Dispatcher> {
-        // The dispatcher holds no invariant that a panic in between could break: at worst a batch is short.
-        self.dispatcher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,12 +1,12 @@
 //! A small city for tests of the engine: a catalogue, devices, a past, and a way to run inputs to the end.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, clippy::disallowed_types, reason = "each test file uses a part of it; tests may lock")]
 use ioc_model::{
     AlertId, Catalogue, DeviceIndex, Domain, Observation, Presence, PropertyId, Quality, TransitionKind,
     presence::PresenceCause, share::Rate, time::ClockOffset,
 };
 use ioc_rules::{
-    DeviceLabels, Directory, Engine, EngineConfig, Input, PastReading, PastSample, PastSamples, Place,
-    Restored, RuleFile, RuleSet, RuleTransition, as_it_came, engine::QUEUE_BATCHES,
+    DeviceLabels, Directory, Engine, EngineConfig, Feeder, Input, PastReading, PastSample, PastSamples,
+    Place, Restored, RuleFile, RuleSet, RuleTransition, as_it_came, engine::QUEUE_BATCHES,
 };
 use std::{
     collections::BTreeMap,
@@ -191,6 +191,8 @@ impl PastSamples for Past {
 /// A running engine and what it says.
 pub(crate) struct Bench {
     pub(crate) engine: Engine,
+    /// `None` once the engine was stopped.
+    feeder: Option<Feeder>,
     pub(crate) out: crossbeam_channel::Receiver<RuleTransition>,
     pub(crate) offset: u64,
 }
@@ -246,7 +248,7 @@ impl Setup {
         };
         let (sender, out) =
             self.out_room.map_or_else(crossbeam_channel::unbounded, crossbeam_channel::bounded);
-        let engine = Engine::start(
+        let (engine, feeder) = Engine::start(
             config,
             Arc::new(self.rules),
             Arc::new(catalogue()),
@@ -257,7 +259,7 @@ impl Setup {
             Arc::new(sender),
         )
         .unwrap();
-        Bench { engine, out, offset: self.resume_after }
+        Bench { engine, feeder: Some(feeder), out, offset: self.resume_after }
     }
 }
 
@@ -268,6 +270,16 @@ pub(crate) fn place() -> Place {
 
 impl Bench {
     /// Offers one observation that arrives `seconds` after the start with that event time.
+    pub(crate) fn feeder(&mut self) -> &mut Feeder {
+        self.feeder.as_mut().unwrap()
+    }
+
+    /// Has everything that was offered evaluated, and ends the threads.
+    pub(crate) fn stop(&mut self) {
+        self.feeder = None;
+        self.engine.stop();
+    }
+
     pub(crate) fn observe(&mut self, seconds: f64, device: u32, property: PropertyId, value: f64) {
         let ts_ms = START + (seconds * 1e3) as i64;
         self.observe_as(seconds, device, Observation { property, ts_ms, value, quality: Quality::GOOD });
@@ -300,7 +312,7 @@ impl Bench {
         let arrival_ms = START + (seconds * 1e3) as i64;
         let (offset, device, committed_ms) = (self.offset, DeviceIndex(device), arrival_ms + 1);
         let input = Input::Message { offset, committed_ms, device, arrival_ms, set_back_ms, observations };
-        self.engine.offer(&input).unwrap();
+        self.feeder().offer(&input).unwrap();
     }
 
     /// Offers a connection state that changes `seconds` after the start.
@@ -310,12 +322,12 @@ impl Bench {
         let presence =
             Presence { device: DeviceIndex(device), at_ms, online, cause: PresenceCause::Connected };
         let input = Input::Presence { offset: self.offset, committed_ms: at_ms + 1, presence };
-        self.engine.offer(&input).unwrap();
+        self.feeder().offer(&input).unwrap();
     }
 
     pub(crate) fn tick(&mut self, seconds: f64) {
         let now_ms = START + (seconds * 1e3) as i64;
-        self.engine.offer(&Input::Tick { now_ms, monotonic_ms: now_ms - START + 77 }).unwrap();
+        self.feeder().offer(&Input::Tick { now_ms, monotonic_ms: now_ms - START + 77 }).unwrap();
     }
 
     /// Ticks each second from `from` to `to`, both included.
@@ -327,7 +339,8 @@ impl Bench {
     pub(crate) fn said(&mut self) -> Vec<RuleTransition> {
         // One more offset is reached only when everything before it is done, ticks included.
         self.offset += 1;
-        self.engine.offer(&Input::Other { offset: self.offset }).unwrap();
+        let end = Input::Other { offset: self.offset };
+        self.feeder().offer(&end).unwrap();
         let mut said = Vec::new();
         until("everything to be decided", || {
             said.extend(self.out.try_iter());
@@ -339,8 +352,8 @@ impl Bench {
 
     /// Everything up to a clean stop, as words: also what the shards say at their start, which waits for no input.
     #[allow(dead_code, reason = "not every test stops its engine")]
-    pub(crate) fn last_words(self) -> Vec<String> {
-        self.engine.stop();
+    pub(crate) fn last_words(mut self) -> Vec<String> {
+        self.stop();
         self.out.try_iter().map(|transition| words(&transition)).collect()
     }
 

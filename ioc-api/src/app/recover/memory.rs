@@ -12,7 +12,7 @@ use ioc_http::stream::{board::Board, hub::Hub};
 use ioc_ingest::{Decoder, Ledger, LiveState};
 use ioc_journal::{Offset, Opened, SharedLog};
 use ioc_records::Records;
-use ioc_rules::Engine;
+use ioc_rules::{Engine, Feeder};
 use ioc_services::{
     ClockProperties, Foundation, OwnClock, Ready,
     alerting::{AlertThread, Archive},
@@ -59,7 +59,7 @@ impl Memory {
         opened: Opened,
         decoder: Arc<Decoder>,
         progress: &StartProgress,
-    ) -> Result<Self, StartError> {
+    ) -> Result<(Self, Feeder), StartError> {
         let Foundation { records, registry, catalogue, .. } = foundation;
         // What people write comes first: a mistake is told at once and not after a replay.
         let kpis = KpiService::new(Arc::clone(catalogue));
@@ -97,7 +97,7 @@ impl Memory {
         let alerts = AlertThread::start(journal.clone(), fold.clone(), archive, urgent.clone())?;
         let alerts = Arc::new(alerts);
         let replayed = super::replayed(journal, resume_after, opened.last, progress)?;
-        let engine = Engine::start(
+        let (engine, feeder) = Engine::start(
             settings::engine_config(config, foundation, resume_after)?,
             rules.at_start(),
             Arc::clone(catalogue),
@@ -118,7 +118,7 @@ impl Memory {
         }
         clock_watch::resume_newest(decoder.clocks(), &live, registry);
         super::recall(journal, Arc::clone(&decoder), opened.last, progress)?;
-        Ok(Self {
+        let memory = Self {
             decoder,
             ledger,
             live,
@@ -135,7 +135,8 @@ impl Memory {
             own_clock: Arc::default(),
             kpis: Arc::new(kpis),
             ready,
-        })
+        };
+        Ok((memory, feeder))
     }
 
     pub(in crate::app) fn deriver(
