@@ -28,7 +28,7 @@ pub enum FoundationError {
     )]
     KindLost {
         /// Which device lacks its kind.
-        error: RegistryError,
+        error: Box<RegistryError>,
         /// Where the catalogue came from at the last start.
         from: String,
     },
@@ -59,7 +59,7 @@ pub enum FoundationError {
     Identity(#[from] IdentityError),
     /// Devices.
     #[error("the registry cannot be loaded")]
-    Registry(#[from] RegistryError),
+    Registry(#[source] Box<RegistryError>),
 }
 
 /// Reads the city `name`: built in, or a directory.
@@ -120,9 +120,9 @@ fn kind_lost(error: RegistryError, data: &DataDir) -> FoundationError {
     match error {
         RegistryError::UnknownKind { .. } | RegistryError::WrongDomain { .. } => {
             let kept = KeptCatalogue::at(kept_catalogue_file(data.path()));
-            FoundationError::KindLost { error, from: told(&kept.directories()) }
+            FoundationError::KindLost { error: Box::new(error), from: told(&kept.directories()) }
         }
-        error => error.into(),
+        error => FoundationError::Registry(Box::new(error)),
     }
 }
 
