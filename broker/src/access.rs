@@ -1,4 +1,4 @@
-//! Who a client is and for whom it may speak, as the broker asks it. The answers are given elsewhere.
+//! The port for questions about clients: their identity, and the devices that they speak for.
 use ioc_model::CredentialKind;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub struct Principal {
     pub generation: u64,
 }
 
-/// Why a client is not let in; each is one CONNACK return code.
+/// A reason for not letting a client in; each is one CONNACK return code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// Unknown credential or wrong token (return code 4). Repeated, it slows this address down for this
@@ -34,7 +34,7 @@ pub trait Access: Send + Sync + 'static {
     /// Errors: the [`Refusal`] that the client is told.
     fn authenticate(&self, credential: &str, token: &[u8]) -> Result<Principal, Refusal>;
 
-    /// Says whether the credential still exists and its token was not rotated; asked about once a second
+    /// Reports whether the credential still exists and its token was not rotated; asked about once a second
     /// for each connection.
     fn still_valid(&self, principal: &Principal) -> bool;
 
@@ -42,7 +42,7 @@ pub trait Access: Send + Sync + 'static {
     /// a device's. Asked about at sign-in and twice a minute.
     fn devices(&self, principal: &Principal) -> u32;
 
-    /// Says whether `principal` may publish as `device` and receive its commands: the device itself, or a
+    /// Reports whether `principal` may publish as `device` and receive its commands: the device itself, or a
     /// gateway that lists it.
     fn speaks_for(&self, principal: &Principal, device: &str) -> bool;
 }

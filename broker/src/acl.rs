@@ -1,4 +1,4 @@
-//! Who may publish and subscribe to what. Default deny: what is not granted here is refused.
+//! Permissions of publishers and subscribers. Default deny: what is not granted here is refused.
 use crate::{Access, Principal};
 use ioc_model::{
     CredentialKind, DeviceId, DeviceTopic, Domain, TopicLeaf,
@@ -8,7 +8,7 @@ use ioc_model::{
 /// Longest client identifier, in bytes.
 const CLIENT_ID_LEN_MAX: usize = 256;
 
-/// Says whether `principal` may publish to `name`: an upward topic of a device that it speaks for.
+/// Reports whether `principal` may publish to `name`: an upward topic of a device that it speaks for.
 pub(crate) fn may_publish(access: &dyn Access, principal: &Principal, name: &str) -> bool {
     if principal.kind == CredentialKind::App {
         return false;
@@ -17,7 +17,7 @@ pub(crate) fn may_publish(access: &dyn Access, principal: &Principal, name: &str
         .is_some_and(|parsed| parsed.leaf.is_upward() && access.speaks_for(principal, parsed.device))
 }
 
-/// Says whether `principal` may subscribe to `filter`: an app to alerts, the others to the commands of the
+/// Reports whether `principal` may subscribe to `filter`: an app to alerts, the others to the commands of the
 /// devices that they speak for (the domain level may be `+`).
 pub(crate) fn may_subscribe(access: &dyn Access, principal: &Principal, filter: &str) -> bool {
     if !topic::is_filter(filter) {

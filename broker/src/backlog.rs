@@ -54,7 +54,7 @@ pub(crate) struct Backlog {
     is_closed: bool,
     /// Bytes that are counted in the budgets.
     counted: usize,
-    /// Of the credential, and of all.
+    /// The credential's budget, and that of all credentials together.
     budgets: [Arc<Budget>; 2],
 }
 

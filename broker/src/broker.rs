@@ -96,7 +96,7 @@ impl Broker {
             Rc::new(Reactor::new(shared, progress, load)).run(incoming, stopped).await;
         })?;
         self.keep(thread);
-        self.shared.sink.on_progress(Box::new(move || wake.tell()));
+        self.shared.sink.on_progress(Box::new(move || wake.notify()));
         Ok(remote)
     }
 

@@ -52,7 +52,7 @@ pub struct Limits {
     pub connections_per_address_max: usize,
     /// Connections that have not authenticated yet; beyond it the oldest of the address with most of them goes.
     pub unauthenticated_max: usize,
-    /// Of these, from one address; beyond it that address's oldest goes.
+    /// Unauthenticated connections from one address; beyond it that address's oldest is closed.
     pub unauthenticated_per_address_max: usize,
     /// Topic filters that one connection may hold.
     pub subscriptions_max: usize,

@@ -62,7 +62,7 @@ pub(crate) struct Connect {
     pub(crate) password: Vec<u8>,
 }
 
-/// Why a first packet leads to no session.
+/// A first packet that leads to no session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ConnectError {
     /// Not a CONNECT at all: closed without an answer.

@@ -40,7 +40,7 @@ const CHECKS_PER_RATE: u32 = 30;
 /// Most that is still read of a connection whose client has another one already.
 const LAST_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Why a connection does not read.
+/// A reason for not reading.
 pub(crate) enum Blocked {
     No,
     /// It has done much in this turn; the others have theirs first.
@@ -257,7 +257,7 @@ impl Connection {
         self.session.handle.wake();
     }
 
-    /// Says whether the credential is still good, and ends the connection if not. Looks now and then how many devices a
+    /// Reports whether the credential is still good, and ends the connection if not. Looks now and then how many devices a
     /// gateway has.
     pub(crate) fn check_access(&mut self, thread: &ThreadContext) {
         let Session { principal, rates, .. } = &mut self.session;

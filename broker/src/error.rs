@@ -1,7 +1,7 @@
-//! Why the broker did not start.
+//! Failures to start.
 use std::{io, net::SocketAddr, path::PathBuf};
 
-/// Why [`crate::Broker::start`] failed; nothing is left running.
+/// A failure of [`crate::Broker::start`]; nothing is left running.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// No address to listen on.

@@ -73,7 +73,7 @@ impl Handle {
         self.closing().map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Says that the connection has left all tables.
+    /// Marks the connection as gone from all tables.
     pub(crate) fn set_gone(&self) {
         self.gone.store(true, SeqCst);
         self.gone_changed.notify_waiters();

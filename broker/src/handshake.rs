@@ -47,7 +47,7 @@ pub(crate) struct Session {
     /// What its credential has sent, and how fast it may.
     pub(crate) allowance: Arc<Allowance>,
     pub(crate) rates: Rates,
-    /// Why it goes offline, should it.
+    /// The cause that is reported when it goes offline.
     pub(crate) cause: PresenceCause,
     pub(crate) connected_at: Instant,
     client_id: Box<str>,
@@ -266,7 +266,7 @@ async fn pace(shared: &Arc<Shared>, principal: &Principal, handle: &Arc<Handle>)
     Ok(())
 }
 
-/// Says why, and gives the client time to read it.
+/// Sends the reason, and gives the client time to read it.
 async fn farewell(stream: &mut Stream, answer: &[u8]) {
     let talk = async {
         stream.write_all(answer).await?;

@@ -19,7 +19,7 @@
 //!
 //! # Protocol
 //! MQTT 3.1.1, QoS 0 and 1. Sessions end with their connection, so CONNACK never says "session present".
-//! Of rumqttd the codec is used (SUBSCRIBE, UNSUBSCRIBE, and as the oracle of our own parsers in tests), not
+//! The codec of rumqttd is used (SUBSCRIBE, UNSUBSCRIBE, and as the oracle of our own parsers in tests), not
 //! its listeners and not its router; [`fanout`] says why.
 mod access;
 mod acl;

@@ -17,7 +17,7 @@ const ENTRIES_MAX: usize = 16_384;
 /// Characters of a user name that are kept as a key; names that differ only after them share one entry.
 const NAME_CHARS_MAX: usize = 128;
 
-/// Whose failures are counted.
+/// A key that failures are counted under.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Caller {
     /// One account at one address: four failures cost nothing (a typing error, a token just rotated), then one a second.
@@ -38,7 +38,7 @@ impl Caller {
     }
 }
 
-/// Who failed how often: by caller the state of its [`Rate`]. The lock is taken once per wrong token, for a few lines.
+/// Counts failures: by caller the state of its [`Rate`]. The lock is taken once per wrong token, for a few lines.
 #[derive(Debug, Default)]
 pub(crate) struct LoginThrottle {
     states: Mutex<HashMap<Caller, u64>>,

@@ -27,7 +27,7 @@ macro_rules! closed_set {
 }
 
 closed_set! {
-    /// Why a CONNECT was refused.
+    /// The reason for refusing a CONNECT.
     RefuseReason {
         /// Not MQTT 3.1.1 (return code 1).
         ProtocolVersion = "protocol_version",
@@ -47,7 +47,7 @@ closed_set! {
 }
 
 closed_set! {
-    /// Why a connection ended.
+    /// The reason for the end of a connection.
     CloseReason {
         /// The task of the connection panicked; a bug of ours.
         Panic = "panic",

@@ -7,7 +7,7 @@ use std::sync::atomic::{
 };
 use tokio::sync::Notify;
 
-/// See the module. Told from any thread; everything else is for the reactor's own.
+/// Wakes a reactor after progress. Any thread signals; the other methods are for the reactor's own thread.
 #[derive(Debug, Default)]
 pub(crate) struct ProgressSignal {
     is_wanted: AtomicBool,
@@ -15,8 +15,8 @@ pub(crate) struct ProgressSignal {
 }
 
 impl ProgressSignal {
-    /// There was progress.
-    pub(crate) fn tell(&self) {
+    /// Signals progress.
+    pub(crate) fn notify(&self) {
         // Pairs with the one in `want`: either the wish is seen here, or the progress by who looks after wishing.
         fence(SeqCst);
         if self.is_wanted.load(Relaxed) {
@@ -68,7 +68,7 @@ mod tests {
                         std::hint::spin_loop();
                     }
                     done.store(round, SeqCst);
-                    progress.tell();
+                    progress.notify();
                 }
             })
         };
@@ -90,7 +90,7 @@ mod tests {
     fn who_wants_nothing_is_left_alone() {
         let progress = ProgressSignal::default();
         let runtime = Builder::new_current_thread().enable_time().build().unwrap();
-        progress.tell();
+        progress.notify();
         let next = runtime.block_on(async { timeout(Duration::from_millis(1), progress.next()).await });
         assert!(next.is_err());
     }

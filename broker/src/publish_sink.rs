@@ -15,7 +15,7 @@ pub enum Verdict {
 /// One publish, borrowed from the read buffer.
 #[derive(Debug, Clone, Copy)]
 pub struct Incoming<'a> {
-    /// Who sent it.
+    /// The sender.
     pub principal: &'a Principal,
     /// The topic name. With [`Verdict::TopicNotAllowed`] it may hold anything, invalid UTF-8 replaced.
     pub topic: &'a str,
@@ -52,7 +52,7 @@ pub struct PresenceChange {
     pub kind: CredentialKind,
     /// Whether it has at least one connection now.
     pub online: bool,
-    /// Why it changed.
+    /// The cause of the change.
     pub cause: PresenceCause,
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn local_hour(now_ms: i64) -> f64 {
     (now_ms + UTC_OFFSET_MS).rem_euclid(DAY_MS) as f64 / HOUR_MS as f64
 }
 
-/// Says whether the local day is a Saturday or Sunday.
+/// Reports whether the local day is a Saturday or Sunday.
 pub(crate) fn is_weekend(now_ms: i64) -> bool {
     // 1970-01-01 was a Thursday.
     (local_day(now_ms) + 3).rem_euclid(7) >= 5

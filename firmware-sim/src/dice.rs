@@ -58,7 +58,7 @@ impl Dice {
         ((u128::from(self.0) * len as u128) >> 64) as usize
     }
 
-    /// Says yes with the given probability.
+    /// Returns true with the given probability.
     pub(crate) fn chance(self, probability: f64) -> bool {
         self.unit() < probability
     }

@@ -63,7 +63,7 @@ impl Sun {
         }
     }
 
-    /// Says whether street lights are wanted: before civil dawn or after civil dusk.
+    /// Reports whether street lights are wanted: before civil dawn or after civil dusk.
     pub(crate) fn wants_light(&self, now_ms: i64) -> bool {
         now_ms < self.times.civil_dawn_ms || now_ms >= self.times.civil_dusk_ms
     }

@@ -42,7 +42,7 @@ pub struct DeviceClocks {
     /// Device `n` stands in shard `n % SHARDS` at `n / SHARDS`.
     shards: Box<[Shard]>,
     late_after_ms: i64,
-    /// See [`DeviceClocks::agree`].
+    /// The offset that most devices agree on, see [`DeviceClocks::agree`].
     agreed_ms: AtomicI64,
 }
 

@@ -36,7 +36,7 @@ impl Refused<'_> {
         self.reject(RejectReason::TopicNotAllowed, detail)
     }
 
-    /// Says where a topic leaves the grammar.
+    /// Describes where a topic leaves the grammar.
     fn no_topic(&self) -> String {
         let topic = excerpt(self.topic);
         match DeviceTopic::leaf_text(self.topic) {

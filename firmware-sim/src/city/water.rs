@@ -163,7 +163,7 @@ static WATERS: &[&[Position]] = &[
     ],
 ];
 
-/// Says whether a place lies in open water.
+/// Reports whether a place lies in open water.
 pub(crate) fn in_water(place: Position) -> bool {
     WATERS.iter().any(|outline| encloses(outline, place))
 }

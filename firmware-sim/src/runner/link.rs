@@ -47,7 +47,7 @@ struct InFlight {
     message: Message,
 }
 
-/// Why a session ended.
+/// The reason for the end of a session.
 enum Ended {
     /// The run is over.
     Stopped,

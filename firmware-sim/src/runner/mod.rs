@@ -68,7 +68,7 @@ pub struct RunMeters {
     pub skipped: AtomicU64,
 }
 
-/// Why a run cannot start.
+/// A reason for not starting a run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RunError {
     /// Nobody may sign in.

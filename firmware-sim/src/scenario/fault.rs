@@ -137,7 +137,7 @@ impl FaultKind {
         }
     }
 
-    /// Says whether the device notices at once and tells without waiting for its next report.
+    /// Reports whether the device notices at once and tells without waiting for its next report.
     pub(crate) const fn is_told_at_once(self) -> bool {
         matches!(
             self,
@@ -151,7 +151,7 @@ impl FaultKind {
         )
     }
 
-    /// Says whether whole connections are cut, not devices silenced.
+    /// Reports whether whole connections are cut, not devices silenced.
     pub(crate) const fn cuts_connections(self) -> bool {
         matches!(self, Self::Outage | Self::ReconnectStorm)
     }

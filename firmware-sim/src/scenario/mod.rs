@@ -62,7 +62,7 @@ pub struct Incident {
     pub for_s: (f64, f64),
     /// The fault.
     pub fault: Fault,
-    /// Whose.
+    /// Devices to choose from.
     pub devices: Selector,
     /// How often, beside the other random incidents.
     pub weight: f64,

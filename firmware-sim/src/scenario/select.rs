@@ -20,7 +20,7 @@ pub struct Selector {
 }
 
 impl Selector {
-    /// Says whether a device is among those to choose from.
+    /// Reports whether a device is among those to choose from.
     pub fn matches(&self, device: &SimDevice) -> bool {
         (self.ids.is_empty() || self.ids.iter().any(|id| id == device.id.as_str()))
             && self.kind.is_none_or(|kind| kind == device.kind)

@@ -30,7 +30,7 @@ pub struct Event {
     pub at_ms: i64,
     /// Which connection, as a position in [`Simulation::connections`].
     pub connection: usize,
-    /// What.
+    /// What the connection does.
     pub action: Action,
 }
 

@@ -12,7 +12,7 @@ pub enum JournalError {
         doing: &'static str,
         /// On which file or directory.
         path: PathBuf,
-        /// Why it failed.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },

@@ -99,7 +99,7 @@ impl Follower {
         }
     }
 
-    /// Says whether the next record is on disk, or is leaving for it for those who read ahead.
+    /// Reports whether the next record is on disk, or is leaving for it for those who read ahead.
     fn is_there(&self) -> bool {
         let last = if self.is_ahead { self.shared.leaving() } else { self.shared.durable() };
         self.next <= last

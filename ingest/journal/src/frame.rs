@@ -125,7 +125,7 @@ impl Mark {
         (is_whole && mark.is_leap() == bytes.starts_with(LEAP_MAGIC)).then_some(mark)
     }
 
-    /// Says whether a mark of a batch at or after `offset` starts anywhere in `bytes`.
+    /// Reports whether a mark of a batch at or after `offset` starts anywhere in `bytes`.
     pub(crate) fn is_found_in(bytes: &[u8], offset: Offset) -> bool {
         bytes.windows(MARK_LEN).any(|window| {
             is_magic(window)

@@ -56,7 +56,7 @@ impl Pace {
         spacing.saturating_sub(now - self.took_at)
     }
 
-    /// Says whether records come so fast that one does better with a batch at a time than with each.
+    /// Reports whether records come so fast that one does better with a batch at a time than with each.
     pub(crate) fn is_busy(&self) -> bool {
         self.per_ms > BUSY_PER_MS
     }

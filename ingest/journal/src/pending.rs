@@ -105,7 +105,7 @@ impl Pending {
         Ok(offset)
     }
 
-    /// Says whether the writer must be woken for what was pushed.
+    /// Reports whether the writer must be woken for what was pushed.
     pub(crate) fn wakes_writer(&mut self) -> bool {
         let wakes = match self.writer {
             Sleep::Awake => false,
@@ -133,12 +133,12 @@ impl Pending {
         Some(Content { mark, bytes: rest.into() })
     }
 
-    /// Says whether records are taken and less than `bytes` are waiting.
+    /// Reports whether records are taken and less than `bytes` are waiting.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
         self.phase == Phase::Open && self.end < bytes
     }
 
-    /// Says whether what is pending may wait for more: none of it is urgent, and it is less than `usual`.
+    /// Reports whether what is pending may wait for more: none of it is urgent, and it is less than `usual`.
     pub(crate) fn may_gather(&self, usual: u32) -> bool {
         !self.is_empty() && !self.is_urgent && self.next - self.first < u64::from(usual)
     }
@@ -168,7 +168,7 @@ impl Pending {
     }
 }
 
-/// Says whether somebody waits for a record of this kind, be it in front of a screen: what devices send waits for its
+/// Reports whether somebody waits for a record of this kind, for example at a screen: what devices send waits for its
 /// turn.
 fn is_urgent(kind: RecordKind) -> bool {
     match kind {

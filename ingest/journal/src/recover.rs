@@ -159,7 +159,7 @@ fn behind(path: &Path, position: u64, len: u64) -> Result<u64, JournalError> {
     })
 }
 
-/// Says whether a batch at or after `offset` starts at or behind byte `from`.
+/// Reports whether a batch at or after `offset` starts at or behind byte `from`.
 fn has_batch(path: &Path, from: u64, offset: Offset) -> Result<bool, JournalError> {
     let read = || -> io::Result<Vec<u8>> {
         let file = File::open(path)?;

@@ -90,7 +90,7 @@ fn place_of(follower: &Registration, found: &Found, first: Offset) -> Offset {
     }
 }
 
-/// Tells of names that no follower has any more: nothing is kept for them from now on.
+/// Logs names that no follower has any more: nothing is kept for them from now on.
 fn tell_retired(followers: &[Registration], found: &Found) {
     let is_known =
         |name: &String| followers.iter().any(|one| one.name == *name || one.earlier_names.contains(name));

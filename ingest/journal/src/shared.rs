@@ -45,7 +45,7 @@ impl JournalProgress {
         *wanted = Some(wanted.map_or(offset, |first| first.min(offset)));
     }
 
-    /// Says whether somebody sleeps for a record up to `last`. All are woken then, and those who go on sleeping say so
+    /// Reports whether somebody sleeps for a record up to `last`. All are woken then, and those who go on sleeping say so
     /// again.
     fn take_wanted(&mut self, last: Offset, ahead: bool) -> bool {
         let wanted = if ahead { &mut self.wanted_ahead } else { &mut self.wanted };

@@ -130,7 +130,7 @@ pub struct Alert {
 }
 
 impl Alert {
-    /// Says whether it belongs on the wall: firing, and no operator has closed it.
+    /// Reports whether it belongs on the wall: firing, and no operator has closed it.
     pub fn is_open(&self) -> bool {
         self.state == Condition::Firing && self.resolved_at.is_none()
     }

@@ -22,7 +22,7 @@ impl DeviceId {
         &self.0
     }
 
-    /// Says whether `text` is a device id.
+    /// Reports whether `text` is a device id.
     pub fn is_valid(text: &str) -> bool {
         !text.is_empty()
             && text.len() <= DEVICE_ID_LEN_MAX

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Most payload bytes kept with a rejection.
 pub const REJECTED_BYTES_MAX: usize = 4096;
 
-/// Who produced a message.
+/// The producer of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Origin {
@@ -26,7 +26,7 @@ pub struct Message {
     pub device: Option<DeviceIndex>,
     /// When it reached us, milliseconds since the epoch.
     pub arrival_ms: i64,
-    /// Who produced it.
+    /// The producer.
     pub origin: Origin,
     /// What was accepted, in the order of the payload.
     pub observations: Vec<Observation>,
@@ -55,14 +55,14 @@ pub struct Rejected {
 /// One rejected observation, or one undecodable message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
-    /// Why, from a closed set.
+    /// The reason, from a closed set.
     pub reason: RejectReason,
-    /// Why, for people: what was found and what would be right.
+    /// The reason for people: what was found and what would be right.
     pub detail: String,
 }
 
 string_enum! {
-    /// Why something was rejected; the label of the counters and of quarantine entries.
+    /// The reason for rejecting something; the label of the counters and of quarantine entries.
     RejectReason, "reject reason", "a name from the list of reject reasons" {
         /// Not UTF-8.
         NotUtf8 = "not_utf8",
@@ -331,7 +331,7 @@ impl<'a> MessageView<'a> {
         })
     }
 
-    /// Says whether anything of the message was rejected.
+    /// Reports whether anything of the message was rejected.
     pub fn has_rejected(&self) -> bool {
         !self.rejected.is_empty()
     }

@@ -53,12 +53,12 @@ impl Quality {
         (Self::CLOCK_OFFSET, "clock_offset"),
     ];
 
-    /// Says whether all flags of `other` are set.
+    /// Reports whether all flags of `other` are set.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// Says whether indices and rules may use the value: neither calibrating nor faulty.
+    /// Reports whether indices and rules may use the value: neither calibrating nor faulty.
     pub const fn is_measuring(self) -> bool {
         self.0 & (Self::CALIBRATING.0 | Self::FAULT.0) == 0
     }

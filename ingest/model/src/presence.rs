@@ -4,7 +4,7 @@ use crate::{
     wire::{Reader, WireError},
 };
 
-/// Why the state of a connection changed.
+/// The cause of a change of presence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum PresenceCause {
@@ -21,13 +21,13 @@ pub enum PresenceCause {
 /// The state of a device's connection from `at_ms` on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Presence {
-    /// Whose connection.
+    /// The credential that is connected or not.
     pub device: DeviceIndex,
     /// When, by our clock.
     pub at_ms: i64,
     /// Connected or not.
     pub online: bool,
-    /// Why it changed.
+    /// The cause of the change.
     pub cause: PresenceCause,
 }
 

@@ -257,7 +257,7 @@ pub enum Standing {
     Ordinary,
 }
 
-/// Why there is no place.
+/// A bound that is reached: there is no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
     /// This caller has its share.
@@ -271,7 +271,7 @@ pub enum Full {
 pub struct ShareLimits {
     /// Places in all.
     pub total: usize,
-    /// Of these, for [`Standing::Reserved`] alone.
+    /// The part of them that is for [`Standing::Reserved`] alone.
     pub reserved: usize,
     /// Most places of one caller.
     pub each: usize,

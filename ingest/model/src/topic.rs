@@ -25,7 +25,7 @@ pub enum TopicLeaf {
 }
 
 impl TopicLeaf {
-    /// Says whether devices publish it (else they subscribe to it).
+    /// Reports whether devices publish it (else they subscribe to it).
     pub const fn is_upward(self) -> bool {
         !matches!(self, Self::Command)
     }
@@ -87,12 +87,12 @@ impl std::fmt::Display for DeviceTopic<'_> {
     }
 }
 
-/// Says whether `name` may be published to: not empty, no wildcard, no NUL, not longer than [`TOPIC_LEN_MAX`].
+/// Reports whether `name` may be published to: not empty, no wildcard, no NUL, not longer than [`TOPIC_LEN_MAX`].
 pub fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= TOPIC_LEN_MAX && !name.contains(['+', '#', '\0'])
 }
 
-/// Says whether `filter` is a valid topic filter (MQTT 3.1.1 §4.7.1).
+/// Reports whether `filter` is a valid topic filter (MQTT 3.1.1 §4.7.1).
 pub fn is_filter(filter: &str) -> bool {
     if filter.is_empty() || filter.len() > TOPIC_LEN_MAX || filter.contains('\0') {
         return false;
@@ -109,7 +109,7 @@ pub fn is_filter(filter: &str) -> bool {
     true
 }
 
-/// Says whether topic `name` matches `filter` (MQTT 3.1.1 §4.7); wildcards do not match a leading `$`.
+/// Reports whether topic `name` matches `filter` (MQTT 3.1.1 §4.7); wildcards do not match a leading `$`.
 pub fn matches(filter: &str, name: &str) -> bool {
     if name.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;
@@ -126,7 +126,7 @@ pub fn matches(filter: &str, name: &str) -> bool {
     names.next().is_none()
 }
 
-/// Says whether everything that `filter` matches is also matched by `grant`: what an ACL asks about SUBSCRIBE.
+/// Reports whether everything that `filter` matches is also matched by `grant`: what an ACL asks about SUBSCRIBE.
 pub fn covers(grant: &str, filter: &str) -> bool {
     let mut wanted = filter.split('/');
     for level in grant.split('/') {

@@ -135,7 +135,7 @@ impl Entry {
         }
     }
 
-    /// Says what was found for this property and what would be right.
+    /// Describes what was found for this property and what would be right.
     pub(super) fn detail(&self, raw: &Raw<'_>) -> String {
         let hint = self.hint(raw);
         format!("{} is {}; expected {}{hint}", self.name, describe(raw), self.expected())

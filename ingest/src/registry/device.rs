@@ -149,7 +149,7 @@ impl Devices {
         self.list.len()
     }
 
-    /// Says whether there is none.
+    /// Reports whether there is no device.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

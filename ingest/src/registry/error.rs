@@ -1,4 +1,4 @@
-//! Why a change of the registry is refused.
+//! Refusals of changes of the registry.
 use ioc_model::{DeviceId, Domain};
 
 /// A change that is refused; the registry is as before.

@@ -1,4 +1,4 @@
-//! Who the devices are: an immutable snapshot that readers take without waiting, and one editor at a time.
+//! The registry of devices: an immutable snapshot that readers take without waiting, and one editor at a time.
 //!
 //! Devices are retired, replaced and moved, never deleted: history is keyed by [`DeviceIndex`]. The ward is
 //! computed from the position, here and nowhere else. Persistence belongs to the caller: its closure runs

@@ -11,7 +11,7 @@ pub enum StoreError {
         doing: &'static str,
         /// On which file or directory.
         path: PathBuf,
-        /// Why it failed.
+        /// The operating system's error.
         #[source]
         source: io::Error,
     },

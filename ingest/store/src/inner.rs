@@ -85,7 +85,7 @@ pub(crate) struct Queue {
     pub(crate) frozen_readings: usize,
     /// The time of a maintenance that is due.
     pub(crate) maintain_ms: Option<i64>,
-    /// Why sealing failed; it rests until the next maintenance, or until somebody waits for room.
+    /// The error that sealing failed with; it rests until the next maintenance, or until somebody waits for room.
     pub(crate) failure: Option<String>,
     pub(crate) stop: bool,
 }

@@ -244,7 +244,7 @@ fn fold_cells(
 struct Cell {
     min: f64,
     max: f64,
-    /// Of values, or of energies.
+    /// The sum of values, or of energies.
     sum: f64,
     last: f64,
     last_ms: i64,

@@ -4,9 +4,9 @@ use ioc_model::{DeviceIndex, PropertyId, Quality};
 /// One property of one device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Series {
-    /// Whose.
+    /// The device.
     pub device: DeviceIndex,
-    /// Which.
+    /// The property.
     pub property: PropertyId,
 }
 
@@ -48,7 +48,7 @@ impl TimeRange {
         Self { from_ms, to_ms }
     }
 
-    /// Says whether `ts_ms` belongs to it.
+    /// Reports whether `ts_ms` belongs to it.
     pub const fn contains(&self, ts_ms: i64) -> bool {
         self.from_ms <= ts_ms && ts_ms < self.to_ms
     }

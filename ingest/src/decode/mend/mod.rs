@@ -87,7 +87,7 @@ struct Mender<'a> {
     out: String,
     damages: Vec<Damage>,
     wounds: Vec<Wound>,
-    /// Of the current element.
+    /// The wound of the current element.
     wound: Wound,
     not_utf8: Option<usize>,
     is_array: bool,
