@@ -1,5 +1,5 @@
-//! How the sink's progress reaches a reactor: it is woken only when something there waits, as a commit for the other
-//! reactors' clients is of no use to it.
+//! Signals the sink's progress to a reactor. A reactor is woken only while something there waits, because a commit for
+//! the clients of other reactors is of no use to it.
 use std::sync::atomic::{
     AtomicBool,
     Ordering::{Relaxed, SeqCst},
@@ -17,15 +17,15 @@ pub(crate) struct ProgressSignal {
 impl ProgressSignal {
     /// Signals progress.
     pub(crate) fn notify(&self) {
-        // Pairs with the one in `want`: either the wish is seen here, or the progress by who looks after wishing.
+        // Pairs with the fence in `want`: either this sees the wish, or the waiting side sees the progress.
         fence(SeqCst);
         if self.is_wanted.load(Relaxed) {
             self.bell.notify_one();
         }
     }
 
-    /// Something waits for progress from now on, which may have come just before: [`ProgressSignal::next`] returns once at
-    /// once.
+    /// Asks for wake-ups from now on. Progress may have come just before, so [`ProgressSignal::next`] returns once without
+    /// waiting.
     pub(crate) fn want(&self) {
         if !self.is_wanted.load(Relaxed) {
             self.is_wanted.store(true, Relaxed);
@@ -34,7 +34,7 @@ impl ProgressSignal {
         }
     }
 
-    /// Nothing waits any more.
+    /// Asks for no more wake-ups.
     pub(crate) fn rest(&self) {
         self.is_wanted.store(false, Relaxed);
     }

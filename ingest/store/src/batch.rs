@@ -1,5 +1,5 @@
 //! Journal records gathered for history, and how they are taken in.
-use crate::Outcome;
+use crate::ApplyOutcome;
 use ioc_model::{DeviceIndex, Observation};
 
 /// The observations of consecutive journal records, to be applied together: what history must look up for late ones,
@@ -67,16 +67,16 @@ impl Batch {
 
 /// What became of the observations of a [`Batch`].
 #[derive(Debug, Default)]
-pub struct Outcomes {
-    pub(crate) all: Vec<Outcome>,
+pub struct ApplyOutcomes {
+    pub(crate) all: Vec<ApplyOutcome>,
     /// Where each record's end.
     pub(crate) ends: Vec<usize>,
 }
 
-impl Outcomes {
+impl ApplyOutcomes {
     /// Returns the outcomes of each record, in order. There are fewer records than in the batch when the store was shut
     /// down meanwhile.
-    pub fn records(&self) -> impl Iterator<Item = &[Outcome]> {
+    pub fn records(&self) -> impl Iterator<Item = &[ApplyOutcome]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| &self.all[start..*end])
     }

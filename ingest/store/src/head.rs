@@ -6,7 +6,7 @@
 //!
 //! Each part keeps corrections apart: readings that replace one of an earlier part or of the segments. They are
 //! sealed into other segments, see [`crate::sealed`].
-use crate::{Outcome, Point, TimeRange, lanes::LANES, last::Last, run::Run};
+use crate::{ApplyOutcome, Point, TimeRange, lanes::LANES, last::Last, run::Run};
 use ioc_model::{Observation, PropertyId};
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -68,7 +68,7 @@ pub(crate) struct Group {
 /// What a first look at an observation says.
 pub(crate) enum Placed {
     /// It is in, or known.
-    Done(Outcome),
+    Done(ApplyOutcome),
     /// Only the sealed segments can say whether it is new.
     AskSealed,
 }
@@ -81,7 +81,7 @@ impl Group {
         let point = point(observation, arrival_ms);
         // The usual case: newer than everything of the series, so nothing needs to be looked up.
         if newest.is_none_or(|newest| point.ts_ms > newest.ts_ms) {
-            return Placed::Done(self.put(at, lane, point, Outcome::Stored));
+            return Placed::Done(self.put(at, lane, point, ApplyOutcome::Stored));
         }
         if let Some(value) = self.active_value(at, lane, point.ts_ms) {
             let is_known = value == point.value;
@@ -104,7 +104,7 @@ impl Group {
         observation: &Observation,
         arrival_ms: i64,
         sealed: Option<f64>,
-    ) -> Outcome {
+    ) -> ApplyOutcome {
         let at = self.column_at(observation.property);
         self.settle(at, lane, point(observation, arrival_ms), sealed)
     }
@@ -127,18 +127,18 @@ impl Group {
     }
 
     /// Takes a reading in that the active part does not have; `known` is the value that an earlier one has.
-    fn settle(&mut self, at: usize, lane: usize, point: Point, known: Option<f64>) -> Outcome {
+    fn settle(&mut self, at: usize, lane: usize, point: Point, known: Option<f64>) -> ApplyOutcome {
         match known {
             Some(value) if value == point.value => self.repeat(at, lane, point),
-            Some(_) => self.put(at, lane, point, Outcome::Corrected),
-            None => self.put(at, lane, point, Outcome::Stored),
+            Some(_) => self.put(at, lane, point, ApplyOutcome::Corrected),
+            None => self.put(at, lane, point, ApplyOutcome::Stored),
         }
     }
 
     /// Puts a reading where its outcome belongs.
-    fn put(&mut self, at: usize, lane: usize, point: Point, outcome: Outcome) -> Outcome {
+    fn put(&mut self, at: usize, lane: usize, point: Point, outcome: ApplyOutcome) -> ApplyOutcome {
         let active = &mut self.columns[at].active;
-        let is_correction = outcome == Outcome::Corrected;
+        let is_correction = outcome == ApplyOutcome::Corrected;
         let runs = if is_correction { &mut active.corrections } else { &mut active.fresh };
         runs.get_or_insert_with(empty_runs)[lane].put(point);
         self.keep_newest(at, lane, point);
@@ -146,7 +146,7 @@ impl Group {
     }
 
     /// Replaces a reading of the active part, where it is.
-    fn replace(&mut self, at: usize, lane: usize, point: Point) -> Outcome {
+    fn replace(&mut self, at: usize, lane: usize, point: Point) -> ApplyOutcome {
         let Part { fresh, corrections, .. } = &mut self.columns[at].active;
         for runs in [fresh, corrections].into_iter().flatten() {
             if runs[lane].value_at(point.ts_ms).is_some() {
@@ -154,13 +154,13 @@ impl Group {
             }
         }
         self.keep_newest(at, lane, point);
-        Outcome::Corrected
+        ApplyOutcome::Corrected
     }
 
     /// Takes a reading that is known: nothing changes, but it may be the last one, after its device's clock was set back.
-    fn repeat(&mut self, at: usize, lane: usize, point: Point) -> Outcome {
+    fn repeat(&mut self, at: usize, lane: usize, point: Point) -> ApplyOutcome {
         self.keep_last(at, lane, point, self.columns[at].newest[lane]);
-        Outcome::Duplicate
+        ApplyOutcome::Duplicate
     }
 
     fn keep_newest(&mut self, at: usize, lane: usize, point: Point) {

@@ -1,7 +1,7 @@
 //! The port: the questions that can be asked of history, a closed set, and writing it, so that other backends can do both.
 use crate::{
-    Aggregate, Batch, Bucket, Damage, GroupBucket, HistoryMeters, Last, Outcomes, Point, Series, StoreError,
-    Summary, TimeRange,
+    Aggregate, ApplyOutcomes, Batch, Bucket, Damage, GroupBucket, HistoryMeters, Last, Point, Series,
+    StoreError, Summary, TimeRange,
 };
 use ioc_model::{DeviceIndex, PropertyId, catalogue::Averaging};
 use std::sync::Arc;
@@ -138,7 +138,7 @@ pub trait HistoryWriter: History {
     /// bound, four times `head_readings_max`: then until there is room, with failed sealing tried again about every
     /// second. When the store is shut down there is no more room: the remaining records are not applied and have no
     /// outcomes; [`HistoryWriter::replay_from`] is before them, so the next start applies them.
-    fn apply(&self, batch: &Batch, outcomes: &mut Outcomes);
+    fn apply(&self, batch: &Batch, outcomes: &mut ApplyOutcomes);
 
     /// Notes that journal records up to `offset` were applied or hold nothing for history, so that replay need not see
     /// them. `bytes` is what they and those since the last call take in the journal: when much would be read again

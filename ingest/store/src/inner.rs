@@ -1,6 +1,6 @@
 //! The state of a store, and the applying side: placing observations, freezing what is in memory.
 use crate::{
-    Batch, Outcome, Outcomes, Series, StoreConfig, StoreError,
+    ApplyOutcome, ApplyOutcomes, Batch, Series, StoreConfig, StoreError,
     batch::Taken,
     cache::BlockCache,
     head::{Chunk, Group, Placed},
@@ -176,7 +176,7 @@ impl Inner {
     }
 
     /// Takes in the observations of journal records, see [`crate::Store::apply`].
-    pub(crate) fn apply(&self, batch: &Batch, outcomes: &mut Outcomes) {
+    pub(crate) fn apply(&self, batch: &Batch, outcomes: &mut ApplyOutcomes) {
         outcomes.clear();
         let mut writer = lock(&self.writer);
         let mut rest = &batch.records[..];
@@ -212,12 +212,12 @@ impl Inner {
         batch: &Batch,
         records: &[Taken],
         answers: &Answers,
-        outcomes: &mut Outcomes,
+        outcomes: &mut ApplyOutcomes,
     ) -> Option<usize> {
         for (at, record) in records.iter().enumerate() {
             let observations = batch.observations(record);
             if record.offset <= writer.applied {
-                outcomes.all.extend(observations.iter().map(|_| Outcome::Duplicate));
+                outcomes.all.extend(observations.iter().map(|_| ApplyOutcome::Duplicate));
             } else {
                 if !self.wait_for_room() {
                     return None;
@@ -248,7 +248,7 @@ impl Inner {
         record: &Taken,
         observations: &[Observation],
         answers: &Answers,
-        outcomes: &mut Vec<Outcome>,
+        outcomes: &mut Vec<ApplyOutcome>,
     ) {
         let horizon_ms = self.horizon.get();
         let (lane, arrival_ms) = (lane_of(record.device), record.arrival_ms);
@@ -260,7 +260,7 @@ impl Inner {
         let mut added = 0;
         for observation in observations {
             if observation.ts_ms < horizon_ms {
-                outcomes.push(Outcome::TooOld);
+                outcomes.push(ApplyOutcome::TooOld);
                 continue;
             }
             let outcome = match group.place(lane, observation, arrival_ms) {
@@ -281,7 +281,7 @@ impl Inner {
                     group.place_asked(lane, observation, arrival_ms, known)
                 }
             };
-            added += usize::from(outcome != Outcome::Duplicate);
+            added += usize::from(outcome != ApplyOutcome::Duplicate);
             outcomes.push(outcome);
         }
         self.active_readings.fetch_add(added, Ordering::Relaxed);

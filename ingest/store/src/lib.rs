@@ -57,7 +57,7 @@ mod sweep;
 mod tests;
 mod types;
 
-pub use batch::{Batch, Outcomes};
+pub use batch::{ApplyOutcomes, Batch};
 pub use config::StoreConfig;
 pub use error::{Damage, StoreError};
 pub use history::{
@@ -67,7 +67,7 @@ pub use last::Last;
 pub use meters::HistoryMeters;
 pub use outline::{Outline, check, go_on_from, has_segments, outline};
 pub use summary::Summary;
-pub use types::{Aggregate, Bucket, GroupBucket, Outcome, Point, Series, TimeRange};
+pub use types::{Aggregate, ApplyOutcome, Bucket, GroupBucket, Point, Series, TimeRange};
 
 /// Opens the embedded history in `config.dir` and starts its sealing thread. The directory must be locked by the caller.
 ///

@@ -1,6 +1,6 @@
 //! The handle that everybody holds.
 use crate::{
-    Batch, HistoryMeters, HistoryWriter, Outcomes, StoreConfig, StoreError,
+    ApplyOutcomes, Batch, HistoryMeters, HistoryWriter, StoreConfig, StoreError,
     inner::Inner,
     manifest::Manifest,
     sealed::lock,
@@ -60,7 +60,7 @@ impl HistoryWriter for Store {
         self.inner().sealed_offset.load(Ordering::Acquire) + 1
     }
 
-    fn apply(&self, batch: &Batch, outcomes: &mut Outcomes) {
+    fn apply(&self, batch: &Batch, outcomes: &mut ApplyOutcomes) {
         self.inner().apply(batch, outcomes);
     }
 

@@ -1,6 +1,6 @@
 //! Sealing beside applying and reading; the sealing thread is held up by its gate.
 use crate::{
-    Batch, History, HistoryWriter, Outcome, Outcomes, Series, StoreConfig, StoreError, TimeRange,
+    ApplyOutcome, ApplyOutcomes, Batch, History, HistoryWriter, Series, StoreConfig, StoreError, TimeRange,
     sealed::lock, store::Store,
 };
 use ioc_model::{DeviceIndex, Observation, PropertyId, Quality};
@@ -31,18 +31,18 @@ fn open(config: StoreConfig) -> Result<Arc<Store>, StoreError> {
     Store::open(config).map(Arc::new)
 }
 
-fn put(store: &Store, offset: u64) -> Outcome {
+fn put(store: &Store, offset: u64) -> ApplyOutcome {
     try_put(store, offset).unwrap()
 }
 
-fn try_put(store: &Store, offset: u64) -> Option<Outcome> {
+fn try_put(store: &Store, offset: u64) -> Option<ApplyOutcome> {
     let observation = Observation {
         property: SERIES.property,
         ts_ms: offset as i64 * 10,
         value: offset as f64,
         quality: Quality::LATE,
     };
-    let (mut batch, mut outcomes) = (Batch::default(), Outcomes::default());
+    let (mut batch, mut outcomes) = (Batch::default(), ApplyOutcomes::default());
     batch.push(offset, SERIES.device, observation.ts_ms, [observation].into_iter());
     store.apply(&batch, &mut outcomes);
     outcomes.records().flatten().next().copied()
@@ -60,12 +60,12 @@ fn sealing_holds_up_neither_applying_nor_reading() {
     let held = lock(&gate);
     // Three times what starts sealing: the sealer stands at the gate, and everything goes on.
     for offset in 1..=3 * HEAD_MAX as u64 {
-        assert_eq!(put(&store, offset), Outcome::Stored);
+        assert_eq!(put(&store, offset), ApplyOutcome::Stored);
     }
     let meters = store.meters();
     assert_eq!((meters.frozen_readings, meters.active_readings, meters.segments), (300, 0, 0));
     assert_eq!(count(&store), 300);
-    assert_eq!(put(&store, 301), Outcome::Stored);
+    assert_eq!(put(&store, 301), ApplyOutcome::Stored);
     assert_eq!(store.replay_from(), 1);
     drop(held);
     store.seal().unwrap();
@@ -148,7 +148,7 @@ fn a_failed_sealing_keeps_everything_and_is_tried_again() {
     fs::rename(&history, &away).unwrap();
     assert!(store.seal().is_err());
     assert!(store.meters().sealing_failed);
-    assert_eq!((count(&store), store.replay_from(), put(&store, 2)), (1, 1, Outcome::Stored));
+    assert_eq!((count(&store), store.replay_from(), put(&store, 2)), (1, 1, ApplyOutcome::Stored));
     fs::rename(&away, &history).unwrap();
     store.maintain(0);
     store.seal().unwrap();
@@ -196,7 +196,7 @@ fn shutting_down_ends_the_waiting_and_memory_stays_bounded() {
     drop(store);
     fs::rename(dir.path().join("away"), dir.path().join("history")).unwrap();
     let store = open(config(&dir.path().join("history"))).unwrap();
-    assert_eq!(put(&store, store.replay_from()), Outcome::Stored);
+    assert_eq!(put(&store, store.replay_from()), ApplyOutcome::Stored);
 }
 
 #[test]

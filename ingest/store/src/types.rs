@@ -56,7 +56,7 @@ impl TimeRange {
 
 /// What became of an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum ApplyOutcome {
     /// New.
     Stored,
     /// The series has this time with this value: nothing changed.

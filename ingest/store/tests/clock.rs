@@ -3,7 +3,7 @@
 mod common;
 
 use common::{put, small, until, warnings};
-use ioc_store::{Outcome, SharedHistory, StoreConfig};
+use ioc_store::{ApplyOutcome, SharedHistory, StoreConfig};
 use std::{
     cell::Cell,
     path::Path,
@@ -44,8 +44,8 @@ fn twenty_days(dir: &Path) -> u64 {
 fn assert_horizon(store: &SharedHistory, offset: &mut u64, day: i64) {
     *offset += 2;
     let at = day * DAY_MS;
-    assert_eq!(put(store, *offset, 1, 1, at - 1, *offset as f64), Outcome::TooOld);
-    assert_ne!(put(store, *offset + 1, 1, 1, at, *offset as f64), Outcome::TooOld);
+    assert_eq!(put(store, *offset, 1, 1, at - 1, *offset as f64), ApplyOutcome::TooOld);
+    assert_ne!(put(store, *offset + 1, 1, 1, at, *offset as f64), ApplyOutcome::TooOld);
 }
 
 fn await_segments(store: &SharedHistory, count: u64) {

@@ -8,7 +8,7 @@ use common::{
     observation, put, series, small, until,
 };
 use ioc_model::{Observation, Quality};
-use ioc_store::{Outcome, TimeRange};
+use ioc_store::{ApplyOutcome, TimeRange};
 use std::fs;
 
 #[test]
@@ -59,7 +59,7 @@ fn late_readings_land_in_sealed_spans_and_are_merged() {
         // The same time again in every round: the last one holds.
         offset += 1;
         oracle.apply(0, 1, &[observation(1, 1, round as f64)]);
-        let expected = if round == 0 { Outcome::Stored } else { Outcome::Corrected };
+        let expected = if round == 0 { ApplyOutcome::Stored } else { ApplyOutcome::Corrected };
         assert_eq!(put(&store, offset, 0, 1, 1, round as f64), expected);
         store.seal().unwrap();
     }
@@ -96,14 +96,14 @@ fn what_is_beyond_retention_goes_and_is_refused() {
     assert_eq!(store.meters().segments, 20);
     store.maintain(20_000);
     until("old segments to go", || store.meters().segments <= 10);
-    assert_eq!(put(&store, 30, 0, 0, 9_999, 1.0), Outcome::TooOld);
-    assert_eq!(put(&store, 31, 0, 0, 10_001, 1.0), Outcome::Stored);
+    assert_eq!(put(&store, 30, 0, 0, 9_999, 1.0), ApplyOutcome::TooOld);
+    assert_eq!(put(&store, 31, 0, 0, 10_001, 1.0), ApplyOutcome::Stored);
     let points = store.raw(common::series(0, 0), TimeRange::ALL, 100).unwrap();
     assert_eq!(points.first().map(|point| point.ts_ms), Some(10_000));
     until("their files to go", || files(dir.path(), "history").len() <= 10);
     store.shutdown();
     let store = ioc_store::open(config).unwrap();
-    assert_eq!(put(&store, 32, 0, 0, 9_999, 1.0), Outcome::TooOld, "the horizon survives a restart");
+    assert_eq!(put(&store, 32, 0, 0, 9_999, 1.0), ApplyOutcome::TooOld, "the horizon survives a restart");
     assert_eq!(store.last().len(), 1);
 }
 
@@ -113,7 +113,7 @@ fn times_at_the_ends_of_what_can_be_said_do_no_harm() {
     let store = ioc_store::open(small(dir.path())).unwrap();
     let times = [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX];
     for (index, ts_ms) in times.into_iter().rev().enumerate() {
-        assert_eq!(put(&store, index as u64 + 1, u32::MAX - 1, u16::MAX, ts_ms, 1.5), Outcome::Stored);
+        assert_eq!(put(&store, index as u64 + 1, u32::MAX - 1, u16::MAX, ts_ms, 1.5), ApplyOutcome::Stored);
     }
     for sealed in [false, true] {
         if sealed {
@@ -124,7 +124,7 @@ fn times_at_the_ends_of_what_can_be_said_do_no_harm() {
         // The very last instant is behind every exclusive end.
         assert_eq!(points.iter().map(|p| p.ts_ms).collect::<Vec<_>>(), times[..6], "sealed: {sealed}");
         let offset = 100 + u64::from(sealed);
-        assert_eq!(put(&store, offset, u32::MAX - 1, u16::MAX, i64::MIN, 1.5), Outcome::Duplicate);
+        assert_eq!(put(&store, offset, u32::MAX - 1, u16::MAX, i64::MIN, 1.5), ApplyOutcome::Duplicate);
         let averaging = ioc_model::catalogue::Averaging::Linear;
         let buckets = store.buckets(series, TimeRange::ALL, 3, averaging).unwrap();
         assert_eq!(buckets.iter().map(|bucket| bucket.count).sum::<u64>(), 6);
@@ -155,7 +155,7 @@ fn a_directory_of_the_version_before_is_read_and_merged() {
     let store = ioc_store::open(small(dir.path())).unwrap();
     assert_eq!(store.replay_from(), 2409);
     compare(&store, &oracle, &[0, 1, 63, 64], 2, all, 13);
-    assert_eq!(put(&store, 2409, 0, 0, 500, -1.0), Outcome::Duplicate);
+    assert_eq!(put(&store, 2409, 0, 0, 500, -1.0), ApplyOutcome::Duplicate);
     for (offset, (ts_ms, value)) in
         [(700, 4.0), (1_700, 5.0), (5, 6.0), (20_000, 7.0)].into_iter().enumerate()
     {
@@ -183,7 +183,7 @@ fn readings_of_ten_thousand_spans_make_few_files() {
     // Each time once: 7,919 is a prime.
     for n in 0..10_000i64 {
         let ts_ms = n * 7_919 % 10_000 * 1_000;
-        assert_eq!(put(&store, n as u64 + 1, 0, 0, ts_ms, n as f64), Outcome::Stored);
+        assert_eq!(put(&store, n as u64 + 1, 0, 0, ts_ms, n as f64), ApplyOutcome::Stored);
         most = most.max(files(dir.path(), "history").len());
     }
     store.seal().unwrap();
@@ -193,8 +193,8 @@ fn readings_of_ten_thousand_spans_make_few_files() {
     // The same once more, and other values.
     for n in 0..10_000i64 {
         let (value, expected) = match n % 3 {
-            0 => (-1.0, Outcome::Corrected),
-            _ => (n as f64, Outcome::Duplicate),
+            0 => (-1.0, ApplyOutcome::Corrected),
+            _ => (n as f64, ApplyOutcome::Duplicate),
         };
         let ts_ms = n * 7_919 % 10_000 * 1_000;
         assert_eq!(put(&store, 10_001 + n as u64, 0, 0, ts_ms, value), expected);

@@ -181,7 +181,7 @@ impl PastSamples for StoreSamples {
 mod tests {
     use super::*;
     use ioc_model::{Observation, Quality};
-    use ioc_store::{Batch, Outcomes, StoreConfig};
+    use ioc_store::{ApplyOutcomes, Batch, StoreConfig};
 
     const NOW: i64 = 1_761_523_200_000;
     const SECOND: i64 = 1000;
@@ -200,7 +200,7 @@ mod tests {
                 let arrival_ms = NOW + n * SECOND;
                 let (ts_ms, value) = (arrival_ms + ahead_s * SECOND, n as f64);
                 let level = Observation { property: LEVEL, ts_ms, value, quality: Quality::GOOD };
-                let (mut batch, mut outcomes) = (Batch::default(), Outcomes::default());
+                let (mut batch, mut outcomes) = (Batch::default(), ApplyOutcomes::default());
                 batch.push(n as u64 + 1, DEVICE, arrival_ms, [level].into_iter());
                 store.apply(&batch, &mut outcomes);
             }

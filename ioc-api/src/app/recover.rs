@@ -202,7 +202,7 @@ mod tests {
     use ioc_journal::JournalConfig;
     use ioc_model::{Catalogue, DeviceIndex, PropertyId};
     use ioc_records::SqliteRecords;
-    use ioc_store::{Batch as Applied, Outcomes, StoreConfig};
+    use ioc_store::{ApplyOutcomes, Batch as Applied, StoreConfig};
     use proptest::prelude::*;
     use std::fs;
 
@@ -235,7 +235,7 @@ mod tests {
         set_back_ms.iter().for_each(|by_ms| live.set_back(GAUGE, *by_ms));
         live.apply(GAUGE, observations.iter().copied(), arrival_ms);
         if let Some(store) = store {
-            let (mut batch, mut outcomes) = (Applied::default(), Outcomes::default());
+            let (mut batch, mut outcomes) = (Applied::default(), ApplyOutcomes::default());
             batch.push(offset, GAUGE, arrival_ms, observations.into_iter());
             set_back_ms.iter().for_each(|by_ms| batch.set_back(*by_ms));
             store.apply(&batch, &mut outcomes);

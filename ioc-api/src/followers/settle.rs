@@ -5,7 +5,7 @@ use crate::clock::now_ms;
 use ioc_ingest::{Ledger, Tally};
 use ioc_journal::{Batch, Offset, Record, SharedLog};
 use ioc_model::{Origin, RecordKind, RejectReason, message::MessageView};
-use ioc_store::{Outcome, Outcomes, SharedHistory};
+use ioc_store::{ApplyOutcome, ApplyOutcomes, SharedHistory};
 use std::sync::Arc;
 
 /// So many bytes of records are taken into history at once when it is behind: for late readings it must read what it
@@ -22,7 +22,7 @@ pub struct Settle {
     gathered: Vec<Batch>,
     gathered_bytes: usize,
     batch: ioc_store::Batch,
-    outcomes: Outcomes,
+    outcomes: ApplyOutcomes,
     tally: Tally,
     /// The last record that history was given.
     taken: Offset,
@@ -41,7 +41,7 @@ impl Settle {
             gathered: Vec::new(),
             gathered_bytes: 0,
             batch: ioc_store::Batch::default(),
-            outcomes: Outcomes::default(),
+            outcomes: ApplyOutcomes::default(),
             tally: Tally::default(),
             taken: counted,
             asked: 0,
@@ -108,7 +108,7 @@ fn messages(batch: &Batch) -> impl Iterator<Item = (Record<'_>, MessageView<'_>)
     })
 }
 
-fn count(tally: &mut Tally, message: &MessageView<'_>, outcomes: &[Outcome]) {
+fn count(tally: &mut Tally, message: &MessageView<'_>, outcomes: &[ApplyOutcome]) {
     if message.origin == Origin::Derived {
         message.observations().for_each(|_| tally.derived());
         return;
@@ -117,10 +117,10 @@ fn count(tally: &mut Tally, message: &MessageView<'_>, outcomes: &[Outcome]) {
     tally.received(observations);
     for outcome in outcomes {
         match outcome {
-            Outcome::Stored => tally.stored(),
-            Outcome::Duplicate => tally.duplicate(),
-            Outcome::Corrected => tally.corrected(),
-            Outcome::TooOld => tally.rejected(RejectReason::TooOld),
+            ApplyOutcome::Stored => tally.stored(),
+            ApplyOutcome::Duplicate => tally.duplicate(),
+            ApplyOutcome::Corrected => tally.corrected(),
+            ApplyOutcome::TooOld => tally.rejected(RejectReason::TooOld),
         }
     }
     match message.rejected() {

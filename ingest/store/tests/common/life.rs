@@ -2,7 +2,7 @@
 //! port alone.
 use super::{Oracle, apply_set_back, compare, observation};
 use ioc_model::{DeviceIndex, Observation, Quality};
-use ioc_store::{Batch, Outcome, Outcomes, SharedHistory, TimeRange};
+use ioc_store::{ApplyOutcome, ApplyOutcomes, Batch, SharedHistory, TimeRange};
 use proptest::prelude::*;
 use std::path::Path;
 
@@ -68,7 +68,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
 }
 
 /// One record as the journal has it, with what became of it.
-pub(crate) type Logged = (u32, Vec<Observation>, Option<i64>, Vec<Outcome>);
+pub(crate) type Logged = (u32, Vec<Observation>, Option<i64>, Vec<ApplyOutcome>);
 
 /// Our own clock is put back at times.
 fn arrival_ms(offset: u64) -> i64 {
@@ -128,7 +128,7 @@ impl Life {
             let expected = self.oracle.apply(device, arrival_ms(offset), &observations);
             self.journal.push((device, observations, *set_back_ms, expected));
         }
-        let mut outcomes = Outcomes::default();
+        let mut outcomes = ApplyOutcomes::default();
         self.store.apply(&batch, &mut outcomes);
         let expected: Vec<_> =
             self.journal[before..].iter().map(|(_, _, _, expected)| &expected[..]).collect();

@@ -8,7 +8,7 @@ use ioc_model::{
     time::{SeriesOrder, SetBack},
 };
 use ioc_store::{
-    Aggregate, Batch, Bucket, GroupBucket, Last, Outcome, Outcomes, Point, Series, SharedHistory,
+    Aggregate, ApplyOutcome, ApplyOutcomes, Batch, Bucket, GroupBucket, Last, Point, Series, SharedHistory,
     StoreConfig, TimeRange,
 };
 use std::{
@@ -47,7 +47,7 @@ pub(crate) fn put(
     property: u16,
     ts_ms: i64,
     value: f64,
-) -> Outcome {
+) -> ApplyOutcome {
     let outcomes = apply(store, offset, device, ts_ms, &[observation(property, ts_ms, value)]);
     assert_eq!(outcomes.len(), 1);
     outcomes[0]
@@ -60,7 +60,7 @@ pub(crate) fn apply(
     device: u32,
     arrival_ms: i64,
     observations: &[Observation],
-) -> Vec<Outcome> {
+) -> Vec<ApplyOutcome> {
     apply_set_back(store, offset, device, arrival_ms, observations, None)
 }
 
@@ -72,8 +72,8 @@ pub(crate) fn apply_set_back(
     arrival_ms: i64,
     observations: &[Observation],
     set_back_ms: Option<i64>,
-) -> Vec<Outcome> {
-    let (mut batch, mut outcomes) = (Batch::default(), Outcomes::default());
+) -> Vec<ApplyOutcome> {
+    let (mut batch, mut outcomes) = (Batch::default(), ApplyOutcomes::default());
     batch.push(offset, DeviceIndex(device), arrival_ms, observations.iter().copied());
     set_back_ms.into_iter().for_each(|by_ms| batch.set_back(by_ms));
     store.apply(&batch, &mut outcomes);
@@ -94,11 +94,11 @@ impl Oracle {
         device: u32,
         arrival_ms: i64,
         observations: &[Observation],
-    ) -> Vec<Outcome> {
+    ) -> Vec<ApplyOutcome> {
         observations.iter().map(|o| self.apply_one(device, arrival_ms, o)).collect()
     }
 
-    fn apply_one(&mut self, device: u32, arrival_ms: i64, o: &Observation) -> Outcome {
+    fn apply_one(&mut self, device: u32, arrival_ms: i64, o: &Observation) -> ApplyOutcome {
         let delay_ms = arrival_ms.saturating_sub(o.ts_ms);
         let point = Point { ts_ms: o.ts_ms, value: o.value, quality: o.quality, delay_ms };
         let outcome = self.keep(series(device, o.property.0), point);
@@ -120,17 +120,17 @@ impl Oracle {
         }
     }
 
-    fn keep(&mut self, series: Series, point: Point) -> Outcome {
+    fn keep(&mut self, series: Series, point: Point) -> ApplyOutcome {
         let readings = self.readings.entry(series).or_default();
         match readings.get_mut(&point.ts_ms) {
-            Some(known) if known.value == point.value => Outcome::Duplicate,
+            Some(known) if known.value == point.value => ApplyOutcome::Duplicate,
             Some(known) => {
                 *known = point;
-                Outcome::Corrected
+                ApplyOutcome::Corrected
             }
             None => {
                 readings.insert(point.ts_ms, point);
-                Outcome::Stored
+                ApplyOutcome::Stored
             }
         }
     }

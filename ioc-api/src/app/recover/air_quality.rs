@@ -129,7 +129,7 @@ mod tests {
     use crate::defaults;
     use ioc_ingest::NewDevice;
     use ioc_model::{Domain, Observation, Quality};
-    use ioc_store::{Batch, Outcomes, StoreConfig};
+    use ioc_store::{ApplyOutcomes, Batch, StoreConfig};
 
     const MINUTE: i64 = 60_000;
     /// A full hour.
@@ -168,7 +168,7 @@ mod tests {
                 let observation = report(now_ms, 20.0 + (minute / 60 * 37 % 90) as f64);
                 running.observe(station, [observation], now_ms);
                 live.apply(station, [observation], now_ms);
-                let (mut batch, mut outcomes) = (Batch::default(), Outcomes::default());
+                let (mut batch, mut outcomes) = (Batch::default(), ApplyOutcomes::default());
                 batch.push(offset, station, now_ms, [observation].into_iter());
                 store.apply(&batch, &mut outcomes);
             }
