@@ -44,7 +44,7 @@ const LAST_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub(crate) enum Blocked {
     No,
     /// It has done much in this turn; the others have theirs first.
-    Turn,
+    TurnEnded,
     /// The sink has no room; progress wakes it.
     Busy,
     /// Too many publishes wait for the disk; acknowledging wakes it.
@@ -89,7 +89,7 @@ pub(crate) struct Connection {
     /// The socket had nothing when it was last read.
     pub(crate) is_dry: bool,
     /// Nothing can be written to the client any more.
-    pub(crate) is_deaf: bool,
+    pub(crate) is_output_closed: bool,
     /// Bytes read since the end was decided.
     pub(crate) last_bytes: usize,
     /// The edge stops: there is no later turn to wait for.
@@ -138,7 +138,7 @@ impl Connection {
             times: Times { silence_max, read: thread.now_ms(), ..Times::default() },
             has_ended: false,
             is_dry: false,
-            is_deaf: false,
+            is_output_closed: false,
             last_bytes: 0,
             is_unpaced: false,
             will: will.map(Box::new),
@@ -160,7 +160,7 @@ impl Connection {
             ended = self.turn(cx, thread);
         }
         self.write_turn(cx, thread);
-        let gone = (self.has_ended || self.is_deaf).then_some(CloseReason::PeerClosed);
+        let gone = (self.has_ended || self.is_output_closed).then_some(CloseReason::PeerClosed);
         match ended.or(gone) {
             Some(reason) => Poll::Ready(reason),
             None if thread.is_draining() && self.is_settled() && self.is_drained() => {
@@ -180,7 +180,7 @@ impl Connection {
         if let Some(other) = self.session.handle.closing().filter(|other| !other.hears_out()) {
             return Poll::Ready(other);
         }
-        self.is_deaf |= matches!(reason, CloseReason::WriteTimeout | CloseReason::SlowSubscriber);
+        self.is_output_closed |= matches!(reason, CloseReason::WriteTimeout | CloseReason::SlowSubscriber);
         let ended = self.turn(cx, thread);
         self.write_turn(cx, thread);
         if ended.is_some() {
@@ -192,7 +192,7 @@ impl Connection {
             return Poll::Pending;
         }
         // One that has only said that it sends no more still hears PUBACKs.
-        let waits = reason == CloseReason::PeerClosed && !self.is_deaf && !self.is_settled();
+        let waits = reason == CloseReason::PeerClosed && !self.is_output_closed && !self.is_settled();
         if (self.is_through() || thread.is_draining() && self.is_drained()) && !waits {
             Poll::Ready(reason)
         } else {
@@ -224,7 +224,7 @@ impl Connection {
 
     /// Reports whether it is we who do not read.
     fn is_held_back(&self) -> bool {
-        !matches!(self.blocked, Blocked::No | Blocked::Turn)
+        !matches!(self.blocked, Blocked::No | Blocked::TurnEnded)
     }
 
     /// Looks at the clock: ends a connection that has been silent, slow or stuck for too long.

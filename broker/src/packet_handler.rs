@@ -88,7 +88,7 @@ impl Connection {
             }
             used += frame.whole.len();
             if used + tally.readings * COST_OF_READING >= TURN_COST {
-                break Some(Stop::Block(Blocked::Turn));
+                break Some(Stop::Block(Blocked::TurnEnded));
             }
         };
         let meters = &thread.shared.meters;

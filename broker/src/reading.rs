@@ -55,7 +55,7 @@ impl Connection {
             }
         }
         match self.blocked {
-            Blocked::No | Blocked::Turn => cx.waker().wake_by_ref(),
+            Blocked::No | Blocked::TurnEnded => cx.waker().wake_by_ref(),
             _ => self.read_ahead(cx, thread),
         }
         None
@@ -75,7 +75,7 @@ impl Connection {
             return None;
         }
         let ended = self.handle_backlog(cx, thread);
-        if matches!(self.blocked, Blocked::Turn) {
+        if matches!(self.blocked, Blocked::TurnEnded) {
             cx.waker().wake_by_ref();
         }
         ended
@@ -135,7 +135,7 @@ impl Connection {
                 Early::Ping { bytes } => {
                     let now_ns = thread.shared.now_ns();
                     self.session.allowance.charge_message(&self.session.rates, bytes, now_ns);
-                    if !self.is_deaf {
+                    if !self.is_output_closed {
                         packet::put_pingresp(&mut self.out);
                     }
                 }
@@ -151,7 +151,7 @@ impl Connection {
 
     fn is_still_blocked(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) -> bool {
         match &mut self.blocked {
-            Blocked::No | Blocked::Turn | Blocked::Busy => false,
+            Blocked::No | Blocked::TurnEnded | Blocked::Busy => false,
             Blocked::InFlight => self.unacked >= thread.shared.limits.inflight_max,
             Blocked::Output => self.out.len() >= OUT_BYTES_MAX,
             Blocked::Throttled(until) => until.as_mut().poll(cx).is_pending(),

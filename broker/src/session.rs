@@ -89,7 +89,7 @@ impl Sessions {
         }
         credential.connections += 1;
         if credential.connections == 1 {
-            self.tell(principal, true, PresenceCause::Connected);
+            self.report_presence(principal, true, PresenceCause::Connected);
         }
         Ok(Joined { allowance: Arc::clone(&credential.allowance), previous })
     }
@@ -109,11 +109,11 @@ impl Sessions {
         }
         credential.connections = credential.connections.saturating_sub(1);
         if credential.connections == 0 {
-            self.tell(principal, false, cause);
+            self.report_presence(principal, false, cause);
         }
     }
 
-    fn tell(&self, principal: &Principal, online: bool, cause: PresenceCause) {
+    fn report_presence(&self, principal: &Principal, online: bool, cause: PresenceCause) {
         add(if online { &self.meters.online } else { &self.meters.offline }, 1);
         if principal.kind != CredentialKind::App {
             let change = PresenceChange { kind: principal.kind, online, cause };

@@ -18,7 +18,7 @@ impl Connection {
     /// Writes what waits for the client, as much as the socket takes.
     pub(crate) fn write_turn(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) {
         let fanout = &*thread.shared.fanout;
-        while !self.is_deaf {
+        while !self.is_output_closed {
             let delivered = match &mut self.subscriber {
                 Some(subscriber) => subscriber.deliver(fanout, &mut self.out, OUT_BYTES_MAX),
                 None => 0,
@@ -36,7 +36,7 @@ impl Connection {
 
     /// The client takes nothing any more; what it has sent counts all the same.
     pub(crate) fn lose_client(&mut self) {
-        self.is_deaf = true;
+        self.is_output_closed = true;
         self.out = Vec::new();
         self.unflushed = false;
         self.times.stuck = 0;
@@ -78,7 +78,7 @@ impl Connection {
     /// Adds the PUBACK of a publish that is on disk.
     pub(crate) fn acknowledge(&mut self, packet_id: u16) {
         self.unacked = self.unacked.saturating_sub(1);
-        if !self.is_deaf {
+        if !self.is_output_closed {
             packet::put_puback(&mut self.out, packet_id);
         }
     }
@@ -88,7 +88,7 @@ impl Connection {
     pub(crate) fn flush_acks(&mut self, cx: &mut Context<'_>, thread: &ThreadContext) {
         self.touched = false;
         self.flush(cx, thread);
-        let left = !self.out.is_empty() || self.unflushed || self.is_deaf || self.has_ended;
+        let left = !self.out.is_empty() || self.unflushed || self.is_output_closed || self.has_ended;
         let waiting = matches!(self.blocked, Blocked::InFlight) || self.subscriber.is_some();
         if left || waiting || thread.is_draining() {
             self.session.handle.wake();
