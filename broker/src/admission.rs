@@ -1,6 +1,6 @@
 //! How many connections there may be: in all, from one address, and not yet authenticated.
 use crate::{Limits, handle::Handle, meters::CloseReason};
-use ioc_model::share::{Full, Network, ShareLimits, Shares, Standing};
+use ioc_model::share::{Full, Network, ShareClass, ShareLimits, Shares};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -31,7 +31,7 @@ struct Unauthenticated {
 impl Unauthenticated {
     fn enter(&mut self, address: Network, arrival: u64, handle: &Arc<Handle>) {
         // Room was made before.
-        if self.counts.take(address, Standing::Ordinary).is_ok() {
+        if self.counts.take(address, ShareClass::Ordinary).is_ok() {
             self.of.entry(address).or_default().insert(arrival, Arc::clone(handle));
         }
     }
@@ -103,7 +103,7 @@ impl Admission {
     ) -> Result<ConnectionPermit, CloseReason> {
         let mut state = self.state();
         let AdmissionState { connections, unauthenticated, arrivals } = &mut *state;
-        match connections.take(address, Standing::Ordinary) {
+        match connections.take(address, ShareClass::Ordinary) {
             Ok(()) => {}
             Err(Full::Caller) => return Err(CloseReason::AddressCap),
             // The place of the one that goes is free once it is gone; until then there is one more than allowed.

@@ -250,7 +250,7 @@ impl<K: Eq + Hash> Rates<K> {
 
 /// Whether a caller may use the reserved places: people who are signed in and health checks may, strangers may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum ShareClass {
     /// May use every place.
     Reserved,
     /// May use the places that are not reserved.
@@ -271,7 +271,7 @@ pub enum Full {
 pub struct ShareLimits {
     /// Places in all.
     pub total: usize,
-    /// The part of them that is for [`Standing::Reserved`] alone.
+    /// The part of them that is for [`ShareClass::Reserved`] alone.
     pub reserved: usize,
     /// Most places of one caller.
     pub each: usize,
@@ -294,13 +294,13 @@ impl<K: Eq + Hash> Shares<K> {
     /// Takes a place for `caller`, to be given back with [`Shares::give_back`].
     ///
     /// Errors: [`Full`] says whose bound was reached.
-    pub fn take(&mut self, caller: K, standing: Standing) -> Result<(), Full> {
+    pub fn take(&mut self, caller: K, class: ShareClass) -> Result<(), Full> {
         if self.of(&caller) >= self.limits.each {
             return Err(Full::Caller);
         }
-        let open_to_it = match standing {
-            Standing::Reserved => self.limits.total,
-            Standing::Ordinary => self.limits.total.saturating_sub(self.limits.reserved),
+        let open_to_it = match class {
+            ShareClass::Reserved => self.limits.total,
+            ShareClass::Ordinary => self.limits.total.saturating_sub(self.limits.reserved),
         };
         if self.taken >= open_to_it {
             return Err(Full::All);
@@ -398,18 +398,18 @@ mod tests {
     #[test]
     fn each_has_a_share_and_some_places_are_reserved() {
         let mut shares = Shares::new(ShareLimits { total: 4, reserved: 1, each: 2 });
-        shares.take("a", Standing::Ordinary).unwrap();
-        shares.take("a", Standing::Ordinary).unwrap();
-        assert_eq!(shares.take("a", Standing::Reserved), Err(Full::Caller));
-        shares.take("b", Standing::Ordinary).unwrap();
-        assert_eq!(shares.take("c", Standing::Ordinary), Err(Full::All));
+        shares.take("a", ShareClass::Ordinary).unwrap();
+        shares.take("a", ShareClass::Ordinary).unwrap();
+        assert_eq!(shares.take("a", ShareClass::Reserved), Err(Full::Caller));
+        shares.take("b", ShareClass::Ordinary).unwrap();
+        assert_eq!(shares.take("c", ShareClass::Ordinary), Err(Full::All));
         assert_eq!(shares.largest(), Some(&"a"));
-        shares.take("c", Standing::Reserved).unwrap();
-        assert_eq!(shares.take("d", Standing::Reserved), Err(Full::All));
+        shares.take("c", ShareClass::Reserved).unwrap();
+        assert_eq!(shares.take("d", ShareClass::Reserved), Err(Full::All));
         shares.give_back(&"a");
         shares.give_back(&"nobody");
         assert_eq!((shares.taken(), shares.of(&"a")), (3, 1));
-        shares.take("d", Standing::Reserved).unwrap();
+        shares.take("d", ShareClass::Reserved).unwrap();
     }
 
     #[test]
@@ -532,8 +532,8 @@ mod tests {
             let limits = ShareLimits { total: 10, reserved: 3, each: 4 };
             let mut shares = Shares::new(limits);
             for (caller, takes, reserved) in steps {
-                let standing = if reserved { Standing::Reserved } else { Standing::Ordinary };
-                if takes { let _ = shares.take(caller, standing); } else { shares.give_back(&caller); }
+                let class = if reserved { ShareClass::Reserved } else { ShareClass::Ordinary };
+                if takes { let _ = shares.take(caller, class); } else { shares.give_back(&caller); }
                 prop_assert!(shares.taken() <= limits.total);
                 prop_assert!((0..5).all(|caller| shares.of(&caller) <= limits.each));
                 prop_assert_eq!((0..5).map(|caller| shares.of(&caller)).sum::<usize>(), shares.taken());

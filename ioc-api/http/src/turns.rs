@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 use http_body::{Frame, SizeHint};
-use ioc_model::share::{Full, ShareLimits, Shares, Standing};
+use ioc_model::share::{Full, ShareClass, ShareLimits, Shares};
 use std::{
     collections::BTreeMap,
     pin::Pin,
@@ -68,8 +68,8 @@ struct InLine<'a> {
 
 /// Callers that have nothing yet come first.
 fn take(shares: &mut Shares<Arc<str>>, caller: &Arc<str>) -> Result<(), Full> {
-    let standing = if shares.of(caller) == 0 { Standing::Reserved } else { Standing::Ordinary };
-    shares.take(Arc::clone(caller), standing)
+    let class = if shares.of(caller) == 0 { ShareClass::Reserved } else { ShareClass::Ordinary };
+    shares.take(Arc::clone(caller), class)
 }
 
 impl State {

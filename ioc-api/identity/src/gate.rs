@@ -1,7 +1,7 @@
 //! Who may work out a hash now. It takes 19 MiB and tens of milliseconds of a core, which is the point of it, and which
 //! is why few are worked out at once and why each caller has a share of those that wait.
 use super::{PasswordError, throttle::Caller};
-use ioc_model::share::{Network, ShareLimits, Shares, Standing};
+use ioc_model::share::{Network, ShareClass, ShareLimits, Shares};
 use std::{
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     thread,
@@ -71,11 +71,11 @@ impl Gate {
     ///
     /// Errors: [`PasswordError::Busy`] when this caller's places are taken.
     pub(super) fn enter(&self, caller: Option<&Caller>) -> Result<Turn<'_>, PasswordError> {
-        let standing = caller.map_or(Standing::Reserved, Caller::standing);
+        let class = caller.map_or(ShareClass::Reserved, Caller::share_class);
         let share = Share::of(caller);
         let mut inside = self.inside();
-        inside.places.take(share.clone(), standing).map_err(|_| PasswordError::Busy)?;
-        let is_reserved = standing == Standing::Reserved;
+        inside.places.take(share.clone(), class).map_err(|_| PasswordError::Busy)?;
+        let is_reserved = class == ShareClass::Reserved;
         inside.reserved_waiting += usize::from(is_reserved);
         let must_wait = |inside: &mut Inside| {
             inside.running >= self.running_max || (!is_reserved && inside.reserved_waiting > 0)
@@ -166,12 +166,12 @@ mod tests {
         let mut taken = 0;
         for network in 0..20 {
             let share = Share::of(Some(&stranger(network)));
-            while inside.places.take(share.clone(), Standing::Ordinary).is_ok() {
+            while inside.places.take(share.clone(), ShareClass::Ordinary).is_ok() {
                 taken += 1;
             }
             assert!(inside.places.of(&share) <= PLACES.each);
         }
         assert_eq!(taken, PLACES.total - PLACES.reserved);
-        assert!(inside.places.take(Share::Own, Standing::Reserved).is_ok());
+        assert!(inside.places.take(Share::Own, ShareClass::Reserved).is_ok());
     }
 }

@@ -25,7 +25,7 @@ use super::{
     origins::{Origin, Origins},
     tickets::{Ticket, Tickets},
 };
-use ioc_model::share::{Exceeded, Full, Network, Rate, ShareLimits, Shares, Standing};
+use ioc_model::share::{Exceeded, Full, Network, Rate, ShareClass, ShareLimits, Shares};
 use std::time::Duration;
 
 /// The longest that a try waits for its turn.
@@ -96,10 +96,10 @@ pub(super) enum Caller {
 
 impl Caller {
     /// Returns whether the reserved places are for them.
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn share_class(&self) -> ShareClass {
         match self {
-            Self::Known(..) => Standing::Reserved,
-            Self::Stranger(..) => Standing::Ordinary,
+            Self::Known(..) => ShareClass::Reserved,
+            Self::Stranger(..) => ShareClass::Ordinary,
         }
     }
 
@@ -226,9 +226,9 @@ impl LoginThrottle {
     }
 
     fn take_place(&mut self, caller: &Caller) -> Result<(), Full> {
-        self.places.take(caller.clone(), caller.standing())?;
+        self.places.take(caller.clone(), caller.share_class())?;
         let Some(network) = caller.crowd() else { return Ok(()) };
-        self.crowds.take(network, caller.standing()).inspect_err(|_| self.places.give_back(caller))
+        self.crowds.take(network, caller.share_class()).inspect_err(|_| self.places.give_back(caller))
     }
 
     /// Gives back what a turn took: its place, and the lanes unless a wrong password was tried.

@@ -1,5 +1,5 @@
 //! Who has a place, and who makes room. Pure: time is an argument.
-use ioc_model::share::{Full, Network, Rate, Rates, ShareLimits, Shares, Standing};
+use ioc_model::share::{Full, Network, Rate, Rates, ShareClass, ShareLimits, Shares};
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 /// A connection that has waited this long is the first to make room; a younger one is given the time that a request
@@ -157,7 +157,7 @@ impl Table {
 
     fn take(&mut self, source: Source, evicted: &mut Vec<Id>, now_ns: u64) -> Result<(), Refused> {
         if let Source::Overflow(network) = source {
-            while let Err(full) = self.overflow.take(network, Standing::Ordinary) {
+            while let Err(full) = self.overflow.take(network, ShareClass::Ordinary) {
                 // Whose head did not come in the meantime; never one that is served.
                 let waits = |entry: &Entry| {
                     entry.waiting_ns.is_some()
@@ -167,7 +167,7 @@ impl Table {
             }
             return Ok(());
         }
-        while let Err(full) = self.unknown.take(source, Standing::Ordinary) {
+        while let Err(full) = self.unknown.take(source, ShareClass::Ordinary) {
             let of_this = |entry: &Entry| match full {
                 Full::All => !matches!(entry.source, Source::Overflow(_)),
                 Full::Caller => entry.source == source,
@@ -227,7 +227,7 @@ impl Table {
         if entry.caller.as_ref() == Some(caller) {
             return true;
         }
-        if self.known.take(Arc::clone(caller), Standing::Ordinary).is_err() {
+        if self.known.take(Arc::clone(caller), ShareClass::Ordinary).is_err() {
             return entry.caller.is_some();
         }
         let source = entry.source;

@@ -1,6 +1,6 @@
 //! Who may follow the live stream: so many in all, so many of one caller, and some places kept for callers that have
 //! none yet. Sessions run on threads of their own, so that no request delays a heartbeat or an alert.
-use ioc_model::share::{Full, ShareLimits, Shares, Standing};
+use ioc_model::share::{Full, ShareClass, ShareLimits, Shares};
 use std::{
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -67,8 +67,8 @@ impl Seats {
     /// Errors: whose bound was reached.
     pub fn take(&self, caller: &Arc<str>) -> Result<Seat, Full> {
         let mut shares = self.lock();
-        let standing = if shares.of(caller) == 0 { Standing::Reserved } else { Standing::Ordinary };
-        shares.take(Arc::clone(caller), standing)?;
+        let class = if shares.of(caller) == 0 { ShareClass::Reserved } else { ShareClass::Ordinary };
+        shares.take(Arc::clone(caller), class)?;
         Ok(Seat { seats: self.clone(), caller: Arc::clone(caller) })
     }
 

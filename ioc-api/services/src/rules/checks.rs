@@ -2,7 +2,7 @@
 //! and everybody has one of them at most. How much one check can take is bounded by [`ioc_rules::limits`], as for files.
 use ioc_model::{
     Catalogue,
-    share::{Full, ShareLimits, Shares, Standing},
+    share::{Full, ShareClass, ShareLimits, Shares},
 };
 use ioc_rules::{RuleError, RuleFile, RuleSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +25,7 @@ impl RuleChecks {
     ///
     /// Errors: [`Full`] says whether it is this person's share or all places that are taken.
     pub fn place(&self, person: &str) -> Result<CheckPlace, Full> {
-        lock(&self.shares).take(person.to_owned(), Standing::Ordinary)?;
+        lock(&self.shares).take(person.to_owned(), ShareClass::Ordinary)?;
         Ok(CheckPlace { checks: self.clone(), person: person.to_owned() })
     }
 }
