@@ -73,7 +73,7 @@ impl DeviceClocks {
     /// time that the device wrote and that was refused; it counts when no other is left.
     ///
     /// Returns by how much the device's clock was set back, in milliseconds, if this message is the one that shows it.
-    pub fn judge(
+    pub fn assess(
         &self,
         device: DeviceIndex,
         arrival_ms: i64,
@@ -201,7 +201,7 @@ mod tests {
         for n in 0..count {
             let arrival_ms = NOW + n * 10 * SECOND;
             let mut observations = [observation(arrival_ms - offset_ms, Quality::GOOD)];
-            clocks.judge(device, arrival_ms, None, &mut observations);
+            clocks.assess(device, arrival_ms, None, &mut observations);
             flags = observations[0].quality;
         }
         flags
@@ -251,7 +251,7 @@ mod tests {
             let told = [1, 2, 3, 4].map(|n| {
                 let arrival_ms = last_ms + n * 10 * SECOND;
                 let mut observations = [observation(arrival_ms - 200 * SECOND, Quality::GOOD)];
-                let told = clocks.judge(device, arrival_ms, None, &mut observations);
+                let told = clocks.assess(device, arrival_ms, None, &mut observations);
                 (told, observations[0].quality)
             });
             let usual = (None, Quality::CLOCK_OFFSET);
@@ -274,14 +274,14 @@ mod tests {
         let (clocks, device) = (DeviceClocks::new(LATE_AFTER_MS), DeviceIndex(7));
         for n in 0..3 {
             let arrival_ms = NOW + n * 10 * SECOND;
-            clocks.judge(device, arrival_ms, Some(arrival_ms + 10 * MINUTE), &mut []);
+            clocks.assess(device, arrival_ms, Some(arrival_ms + 10 * MINUTE), &mut []);
         }
         assert_eq!(
             clocks.get(device),
             DeviceClock { offset_ms: Some(-10 * MINUTE), is_wrong: true, is_adrift: false }
         );
         let mut observations = [observation(NOW + 40 * SECOND, Quality::GOOD)];
-        clocks.judge(device, NOW + 40 * SECOND, Some(i64::MAX), &mut observations);
+        clocks.assess(device, NOW + 40 * SECOND, Some(i64::MAX), &mut observations);
         assert_eq!(observations[0].quality, Quality::GOOD);
     }
 
@@ -294,7 +294,7 @@ mod tests {
             observation(NOW + 50 * SECOND, Quality::ARRIVAL_TIMED),
             observation(NOW + 50 * SECOND - 3 * MINUTE, Quality::ARRIVAL_TIMED),
         ];
-        clocks.judge(device, NOW + 50 * SECOND, None, &mut observations);
+        clocks.assess(device, NOW + 50 * SECOND, None, &mut observations);
         let flags = observations.map(|one| one.quality);
         let late = Quality::ARRIVAL_TIMED | Quality::LATE;
         assert_eq!(flags, [Quality::CLOCK_OFFSET, Quality::ARRIVAL_TIMED, late]);
@@ -306,7 +306,7 @@ mod tests {
         let (clocks, device) = (DeviceClocks::new(LATE_AFTER_MS), DeviceIndex(7));
         for n in 0..20 {
             let mut observations = [observation(NOW - 130 * SECOND, Quality::GOOD)];
-            clocks.judge(device, NOW + n * 10 * SECOND, None, &mut observations);
+            clocks.assess(device, NOW + n * 10 * SECOND, None, &mut observations);
             assert_eq!(observations[0].quality, Quality::LATE);
         }
         let expected = DeviceClock { offset_ms: Some(130 * SECOND), is_wrong: true, is_adrift: true };

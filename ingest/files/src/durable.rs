@@ -95,7 +95,7 @@ pub mod seam {
     /// Marks a step after which a process may end and leave what it has written so far.
     pub fn step() {
         #[cfg(any(test, feature = "seam"))]
-        AT_STEP.with_borrow_mut(|look| look.iter_mut().for_each(|look| look()));
+        AT_STEP.with_borrow_mut(|hook| hook.iter_mut().for_each(|hook| hook()));
     }
 
     #[cfg(any(test, feature = "seam"))]

@@ -131,7 +131,7 @@ fn recover_last(dir: &Path, first: Offset, recovered: &mut Recovered) -> Result<
 
 /// Reports whether no batch comes behind what is damaged in the newest segment.
 pub(crate) fn is_torn(dir: &Path, first: Offset) -> bool {
-    let look = || -> Result<bool, JournalError> {
+    let search = || -> Result<bool, JournalError> {
         let (path, len) = (segment::path(dir, first), file_len(dir, first)?);
         let mut reader = SegmentReader::open(dir, first)?;
         if !reader.check_header(len).unwrap_or(false) {
@@ -141,7 +141,7 @@ pub(crate) fn is_torn(dir: &Path, first: Offset) -> bool {
         let from = behind(&path, reader.position(), len)?;
         Ok(!has_batch(&path, from, reader.next_offset() + 1)?)
     };
-    look().unwrap_or(false)
+    search().unwrap_or(false)
 }
 
 /// Returns where to look for batches behind the bad one at `position`: behind its end if its mark can be

@@ -4,8 +4,8 @@
 //! The smallest thing that is wrong is refused by itself. Nothing that qualifies a value is guessed at: where the
 //! time is in doubt the values are refused, where the quality is in doubt they are flagged uncertain.
 use super::{
+    element_time::{Time, apply_time, resolve_time},
     json::{Fault, Raw, Reader},
-    judge::{Time, apply_time, judge},
     mend::Wound,
     nearest::{distance, letters},
     number::whole,
@@ -102,11 +102,11 @@ pub(super) fn read(
     }
     let digest = || hash(reader.since(start).as_bytes());
     let identity = || parts.seq.map(|seq| Repeatable { seq, digest: digest() });
-    let judged = judge(scope, &time, identity);
-    if let (Time::At(ts_ms), Err(_)) = (&*time, &judged) {
+    let resolved = resolve_time(scope, &time, identity);
+    if let (Time::At(ts_ms), Err(_)) = (&*time, &resolved) {
         out.refused_ms = out.refused_ms.max(Some(*ts_ms));
     }
-    apply_time(judged, was_empty, first_observation, out);
+    apply_time(resolved, was_empty, first_observation, out);
     Ok(())
 }
 

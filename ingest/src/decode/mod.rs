@@ -38,8 +38,8 @@
 //! One pass over the bytes, no tree, one allocation for a message without fault. A fault of the syntax costs a
 //! second pass.
 mod element;
+mod element_time;
 mod json;
-mod judge;
 mod mend;
 mod nearest;
 mod number;
@@ -157,7 +157,7 @@ impl Decoder {
     pub fn decode(&self, context: &Context<'_>) -> (Message, Option<Receipt>) {
         let (Yield { mut observations, rejections, refused_ms, .. }, receipt) = self.read(context);
         let (device, arrival_ms) = (context.device.index, context.arrival_ms);
-        let set_back_ms = self.clocks.judge(device, arrival_ms, refused_ms, &mut observations);
+        let set_back_ms = self.clocks.assess(device, arrival_ms, refused_ms, &mut observations);
         let rejected = (!rejections.is_empty())
             .then(|| Rejected::new(context.credential, context.topic, context.payload, rejections));
         let (device, origin) = (Some(device), Origin::Device);

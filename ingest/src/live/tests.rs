@@ -111,7 +111,7 @@ proptest! {
                 let seldom = (n % seldom == 0).then_some(observation(2, ts_ms, n as f64));
                 let mut observations: Vec<_> = often.into_iter().chain(seldom).collect();
                 let sent = observations.len();
-                if let Some(by_ms) = clocks.judge(device, arrival_ms, None, &mut observations) {
+                if let Some(by_ms) = clocks.assess(device, arrival_ms, None, &mut observations) {
                     live.set_back(device, by_ms);
                 }
                 let shown = live.apply(device, observations, arrival_ms);

@@ -12,7 +12,7 @@
 //! A new station has no index before its second hour is nearly full, unless it sends what its logger kept or
 //! history seeds it: NowCast wants two of the newest three hours, and we do not invent one.
 //! Readings while calibrating or at fault are left out. A repeated reading counts once and a corrected one as corrected,
-//! as long as it is among the newest [`HEARD_MAX`] of its pollutant that came in since our start.
+//! as long as it is among the newest [`RECENT_MAX`] of its pollutant that came in since our start.
 //!
 //! An index of hours need not move a hundred times a second: it is computed at most every [`CHECK_MS`] of arrival, and for
 //! reports at the end of a step, and published when it changed, or after [`REFRESH_MS`] so that it stays current. Time comes with the data, so a replay
@@ -33,7 +33,7 @@ pub const STEP_MS: i64 = 300_000;
 pub const LOOK_BACK_MS: i64 = STEP_MS * STEPS as i64;
 
 /// Readings per station and pollutant that are told apart from repetitions: two hours at one each 30 s.
-const HEARD_MAX: usize = 256;
+const RECENT_MAX: usize = 256;
 const STEPS_PER_HOUR: usize = 12;
 const STEPS: usize = HOURS * STEPS_PER_HOUR;
 /// Shortest time between two computations for a station, by arrival, in milliseconds.

@@ -1,18 +1,18 @@
 //! The last twelve hours of one pollutant of one station, in steps of five minutes.
-use super::{HEARD_MAX, STEP_MS, STEPS, STEPS_PER_HOUR};
+use super::{RECENT_MAX, STEP_MS, STEPS, STEPS_PER_HOUR};
 use std::collections::VecDeque;
 
 /// Sums of readings by step, and the newest readings, to tell repetitions and corrections.
 #[derive(Debug)]
 pub(super) struct Ring {
     steps: [Step; STEPS],
-    heard: VecDeque<Heard>,
-    /// The largest event time of `heard`: what is newer is no repetition, and most readings are.
+    recent: VecDeque<RecentReading>,
+    /// The largest event time of `recent`: what is newer is no repetition, and most readings are.
     newest_ms: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Heard {
+struct RecentReading {
     ts_ms: i64,
     /// The step it was counted in.
     step: i64,
@@ -31,7 +31,7 @@ impl Default for Ring {
     fn default() -> Self {
         Self {
             steps: [Step { number: i64::MIN, sum: 0.0, count: 0 }; STEPS],
-            heard: VecDeque::new(),
+            recent: VecDeque::new(),
             newest_ms: i64::MIN,
         }
     }
@@ -42,15 +42,15 @@ impl Ring {
     /// the same instant replaces the first.
     pub(super) fn take(&mut self, ts_ms: i64, placed_ms: i64, value: f64) {
         if ts_ms <= self.newest_ms
-            && let Some(known) = self.heard.iter_mut().rev().find(|known| known.ts_ms == ts_ms)
+            && let Some(known) = self.recent.iter_mut().rev().find(|known| known.ts_ms == ts_ms)
         {
             let (step, change) = (known.step, value - std::mem::replace(&mut known.value, value));
             return self.correct(step, change);
         }
-        if self.heard.len() == HEARD_MAX {
-            self.heard.pop_front();
+        if self.recent.len() == RECENT_MAX {
+            self.recent.pop_front();
         }
-        self.heard.push_back(Heard { ts_ms, step: step_number(placed_ms), value });
+        self.recent.push_back(RecentReading { ts_ms, step: step_number(placed_ms), value });
         self.newest_ms = self.newest_ms.max(ts_ms);
         self.add(placed_ms, value, 1);
     }
@@ -94,8 +94,8 @@ impl Ring {
 
     /// Returns how many readings are told apart from repetitions.
     #[cfg(test)]
-    pub(super) fn heard(&self) -> usize {
-        self.heard.len()
+    pub(super) fn recent(&self) -> usize {
+        self.recent.len()
     }
 }
 

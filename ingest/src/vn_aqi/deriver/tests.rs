@@ -247,10 +247,10 @@ fn a_repeated_reading_counts_once_and_a_corrected_one_as_corrected() {
     ring.take(2_000, 2_000, 40.0);
     ring.take(2_000, 2_000, 40.0);
     assert_eq!(mean(&ring), Some(25.0));
-    for n in 0..2 * HEARD_MAX as i64 {
+    for n in 0..2 * RECENT_MAX as i64 {
         ring.take(3_000 + n, 3_000 + n, 25.0);
     }
-    assert_eq!((ring.heard(), mean(&ring)), (HEARD_MAX, Some(25.0)));
+    assert_eq!((ring.recent(), mean(&ring)), (RECENT_MAX, Some(25.0)));
 }
 
 #[test]
@@ -258,10 +258,10 @@ fn what_is_ahead_counts_where_it_arrived_also_when_it_is_corrected() {
     let mut ring = Ring::default();
     ring.take(2 * STEP_MS, 1_000, 10.0);
     ring.take(2 * STEP_MS, 2 * STEP_MS, 30.0);
-    assert_eq!((ring.hour(STEP_MS, 0, 0.0), ring.heard()), (Some(30.0), 1));
+    assert_eq!((ring.hour(STEP_MS, 0, 0.0), ring.recent()), (Some(30.0), 1));
     ring.take(3_000, 3_000, 50.0);
     ring.take(3_000, 3_000, 50.0);
-    assert_eq!((ring.hour(STEP_MS, 0, 0.0), ring.heard()), (Some(40.0), 2));
+    assert_eq!((ring.hour(STEP_MS, 0, 0.0), ring.recent()), (Some(40.0), 2));
 }
 
 /// What a logger kept comes at once, by a clock that is ahead: each reading is in the hour in which it was made, and a start

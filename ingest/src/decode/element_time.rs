@@ -11,7 +11,7 @@ pub(super) enum Time {
 }
 
 /// Decides what the time of an element means: its milliseconds and flags, or why it cannot be.
-pub(super) fn judge(
+pub(super) fn resolve_time(
     scope: &Scope<'_>,
     time: &Time,
     identity: impl FnOnce() -> Option<Repeatable>,
@@ -79,12 +79,12 @@ fn span(ms: i64) -> String {
 
 /// Gives the values of this element their time, or refuses each of them for it.
 pub(super) fn apply_time(
-    judged: Result<(i64, Quality), (RejectReason, String)>,
+    resolved: Result<(i64, Quality), (RejectReason, String)>,
     was_empty: bool,
     first: usize,
     out: &mut Yield,
 ) {
-    match judged {
+    match resolved {
         Ok((ts_ms, flags)) => {
             for observation in &mut out.observations[first..] {
                 observation.ts_ms = ts_ms;
