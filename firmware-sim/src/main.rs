@@ -100,7 +100,7 @@ async fn run_until_interrupted(
 ) -> Result<(), firmware_sim::RunError> {
     let (stop, stopped) = watch::channel(false);
     let meters = Arc::new(RunMeters::default());
-    tokio::spawn(tell(meters.clone(), stopped.clone()));
+    tokio::spawn(log_progress(meters.clone(), stopped.clone()));
     tokio::spawn(async move {
         interrupted().await;
         tracing::info!("stopping");
@@ -126,7 +126,7 @@ async fn interrupted() {
     }
 }
 
-async fn tell(meters: Arc<RunMeters>, mut stop: watch::Receiver<bool>) {
+async fn log_progress(meters: Arc<RunMeters>, mut stop: watch::Receiver<bool>) {
     let mut interval = tokio::time::interval(TELL_EVERY);
     loop {
         tokio::select! {

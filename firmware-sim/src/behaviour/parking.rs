@@ -111,7 +111,7 @@ impl Bay {
     }
 
     /// Plans an earlier change because the car park begins to fill or empty.
-    pub(crate) fn hurry(&mut self, at: Context<'_>, within_s: f64) {
+    pub(crate) fn move_soon(&mut self, at: Context<'_>, within_s: f64) {
         let dice = at.dice("hurry").of(at.now_ms as u64);
         self.due_ms = at.now_ms + 1 + (dice.unit() * within_s * 1000.0) as i64;
     }
@@ -194,7 +194,7 @@ impl Bay {
 }
 
 /// How fast the bays of a car park follow a fault of it; `None` for other faults.
-pub(crate) fn hurry_s(kind: FaultKind) -> Option<f64> {
+pub(crate) fn all_move_within_s(kind: FaultKind) -> Option<f64> {
     match kind {
         FaultKind::LotFull => Some(FILL_S),
         FaultKind::LotClosed => Some(EMPTY_S),

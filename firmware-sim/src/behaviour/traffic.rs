@@ -129,14 +129,14 @@ impl Detector {
 
     pub(crate) fn measure(&mut self, at: Context<'_>, out: &mut Values) {
         if at.fault(FaultKind::DetectorStuckOn).is_some() {
-            return tell(out, 0, 1.0, None, 1);
+            return put_report(out, 0, 1.0, None, 1);
         }
         if at.fault(FaultKind::DetectorStuckOff).is_some() {
-            return tell(out, 0, 0.0, None, 2);
+            return put_report(out, 0, 0.0, None, 2);
         }
         if at.fault(FaultKind::DetectorErratic).is_some() {
             let count = 60 + at.dice("erratic").of(at.now_ms as u64).below(140) as u32;
-            return tell(out, count, 0.5 + 0.4 * at.wave("erratic", 7_000), None, 3);
+            return put_report(out, count, 0.5 + 0.4 * at.wave("erratic", 7_000), None, 3);
         }
         let (speed_factor, flow_factor) = conditions(at);
         let weekend = if is_weekend(at.now_ms) { 0.8 } else { 1.0 };
@@ -145,7 +145,7 @@ impl Detector {
         let speed = (FREE_SPEED_KMH - 9.0 * load) * speed_factor + 1.8 * at.noise("speed");
         let speed = speed.clamp(3.0, 80.0);
         let occupancy = (f64::from(count) * COVER_SHARE * 30.0 / speed).clamp(0.0, 0.97);
-        tell(out, count, occupancy, (count > 0).then_some(speed), 0);
+        put_report(out, count, occupancy, (count > 0).then_some(speed), 0);
     }
 }
 
@@ -164,7 +164,7 @@ fn conditions(at: Context<'_>) -> (f64, f64) {
     }
 }
 
-fn tell(out: &mut Values, count: u32, occupancy: f64, speed: Option<f64>, fault: u16) {
+fn put_report(out: &mut Values, count: u32, occupancy: f64, speed: Option<f64>, fault: u16) {
     out.number("vehicle_count", f64::from(count), 0);
     out.number("occupancy", occupancy, 3);
     if let Some(speed) = speed {

@@ -1,7 +1,7 @@
 //! Incidents: from the scenario's list and by chance, their start and their end.
 use super::{Queue, Simulation, Task};
 use crate::{
-    behaviour::{Unit, parking::hurry_s},
+    behaviour::{Unit, parking::all_move_within_s},
     clock::HOUR_MS,
     dice::Dice,
     scenario::{Fault, FaultKind, Incident, Scenario},
@@ -97,10 +97,10 @@ impl Simulation {
     }
 
     pub(super) fn start_random(&mut self, now_ms: i64) {
-        let picked = self.incidents.pick();
+        let chosen = self.incidents.pick();
         self.incidents.random_count += 1;
         self.queue.push(now_ms + self.incidents.random_gap_ms(), Task::Random);
-        if let Some((incident, fault)) = picked {
+        if let Some((incident, fault)) = chosen {
             let dice = self.incidents.dice.named("random").of(self.incidents.random_count);
             self.start(now_ms, &incident, fault, dice);
         }
@@ -163,10 +163,10 @@ impl Simulation {
         if kind.is_told_at_once() {
             self.queue.push(now_ms + TELL_AFTER_MS, Task::Tell(device));
         }
-        if let Some(within_s) = hurry_s(kind).filter(|_| self.world.fault(device, kind).is_some()) {
+        if let Some(within_s) = all_move_within_s(kind).filter(|_| self.world.fault(device, kind).is_some()) {
             for bay in self.world.members[device].clone() {
                 if let Unit::Bay(unit) = &mut self.units[bay] {
-                    unit.hurry(self.world.at(bay, now_ms), within_s);
+                    unit.move_soon(self.world.at(bay, now_ms), within_s);
                     self.queue.push(unit.due_ms(), Task::Bay(bay));
                 }
             }
