@@ -1,14 +1,14 @@
-/** How a measured value stands to the limits of its series. */
+/** Where a measured value lies among the limits of its series. */
 import type { Limit } from "../api/schema.ts";
 
-export interface Standing {
+export interface LimitPosition {
   /** The highest limit that is reached, if any. */
   passed: Limit | null;
   /** The next one above, if any. */
   next: Limit | null;
 }
 
-export function standing(limits: readonly Limit[], value: number): Standing {
+export function limitPosition(limits: readonly Limit[], value: number): LimitPosition {
   const ascending = [...limits].sort((a, b) => a.value - b.value);
   return {
     passed: ascending.findLast((limit) => value >= limit.value) ?? null,

@@ -1,17 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { freshnessOf } from "./freshness.ts";
 import { withGaps } from "./gaps.ts";
-import { limitOf, standing } from "./limits.ts";
+import { limitOf, limitPosition } from "./limits.ts";
 import { sparkline } from "./sparkline.ts";
 
 const limit = (value: number) => ({ value, label: { vi: "", en: "" }, severity: "low" as const });
 
-describe("standing", () => {
+describe("limitPosition", () => {
   it("finds the limit that is reached and the next", () => {
     const limits = [limit(3.5), limit(1), limit(2)];
-    expect(standing(limits, 0.4)).toMatchObject({ passed: null, next: { value: 1 } });
-    expect(standing(limits, 2)).toMatchObject({ passed: { value: 2 }, next: { value: 3.5 } });
-    expect(standing(limits, 4)).toMatchObject({ passed: { value: 3.5 }, next: null });
+    expect(limitPosition(limits, 0.4)).toMatchObject({ passed: null, next: { value: 1 } });
+    expect(limitPosition(limits, 2)).toMatchObject({ passed: { value: 2 }, next: { value: 3.5 } });
+    expect(limitPosition(limits, 4)).toMatchObject({ passed: { value: 3.5 }, next: null });
   });
 });
 

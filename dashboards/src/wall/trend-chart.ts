@@ -6,7 +6,7 @@ import { priorityOf } from "../live/alerts.ts";
 import { FONT } from "../ui/fonts.ts";
 import { token } from "../ui/token.ts";
 import { withGaps } from "../util/gaps.ts";
-import { standing } from "../util/limits.ts";
+import { limitPosition } from "../util/limits.ts";
 import { BUCKETS, type TrendPoint } from "./trend.svelte.ts";
 
 export interface TrendDrawing {
@@ -43,7 +43,7 @@ function drawLimits(chart: uPlot, drawing: TrendDrawing): void {
   const { spec, latest, px, i18n } = drawing;
   const { ctx, bbox } = chart;
   const ratio = devicePixelRatio;
-  const passed = latest ? standing(spec.limits, latest.v).passed : null;
+  const passed = latest ? limitPosition(spec.limits, latest.v).passed : null;
   ctx.font = `600 ${px * ratio}px "${FONT}"`;
   ctx.textAlign = "left";
   ctx.textBaseline = "bottom";
@@ -70,7 +70,7 @@ function drawNewest(chart: uPlot, { latest, stale, spec, px }: TrendDrawing): vo
   if (!latest) return;
   const { ctx } = chart;
   const ratio = devicePixelRatio;
-  const passed = standing(spec.limits, latest.v).passed;
+  const passed = limitPosition(spec.limits, latest.v).passed;
   const colour = passed ? colourOf(passed) : token("ink");
   ctx.fillStyle = stale ? token("panel") : colour;
   ctx.strokeStyle = stale ? colour : token("panel");
