@@ -3,9 +3,8 @@
 //!
 //! | Module | Owns |
 //! |---|---|
-//! | [`lang`] | expressions: lexer, parser, types, what an expression reads |
+//! | [`lang`] | expressions: lexer, parser, types, the names that rules may use, what an expression reads |
 //! | [`template`] | texts of alerts with values and labels in them |
-//! | [`vocabulary`] | the names that rules may use |
 //! | `rule`, `ruleset` | checked rules, and errors with their place in the file |
 //! | `past`, `place` | what history has of a series, as it stood when it came; where the city is |
 //! | `transition` | what a rule decides about an alert |
@@ -28,16 +27,15 @@ mod rule;
 mod ruleset;
 pub mod template;
 mod transition;
-pub mod vocabulary;
 
 pub use engine::{
     Directory, Engine, EngineConfig, EngineMeters, Feed, Feeder, Input, Outlet, RuleHealth, RuleState,
     StartError, Stopped,
 };
 pub use labels::DeviceLabels;
+pub use lang::vocabulary::Vocabulary;
 pub use past::{PastReading, PastSample, PastSamples, PastSummary, as_it_came, summarized};
 pub use place::Place;
 pub use rule::{NoData, Rule, RuleError, RuleFile, RuleHash};
 pub use ruleset::RuleSet;
 pub use transition::{Restored, RuleTransition};
-pub use vocabulary::Vocabulary;

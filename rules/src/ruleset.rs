@@ -1,8 +1,8 @@
 //! The rules of a city: parsed, checked, immutable.
 use crate::{
     file,
+    lang::vocabulary::Vocabulary,
     rule::{Rule, RuleError, RuleFile},
-    vocabulary::Vocabulary,
 };
 use std::{collections::HashMap, sync::Arc};
 

@@ -3,10 +3,10 @@ use super::meters::RuleMeter;
 use crate::{
     eval::plan::{LeafPlan, Plan, Selectors},
     lang::ast::Selector,
+    lang::vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
     lifecycle::Terms,
     rule::{NoData, Rule, RuleHash},
     ruleset::RuleSet,
-    vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
 };
 use ioc_model::{Alert, Catalogue, PropertyId};
 use std::{collections::HashMap, sync::Arc};

@@ -8,7 +8,7 @@ use super::{
     rounds::FleetClock,
     time::{Jump, Time},
 };
-use crate::{eval::time::EvalTime, labels::DeviceLabels, vocabulary::DEVICE_ONLINE};
+use crate::{eval::time::EvalTime, labels::DeviceLabels, lang::vocabulary::DEVICE_ONLINE};
 use crossbeam_channel::Receiver;
 use ioc_model::{DeviceIndex, Observation, Presence};
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     lang::ast::{BinaryOp, ClockFunction},
-    vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
+    lang::vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
 };
 use ioc_model::PropertyId;
 use std::cell::Cell;

@@ -4,18 +4,15 @@
 //! every operator must have the same labels and `device` is one of them. Of all other rules, the largest parts
 //! that do fall apart (*leaves*) are evaluated where the devices are; what remains is evaluated over the leaves'
 //! partial results of all shards.
-use super::{
-    clock, functions,
-    split::{Shape, shape},
-};
+use super::{clock, functions};
 use crate::{
     labels::Labels,
     lang::ast::{
         AggregateOp, BinaryOp, CalendarFunction, ClockFunction, Expr, Grouping, Matching, Node,
         RangeFunction, Selector, Span, ValueType,
     },
+    lang::vocabulary::DEVICE_SILENT_SECONDS,
     rule::Rule,
-    vocabulary::DEVICE_SILENT_SECONDS,
 };
 use ioc_model::PropertyId;
 
@@ -170,22 +167,8 @@ impl PlanError {
     }
 }
 
-impl Plan {
-    /// Splits a rule.
-    ///
-    /// Errors: see [`Problem`].
-    pub(crate) fn of(rule: &Rule) -> Result<Self, PlanError> {
-        // A recovery expression of time alone holds for every device, as clocks beside `and` do.
-        let clear = rule.clear.as_ref().map_or(Shape::Device, |query| shape(&query.expr));
-        if shape(&rule.query.expr) == Shape::Device && matches!(clear, Shape::Device | Shape::Clock) {
-            return DevicePlan::of(rule).map(Self::Device);
-        }
-        FleetPlan::of(rule).map(Self::Fleet)
-    }
-}
-
 impl DevicePlan {
-    fn of(rule: &Rule) -> Result<Self, PlanError> {
+    pub(super) fn of(rule: &Rule) -> Result<Self, PlanError> {
         let mut selectors = Selectors::default();
         let expr = selectors.node(&rule.query.expr)?;
         let clear = rule.clear.as_ref().map(|query| selectors.node(&query.expr)).transpose();

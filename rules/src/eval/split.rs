@@ -1,5 +1,7 @@
 //! How a rule falls apart: which labels results have, and which parts of a rule devices decide by themselves.
-use super::plan::{FleetBinary, FleetKind, FleetNode, FleetPlan, LeafPlan, PlanError, Problem, Selectors};
+use super::plan::{
+    DevicePlan, FleetBinary, FleetKind, FleetNode, FleetPlan, LeafPlan, Plan, PlanError, Problem, Selectors,
+};
 use crate::{
     lang::ast::{
         AggregateOp, Binary, BinaryOp, ClockFunction, Expr, Grouping, Matching, Node, RangeFunction,
@@ -10,7 +12,7 @@ use crate::{
 
 /// Which labels the results of an expression have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+enum Shape {
     Scalar,
     /// One sample without labels, of time alone.
     Clock,
@@ -21,7 +23,7 @@ pub(super) enum Shape {
 }
 
 /// Returns which labels the results of an expression have.
-pub(super) fn shape(expr: &Expr) -> Shape {
+fn shape(expr: &Expr) -> Shape {
     match &expr.node {
         Node::Number(_) | Node::Clock(ClockFunction::Time) => Shape::Scalar,
         Node::Clock(_) => Shape::Clock,
@@ -45,9 +47,23 @@ fn binary_shape(binary: &Binary) -> Shape {
     }
 }
 
+impl Plan {
+    /// Splits a rule.
+    ///
+    /// Errors: see [`Problem`].
+    pub(crate) fn of(rule: &Rule) -> Result<Self, PlanError> {
+        // A recovery expression of time alone holds for every device, as clocks beside `and` do.
+        let clear = rule.clear.as_ref().map_or(Shape::Device, |query| shape(&query.expr));
+        if shape(&rule.query.expr) == Shape::Device && matches!(clear, Shape::Device | Shape::Clock) {
+            return DevicePlan::of(rule).map(Self::Device);
+        }
+        FleetPlan::of(rule).map(Self::Fleet)
+    }
+}
+
 impl FleetPlan {
     /// Splits a rule into leaves and what remains.
-    pub(super) fn of(rule: &Rule) -> Result<Self, PlanError> {
+    fn of(rule: &Rule) -> Result<Self, PlanError> {
         let mut leaves = Vec::new();
         let expr = Splitter { leaves: &mut leaves, of_clear: false }.node(&rule.query.expr)?;
         let clear = rule.clear.as_ref();

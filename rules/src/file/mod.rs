@@ -17,13 +17,13 @@ mod windows;
 mod yaml;
 
 use crate::{
+    lang::vocabulary::Vocabulary,
     lang::{ast::Expr, duration::parse_duration},
     limits::{
         ALL_FILES_BYTES_MAX, DURATION_MS_MAX, ERRORS_MAX, FILE_BYTES_MAX, GROUPS_MAX, NAME_CHARS_MAX,
         REGEXES_MAX, RULES_MAX,
     },
     rule::{Rule, RuleError, RuleFile},
-    vocabulary::Vocabulary,
 };
 use fields::Fields;
 use ioc_model::text::nfc;

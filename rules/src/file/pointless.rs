@@ -1,5 +1,6 @@
 //! Comparisons whose outcome is known before any reading comes: the rule would never fire, or never stop.
 use crate::{
+    lang::vocabulary::Vocabulary,
     lang::{
         ast::{
             AggregateOp, Binary, BinaryOp, CalendarFunction, ClockFunction, Expr, Node, RangeFunction, Span,
@@ -7,7 +8,6 @@ use crate::{
         },
         error::LangError,
     },
-    vocabulary::Vocabulary,
 };
 
 /// Smallest and largest value that a sample can have, both included.

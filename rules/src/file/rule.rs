@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     eval::plan::Plan,
+    lang::vocabulary::Vocabulary,
     lang::{
         ast::ValueType,
         error::LangError,
@@ -25,7 +26,6 @@ use crate::{
     },
     rule::{NoData, Rule, Summary},
     template::Template,
-    vocabulary::Vocabulary,
 };
 use ioc_model::{Domain, Severity, text::nfc};
 use std::{collections::BTreeMap, sync::Arc};

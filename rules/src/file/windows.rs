@@ -1,8 +1,8 @@
 //! Windows that hold more samples than are kept of a series: they would be shorter than they say.
 use crate::{
     eval::window::SERIES_SAMPLES_MAX,
+    lang::vocabulary::Vocabulary,
     lang::{ast::Expr, duration::format_duration, error::LangError, query::Read},
-    vocabulary::Vocabulary,
 };
 
 /// Returns what is wrong with the windows of an expression.

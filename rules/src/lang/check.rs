@@ -1,5 +1,6 @@
 //! The meaning of an expression: names resolved, types and label pairing checked, nodes built. Errors are
 //! collected; what is broken is passed on as [`Operand::Broken`], so that one mistake is reported once.
+use super::vocabulary::{DEVICE_SILENT_SECONDS, Vocabulary};
 use super::{
     ast::{
         Aggregate, Binary, BinaryOp, Expr, Grouping, Matching, Node, RangeSelector, Selector, Span, ValueType,
@@ -11,7 +12,6 @@ use super::{
     pairing,
     suggest::{did_you_mean, nearest},
 };
-use crate::vocabulary::{DEVICE_SILENT_SECONDS, Vocabulary};
 
 /// Longest window of a range selector, in milliseconds: what one series may keep in memory.
 pub const WINDOW_MS_MAX: i64 = 7 * 24 * 3_600_000;

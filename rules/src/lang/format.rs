@@ -3,7 +3,7 @@ use super::{
     ast::{Aggregate, Binary, BinaryOp, Expr, Grouping, Matching, Node, RangeSelector, Selector},
     duration::format_duration,
 };
-use std::fmt::{self, Display, Formatter, Result};
+use std::fmt::{Display, Formatter, Result};
 
 /// How strongly a node holds together, as in the parser: a weaker operand needs parentheses.
 fn strength(expr: &Expr) -> u8 {
@@ -107,23 +107,5 @@ impl Display for Selector {
 impl Display for RangeSelector {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         write!(f, "{}[{}]", self.selector, format_duration(self.window_ms))
-    }
-}
-
-/// Writes a text as a PromQL string literal.
-pub(crate) struct Quoted<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.write_str("\"")?;
-        for c in self.0.chars() {
-            match c {
-                '"' => f.write_str("\\\"")?,
-                '\\' => f.write_str("\\\\")?,
-                '\n' => f.write_str("\\n")?,
-                c => write!(f, "{c}")?,
-            }
-        }
-        f.write_str("\"")
     }
 }

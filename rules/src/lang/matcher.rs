@@ -91,6 +91,6 @@ fn compile(pattern: &str) -> Result<Regex, regex::Error> {
 
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{}", self.name, self.op.as_str(), super::format::Quoted(&self.value))
+        write!(f, "{}{}{}", self.name, self.op.as_str(), super::quoted::Quoted(&self.value))
     }
 }

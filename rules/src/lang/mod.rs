@@ -21,7 +21,9 @@ mod pairing;
 mod parse_selector;
 pub mod parser;
 pub mod query;
+mod quoted;
 pub(crate) mod suggest;
+pub mod vocabulary;
 
 pub use check::WINDOW_MS_MAX;
 pub use lexer::EXPR_LEN_MAX;

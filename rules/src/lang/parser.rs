@@ -1,5 +1,6 @@
 //! Tokens into a checked tree: a Pratt parser with Prometheus' precedence. Syntax lives here, meaning in
 //! `check`; a syntax error ends the parse, errors of meaning are collected.
+use super::vocabulary::Vocabulary;
 use super::{
     ast::{BinaryOp, Grouping, Span},
     check::{Checker, LabelPairing, Modifiers, Operand},
@@ -8,7 +9,6 @@ use super::{
     lexer::{Lexeme, Token, tokens},
     query::Query,
 };
-use crate::vocabulary::Vocabulary;
 
 /// Deepest nesting of parentheses, calls and signs.
 pub const DEPTH_MAX: usize = 64;

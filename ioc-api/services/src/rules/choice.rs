@@ -1,6 +1,6 @@
 //! Which version of each rule file is in force: the one on disk, or when that cannot be used the last good one. Files are
 //! judged one by one, so that a mistake in one holds back no other.
-use ioc_rules::{RuleError, RuleFile, RuleSet, vocabulary::Vocabulary};
+use ioc_rules::{RuleError, RuleFile, RuleSet, Vocabulary};
 use std::collections::HashMap;
 
 /// A rule file as it was found, or why it cannot be read.

@@ -13,9 +13,9 @@ use crate::{
     },
     eval::{device::Series, plan::Plan, time::EvalTime, window::Sample},
     labels::DeviceLabels,
+    lang::vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
     lifecycle::record::Active,
     past::PastSample,
-    vocabulary::{DEVICE_ONLINE, DEVICE_SILENT_SECONDS},
 };
 use ioc_model::{Condition, PropertyId, alert::EvidenceSample};
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};

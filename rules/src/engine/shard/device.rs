@@ -7,8 +7,8 @@ use crate::{
         window::{Sample, Window},
     },
     labels::DeviceLabels,
+    lang::vocabulary::DEVICE_SILENT_SECONDS,
     lifecycle::{flapping::FlapShare, record::Active},
-    vocabulary::DEVICE_SILENT_SECONDS,
 };
 use ioc_model::{
     PropertyId,

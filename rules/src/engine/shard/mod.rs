@@ -40,8 +40,8 @@ use crate::{
         window::{Inserted, Sample},
     },
     labels::DeviceLabels,
+    lang::vocabulary::DEVICE_ONLINE,
     transition::RuleTransition,
-    vocabulary::DEVICE_ONLINE,
 };
 use crossbeam_channel::{Receiver, Sender};
 use device::{ClockSeen, Device, Target};

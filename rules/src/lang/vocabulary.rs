@@ -1,5 +1,5 @@
 //! Which names rules may use: the metrics of the catalogue.
-use crate::lang::ast::Selector;
+use super::ast::Selector;
 use ioc_model::{
     Catalogue, Domain, PropertyId,
     catalogue::{UnknownDomain, ValueKind},
