@@ -1,7 +1,8 @@
 //! Display tokens: screens that look and do nothing else.
 use super::{
+    lock::lock,
     names,
-    people::{Identity, lock},
+    people::Identity,
     person::IdentityError,
     secret::{hash_secret, new_token},
 };

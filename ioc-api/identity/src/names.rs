@@ -3,11 +3,9 @@
 //! What is typed is folded as in the UsernameCaseMapped profile of RFC 8265: wide forms become plain ones, capitals
 //! small, and spaces around are dropped, since keyboards of phones add them. What is left must be ASCII, so that no two
 //! names look alike.
-use super::IdentityError;
+use super::person::{IdentityError, USER_NAME_LEN_MAX};
 use ioc_model::text::nfkc;
 
-/// Longest name, in bytes.
-pub const USER_NAME_LEN_MAX: usize = 64;
 /// Characters of a name that is not one, in messages and in the audit trail.
 const SHOWN_LEN: usize = 80;
 

@@ -3,7 +3,7 @@
 //! A password is a text that people type, and keyboards write the same letters in different bytes. It is hashed in the
 //! form of the OpaqueString profile of RFC 8265: composed characters (NFC), every kind of space as a plain one, capitals
 //! left as they are.
-use super::{NoRandom, gate::Gate, random_bytes, throttle::Caller};
+use super::{gate::Gate, password_error::PasswordError, random_bytes, throttle::Caller};
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
@@ -17,20 +17,6 @@ pub const PASSWORD_LEN_MAX: usize = 256;
 /// Longest password as typed, in bytes: a decomposed letter takes up to five times the bytes of the composed one.
 const TYPED_LEN_MAX: usize = 5 * PASSWORD_LEN_MAX;
 const SALT_BYTES: usize = 16;
-
-/// A password that could not be hashed or checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum PasswordError {
-    /// Too many at once.
-    #[error("too many sign-ins at once; try again in a few seconds")]
-    Busy,
-    /// The hash function refused.
-    #[error("the password could not be hashed")]
-    Hash,
-    /// No random numbers for the salt.
-    #[error(transparent)]
-    Random(#[from] NoRandom),
-}
 
 /// Whether a password is the one that was hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,21 +2,22 @@
 use super::{
     Passwords, Principal, Role, Via,
     directory::{Directory, reach},
+    lock::lock,
     names,
     origins::ORIGIN_KEEP_MS,
     person::{IdentityError, NewUser, SignInError, UserChange},
     quality,
     refusals::Refusals,
     secret::{hash_secret, new_token},
-    sign_in::{Clock, Turn},
     throttle::LoginThrottle,
+    turn::{Clock, Turn},
 };
 use arc_swap::ArcSwap;
 use ioc_model::{Catalogue, Domain};
 use ioc_records::{Audit, Ends, LateWrites, Records, RecordsError, SecretHash, SessionRow, UserRow, Write};
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -344,11 +345,6 @@ fn describe(user: &UserRow) -> String {
         text.push_str(", disabled");
     }
     text
-}
-
-/// Takes a lock whose holder cannot have left anything half done.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! What is asked and answered about people and their sign-ins.
-use super::{NoRandom, PasswordError, Principal, Role, USER_NAME_LEN_MAX, Weakness};
+use super::{NoRandom, PasswordError, Principal, Role, Weakness};
 use ioc_model::{Domain, catalogue::UnknownDomain};
 use ioc_records::RecordsError;
 use std::time::Duration;
+
+/// Longest name, in bytes.
+pub const USER_NAME_LEN_MAX: usize = 64;
 
 /// What was asked about a person could not be done.
 #[derive(Debug, thiserror::Error)]

@@ -4,135 +4,24 @@
 //! memory, [`Turn::wait`] waits for its turn, and [`Identity::sign_in`] works on the password. The disk does not decide: a right password starts a
 //! session also while the records cannot be written, which then lives in memory until they can.
 use super::{
-    PasswordError,
     directory::reach,
+    lock::lock,
     names,
     origins::Origin,
     password::Verified,
-    people::{Identity, SESSIONS_PER_USER_MAX, caller, lock},
+    people::{Identity, SESSIONS_PER_USER_MAX, caller},
     person::{IdentityError, SignInError, SignedIn},
     secret::{hash_secret, is_token, new_token},
-    throttle::{Claim, LoginThrottle, NoTurn, Outcome, PATIENCE, POLL, Try},
+    throttle::{Claim, Outcome},
+    turn::{SignInFrom, Turn},
 };
 use ioc_model::share::Network;
 use ioc_records::{Audit, Ends, SecretHash, SessionRow, UserRow, Write, Written};
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 /// How long a refusal for want of a place takes: whoever asks without pause should not ask more often for it.
 const REFUSAL: Duration = Duration::from_secs(1);
-
-/// Where a sign-in comes from.
-#[derive(Debug, Clone)]
-pub struct SignInFrom {
-    /// The client's network.
-    pub network: Network,
-    /// The secret that the browser was given at an earlier sign-in.
-    pub browser: Option<String>,
-}
-
-/// A turn to try a password, or the wait for one. Dropping a turn costs the same as a wrong password.
-pub struct Turn {
-    throttle: Arc<Mutex<LoginThrottle>>,
-    turn: Option<Try>,
-    /// How long until it begins; `None` while there is none.
-    begins: Option<Duration>,
-    clock: Clock,
-    name: String,
-    network: Network,
-    browser: Option<String>,
-}
-
-/// The throttle's clock, which no change of the date moves.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Clock(Instant);
-
-impl Clock {
-    /// Begins now.
-    pub(super) fn new() -> Self {
-        Self(Instant::now())
-    }
-
-    fn now_ns(self) -> u64 {
-        /// It begins late, so that a lane that was never used is an old one.
-        const BEGIN_NS: u64 = 1 << 50;
-        let since = u64::try_from(self.0.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        BEGIN_NS.saturating_add(since)
-    }
-}
-
-impl Turn {
-    /// Waits until the password may be tried.
-    ///
-    /// Errors: [`SignInError`] when that takes too long; the same password asked for again has waited for longer.
-    pub async fn wait(&mut self) -> Result<(), SignInError> {
-        let come = Instant::now();
-        while !self.has_come() {
-            if come.elapsed() >= PATIENCE {
-                return Err(self.give_up());
-            }
-            sleep(POLL).await;
-        }
-        sleep(self.begins.unwrap_or_default()).await;
-        Ok(())
-    }
-
-    /// Returns how long until it begins; `None` while there is no turn.
-    #[cfg(test)]
-    pub(super) fn begins(&self) -> Option<Duration> {
-        self.begins
-    }
-
-    /// Claims a turn if one is in reach.
-    fn has_come(&mut self) -> bool {
-        if self.begins.is_none()
-            && let Some(waiting) = &mut self.turn
-        {
-            self.begins = lock(&self.throttle).turn(waiting, self.clock.now_ns()).ok();
-        }
-        self.begins.is_some()
-    }
-
-    fn give_up(&mut self) -> SignInError {
-        let busy = || SignInError::Failed(PasswordError::Busy.into());
-        let waiting = self.turn.take();
-        waiting.map_or_else(busy, |waiting| lock(&self.throttle).give_up(waiting, self.clock.now_ns()).into())
-    }
-
-    /// Returns the name that was typed.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn end(mut self, outcome: Outcome) {
-        self.give_back(outcome);
-    }
-
-    fn give_back(&mut self, outcome: Outcome) {
-        if let Some(turn) = self.turn.take() {
-            lock(&self.throttle).end(turn, outcome);
-        }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.give_back(Outcome::Spent);
-    }
-}
-
-impl From<NoTurn> for SignInError {
-    fn from(refused: NoTurn) -> Self {
-        match refused {
-            NoTurn::Guessing(wait) => Self::Throttled { wait },
-            NoTurn::Busy => Self::Failed(PasswordError::Busy.into()),
-        }
-    }
-}
 
 impl Identity {
     /// Claims a turn to try a password of `name`, and waits for it. The caller goes on with [`Identity::sign_in`].

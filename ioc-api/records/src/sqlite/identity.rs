@@ -5,15 +5,12 @@ use super::{
     log::{self, Base},
     make_private, meta, migrations,
     reading::Reading,
-    set_meta, transact,
+    set_meta, stamp_row, transact,
 };
 use crate::{RecordsError, error::Doing, stamp::Stamp};
 use rusqlite::Connection;
 use std::{io, path::Path};
 
-const DIRECTORY: &str = "identity_directory";
-const EPOCH: &str = "identity_epoch";
-const MARK: &str = "identity_mark";
 const KEY: &str = "identity_key";
 
 /// What the records hold, in numbers.
@@ -67,18 +64,11 @@ fn read(path: &Path) -> Result<Option<RecordsSummary>, RecordsError> {
     count(&connection).map(|summary| Some(RecordsSummary { base, ..summary }))
 }
 
-/// Reads which directory records belong to.
-pub(super) fn stamp(connection: &Connection) -> Result<Option<Stamp>, RecordsError> {
-    let directory = meta(connection, DIRECTORY)?;
-    let stamp = Stamp { directory, epoch: meta(connection, EPOCH)?, mark: meta(connection, MARK)? };
-    Ok((directory != 0).then_some(stamp))
-}
-
 fn count(connection: &Connection) -> Result<RecordsSummary, RecordsError> {
     let doing = "reading the records";
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).doing(doing);
     Ok(RecordsSummary {
-        stamp: stamp(connection)?,
+        stamp: stamp_row::read(connection)?,
         key: meta(connection, KEY)?,
         alerts: meta(connection, ALERTS_OFFSET)?,
         quarantine: meta(connection, QUARANTINE_OFFSET)?,
@@ -95,9 +85,7 @@ fn count(connection: &Connection) -> Result<RecordsSummary, RecordsError> {
 /// Errors: [`RecordsError`]; they, or the file without its log, may say what they said before.
 pub fn write_identity(path: &Path, stamp: &Stamp, key: u64) -> Result<(), RecordsError> {
     let connection = change(path, |connection| {
-        set_meta(connection, DIRECTORY, stamp.directory)?;
-        set_meta(connection, EPOCH, stamp.epoch)?;
-        set_meta(connection, MARK, stamp.mark)?;
+        stamp_row::write(connection, stamp)?;
         set_meta(connection, KEY, key)
     })?;
     match log::checkpoint(&connection, "FULL")? {

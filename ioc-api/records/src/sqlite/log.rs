@@ -133,7 +133,7 @@ pub(super) fn base(path: &Path, connection: &Connection) -> Result<Option<Base>,
     let look = || -> Result<Base, RecordsError> {
         let alone = Reading::open_alone(path)?;
         let (stamp, found) = match has_tables(&alone)? {
-            true => (super::identity::stamp(&alone)?, meta(&alone, MARK)?),
+            true => (super::stamp_row::read(&alone)?, meta(&alone, MARK)?),
             false => (None, 0),
         };
         let is_marked = mark != 0 || found != 0;

@@ -14,6 +14,7 @@ mod quarantine;
 mod reading;
 mod registry;
 mod sessions;
+mod stamp_row;
 #[cfg(test)]
 mod tests;
 mod users;

@@ -92,7 +92,7 @@ fn load(candidates: &[Candidate<'_>], vocabulary: &dyn Vocabulary) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::files::error_at;
+    use crate::rules::error::error_at;
     use ioc_model::Catalogue;
     use proptest::prelude::*;
 

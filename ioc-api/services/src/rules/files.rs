@@ -1,6 +1,9 @@
 //! Rule files on disk: which there are, and their texts. Only regular files inside their directory are read: what a link
 //! leads to elsewhere is none of ours to show, and errors show lines.
-use super::{choice::Found, store::RuleStoreError};
+use super::{
+    choice::Found,
+    error::{RuleStoreError, error_at},
+};
 use ioc_files::Links;
 use ioc_rules::{RuleError, RuleFile, limits::FILE_BYTES_MAX};
 use std::{
@@ -53,16 +56,6 @@ fn not_utf8(path: &str, error: &std::string::FromUtf8Error) -> RuleError {
     let line_start = before.rfind('\n').map_or(0, |at| at + 1);
     let place = (before.matches('\n').count() as u32 + 1, before[line_start..].chars().count() as u32 + 1);
     error_at(path, place, (good, good + 1), "not UTF-8".into(), Some("save the file as UTF-8".into()))
-}
-
-pub(super) fn error_at(
-    path: &str,
-    (line, column): (u32, u32),
-    span: (usize, usize),
-    message: String,
-    help: Option<String>,
-) -> RuleError {
-    RuleError { file: path.to_owned(), line, column, span, message, help }
 }
 
 /// Reports whether a file is named like one with rules, in any case: systems that ignore the case write `A.YAML`.

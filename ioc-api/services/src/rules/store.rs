@@ -3,6 +3,7 @@
 use super::{
     checks::RuleChecks,
     choice::{Choice, Found, choose, path_of},
+    error::RuleStoreError,
     files::{self as rule_files, Signature, signature},
     last_good::LastGoodRules,
     ours::with_ours,
@@ -43,42 +44,6 @@ pub struct InForce {
     pub errors: Vec<RuleError>,
     /// The version of each file that is in force.
     files: Arc<[RuleFile]>,
-}
-
-/// Rules that cannot be loaded at start.
-#[derive(Debug, thiserror::Error)]
-pub enum RuleStoreError {
-    /// The directory or a file in it cannot be read.
-    #[error("cannot read rules in {}: {source}", path.display())]
-    Read {
-        /// The directory or file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// They are wrong; each line names file, line and column.
-    #[error("{}", render(errors))]
-    Invalid {
-        /// All problems.
-        errors: Vec<RuleError>,
-    },
-}
-
-impl RuleStoreError {
-    /// Returns what is wrong, by file.
-    pub fn into_rule_errors(self) -> Vec<RuleError> {
-        match self {
-            Self::Invalid { errors } => errors,
-            Self::Read { path, source } => {
-                let message = format!("cannot be read: {source}");
-                vec![rule_files::error_at(&path.display().to_string(), (1, 1), (0, 0), message, None)]
-            }
-        }
-    }
-}
-
-fn render(errors: &[RuleError]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// The rule files in force.
