@@ -3,7 +3,7 @@ use crate::Principal;
 use ioc_model::{CredentialKind, presence::PresenceCause};
 use std::time::Instant;
 
-/// What the broker's own checks say about a publish.
+/// The result of the broker's own checks of a publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The topic is of the grammar and the sender may publish to it.

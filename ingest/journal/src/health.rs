@@ -1,9 +1,9 @@
-//! Whether the disk takes records.
+//! The disk's readiness to take records.
 
-/// Whether records can be made durable.
+/// The ability to make records durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// Yes.
+    /// Records become durable.
     Ok,
     /// The disk or the quota is full, or the next segment cannot be made for another reason, which is in the log;
     /// tried again several times a second.

@@ -14,14 +14,14 @@ const BUFFER_KEPT_BYTES: usize = 2 * 1024 * 1024;
 /// No more is copied at once for who reads ahead of the disk.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
 
-/// Whether records are taken.
+/// The state of the log towards new records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Yes.
+    /// Records are taken.
     Open,
-    /// No; what is pending still goes to disk.
+    /// No records are taken; those that are pending still go to disk.
     Closing,
-    /// No; the writer has ended.
+    /// No records are taken; the writer has ended.
     Stopped,
 }
 

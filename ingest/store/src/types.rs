@@ -40,7 +40,7 @@ pub struct TimeRange {
 }
 
 impl TimeRange {
-    /// Everything.
+    /// Every instant but the very last one.
     pub const ALL: Self = Self { from_ms: i64::MIN, to_ms: i64::MAX };
 
     /// Builds the range from `from_ms` (inclusive) to `to_ms` (exclusive).
@@ -54,10 +54,10 @@ impl TimeRange {
     }
 }
 
-/// What became of an observation.
+/// The result of applying one observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ApplyOutcome {
-    /// New.
+    /// The series did not have this time.
     Stored,
     /// The series has this time with this value: nothing changed.
     Duplicate,

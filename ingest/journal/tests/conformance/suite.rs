@@ -19,9 +19,12 @@ pub(crate) trait Place {
     fn open(&self, followers: &[&str]) -> (SharedLog, Opened);
 }
 
+/// What a case shows, and the case.
+type Case = (&'static str, fn(&dyn Place));
+
 /// Runs every case, each in a place of its own.
 pub(crate) fn run<P: Place>(make: impl Fn() -> P) {
-    let cases: [(&str, fn(&dyn Place)); 9] = [
+    let cases: [Case; 9] = [
         ("records have consecutive numbers and come once, in order", records_come_once_in_order),
         ("a follower begins where it is told", a_follower_begins_where_it_is_told),
         ("waiting ends when it must", waiting_ends),
