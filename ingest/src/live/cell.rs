@@ -1,16 +1,16 @@
 //! One value that is written while others read it, and the chunks that hold such values.
-use super::Latest;
+use super::{
+    Latest,
+    sync::{
+        atomic::{AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
+        hint,
+    },
+};
 use ioc_model::{
     PropertyId, Quality,
     time::{SeriesOrder, SetBack},
 };
-use std::{
-    hint,
-    sync::{
-        OnceLock,
-        atomic::{AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence},
-    },
-};
+use std::sync::OnceLock;
 
 /// A seqlock over plain atomics: an odd version means that a write is under way.
 ///
@@ -157,7 +157,7 @@ pub(super) struct Chunk {
 impl Default for Chunk {
     fn default() -> Self {
         Self {
-            keys: [const { AtomicU32::new(FREE) }; CELLS],
+            keys: std::array::from_fn(|_| AtomicU32::new(FREE)),
             cells: std::array::from_fn(|_| Cell::default()),
             next: OnceLock::new(),
         }

@@ -4,6 +4,7 @@
 //! reader that meets a cell in the middle of a change reads it again. Memory follows what was reported: a
 //! block of device slots at a time, and within a device a chunk of cells at a time, never given back.
 mod cell;
+mod sync;
 
 use arc_swap::ArcSwap;
 use cell::Chunk;
@@ -233,5 +234,7 @@ fn unpack(connection: i64) -> Option<Connection> {
         .then_some(Connection { online: connection & 1 == 1, since_ms: connection.div_euclid(2) })
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
 mod tests;

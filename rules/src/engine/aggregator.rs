@@ -10,6 +10,7 @@ use super::{
     meters::count,
     report::{Arrived, OutputClosed, Report, Reported, Update},
     restore::PendingRestore,
+    sync::Receiver,
 };
 use crate::{
     eval::{
@@ -21,7 +22,6 @@ use crate::{
     lifecycle::record::Active,
     transition::RuleTransition,
 };
-use crossbeam_channel::Receiver;
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},

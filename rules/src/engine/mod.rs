@@ -27,6 +27,7 @@
 //! | `report` | what shards say to the aggregator |
 //! | `progress` | up to where everything has been decided |
 //! | `meters` | health and counters |
+//! | `sync` | what threads meet at: the real ones, or those of the model checker |
 //!
 //! Time is an argument: nothing here reads a clock.
 mod aggregator;
@@ -35,6 +36,8 @@ mod compile;
 mod dispatch;
 mod feeder;
 mod fleet_rule;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod meters;
 mod outbox;
 mod progress;
@@ -42,6 +45,7 @@ mod report;
 mod restore;
 mod rounds;
 mod shard;
+mod sync;
 mod time;
 
 pub use api::{Directory, EngineConfig, Input, Outlet, QUEUE_BATCHES, SHARDS_MAX};
@@ -57,10 +61,8 @@ use ioc_model::Catalogue;
 use meters::Meters;
 use outbox::Outbox;
 use progress::Progress;
-use std::{
-    sync::{Arc, PoisonError},
-    thread::JoinHandle,
-};
+use std::sync::{Arc, PoisonError};
+use sync::JoinHandle;
 
 /// Rule sets that were handed over and are not in force yet.
 const RELOADS_MAX: usize = 16;
@@ -207,14 +209,14 @@ fn start_threads(
 ) -> Result<Started, StartError> {
     let shards = shared.progress.shards();
     let mut portions = restore::portions(restored, rule_set, shared.directory.as_ref(), shards);
-    let (reports, aggregator_in) = crossbeam_channel::bounded(shards * report::REPORTS_PER_SHARD);
+    let (reports, aggregator_in) = sync::bounded(shards * report::REPORTS_PER_SHARD);
     let city = portions.pop().unwrap_or_default();
     let aggregator =
         aggregator::Aggregator::new(Arc::clone(shared), Arc::clone(rule_set), city, Arc::clone(out));
     let mut threads = vec![spawn("rules-aggregator".into(), move || aggregator.run(&aggregator_in))?];
     let mut senders = Vec::with_capacity(shards);
     for (number, portion) in portions.into_iter().enumerate() {
-        let (sender, batches) = crossbeam_channel::bounded(shared.config.queue_batches.max(1));
+        let (sender, batches) = sync::bounded(shared.config.queue_batches.max(1));
         let results = shard::Results { out: Arc::clone(out), reports: reports.clone() };
         let (shared, rule_set) = (Arc::clone(shared), Arc::clone(rule_set));
         let thread = spawn(format!("rules-{number}"), move || {
@@ -227,5 +229,5 @@ fn start_threads(
 }
 
 fn spawn(name: String, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, StartError> {
-    std::thread::Builder::new().name(name).spawn(body).map_err(StartError::Thread)
+    sync::Builder::new().name(name).spawn(body).map_err(StartError::Thread)
 }

@@ -1,7 +1,7 @@
 //! A bounded queue into one thread, which sleeps as soon as it is empty. A channel's own waiting spins and gives its turn
 //! away a few times first: with small batches, thousands of times a second, that costs more than evaluating them.
-use crossbeam_channel::{Receiver, RecvError, SendError, Sender, TryRecvError};
-use std::thread::{self, Thread};
+use super::sync::{Receiver, Sender, Thread, park};
+use crossbeam_channel::{RecvError, SendError, TryRecvError};
 
 /// The end that is written to. Dropping it ends the queue.
 pub(crate) struct Outbox<T> {
@@ -46,15 +46,16 @@ pub(crate) fn next<T>(queue: &Receiver<T>) -> Result<T, RecvError> {
             Ok(item) => return Ok(item),
             Err(TryRecvError::Disconnected) => return Err(RecvError),
             // A wake-up follows whatever is sent or ended after this look; then this returns at once.
-            Err(TryRecvError::Empty) => thread::park(),
+            Err(TryRecvError::Empty) => park(),
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use crossbeam_channel::bounded;
+    use std::thread;
 
     #[test]
     fn everything_arrives_in_order_and_the_end_is_seen_by_a_sleeper() {

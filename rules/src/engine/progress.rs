@@ -1,5 +1,5 @@
 //! Up to where everything has been decided.
-use std::sync::atomic::{
+use super::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Acquire, Release},
 };
@@ -90,7 +90,7 @@ impl Progress {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -30,6 +30,7 @@ use super::{
     progress::FILLED,
     report::{Arrived, OutputClosed, Report, Reported, Update},
     restore::PendingRestore,
+    sync::{Receiver, Sender},
 };
 use crate::{
     engine::Outlet,
@@ -43,7 +44,6 @@ use crate::{
     lang::vocabulary::DEVICE_ONLINE,
     transition::RuleTransition,
 };
-use crossbeam_channel::{Receiver, Sender};
 use device::{ClockSeen, Device, Target};
 use ioc_model::{
     DeviceIndex, Observation, Presence, PropertyId, Quality,
