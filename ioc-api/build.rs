@@ -81,7 +81,7 @@ fn build_dashboards(dashboards: &Path) -> Result<PathBuf, String> {
     Ok(dist)
 }
 
-/// Says whether the output is newer than every source.
+/// Reports whether the output is newer than every source.
 fn is_current(dashboards: &Path, dist: &Path) -> bool {
     let built = modified(&dist.join("index.html"));
     built.is_some() && SOURCES.iter().all(|source| newest(&dashboards.join(source)) < built)

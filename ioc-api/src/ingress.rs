@@ -16,7 +16,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::AcqRel, Ordering::Release},
 };
 
-/// See the module.
+/// Takes publishes of devices in: decodes them and appends them to the log.
 pub struct Ingress {
     registry: Registry,
     grants: Arc<Grants>,

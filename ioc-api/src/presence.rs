@@ -16,7 +16,7 @@ const STEP_BACK_MS: i64 = 10_000;
 /// The devices that a connected credential speaks for, by credential.
 pub type Voices = HashMap<Box<str>, BTreeSet<DeviceIndex>>;
 
-/// See the module.
+/// Counts live connections by device and journals changes.
 #[derive(Debug, Default)]
 pub struct Connected {
     speakers: HashMap<Box<str>, Speaker>,

@@ -29,8 +29,8 @@ pub mod template;
 mod transition;
 
 pub use engine::{
-    Directory, Engine, EngineConfig, EngineMeters, Feed, Feeder, Input, Outlet, RuleHealth, RuleState,
-    StartError, Stopped,
+    Directory, Engine, EngineConfig, EngineMeters, Feed, Feeder, Input, RuleHealth, RuleState, StartError,
+    Stopped, TransitionSink,
 };
 pub use labels::DeviceLabels;
 pub use lang::vocabulary::Vocabulary;
@@ -38,4 +38,4 @@ pub use past::{PastReading, PastSample, PastSamples, PastSummary, as_it_came, su
 pub use place::Place;
 pub use rule::{NoData, Rule, RuleError, RuleFile, RuleHash};
 pub use ruleset::RuleSet;
-pub use transition::{Restored, RuleTransition};
+pub use transition::{RestoredAlert, RuleTransition};

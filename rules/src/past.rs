@@ -132,7 +132,7 @@ pub fn as_it_came(mut readings: Vec<PastReading>) -> Vec<PastSample> {
         return readings.iter().map(PastSample::alone).collect();
     }
     readings.sort_by_key(|reading| reading.arrival_ms);
-    let mut coming = Coming::default();
+    let mut coming = InOrderOfArrival::default();
     for message in readings.chunk_by(|one, next| one.arrival_ms == next.arrival_ms) {
         coming.take(message);
     }
@@ -141,7 +141,7 @@ pub fn as_it_came(mut readings: Vec<PastReading>) -> Vec<PastSample> {
 
 /// Samples so far, as they came.
 #[derive(Default)]
-struct Coming {
+struct InOrderOfArrival {
     clock: ClockOffset,
     placer: Placer,
     samples: Vec<PastSample>,
@@ -149,7 +149,7 @@ struct Coming {
     since: Vec<PastSample>,
 }
 
-impl Coming {
+impl InOrderOfArrival {
     /// Takes the readings of one message.
     fn take(&mut self, message: &[PastReading]) {
         let own = message.iter().filter(|reading| reading.quality.is_device_timed());

@@ -20,7 +20,7 @@ pub struct RuleTransition {
 
 /// An alert that was known before a start.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Restored {
+pub struct RestoredAlert {
     /// As its last transition by a rule left it; cleared ones too, so that replay does not raise them again.
     pub alert: Alert,
     /// Journal offset of the input that decided that transition. Inputs up to it change nothing about the alert.

@@ -4,7 +4,7 @@ mod engine_support;
 
 use engine_support::{Bench, LEVEL, POWER, Past, START, Setup, fleet, rules, until, words};
 use ioc_model::{Condition, DeviceIndex, Fingerprint, Observation, Quality};
-use ioc_rules::{Input, Restored, RuleSet, RuleTransition};
+use ioc_rules::{Input, RestoredAlert, RuleSet, RuleTransition};
 use std::{collections::BTreeMap, sync::Arc};
 
 fn flood_rules() -> RuleSet {
@@ -71,10 +71,10 @@ fn stories(said: &[RuleTransition]) -> BTreeMap<Fingerprint, Vec<String>> {
 }
 
 /// What the book knows of each fingerprint after these transitions.
-fn book(known: &[RuleTransition]) -> Vec<Restored> {
+fn book(known: &[RuleTransition]) -> Vec<RestoredAlert> {
     let last: BTreeMap<_, _> =
         known.iter().map(|transition| (transition.alert.fingerprint, transition)).collect();
-    last.into_values().map(|last| Restored { alert: last.alert.clone(), cause: last.cause }).collect()
+    last.into_values().map(|last| RestoredAlert { alert: last.alert.clone(), cause: last.cause }).collect()
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn expression() -> impl Strategy<Value = String> {
     })
 }
 
-/// Says whether we refuse what Prometheus allows, on purpose.
+/// Reports whether we refuse what Prometheus allows, on purpose.
 fn is_on_purpose(message: &str) -> bool {
     [
         "never pair",

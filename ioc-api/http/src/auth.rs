@@ -167,7 +167,7 @@ impl Actor {
         &self.caller.name
     }
 
-    /// Says whether the actor may do this.
+    /// Reports whether the actor may do this.
     pub fn may(&self, action: Action, object: &Resource<'_>) -> bool {
         authorize(&self.caller, action, object)
     }
@@ -184,12 +184,12 @@ impl Actor {
         }
     }
 
-    /// Says whether the actor may see a thing in this domain and ward.
+    /// Reports whether the actor may see a thing in this domain and ward.
     pub fn may_see(&self, domain: Domain, ward: Option<&str>) -> bool {
         authorize(&self.caller, Action::Read, &Resource::Place { domain: Some(domain), ward })
     }
 
-    /// Says whether the actor may see what is said of a whole domain.
+    /// Reports whether the actor may see what is said of a whole domain.
     pub fn may_see_all_of(&self, domain: Option<Domain>) -> bool {
         authorize(&self.caller, Action::Read, &Resource::Domain(domain))
     }
@@ -214,7 +214,7 @@ impl Actor {
         &self.secret
     }
 
-    /// Says whether the sign-in still holds.
+    /// Reports whether the sign-in still holds.
     pub fn still_valid(&self, identity: &Identity) -> bool {
         identity.caller(&self.secret, now_ms()).is_some()
     }

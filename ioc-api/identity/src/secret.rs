@@ -50,7 +50,7 @@ impl TokenKey {
         base64url(hmac::sign(&self.0, format!("simulated:{name}").as_bytes()).as_ref())
     }
 
-    /// Says whether `token` has this hash, in a time that does not depend on how far they agree.
+    /// Reports whether `token` has this hash, in a time that does not depend on how far they agree.
     pub fn verify(&self, token: &[u8], hash: &SecretHash) -> bool {
         hmac::verify(&self.0, token, hash).is_ok()
     }

@@ -99,7 +99,7 @@ impl<T> Doing<T> for Result<T, rusqlite::Error> {
     }
 }
 
-/// Says whether the database refused a second row with the same key.
+/// Reports whether the database refused a second row with the same key.
 pub(super) fn is_duplicate(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation)
 }

@@ -21,7 +21,6 @@ mod error;
 pub mod fixtures;
 mod foundation;
 pub mod indicators;
-mod nudge;
 mod own_clock;
 mod people;
 mod quarantine;
@@ -30,6 +29,7 @@ mod registry_membership;
 pub mod rule_inputs;
 pub mod rules;
 pub mod start_progress;
+mod wakeup;
 
 pub use audit::AuditLog;
 pub use clock_properties::{ClockProperties, WrittenOffset};
@@ -38,7 +38,6 @@ pub use device_rows::{into_device, row_of};
 pub use devices::{DeviceAdded, DeviceFilter, DevicePage, DeviceStatus, Devices, SEARCH_LEN_MAX};
 pub use error::{ServiceError, demand};
 pub use foundation::{CityFiles, Foundation};
-pub use nudge::Nudge;
 pub use own_clock::{OwnClock, OwnClockState, judged_by};
 pub use people::{DisplayTokenView, People, UserView};
 pub use quarantine::{
@@ -46,6 +45,7 @@ pub use quarantine::{
 };
 pub use readiness::Ready;
 pub use registry_membership::RegistryMembership;
+pub use wakeup::Wakeup;
 
 use std::sync::Arc;
 

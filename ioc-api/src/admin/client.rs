@@ -159,7 +159,7 @@ fn ask_server(
     }
 }
 
-/// Says whether there is no server, or not even a directory: opening the directory tells more.
+/// Reports whether there is no server, or not even a directory: opening the directory tells more.
 fn nobody_listens(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | ConnectionRefused | NotADirectory)

@@ -11,7 +11,7 @@ use crate::{
     clock::Clocks,
     config::Config,
     data_dir::kept_catalogue_file,
-    followers::{Work, quarantine::Quarantine},
+    followers::{Consumer, quarantine::Quarantine},
     kept_catalogue::{KeptCatalogue, MeaningLost},
 };
 use ioc_alerts::AlertFold;
@@ -41,7 +41,7 @@ pub(crate) fn replay(
     journal: &SharedLog,
     from: Offset,
     to: Offset,
-    work: &mut impl Work,
+    work: &mut impl Consumer,
     progress: &StartProgress,
 ) -> Result<(), RecoverError> {
     let mut follower = journal.follow(from, Visibility::Durable);
@@ -78,7 +78,7 @@ pub(crate) fn recall(
 
 struct Recall(Arc<Decoder>);
 
-impl Work for Recall {
+impl Consumer for Recall {
     fn take(&mut self, batch: &Batch) {
         for record in batch.records().filter(|record| record.kind == RecordKind::Message) {
             if let Ok(message) = MessageView::parse(record.payload) {
@@ -140,7 +140,7 @@ pub(crate) fn replayed(
 
 struct Collect(Replayed);
 
-impl Work for Collect {
+impl Consumer for Collect {
     fn take(&mut self, batch: &ioc_journal::Batch) {
         for record in batch.records().filter(|record| record.kind == RecordKind::Message) {
             let Ok(message) = MessageView::parse(record.payload) else { continue };

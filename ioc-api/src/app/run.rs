@@ -17,16 +17,16 @@ use crate::{
     data_dir::{DataDir, Holder, Part},
     demo::{self, Demo},
     followers::{
-        self, Projections,
-        Promptness::{Ahead, Gathering, Nudged, Unhurried},
-        Stop,
+        self,
+        BatchPolicy::{Batched, LowPriority, OnNotify, ReadAhead},
+        Projections, Stop,
         alerts::Alerts,
         derive::Derive,
+        history::HistoryFollower,
         live::Live,
+        publisher::Publisher,
         quarantine::Quarantine,
         rules::Rules,
-        settle::Settle,
-        tell::Tell,
     },
     metrics,
     tls::{self, Certificate},
@@ -174,7 +174,7 @@ impl Center {
         let (projections, syncing) = Projections::start(records, stop)?;
         let rows_max = self.config.records.quarantine_rows_max;
 
-        let history = Settle::new(store.clone(), Arc::clone(&memory.ledger), journal.clone(), last);
+        let history = HistoryFollower::new(store.clone(), Arc::clone(&memory.ledger), journal.clone(), last);
         let live = Live::new(Arc::clone(&memory.live), Arc::clone(&self.ingress));
         let rules = Rules::new(
             (Arc::clone(&memory.engine), feeder),
@@ -190,19 +190,19 @@ impl Center {
             .synced_by(projections.clone());
         let (hub, fold) = (|| Arc::clone(&memory.hub), || memory.fold.clone());
         let alerts = Alerts::new(journal.clone(), Arc::clone(records), hub(), projections, fold());
-        let tell = Tell::new(journal.clone(), fold(), hub(), Arc::clone(&self.broker), stop.clone());
+        let tell = Publisher::new(journal.clone(), fold(), hub(), Arc::clone(&self.broker), stop.clone());
         let followers = vec![
-            followers::start("store", journal, last, Gathering, stop, history)?,
-            followers::start("live", journal, last, Gathering, stop, live)?,
-            followers::start("rules", journal, memory.resume_after, Ahead, stop, rules)?,
-            followers::start("derive", journal, last, Gathering, stop, derive)?,
-            followers::start("quarantine", journal, last, Gathering, stop, quarantine)?,
-            followers::start("tell", journal, last, Nudged(memory.urgent.clone()), stop, tell)?,
+            followers::start("store", journal, last, Batched, stop, history)?,
+            followers::start("live", journal, last, Batched, stop, live)?,
+            followers::start("rules", journal, memory.resume_after, ReadAhead, stop, rules)?,
+            followers::start("derive", journal, last, Batched, stop, derive)?,
+            followers::start("quarantine", journal, last, Batched, stop, quarantine)?,
+            followers::start("tell", journal, last, OnNotify(memory.urgent.clone()), stop, tell)?,
             followers::start(
                 "alerts",
                 journal,
                 last,
-                Unhurried(memory.records_wanted.clone()),
+                LowPriority(memory.records_wanted.clone()),
                 stop,
                 alerts,
             )?,

@@ -5,7 +5,7 @@ use crate::{
     clock::now_ms,
     config::Config,
     data_dir::{DataDirError, Holder, Part},
-    followers::{NAMES, registrations, settle::Settle},
+    followers::{NAMES, history::HistoryFollower, registrations},
 };
 use ioc_identity::Principal;
 use ioc_ingest::{Ledger, NewDevice};
@@ -52,7 +52,7 @@ impl Center {
         let (journal, opened) = ioc_journal::open(journal).unwrap();
         let store = ioc_store::open(StoreConfig::new(data.store())).unwrap();
         let mut settle =
-            Settle::new(store.clone(), Arc::new(Ledger::default()), journal.clone(), opened.last);
+            HistoryFollower::new(store.clone(), Arc::new(Ledger::default()), journal.clone(), opened.last);
         let from = crate::app::recover::oldest_of(&journal, store.replay_from());
         crate::app::recover::replay(&journal, from, opened.last, &mut settle, &Default::default()).unwrap();
         let property = foundation.catalogue.property("water_level").unwrap().id;
@@ -105,7 +105,7 @@ impl Center {
     fn follow(&self, seals: bool) {
         let last = self.journal.durable();
         let mut settle =
-            Settle::new(self.store.clone(), Arc::new(Ledger::default()), self.journal.clone(), 0);
+            HistoryFollower::new(self.store.clone(), Arc::new(Ledger::default()), self.journal.clone(), 0);
         crate::app::recover::replay(
             &self.journal,
             self.journal.first(),

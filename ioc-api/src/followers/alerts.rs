@@ -1,6 +1,6 @@
 //! Keeps events of alerts, and what they come to, in the records. Telling of an alert does not wait for it; reading the
 //! records does, see [`Hub::await_records`].
-use super::{Projections, Work, alert_log::AlertLog};
+use super::{Consumer, Projections, alert_log::AlertLog};
 use ioc_alerts::AlertFold;
 use ioc_http::stream::hub::Hub;
 use ioc_journal::{Batch, Offset, SharedLog};
@@ -112,7 +112,7 @@ pub fn keep_snapshot(records: &Records, fold: &AlertFold) {
     }
 }
 
-impl Work for Alerts {
+impl Consumer for Alerts {
     fn take(&mut self, batch: &Batch) {
         if self.waiting.is_empty() {
             self.waiting_since = Instant::now();
@@ -124,12 +124,12 @@ impl Work for Alerts {
         }
     }
 
-    fn safe(&mut self, taken: Offset) -> Option<Offset> {
+    fn checkpoint(&mut self, taken: Offset) -> Option<Offset> {
         self.record(taken);
         if !self.given_up {
             self.records.apply_alert_events(&[], taken).ok()?;
         }
-        self.projections.safe()
+        self.projections.checkpoint()
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
     use ioc_journal::{JournalConfig, Visibility};
     use ioc_model::{Alert, AlertId, RecordKind, TransitionKind};
     use ioc_records::SqliteRecords;
-    use ioc_services::{Nudge, fixtures::firing};
+    use ioc_services::{Wakeup, fixtures::firing};
 
     const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -152,7 +152,7 @@ mod tests {
         let (journal, _) = ioc_journal::open(JournalConfig::new(dir.path().join("journal"))).unwrap();
         let stop = Stop::default();
         let (projections, syncing) = Projections::start(&records, &stop).unwrap();
-        let hub = Arc::new(Hub::new(0, [], Nudge::default()));
+        let hub = Arc::new(Hub::new(0, [], Wakeup::default()));
         let mut fold = AlertFold::default();
         let mut alerts =
             Alerts::new(journal.clone(), Arc::clone(&records), hub.clone(), projections, fold.clone());

@@ -1,12 +1,12 @@
 //! Computes observations from observations (the hourly VN_AQI of every station) and gives them to the journal like
 //! any other, so that history, rules and screens need to know nothing about it. Doing it twice after a restart
 //! gives the same values at the same times, which history counts as duplicates.
-use super::{RETRY, Stop, Work};
+use super::{Consumer, RETRY, Stop};
 use ioc_ingest::AqiDeriver;
 use ioc_journal::{AppendError, Batch, SharedLog};
 use ioc_model::{Message, Origin, RecordKind, message::MessageView};
 
-/// See the module.
+/// Follows the log and appends derived observations to it.
 pub struct Derive {
     journal: SharedLog,
     deriver: AqiDeriver,
@@ -32,7 +32,7 @@ impl Derive {
     }
 }
 
-impl Work for Derive {
+impl Consumer for Derive {
     fn take(&mut self, batch: &Batch) {
         for record in batch.records().filter(|record| record.kind == RecordKind::Message) {
             let Ok(message) = MessageView::parse(record.payload) else { continue };

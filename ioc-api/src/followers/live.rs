@@ -1,12 +1,12 @@
 //! Keeps the last value of every property of every device, and who is connected.
-use super::Work;
+use super::Consumer;
 use crate::{clock::Clocks, ingress::Ingress};
 use ioc_ingest::LiveState;
 use ioc_journal::Batch;
 use ioc_model::{Origin, Presence, RecordKind, message::MessageView};
 use std::sync::Arc;
 
-/// See the module.
+/// Follows the log and keeps last values up to date.
 pub struct Live {
     live: Arc<LiveState>,
     ingress: Arc<Ingress>,
@@ -19,7 +19,7 @@ impl Live {
     }
 }
 
-impl Work for Live {
+impl Consumer for Live {
     fn take(&mut self, batch: &Batch) {
         let clocks = Clocks::read();
         for record in batch.records() {

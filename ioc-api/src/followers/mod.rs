@@ -3,15 +3,15 @@
 pub mod alert_log;
 pub mod alerts;
 pub mod derive;
+pub mod history;
 pub mod live;
 mod projections;
+pub mod publisher;
 pub mod quarantine;
 pub mod rules;
-pub mod settle;
 mod sweep;
-pub mod tell;
 
-pub use ioc_services::Nudge;
+pub use ioc_services::Wakeup;
 pub use projections::Projections;
 pub use sweep::sweep;
 
@@ -67,33 +67,33 @@ impl Stop {
         *waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Says whether it is time to stop.
+    /// Reports whether it is time to stop.
     pub fn is_stopped(&self) -> bool {
         *self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What a follower does with records.
-pub trait Work: Send + 'static {
+pub trait Consumer: Send + 'static {
     /// Takes one batch, completely.
     fn take(&mut self, batch: &Batch);
 
     /// Called between batches and at least about every 200 ms.
     fn idle(&mut self) {}
 
-    /// Says whether it can no longer do its work.
+    /// Reports whether it can no longer do its work.
     fn has_failed(&self) -> bool {
         false
     }
 
     /// Returns the place to go on from after a restart: everything up to it is safe without us.
-    /// `taken` is the last offset given to [`Work::take`].
-    fn safe(&mut self, taken: Offset) -> Option<Offset> {
+    /// `taken` is the last offset given to [`Consumer::take`].
+    fn checkpoint(&mut self, taken: Offset) -> Option<Offset> {
         Some(taken)
     }
 }
 
-impl Work for Box<dyn Work> {
+impl Consumer for Box<dyn Consumer> {
     fn take(&mut self, batch: &Batch) {
         (**self).take(batch);
     }
@@ -106,22 +106,22 @@ impl Work for Box<dyn Work> {
         (**self).has_failed()
     }
 
-    fn safe(&mut self, taken: Offset) -> Option<Offset> {
-        (**self).safe(taken)
+    fn checkpoint(&mut self, taken: Offset) -> Option<Offset> {
+        (**self).checkpoint(taken)
     }
 }
 
 /// When a follower takes records.
 #[derive(Debug, Clone)]
-pub enum Promptness {
+pub enum BatchPolicy {
     /// As soon as they are appended, see [`Journal::follow_ahead`] for who may.
-    Ahead,
+    ReadAhead,
     /// The first commit after a pause at once, then those that gather within [`LINGER`].
-    Gathering,
+    Batched,
     /// The same ahead of the disk, and at once the record that the nudge is for.
-    Nudged(Nudge),
+    OnNotify(Wakeup),
     /// What has gathered within [`UNHURRIED`], or at once up to the record that the nudge is for.
-    Unhurried(Nudge),
+    LowPriority(Wakeup),
 }
 
 /// How far a follower has come.
@@ -140,7 +140,7 @@ impl Progress {
         self.0.taken.load(Relaxed)
     }
 
-    /// Says whether what it does is no longer done until a restart, as after a panic.
+    /// Reports whether what it does is no longer done until a restart, as after a panic.
     pub fn has_failed(&self) -> bool {
         self.0.failed.load(Relaxed)
     }
@@ -180,21 +180,21 @@ pub fn start(
     name: &'static str,
     journal: &SharedLog,
     after: Offset,
-    promptness: Promptness,
+    policy: BatchPolicy,
     stop: &Stop,
-    work: impl Work,
+    work: impl Consumer,
 ) -> io::Result<Running> {
     let progress = Progress::default();
     progress.0.taken.store(after, Relaxed);
     let next = after + 1;
-    let is_ahead = matches!(promptness, Promptness::Ahead | Promptness::Nudged(_));
+    let is_ahead = matches!(policy, BatchPolicy::ReadAhead | BatchPolicy::OnNotify(_));
     let visibility = if is_ahead { Visibility::Appended } else { Visibility::Durable };
     let follower = journal.follow(next, visibility);
-    let pause = match promptness {
-        Promptness::Ahead => None,
-        Promptness::Gathering => Some((Nudge::default(), LINGER)),
-        Promptness::Nudged(nudge) => Some((nudge, LINGER)),
-        Promptness::Unhurried(nudge) => Some((nudge, UNHURRIED)),
+    let pause = match policy {
+        BatchPolicy::ReadAhead => None,
+        BatchPolicy::Batched => Some((Wakeup::default(), LINGER)),
+        BatchPolicy::OnNotify(nudge) => Some((nudge, LINGER)),
+        BatchPolicy::LowPriority(nudge) => Some((nudge, UNHURRIED)),
     };
     let mut runner = Runner {
         name,
@@ -220,7 +220,7 @@ pub fn start(
 struct Runner<W> {
     name: &'static str,
     /// What ends a pause between commits, and how long it is otherwise; `None` makes none.
-    pause: Option<(Nudge, Duration)>,
+    pause: Option<(Wakeup, Duration)>,
     journal: SharedLog,
     follower: Box<dyn Follow>,
     stop: Stop,
@@ -233,7 +233,7 @@ struct Runner<W> {
     work: W,
 }
 
-impl<W: Work> Runner<W> {
+impl<W: Consumer> Runner<W> {
     fn run(&mut self) {
         loop {
             match self.follower.next(IDLE) {
@@ -291,7 +291,7 @@ impl<W: Work> Runner<W> {
         self.tell_held();
         self.save_at = Instant::now() + CHECKPOINT_PERIOD;
         // Who reads ahead of the disk may have seen what never gets there.
-        let safe = self.work.safe(self.taken).map(|safe| safe.min(self.journal.durable()));
+        let safe = self.work.checkpoint(self.taken).map(|safe| safe.min(self.journal.durable()));
         let Some(safe) = safe.filter(|safe| *safe > self.saved) else { return };
         match self.journal.checkpoint(self.name, safe) {
             Ok(()) => self.saved = safe,
@@ -317,7 +317,7 @@ mod tests {
         on: Option<mpsc::Receiver<()>>,
     }
 
-    impl Work for Recorder {
+    impl Consumer for Recorder {
         fn take(&mut self, batch: &Batch) {
             if let Some(on) = &self.on {
                 // Let on for good once the other end is gone.
@@ -329,7 +329,7 @@ mod tests {
 
     struct Clumsy;
 
-    impl Work for Clumsy {
+    impl Consumer for Clumsy {
         fn take(&mut self, _: &Batch) {
             panic!("on purpose");
         }
@@ -338,10 +338,10 @@ mod tests {
     /// Claims to have processed more than there is on disk.
     struct Hasty;
 
-    impl Work for Hasty {
+    impl Consumer for Hasty {
         fn take(&mut self, _: &Batch) {}
 
-        fn safe(&mut self, taken: Offset) -> Option<Offset> {
+        fn checkpoint(&mut self, taken: Offset) -> Option<Offset> {
             Some(taken + 100)
         }
     }
@@ -351,7 +351,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (journal, _) = ioc_journal::open(JournalConfig::new(dir.path()).followed_by(&["hasty"])).unwrap();
         let stop = Stop::default();
-        let hasty = start("hasty", &journal, 0, Promptness::Ahead, &stop, Hasty).unwrap();
+        let hasty = start("hasty", &journal, 0, BatchPolicy::ReadAhead, &stop, Hasty).unwrap();
         let offset = journal.append(RecordKind::Message, |_| ()).unwrap();
         journal.wait_durable(offset, PATIENCE).unwrap();
         while hasty.progress.taken() < offset {
@@ -367,7 +367,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (journal, _) = ioc_journal::open(JournalConfig::new(dir.path())).unwrap();
         let stop = Stop::default();
-        let clumsy = start("clumsy", &journal, 0, Promptness::Ahead, &stop, Clumsy).unwrap();
+        let clumsy = start("clumsy", &journal, 0, BatchPolicy::ReadAhead, &stop, Clumsy).unwrap();
         let progress = clumsy.progress.clone();
         assert!(!progress.has_failed());
         journal.append(RecordKind::Message, |_| ()).unwrap();
@@ -386,9 +386,9 @@ mod tests {
         let ((let_on, on), (slow, slow_took), (quick, quick_took)) =
             (mpsc::channel(), mpsc::channel(), mpsc::channel());
         let slow = Recorder { took: slow, on: Some(on) };
-        let slow = start("slow", &journal, 0, Promptness::Ahead, &stop, slow).unwrap();
+        let slow = start("slow", &journal, 0, BatchPolicy::ReadAhead, &stop, slow).unwrap();
         let quick = Recorder { took: quick, on: None };
-        let quick = start("quick", &journal, 0, Promptness::Gathering, &stop, quick).unwrap();
+        let quick = start("quick", &journal, 0, BatchPolicy::Batched, &stop, quick).unwrap();
         for _ in 0..RECORDS {
             let offset = journal.append(RecordKind::Message, |out| out.extend_from_slice(&[7; 20])).unwrap();
             journal.wait_durable(offset, PATIENCE).unwrap();

@@ -60,7 +60,7 @@ impl Projections {
     }
 
     /// Returns the offset up to which the projections are safe without the journal.
-    pub fn safe(&self) -> Option<Offset> {
+    pub fn checkpoint(&self) -> Option<Offset> {
         if self.stop.is_stopped() {
             // The last word: nobody waits any more, and the thread may have ended.
             return self.sync();

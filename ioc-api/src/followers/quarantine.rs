@@ -1,11 +1,11 @@
 //! Keeps what was rejected where an engineer finds it: device, topic, bytes and why.
-use super::{Projections, RETRY, Work};
+use super::{Consumer, Projections, RETRY};
 use ioc_ingest::Registry;
 use ioc_journal::{Batch, Offset};
 use ioc_model::{DeviceTopic, RecordKind, message::MessageView};
 use ioc_records::{QuarantineRow, Records, RecordsError};
 
-/// See the module.
+/// Follows the log and copies what was rejected into the records.
 pub struct Quarantine {
     records: Records,
     registry: Registry,
@@ -73,7 +73,7 @@ impl Quarantine {
     }
 }
 
-impl Work for Quarantine {
+impl Consumer for Quarantine {
     fn take(&mut self, batch: &Batch) {
         let rows = self.rows(batch);
         if !rows.is_empty() {
@@ -81,11 +81,11 @@ impl Work for Quarantine {
         }
     }
 
-    fn safe(&mut self, taken: Offset) -> Option<Offset> {
+    fn checkpoint(&mut self, taken: Offset) -> Option<Offset> {
         if self.failed.is_none() {
             self.records.append_quarantine(&[], taken, self.rows_max).ok()?;
         }
-        self.projections.as_ref()?.safe()
+        self.projections.as_ref()?.checkpoint()
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
         );
         other.execute("ALTER TABLE elsewhere RENAME TO quarantine", []).unwrap();
         quarantine.take(&reject());
-        let _ = quarantine.safe(2);
+        let _ = quarantine.checkpoint(2);
         assert_eq!(records.quarantined_through().unwrap(), 0);
 
         crate::app::recover::project(&journal, &records, new(), 2, &Default::default()).unwrap();

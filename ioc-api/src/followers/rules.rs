@@ -1,6 +1,6 @@
 //! Gives observations and connection states to the rule engine while they go to disk, and a tick every second in between, so
 //! that data and time reach it in one order.
-use super::Work;
+use super::Consumer;
 use crate::clock::{monotonic_ms, now_ms};
 use ioc_journal::{Batch, Health, Offset, Record, SharedLog};
 use ioc_model::{Presence, RecordKind, message::MessageView};
@@ -14,13 +14,13 @@ use std::sync::{
 /// Time between ticks, in milliseconds.
 const TICK_MS: i64 = 1000;
 
-/// Says that devices were registered or changed. Rules hear of it with the next tick: many that are registered one
+/// Notes that devices were registered or changed. Rules hear of it with the next tick: many that are registered one
 /// after the other are looked up once. A device that speaks before is taken in when it does. Clones are the same.
 #[derive(Debug, Clone, Default)]
 pub struct RegistryChanged(Arc<AtomicBool>);
 
 impl RegistryChanged {
-    /// Says it.
+    /// Notes it.
     pub fn tell(&self) {
         self.0.store(true, Relaxed);
     }
@@ -30,7 +30,7 @@ impl RegistryChanged {
     }
 }
 
-/// See the module.
+/// Follows the log and feeds the rule engine.
 pub struct Rules {
     engine: Arc<Engine>,
     feeder: Feeder,
@@ -133,7 +133,7 @@ fn offer(feed: &mut Feed<'_>, record: &Record<'_>, committed_ms: i64) {
     feed.other(offset);
 }
 
-impl Work for Rules {
+impl Consumer for Rules {
     fn take(&mut self, batch: &Batch) {
         let committed_ms = batch.committed_ms();
         (self.taken, self.committed_ms) = (batch.last(), committed_ms);
@@ -158,7 +158,7 @@ impl Work for Rules {
         self.tick_if_due();
     }
 
-    fn safe(&mut self, _taken: Offset) -> Option<Offset> {
+    fn checkpoint(&mut self, _taken: Offset) -> Option<Offset> {
         // In this order: what was decided up to there is then counted.
         let through = self.engine.processed();
         let decided = Decided { through, decisions: self.engine.meters().transitions };
@@ -177,15 +177,15 @@ impl Work for Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{defaults, followers::Nudge};
+    use crate::{defaults, followers::Wakeup};
     use ioc_alerts::AlertFold;
     use ioc_journal::{JournalConfig, Visibility};
     use ioc_model::{
         AlertId, Catalogue, DeviceIndex, Domain, Message, Observation, Origin, PropertyId, Quality,
     };
     use ioc_rules::{
-        DeviceLabels, Directory, EngineConfig, Outlet, PastSample, PastSamples, Place, RuleFile, RuleSet,
-        engine,
+        DeviceLabels, Directory, EngineConfig, PastSample, PastSamples, Place, RuleFile, RuleSet,
+        TransitionSink, engine,
     };
     use ioc_services::alerting::{AlertThread, Archive};
     use std::{thread, time::Duration};
@@ -229,7 +229,7 @@ mod tests {
         }
     }
 
-    fn engine(catalogue: Catalogue, out: Arc<dyn Outlet>) -> (Arc<Engine>, Feeder) {
+    fn engine(catalogue: Catalogue, out: Arc<dyn TransitionSink>) -> (Arc<Engine>, Feeder) {
         let rules = RuleSet::load(&[RuleFile { path: "water.yaml".into(), text: RULE.into() }], &catalogue);
         let config = EngineConfig {
             shards: 1,
@@ -256,7 +256,7 @@ mod tests {
         let (engine, feeder) = engine(catalogue, Arc::new(out));
         let archive = Archive { find: Box::new(|_| None), through: Box::new(|| 0) };
         let alerts =
-            AlertThread::start(journal.clone(), AlertFold::default(), archive, Nudge::default()).unwrap();
+            AlertThread::start(journal.clone(), AlertFold::default(), archive, Wakeup::default()).unwrap();
         let written = alerts.written();
         let (changed, start) = (RegistryChanged::default(), (0, 0));
         let engine_and_feeder = (Arc::clone(&engine), feeder);
@@ -278,14 +278,14 @@ mod tests {
             thread::yield_now();
         }
         assert_eq!(decisions.len(), 1);
-        assert_eq!(rules.safe(offset), None, "the decision is on its way to the alert thread");
+        assert_eq!(rules.checkpoint(offset), None, "the decision is on its way to the alert thread");
 
-        assert!(alerts.tell(decisions.recv().unwrap()));
+        assert!(alerts.emit(decisions.recv().unwrap()));
         journal.wait_durable(offset + 1, Duration::from_secs(30)).unwrap();
-        while rules.safe(offset).is_none() {
+        while rules.checkpoint(offset).is_none() {
             thread::yield_now();
         }
-        assert_eq!(rules.safe(offset), Some(offset));
+        assert_eq!(rules.checkpoint(offset), Some(offset));
         drop(rules);
         engine.stop();
         alerts.close();

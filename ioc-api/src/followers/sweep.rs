@@ -2,7 +2,7 @@
 use super::Stop;
 use crate::clock::monotonic_ms;
 use ioc_http::stream::{
-    board::{self, Board, Look, state},
+    device_states::{self, DeviceStateTable, Look, state},
     hub::Hub,
 };
 use ioc_ingest::{Device, LiveState, Registry};
@@ -18,7 +18,7 @@ pub fn sweep(
     registry: Registry,
     live: Arc<LiveState>,
     hub: Arc<Hub>,
-    board: Arc<Board>,
+    board: Arc<DeviceStateTable>,
     stop: Stop,
 ) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name("sweep".into()).spawn(move || {
@@ -44,8 +44,9 @@ fn alarms(hub: &Hub) -> HashMap<String, Look> {
     let mut alarms: HashMap<String, Look> = HashMap::new();
     hub.for_each_open(|alert| {
         let Some(device) = &alert.device else { return };
-        let entry =
-            alarms.entry(device.to_string()).or_insert(Look { state: 0, flags: board::FLAG_ACKNOWLEDGED });
+        let entry = alarms
+            .entry(device.to_string())
+            .or_insert(Look { state: 0, flags: device_states::FLAG_ACKNOWLEDGED });
         entry.state = entry.state.max(state::alarm(alert.severity));
         if alert.acknowledged_at.is_none() {
             entry.flags = 0;
@@ -59,12 +60,12 @@ fn look(device: &Device, live: &LiveState, alarms: &HashMap<String, Look>, now_m
     let mut look = alarms.get(device.id.as_str()).copied().unwrap_or_default();
     let silent = match live.last_heard_ms(device.index) {
         None => {
-            look.flags |= board::FLAG_NEVER;
+            look.flags |= device_states::FLAG_NEVER;
             true
         }
         Some(seen) => {
             let silent = !is_current(seen, now_ms, 1000 * i64::from(device.reporting_period_s));
-            look.flags |= if silent { board::FLAG_SILENT } else { 0 };
+            look.flags |= if silent { device_states::FLAG_SILENT } else { 0 };
             silent
         }
     };

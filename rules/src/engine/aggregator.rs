@@ -3,7 +3,7 @@
 //! A round is complete when every shard has reported; rounds become complete in their order, as each shard reports
 //! in its order. What a shard does not report has not changed since it last did.
 use super::{
-    Outlet, Shared,
+    Shared, TransitionSink,
     compile::{CompiledRule, CompiledRuleSet, GRACE_PERIODS},
     dispatch::Scope,
     fleet_rule::{EvalContext, FleetRule},
@@ -38,7 +38,7 @@ pub(crate) struct Aggregator {
     shared: Arc<Shared>,
     rule_set: Arc<CompiledRuleSet>,
     clock: Clock,
-    out: Arc<dyn Outlet>,
+    out: Arc<dyn TransitionSink>,
     partials: Partials,
     fleet_rules: Vec<FleetRule>,
     collecting: BTreeMap<u64, Collecting>,
@@ -50,7 +50,7 @@ impl Aggregator {
         shared: Arc<Shared>,
         rule_set: Arc<CompiledRuleSet>,
         returning: Vec<PendingRestore>,
-        out: Arc<dyn Outlet>,
+        out: Arc<dyn TransitionSink>,
     ) -> Self {
         let clock = Clock::new(shared.config.place.clone());
         let partials = no_partials(&rule_set, shared.progress.shards());
@@ -104,7 +104,7 @@ impl Aggregator {
                     rule = active.alert.rule,
                     "rule or device is gone or changed; its alert is cleared"
                 );
-                active.end(now).map_or(Ok(()), |transition| self.tell(transition))?;
+                active.end(now).map_or(Ok(()), |transition| self.emit(transition))?;
             }
         }
         Ok(())
@@ -181,7 +181,7 @@ impl Aggregator {
         let context = EvalContext { compiled, plan, city: &city, now, in_grace, config: &self.shared.config };
         let (transitions, held) = fleet_rule.decide(&seen, &context);
         count(&self.shared.meters.held, held);
-        transitions.into_iter().try_for_each(|transition| self.tell(transition))
+        transitions.into_iter().try_for_each(|transition| self.emit(transition))
     }
 
     /// Takes other rules: those that stay keep their alerts and are evaluated anew with the next tick.
@@ -198,16 +198,16 @@ impl Aggregator {
                 }
                 None => {
                     let ended = fleet_rule.end(compiled, now);
-                    ended.into_iter().try_for_each(|transition| self.tell(transition))?;
+                    ended.into_iter().try_for_each(|transition| self.emit(transition))?;
                 }
             }
         }
         Ok(())
     }
 
-    fn tell(&self, transition: RuleTransition) -> Result<(), OutputClosed> {
+    fn emit(&self, transition: RuleTransition) -> Result<(), OutputClosed> {
         count(&self.shared.meters.transitions, 1);
-        self.out.tell(transition).then_some(()).ok_or(OutputClosed)
+        self.out.emit(transition).then_some(()).ok_or(OutputClosed)
     }
 }
 

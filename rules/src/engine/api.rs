@@ -93,13 +93,13 @@ pub enum Input {
 }
 
 /// Takes what the engine decides, on the thread that decides it; may make it wait.
-pub trait Outlet: Send + Sync {
+pub trait TransitionSink: Send + Sync {
     /// Takes a transition. Returns false when nobody does any more: the engine stops then.
-    fn tell(&self, transition: RuleTransition) -> bool;
+    fn emit(&self, transition: RuleTransition) -> bool;
 }
 
-impl Outlet for crossbeam_channel::Sender<RuleTransition> {
-    fn tell(&self, transition: RuleTransition) -> bool {
+impl TransitionSink for crossbeam_channel::Sender<RuleTransition> {
+    fn emit(&self, transition: RuleTransition) -> bool {
         self.send(transition).is_ok()
     }
 }

@@ -48,11 +48,11 @@ mod shard;
 mod sync;
 mod time;
 
-pub use api::{Directory, EngineConfig, Input, Outlet, QUEUE_BATCHES, SHARDS_MAX};
+pub use api::{Directory, EngineConfig, Input, QUEUE_BATCHES, SHARDS_MAX, TransitionSink};
 pub use feeder::{Feed, Feeder};
 pub use meters::{EngineMeters, RuleHealth, RuleState};
 
-use crate::{past::PastSamples, ruleset::RuleSet, transition::Restored};
+use crate::{past::PastSamples, ruleset::RuleSet, transition::RestoredAlert};
 use arc_swap::ArcSwap;
 use compile::CompiledRuleSet;
 use crossbeam_channel::Sender;
@@ -128,9 +128,9 @@ impl Engine {
         catalogue: Arc<Catalogue>,
         directory: Arc<dyn Directory>,
         past: Arc<dyn PastSamples>,
-        restored: Vec<Restored>,
+        restored: Vec<RestoredAlert>,
         seed_to_ms: i64,
-        out: Arc<dyn Outlet>,
+        out: Arc<dyn TransitionSink>,
     ) -> Result<(Self, Feeder), StartError> {
         let shards = config.shards.clamp(1, SHARDS_MAX);
         let rule_set = Arc::new(CompiledRuleSet::new(&rules, &catalogue, None));
@@ -203,9 +203,9 @@ type Started = (Vec<Outbox<dispatch::Batch>>, Vec<JoinHandle<()>>);
 fn start_threads(
     shared: &Arc<Shared>,
     rule_set: &Arc<CompiledRuleSet>,
-    restored: Vec<Restored>,
+    restored: Vec<RestoredAlert>,
     seed_to_ms: i64,
-    out: &Arc<dyn Outlet>,
+    out: &Arc<dyn TransitionSink>,
 ) -> Result<Started, StartError> {
     let shards = shared.progress.shards();
     let mut portions = restore::portions(restored, rule_set, shared.directory.as_ref(), shards);

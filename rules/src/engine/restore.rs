@@ -1,6 +1,6 @@
 //! Which thread takes up which alert after a start.
 use super::{api::Directory, compile::CompiledRuleSet};
-use crate::{eval::plan::Plan, labels::DeviceLabels, transition::Restored};
+use crate::{eval::plan::Plan, labels::DeviceLabels, transition::RestoredAlert};
 use ioc_model::DeviceId;
 use std::{collections::HashMap, sync::Arc};
 
@@ -11,13 +11,13 @@ pub(crate) struct PendingRestore {
     pub(crate) rule: Option<usize>,
     /// Its device, for rules that each device decides by itself.
     pub(crate) device: Option<Arc<DeviceLabels>>,
-    pub(crate) restored: Restored,
+    pub(crate) restored: RestoredAlert,
 }
 
 /// Sorts alerts by the thread that takes them up: one portion per shard, and last that of the aggregator, which
 /// also ends the alerts whose rule or device is gone.
 pub(crate) fn portions(
-    restored: Vec<Restored>,
+    restored: Vec<RestoredAlert>,
     rule_set: &CompiledRuleSet,
     directory: &dyn Directory,
     shards: usize,

@@ -4,7 +4,7 @@ use crate::{
     eval::{time::EvalTime, trace::EvalResult},
     labels::{self, Labels},
     rule::Rule,
-    transition::{Restored, RuleTransition},
+    transition::{RestoredAlert, RuleTransition},
 };
 use ioc_model::{
     Alert, AlertId, Condition, DeviceId, Domain, Evidence, Fingerprint, TransitionKind, alert::Text,
@@ -73,7 +73,7 @@ impl Active {
     /// Takes up an alert that was known before a start; `None` when it was cleared.
     ///
     /// The monotonic clock of this process starts where the wall clock stood, so `for` that was running goes on.
-    pub(crate) fn restore(restored: &Restored) -> Option<Box<Self>> {
+    pub(crate) fn restore(restored: &RestoredAlert) -> Option<Box<Self>> {
         let alert = restored.alert.clone();
         let phase = match alert.state {
             Condition::Pending => Phase::Pending { since_ms: alert.active_since, is_told: true },

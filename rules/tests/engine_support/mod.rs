@@ -6,7 +6,7 @@ use ioc_model::{
 };
 use ioc_rules::{
     DeviceLabels, Directory, Engine, EngineConfig, Feeder, Input, PastReading, PastSample, PastSamples,
-    Place, Restored, RuleFile, RuleSet, RuleTransition, as_it_came, engine::QUEUE_BATCHES,
+    Place, RestoredAlert, RuleFile, RuleSet, RuleTransition, as_it_came, engine::QUEUE_BATCHES,
 };
 use std::{
     collections::BTreeMap,
@@ -202,7 +202,7 @@ pub(crate) struct Setup {
     pub(crate) shards: usize,
     pub(crate) devices: Arc<Devices>,
     pub(crate) past: Arc<Past>,
-    pub(crate) restored: Vec<Restored>,
+    pub(crate) restored: Vec<RestoredAlert>,
     pub(crate) seed_to_ms: i64,
     pub(crate) startup_ms: i64,
     pub(crate) resume_after: u64,

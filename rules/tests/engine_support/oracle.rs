@@ -155,7 +155,7 @@ impl<'a> Oracle<'a> {
                     if self.is_fleet(number) {
                         self.settle_late(number);
                     }
-                    self.judge(number, None, *now_ms, None);
+                    self.evaluate(number, None, *now_ms, None);
                 }
                 self.touched.clear();
             }
@@ -246,7 +246,7 @@ impl<'a> Oracle<'a> {
                 }
             } else if !of_rule.is_empty() || (a_message && read(SILENCE)) {
                 let timely = timely || (a_message && read(SILENCE));
-                self.judge(number, Some(device), at, Some(timely));
+                self.evaluate(number, Some(device), at, Some(timely));
             }
         }
         let due: Vec<_> = self
@@ -259,12 +259,12 @@ impl<'a> Oracle<'a> {
             self.touched.remove(&number);
             self.round_ms.insert(number, at);
             self.settle_late(number);
-            self.judge(number, None, at, None);
+            self.evaluate(number, None, at, None);
         }
     }
 
     /// Evaluates one rule, for one device or for all, and moves its alerts on.
-    fn judge(&mut self, number: usize, device: Option<u32>, at: i64, arrived: Option<bool>) {
+    fn evaluate(&mut self, number: usize, device: Option<u32>, at: i64, arrived: Option<bool>) {
         let rule = Arc::clone(&self.rules.rules()[number]);
         let of_device =
             device.map(|device| self.devices.iter().find(|d| d.index.0 == device).unwrap().id.to_string());

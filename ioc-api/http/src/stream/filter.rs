@@ -24,7 +24,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Says whether an alert passes; `place` is the longitude and latitude of its device.
+    /// Reports whether an alert passes; `place` is the longitude and latitude of its device.
     pub fn admits_alert(&self, alert: &Alert, place: Option<(f64, f64)>) -> bool {
         let domain =
             self.domain.is_empty() || alert.domain.is_some_and(|domain| self.domain.contains(&domain));
@@ -34,12 +34,12 @@ impl Filter {
         domain && ward && severity && inside
     }
 
-    /// Says whether what is said of a whole domain passes.
+    /// Reports whether what is said of a whole domain passes.
     pub fn admits_domain(&self, domain: Domain) -> bool {
         self.domain.is_empty() || self.domain.contains(&domain)
     }
 
-    /// Says whether a device passes.
+    /// Reports whether a device passes.
     pub fn admits_device(&self, device: &Device) -> bool {
         let domain = self.domain.is_empty() || self.domain.contains(&device.domain);
         let ward = self.ward.is_empty()

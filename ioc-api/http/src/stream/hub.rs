@@ -2,10 +2,10 @@
 //! own place and reads at its own pace, so there is no queue per client and a slow one costs nobody anything;
 //! who falls behind the ring reads on from the records. Transitions come here before they are on disk and are told when
 //! they are, by a task beside the sessions: no thread in between has to wake up first.
-use super::{coming::Coming, recorded::Recorded, telling::Telling};
+use super::{commit_buffer::CommitBuffer, encoded::EncodedTransition, watermark::ProjectionWatermark};
 use ioc_model::{Alert, AlertId};
 use ioc_records::Sequenced;
-use ioc_services::Nudge;
+use ioc_services::Wakeup;
 use std::{
     collections::{BTreeMap, VecDeque},
     ops::RangeInclusive,
@@ -21,19 +21,19 @@ pub const RING_MAX: usize = 4096;
 #[derive(Debug)]
 pub enum Since {
     /// These follow, in order; none is missing.
-    Ring(Vec<Telling>),
+    Ring(Vec<EncodedTransition>),
     /// The ring no longer reaches back that far: read the records.
     Behind,
 }
 
-/// See the module.
+/// Holds the newest transitions for all sessions.
 pub struct Hub {
     ring: RwLock<Ring>,
     last: watch::Sender<u64>,
-    coming: Coming,
-    recorded: Recorded,
+    coming: CommitBuffer,
+    recorded: ProjectionWatermark,
     /// Urges who keeps the records, when somebody reads them.
-    wanted: Nudge,
+    wanted: Wakeup,
     /// Numbers that no transition here has: they may be those of another life of the data directory.
     passed_over: Option<RangeInclusive<u64>>,
 }
@@ -43,13 +43,13 @@ struct Ring {
     complete_after: u64,
     /// The newest offset that `items` and `open` reflect.
     last: u64,
-    items: VecDeque<Telling>,
+    items: VecDeque<EncodedTransition>,
     /// Shared, so that a snapshot of many holds up nobody who publishes.
     open: BTreeMap<AlertId, Arc<Alert>>,
 }
 
 impl Ring {
-    fn push(&mut self, item: Telling) {
+    fn push(&mut self, item: EncodedTransition) {
         let alert = &item.transition.alert;
         if alert.is_open() {
             self.open.insert(alert.id, Arc::new(alert.clone()));
@@ -67,14 +67,14 @@ impl Ring {
 impl Hub {
     /// Makes a hub whose last transition is `last` and whose open alerts are `open`: older ones are in the records.
     /// Who waits for the records urges `wanted`.
-    pub fn new(last: u64, open: impl IntoIterator<Item = Alert>, wanted: Nudge) -> Self {
+    pub fn new(last: u64, open: impl IntoIterator<Item = Alert>, wanted: Wakeup) -> Self {
         let open = open.into_iter().map(|alert| (alert.id, Arc::new(alert))).collect();
         let ring = Ring { complete_after: last, last, items: VecDeque::new(), open };
         Self {
             ring: RwLock::new(ring),
             last: watch::Sender::new(last),
-            coming: Coming::new(last),
-            recorded: Recorded::new(last),
+            coming: CommitBuffer::new(last),
+            recorded: ProjectionWatermark::new(last),
             wanted,
             passed_over: None,
         }
@@ -97,11 +97,11 @@ impl Hub {
     /// may lack the newest, but no more of them than the ring holds, see [`Self::unrecorded`]: who falls behind the ring
     /// finds everything before it there.
     pub fn prepare(&self, transitions: impl IntoIterator<Item = Sequenced>) {
-        let ready: Vec<_> = transitions.into_iter().map(Telling::from).collect();
+        let ready: Vec<_> = transitions.into_iter().map(EncodedTransition::from).collect();
         self.coming.add(ready);
     }
 
-    /// Says that everything up to `durable` is on disk. Costs next to nothing: the journal's writer calls it.
+    /// Notes that everything up to `durable` is on disk. Costs next to nothing: the journal's writer calls it.
     pub fn committed(&self, durable: u64) {
         self.coming.reach(durable);
     }
@@ -114,7 +114,7 @@ impl Hub {
         }
     }
 
-    fn publish(&self, transitions: impl IntoIterator<Item = Telling>) {
+    fn publish(&self, transitions: impl IntoIterator<Item = EncodedTransition>) {
         let mut last = None;
         let mut ring = self.ring.write().unwrap_or_else(|poisoned| poisoned.into_inner());
         for transition in transitions {
@@ -127,7 +127,7 @@ impl Hub {
         }
     }
 
-    /// Says that the records have every transition up to `through`.
+    /// Notes that the records have every transition up to `through`.
     pub fn recorded(&self, through: u64) {
         self.recorded.reach(through);
     }
@@ -153,7 +153,7 @@ impl Hub {
     /// Waits until the records have the transition at `seq`, of which the caller knows, at most `patience`. Blocks.
     pub fn await_record(&self, seq: u64, patience: Duration) {
         if self.recorded.through() < seq {
-            self.wanted.urge(seq);
+            self.wanted.notify(seq);
             self.recorded.wait(seq, patience);
         }
     }
@@ -185,7 +185,7 @@ impl Hub {
     }
 
     /// Returns at most `limit` transitions after `seq` of those that the ring has, for when nothing older is kept.
-    pub fn oldest_page(&self, seq: u64, limit: usize) -> Vec<Telling> {
+    pub fn oldest_page(&self, seq: u64, limit: usize) -> Vec<EncodedTransition> {
         self.read().items.iter().filter(|item| item.seq > seq).take(limit).cloned().collect()
     }
 
@@ -224,8 +224,8 @@ mod tests {
 
     #[test]
     fn a_reader_sees_each_transition_once_and_in_order() {
-        let hub = Hub::new(10, [], Nudge::default());
-        hub.publish([transition(12), transition(15)].map(Telling::from));
+        let hub = Hub::new(10, [], Wakeup::default());
+        hub.publish([transition(12), transition(15)].map(EncodedTransition::from));
         let Since::Ring(found) = hub.since(10, 10) else { panic!("the ring reaches back") };
         assert_eq!(found.iter().map(|t| t.seq).collect::<Vec<_>>(), [12, 15]);
         let Since::Ring(found) = hub.since(12, 10) else { panic!("the ring reaches back") };
@@ -238,17 +238,17 @@ mod tests {
 
     #[test]
     fn a_place_in_another_life_of_the_directory_is_known_also_once_this_one_has_come_further() {
-        let hub = Hub::new(15, [], Nudge::default()).passing_over(Some(22..=1_000));
+        let hub = Hub::new(15, [], Wakeup::default()).passing_over(Some(22..=1_000));
         let others =
             |hub: &Hub| [0, 15, 21, 22, 103, 1_000, 1_001, 1_040].map(|seq| hub.is_of_another_life(seq));
         assert_eq!(others(&hub), [false, false, true, true, true, true, true, true], "nothing told yet");
-        hub.publish([transition(1_001), transition(1_040)].map(Telling::from));
+        hub.publish([transition(1_001), transition(1_040)].map(EncodedTransition::from));
         assert_eq!(others(&hub), [false, false, false, true, true, true, false, false]);
     }
 
     #[tokio::test]
     async fn what_is_not_on_disk_is_not_told() {
-        let hub = Arc::new(Hub::new(10, [], Nudge::default()));
+        let hub = Arc::new(Hub::new(10, [], Wakeup::default()));
         let telling = Arc::clone(&hub);
         let telling = tokio::spawn(async move { telling.tell().await });
         let mut watch = hub.watch();
@@ -270,9 +270,9 @@ mod tests {
 
     #[test]
     fn who_fell_behind_the_ring_is_sent_to_the_records() {
-        let hub = Hub::new(10, [], Nudge::default());
+        let hub = Hub::new(10, [], Wakeup::default());
         assert!(matches!(hub.since(9, 10), Since::Behind));
-        hub.publish((11..).take(RING_MAX + 5).map(transition).map(Telling::from));
+        hub.publish((11..).take(RING_MAX + 5).map(transition).map(EncodedTransition::from));
         assert!(matches!(hub.since(14, 10), Since::Behind));
         assert!(matches!(hub.since(15, 10), Since::Ring(_)));
     }

@@ -1,17 +1,18 @@
 //! The live stream: what happened to alerts, how every device looks, how the city's indicators stand.
 //! Sessions pull at their own pace from shared state ([`hub`], [`board`], a watch of indicators), so a slow
 //! screen gets coalesced state and every transition, and delays nobody.
-pub mod board;
-mod coming;
+mod commit_buffer;
+pub mod device_states;
+mod encoded;
 pub mod filter;
 pub mod hub;
 pub mod protocol;
-mod recorded;
 pub mod seats;
 pub mod session;
-mod telling;
+mod watermark;
 
 use crate::turns::Turns;
+use encoded::EncodedTransition;
 use hub::Hub;
 use ioc_ingest::Registry;
 use ioc_model::Alert;
@@ -24,7 +25,6 @@ use std::{
     },
     time::Duration,
 };
-use telling::Telling;
 use tokio::sync::watch;
 
 /// How long who reads the records waits for them to have what it may have heard of: usually some milliseconds. When
@@ -57,7 +57,7 @@ pub struct Feeds {
     /// Transitions.
     pub hub: Arc<Hub>,
     /// Device states.
-    pub board: Arc<board::Board>,
+    pub board: Arc<device_states::DeviceStateTable>,
     /// Devices.
     pub registry: Registry,
     /// Indicators.
@@ -83,9 +83,9 @@ impl Feeds {
     }
 
     /// Reads transitions that the hub no longer has. Blocks.
-    fn older_page(&self, seq: u64, limit: usize) -> Option<(Vec<Telling>, bool)> {
+    fn older_page(&self, seq: u64, limit: usize) -> Option<(Vec<EncodedTransition>, bool)> {
         let OlderPage { transitions, is_whole } = (self.older)(seq, limit)?;
-        Some((transitions.into_iter().map(Telling::from).collect(), is_whole))
+        Some((transitions.into_iter().map(EncodedTransition::from).collect(), is_whole))
     }
 
     /// Runs work that blocks or takes long, when it is `caller`'s turn; `None` when there is none.

@@ -2,11 +2,11 @@
 //! device states from the board and indicators from their watch, and writes at the client's own pace.
 use super::{
     Feeds,
-    board::{self, Changes},
+    device_states::{self, Changes},
+    encoded::EncodedTransition,
     filter::Filter,
     hub::Since,
     protocol::{Channel, ClientMessage, PROTOCOL, ServerMessage, TableDevice},
-    telling::Telling,
 };
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use ioc_identity::{Action, Principal, Resource, authorize};
@@ -339,7 +339,7 @@ impl Session {
         Ok(())
     }
 
-    async fn send_transition(&mut self, item: Telling) -> Result<(), End> {
+    async fn send_transition(&mut self, item: EncodedTransition) -> Result<(), End> {
         let Some(subscription) = &mut self.subscription else { return Ok(()) };
         subscription.seq = item.seq;
         let admitted = admits(&self.feeds, &self.caller, &subscription.filter, &item.transition.alert);
@@ -368,8 +368,8 @@ impl Session {
         subscription.version = changes.version;
         let admitted = subscription.admitted.as_ref();
         let looks = changes.looks.iter().filter(|(index, _)| admitted.is_none_or(|set| set.contains(index)));
-        let bytes = board::frame(false, changes.epoch, looks.copied());
-        match bytes.len() > board::FRAME_HEAD_LEN {
+        let bytes = device_states::frame(false, changes.epoch, looks.copied());
+        match bytes.len() > device_states::FRAME_HEAD_LEN {
             true => self.send(Message::binary(bytes)).await,
             false => Ok(()),
         }
@@ -469,7 +469,7 @@ impl Table {
         let items: Vec<TableDevice> = visible().map(|device| table_device(device)).collect();
         let admitted: HashSet<u32> = visible().map(|device| device.index.0).collect();
         let looks = everything.looks.iter().copied().filter(|(index, _)| admitted.contains(index));
-        let states = board::frame(true, everything.epoch, looks);
+        let states = device_states::frame(true, everything.epoch, looks);
         let (version, epoch) = (everything.version, everything.epoch);
         Self { version, epoch, admitted, devices: ServerMessage::Devices { epoch, items }.to_json(), states }
     }

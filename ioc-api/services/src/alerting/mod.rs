@@ -7,12 +7,12 @@ mod written;
 
 pub use written::Written;
 
-use crate::Nudge;
+use crate::Wakeup;
 use crossbeam_channel::{Receiver, RecvTimeoutError, SendTimeoutError, Sender, bounded};
 use ioc_alerts::{AlertCommand, AlertFold, CommandError, RuleDecision};
 use ioc_journal::{Offset, SharedLog};
 use ioc_model::{Alert, AlertId};
-use ioc_rules::{Outlet, RuleTransition};
+use ioc_rules::{RuleTransition, TransitionSink};
 use permit::Permits;
 use std::{
     io,
@@ -84,7 +84,12 @@ impl AlertThread {
     /// Starts the thread, which goes on from `fold`. `appended` is notified of every record.
     ///
     /// Errors: the operating system refuses a thread.
-    pub fn start(journal: SharedLog, fold: AlertFold, archive: Archive, appended: Nudge) -> io::Result<Self> {
+    pub fn start(
+        journal: SharedLog,
+        fold: AlertFold,
+        archive: Archive,
+        appended: Wakeup,
+    ) -> io::Result<Self> {
         let (requests, taken) = bounded(WAITING_MAX);
         let (written, is_ending) = (Written::default(), Arc::new(AtomicBool::new(false)));
         let mut writer = Writer {
@@ -169,9 +174,9 @@ impl ActionError {
     }
 }
 
-impl Outlet for AlertThread {
+impl TransitionSink for AlertThread {
     /// Hands a decision over; waits while the queue is full.
-    fn tell(&self, transition: RuleTransition) -> bool {
+    fn emit(&self, transition: RuleTransition) -> bool {
         let RuleTransition { kind, at_ms: at, cause, alert, .. } = transition;
         let decision = RuleDecision { kind, at, cause, alert };
         self.requests.send(Request::Decision(Box::new(decision))).is_ok()

@@ -25,7 +25,7 @@ fn journal(dir: &tempfile::TempDir) -> SharedLog {
 }
 
 fn start(journal: &SharedLog, fold: AlertFold, archive: Archive) -> AlertThread {
-    AlertThread::start(journal.clone(), fold, archive, Nudge::default()).unwrap()
+    AlertThread::start(journal.clone(), fold, archive, Wakeup::default()).unwrap()
 }
 
 fn acknowledge() -> AlertCommand {
@@ -38,8 +38,8 @@ fn an_alert_that_was_just_cleared_stays_cleared_whoever_acts_on_it() {
     let journal = journal(&dir);
     // The archive is behind: it has not heard of the end.
     let alerts = start(&journal, AlertFold::default(), archive(firing(), 0));
-    assert!(alerts.tell(decision(firing(), TransitionKind::Firing)));
-    assert!(alerts.tell(decision(cleared(), TransitionKind::Cleared)));
+    assert!(alerts.emit(decision(firing(), TransitionKind::Firing)));
+    assert!(alerts.emit(decision(cleared(), TransitionKind::Cleared)));
     let (_, alert) = alerts.act(firing().id, acknowledge(), "lan", 3).unwrap();
     assert_eq!((alert.state, alert.cleared_at), (Condition::Cleared, Some(2)));
     let again = alerts.act(firing().id, acknowledge(), "mai", 4).unwrap_err();
@@ -80,7 +80,7 @@ fn after_its_end_nothing_is_taken_and_nobody_waits() {
     let alerts = start(&journal, AlertFold::default(), archive(firing(), 0));
     alerts.close();
     alerts.close();
-    assert!(!alerts.tell(decision(firing(), TransitionKind::Firing)));
+    assert!(!alerts.emit(decision(firing(), TransitionKind::Firing)));
     let refused = alerts.act(firing().id, acknowledge(), "lan", 3).unwrap_err();
     assert_eq!(refused, ActionError::ended());
     assert_eq!(journal.durable(), 0);

@@ -1,6 +1,6 @@
 //! What the alert thread does: one request after the other becomes events.
 use super::{ActionError, ActionResult, Archive, Command, Request, Written};
-use crate::Nudge;
+use crate::Wakeup;
 use crossbeam_channel::Receiver;
 use ioc_alerts::{AlertEvent, AlertFold, CommandError, EncodeError, RuleDecision, encode};
 use ioc_journal::{AppendError, Health, Offset, SharedLog};
@@ -31,7 +31,7 @@ pub(super) struct Writer {
     pub(super) fold: AlertFold,
     pub(super) archive: Archive,
     pub(super) written: Written,
-    pub(super) appended: Nudge,
+    pub(super) appended: Wakeup,
     pub(super) is_ending: Arc<AtomicBool>,
 }
 
@@ -100,7 +100,7 @@ impl Writer {
             tracing::error!(alert = %event.alert, "an alert is too large for an event and is written with shortened texts");
         }
         let offset = self.append(&bytes, deadline)?;
-        self.appended.urge(offset);
+        self.appended.notify(offset);
         self.fold.apply(offset, &event);
         Ok(offset)
     }

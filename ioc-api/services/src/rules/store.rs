@@ -137,7 +137,7 @@ impl RuleStore {
         }
     }
 
-    /// Says whether the engine still has the rules from before the start, and will get others.
+    /// Reports whether the engine still has the rules from before the start, and will get others.
     pub fn is_changing(&self) -> bool {
         self.before.load().is_some()
     }

@@ -1,12 +1,12 @@
 //! Alerts, brought back to where the journal stands: the newest snapshot, the events behind it that the records have, and
 //! those that only the journal has.
 use super::{PAGE, RecoverError, replay};
-use crate::followers::{Work, alert_log::AlertLog, alerts::keep_snapshot};
+use crate::followers::{Consumer, alert_log::AlertLog, alerts::keep_snapshot};
 use ioc_alerts::{AlertFold, AlertState, FINISHED_KEPT};
 use ioc_journal::{Batch, Offset, SharedLog};
 use ioc_model::{Alert, Condition, Transition};
 use ioc_records::{AlertEventRow, Records, RecordsError, Sequenced};
-use ioc_rules::Restored;
+use ioc_rules::RestoredAlert;
 use ioc_services::start_progress::{Phase, StartProgress};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -132,7 +132,7 @@ impl Projection {
     }
 }
 
-impl Work for Projection {
+impl Consumer for Projection {
     fn take(&mut self, batch: &Batch) {
         self.gathered.extend(self.log.read(batch));
         if self.gathered.len() >= PAGE {
@@ -149,10 +149,11 @@ pub(crate) fn restored(
     records: &Records,
     fold: &AlertFold,
     resume_after: Offset,
-) -> Result<Vec<Restored>, RecoverError> {
+) -> Result<Vec<RestoredAlert>, RecoverError> {
     let active = fold.states().filter(|state| state.alert.state != Condition::Cleared);
-    let restored = |state: &AlertState| Restored { alert: Alert::clone(&state.alert), cause: state.cause };
-    let mut known: HashMap<_, Restored> =
+    let restored =
+        |state: &AlertState| RestoredAlert { alert: Alert::clone(&state.alert), cause: state.cause };
+    let mut known: HashMap<_, RestoredAlert> =
         active.map(|state| (state.alert.fingerprint, restored(state))).collect();
     let mut seq = resume_after;
     loop {
@@ -165,7 +166,7 @@ pub(crate) fn restored(
             };
             let newer = known.get(&alert.fingerprint).is_none_or(|known| known.cause <= cause);
             if newer && alert.state == Condition::Cleared {
-                known.insert(alert.fingerprint, Restored { alert, cause });
+                known.insert(alert.fingerprint, RestoredAlert { alert, cause });
             }
         }
     }

@@ -5,10 +5,10 @@ use crate::{
     clock_watch,
     config::Config,
     data_dir::kept_rules,
-    followers::{Nudge, quarantine::Quarantine, settle::Settle},
+    followers::{Wakeup, history::HistoryFollower, quarantine::Quarantine},
 };
 use ioc_alerts::AlertFold;
-use ioc_http::stream::{board::Board, hub::Hub};
+use ioc_http::stream::{device_states::DeviceStateTable, hub::Hub};
 use ioc_ingest::{Decoder, Ledger, LiveState};
 use ioc_journal::{Offset, Opened, SharedLog};
 use ioc_records::Records;
@@ -35,13 +35,13 @@ pub(in crate::app) struct Memory {
     /// The fold over the events of alerts, as of the journal's last record.
     pub(in crate::app) fold: AlertFold,
     /// Urges who tells of alerts.
-    pub(in crate::app) urgent: Nudge,
+    pub(in crate::app) urgent: Wakeup,
     /// Where rules go on, and when that record was committed.
     pub(in crate::app) resume_after: Offset,
     pub(in crate::app) resume_ms: i64,
     pub(in crate::app) hub: Arc<Hub>,
-    pub(in crate::app) records_wanted: Nudge,
-    pub(in crate::app) board: Arc<Board>,
+    pub(in crate::app) records_wanted: Wakeup,
+    pub(in crate::app) board: Arc<DeviceStateTable>,
     pub(in crate::app) kpis: Arc<KpiService>,
     pub(in crate::app) own_clock: Arc<OwnClock>,
     pub(in crate::app) ready: Ready,
@@ -72,7 +72,8 @@ impl Memory {
             now_ms,
         )?;
         let (ledger, live) = (Arc::new(Ledger::default()), Arc::new(LiveState::default()));
-        let mut settle = Settle::new(store.clone(), Arc::clone(&ledger), journal.clone(), opened.last);
+        let mut settle =
+            HistoryFollower::new(store.clone(), Arc::clone(&ledger), journal.clone(), opened.last);
         let from = super::oldest_of(journal, store.replay_from());
         progress.enter_replay(Phase::HistoryReplay, from, opened.last);
         super::replay(journal, from, opened.last, &mut settle, progress)?;
@@ -84,7 +85,7 @@ impl Memory {
 
         let resume_after = journal.checkpoint_of("rules").unwrap_or(0);
         let resume_ms = super::committed_ms(journal, resume_after)?;
-        let (ready, records_wanted, urgent) = (Ready::default(), Nudge::default(), Nudge::default());
+        let (ready, records_wanted, urgent) = (Ready::default(), Wakeup::default(), Wakeup::default());
         let hub = Hub::new(
             records.newest_transition().map_err(RecoverError::from)?,
             super::open_alerts(&fold),
@@ -131,7 +132,7 @@ impl Memory {
             resume_ms,
             hub,
             records_wanted,
-            board: Arc::new(Board::default()),
+            board: Arc::new(DeviceStateTable::default()),
             own_clock: Arc::default(),
             kpis: Arc::new(kpis),
             ready,

@@ -235,7 +235,7 @@ impl Mqtt {
         }
     }
 
-    /// Says whether the other side closes within the time.
+    /// Reports whether the other side closes within the time.
     pub(crate) fn is_closed_within(&mut self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         loop {

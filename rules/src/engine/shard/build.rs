@@ -317,7 +317,7 @@ impl Shard {
         if let Some(compiled) = before.rules.get(rule as usize) {
             compiled.meter.moved(before_end, AlertState::Inactive);
         }
-        active.end(now).map_or(Ok(()), |transition| self.tell(transition))
+        active.end(now).map_or(Ok(()), |transition| self.emit(transition))
     }
 
     /// Finds out again who reads a device, which has kept its windows.

@@ -128,7 +128,7 @@ impl Shard {
             (true, false) => _ = self.timed.remove(&address),
             _ => {}
         }
-        transition.map_or(Ok(()), |transition| self.tell(transition))
+        transition.map_or(Ok(()), |transition| self.emit(transition))
     }
 
     /// Brings the members of a leaf up to date, and notes what is to be reported of them.

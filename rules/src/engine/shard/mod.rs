@@ -33,7 +33,7 @@ use super::{
     sync::{Receiver, Sender},
 };
 use crate::{
-    engine::Outlet,
+    engine::TransitionSink,
     eval::{
         clock::Clock,
         partial::Partial,
@@ -59,7 +59,7 @@ use std::{
 
 /// Where a shard's results go.
 pub(crate) struct Results {
-    pub(crate) out: Arc<dyn Outlet>,
+    pub(crate) out: Arc<dyn TransitionSink>,
     pub(crate) reports: Sender<Report>,
 }
 
@@ -384,9 +384,9 @@ impl Shard {
         self.results.reports.send(report).map_err(|_| OutputClosed)
     }
 
-    fn tell(&self, transition: RuleTransition) -> Result<(), OutputClosed> {
+    fn emit(&self, transition: RuleTransition) -> Result<(), OutputClosed> {
         count(&self.shared.meters.transitions, 1);
-        self.results.out.tell(transition).then_some(()).ok_or(OutputClosed)
+        self.results.out.emit(transition).then_some(()).ok_or(OutputClosed)
     }
 
     fn instance(&mut self, (slot, place): Address) -> Option<&mut device::Instance> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::followers::Nudge;
+use crate::followers::Wakeup;
 use ioc_alerts::AlertCommand;
 use ioc_journal::JournalConfig;
 use ioc_model::AlertId;
@@ -52,7 +52,7 @@ impl Directory {
     fn act(&self, fold: &AlertFold, id: AlertId, command: AlertCommand) -> Alert {
         let archive = Archive { find: Box::new(|_| None), through: Box::new(|| 0) };
         let alerts =
-            AlertThread::start(self.journal.clone(), fold.clone(), archive, Nudge::default()).unwrap();
+            AlertThread::start(self.journal.clone(), fold.clone(), archive, Wakeup::default()).unwrap();
         let (_, alert) = alerts.act(id, command, "lan", 1_796_000_000_000).unwrap();
         alerts.close();
         alert

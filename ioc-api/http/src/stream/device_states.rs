@@ -51,11 +51,11 @@ struct Cells {
     cells: Vec<(Look, u64)>,
 }
 
-/// See the module.
+/// Holds the state of every device, with a version per change.
 #[derive(Default)]
-pub struct Board(RwLock<Cells>);
+pub struct DeviceStateTable(RwLock<Cells>);
 
-impl Board {
+impl DeviceStateTable {
     /// Stores the looks of all devices, in the order of their indices; `epoch` counts changes of the registry.
     pub fn update(&self, epoch: u32, looks: impl IntoIterator<Item = Look>) {
         let mut board = self.0.write().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn changes_between_two_questions_coalesce() {
-        let board = Board::default();
+        let board = DeviceStateTable::default();
         board.update(1, [Look::default(), Look::default()]);
         let first = board.since(0);
         assert_eq!(first.looks.len(), 2);
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_grown_registry_changes_the_epoch() {
-        let board = Board::default();
+        let board = DeviceStateTable::default();
         board.update(1, [Look::default()]);
         let before = board.since(0);
         board.update(2, [Look::default(), ALARM]);

@@ -7,11 +7,11 @@ use std::{
 
 /// The newest urgent record of one follower. Clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct Nudge(Arc<(Mutex<Offset>, Condvar)>);
+pub struct Wakeup(Arc<(Mutex<Offset>, Condvar)>);
 
-impl Nudge {
+impl Wakeup {
     /// Notes that the record at `offset`, which may not be on disk yet, is urgent.
-    pub fn urge(&self, offset: Offset) {
+    pub fn notify(&self, offset: Offset) {
         let mut urgent = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
         *urgent = offset.max(*urgent);
         drop(urgent);
@@ -34,14 +34,14 @@ mod tests {
 
     #[test]
     fn an_urgent_record_ends_a_wait_and_one_that_was_taken_does_not() {
-        let nudge = Nudge::default();
-        nudge.urge(7);
-        nudge.urge(3);
+        let nudge = Wakeup::default();
+        nudge.notify(7);
+        nudge.notify(3);
         let start = Instant::now();
         nudge.wait(6, LONG);
         let waiting = nudge.clone();
         let waiter = thread::spawn(move || waiting.wait(7, LONG));
-        nudge.urge(8);
+        nudge.notify(8);
         waiter.join().unwrap();
         assert!(start.elapsed() < LONG / 2);
         nudge.wait(8, Duration::from_millis(1));

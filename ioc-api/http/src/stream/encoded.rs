@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// A transition with its message, which is made once, while the disk is at work, and not by each screen. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Telling {
+pub struct EncodedTransition {
     /// Journal offset of the transition record.
     pub seq: u64,
     /// What happened.
@@ -16,7 +16,7 @@ pub struct Telling {
     pub message: Utf8Bytes,
 }
 
-impl From<Sequenced> for Telling {
+impl From<Sequenced> for EncodedTransition {
     fn from(Sequenced { seq, transition }: Sequenced) -> Self {
         let message = ServerMessage::Alert {
             seq,

@@ -1,6 +1,6 @@
 //! Brings committed observations into history and balances the books:
 //! received = stored + duplicate + rejected, at every moment someone looks.
-use super::Work;
+use super::Consumer;
 use crate::clock::now_ms;
 use ioc_ingest::{Ledger, Tally};
 use ioc_journal::{Batch, Offset, Record, SharedLog};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 const GATHERED_BYTES_MAX: usize = 8 << 20;
 
 /// Takes observations into history and counts what became of them.
-pub struct Settle {
+pub struct HistoryFollower {
     store: SharedHistory,
     ledger: Arc<Ledger>,
     journal: SharedLog,
@@ -30,7 +30,7 @@ pub struct Settle {
     asked: Offset,
 }
 
-impl Settle {
+impl HistoryFollower {
     /// Settles records of `journal` into `store`; what was committed up to `counted` is replay and not counted again.
     pub fn new(store: SharedHistory, ledger: Arc<Ledger>, journal: SharedLog, counted: Offset) -> Self {
         Self {
@@ -133,7 +133,7 @@ fn count(tally: &mut Tally, message: &MessageView<'_>, outcomes: &[ApplyOutcome]
     }
 }
 
-impl Work for Settle {
+impl Consumer for HistoryFollower {
     fn take(&mut self, batch: &Batch) {
         self.gathered_bytes += batch.records().map(|record| record.payload.len()).sum::<usize>();
         self.gathered.push(batch.clone());
@@ -148,7 +148,7 @@ impl Work for Settle {
         self.seal_if_journal_waits();
     }
 
-    fn safe(&mut self, _taken: Offset) -> Option<Offset> {
+    fn checkpoint(&mut self, _taken: Offset) -> Option<Offset> {
         self.store.replay_from().checked_sub(1)
     }
 }

@@ -1,15 +1,15 @@
 //! Transitions on their way to disk. They are read and decoded while the disk is at work, so that what is left to do
 //! when they are there is to tell.
-use super::telling::Telling;
+use super::encoded::EncodedTransition;
 use std::{
     collections::VecDeque,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
 
-/// See the module.
+/// Holds encoded transitions until they are on disk.
 #[derive(Debug)]
-pub(super) struct Coming {
+pub(super) struct CommitBuffer {
     state: Mutex<State>,
     bell: Notify,
 }
@@ -19,7 +19,7 @@ struct State {
     /// Everything up to here is on disk.
     durable: u64,
     /// In order. Bounded by who adds: it waits until what it added is on disk.
-    waiting: VecDeque<Telling>,
+    waiting: VecDeque<EncodedTransition>,
 }
 
 impl State {
@@ -28,13 +28,13 @@ impl State {
     }
 }
 
-impl Coming {
+impl CommitBuffer {
     pub(super) fn new(durable: u64) -> Self {
         Self { state: Mutex::new(State { durable, waiting: VecDeque::new() }), bell: Notify::new() }
     }
 
     /// Adds transitions, in order, that may not be on disk yet.
-    pub(super) fn add(&self, transitions: impl IntoIterator<Item = Telling>) {
+    pub(super) fn add(&self, transitions: impl IntoIterator<Item = EncodedTransition>) {
         self.change(|state| state.waiting.extend(transitions));
     }
 
@@ -65,7 +65,7 @@ impl Coming {
     }
 
     /// Takes those that are on disk, in order.
-    pub(super) fn take(&self) -> Vec<Telling> {
+    pub(super) fn take(&self) -> Vec<EncodedTransition> {
         let mut state = self.lock();
         let due = state.waiting.partition_point(|one| one.seq <= state.durable);
         state.waiting.drain(..due).collect()

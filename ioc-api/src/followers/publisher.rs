@@ -1,6 +1,6 @@
 //! Tells the world about transitions: the live stream, which gets them ready to be told before they are on disk, and the
 //! city app over MQTT.
-use super::{Stop, Work, alert_log::AlertLog};
+use super::{Consumer, Stop, alert_log::AlertLog};
 use crate::clock::now_ms;
 use ioc_alerts::AlertFold;
 use ioc_broker::Broker;
@@ -20,7 +20,7 @@ const _: () = assert!(UNRECORDED_MAX + PART < RING_MAX);
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Follows the journal for the live stream and for apps.
-pub struct Tell {
+pub struct Publisher {
     journal: SharedLog,
     log: AlertLog,
     hub: Arc<Hub>,
@@ -28,7 +28,7 @@ pub struct Tell {
     stop: Stop,
 }
 
-impl Tell {
+impl Publisher {
     /// Joins the parts; goes on from `fold`. Apps find the alerts that were open before the start retained again.
     pub fn new(journal: SharedLog, fold: AlertFold, hub: Arc<Hub>, broker: Arc<Broker>, stop: Stop) -> Self {
         let tell = Self { journal, log: AlertLog::new(fold), hub, broker, stop };
@@ -83,7 +83,7 @@ fn measure(transition: &Transition) {
     }
 }
 
-impl Work for Tell {
+impl Consumer for Publisher {
     fn take(&mut self, batch: &Batch) {
         for part in self.log.transitions(batch).chunks(PART) {
             if !self.await_room() {

@@ -4,14 +4,14 @@ use std::{
     time::Duration,
 };
 
-/// See the module.
+/// Holds up to where the records have what the stream told.
 #[derive(Debug)]
-pub(super) struct Recorded {
+pub(super) struct ProjectionWatermark {
     through: Mutex<u64>,
     further: Condvar,
 }
 
-impl Recorded {
+impl ProjectionWatermark {
     pub(super) fn new(through: u64) -> Self {
         Self { through: Mutex::new(through), further: Condvar::new() }
     }
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn who_waits_goes_on_when_the_records_are_there_and_not_for_ever() {
-        let recorded = Recorded::new(5);
+        let recorded = ProjectionWatermark::new(5);
         let start = Instant::now();
         recorded.wait(5, LONG);
         thread::scope(|scope| {
