@@ -70,8 +70,8 @@ fn stories(said: &[RuleTransition]) -> BTreeMap<Fingerprint, Vec<String>> {
     stories
 }
 
-/// What the book knows of each fingerprint after these transitions.
-fn book(known: &[RuleTransition]) -> Vec<RestoredAlert> {
+/// Returns the last transition of each fingerprint.
+fn last_of_each(known: &[RuleTransition]) -> Vec<RestoredAlert> {
     let last: BTreeMap<_, _> =
         known.iter().map(|transition| (transition.alert.fingerprint, transition)).collect();
     last.into_values().map(|last| RestoredAlert { alert: last.alert.clone(), cause: last.cause }).collect()
@@ -93,7 +93,7 @@ fn a_stop_at_any_input_with_any_part_recorded_repeats_and_loses_nothing() {
                 devices: fleet(4),
                 past,
                 shards: 1 + checkpoint % 3,
-                restored: book(&known),
+                restored: last_of_each(&known),
                 seed_to_ms: arrival(checkpoint.checked_sub(1).and_then(|last| inputs.get(last))),
                 resume_after: checkpoint as u64,
                 ..Setup::new(flood_rules())
@@ -111,7 +111,7 @@ fn an_open_alert_keeps_its_id_and_clears_under_it() {
     bench.observe(1.0, 2, LEVEL, 4.0);
     let pending = bench.said();
     let setup = Setup {
-        restored: book(&pending),
+        restored: last_of_each(&pending),
         seed_to_ms: START + 2_000,
         startup_ms: START + 5_000,
         resume_after: 10,
@@ -140,7 +140,7 @@ fn a_for_that_ends_after_a_restart_goes_back_to_no_input_of_this_run() {
     let past = Past::of(2, LEVEL, [(START + 1_000, 4.0)]);
     let setup = Setup {
         past: Arc::new(past),
-        restored: book(&bench.said()),
+        restored: last_of_each(&bench.said()),
         seed_to_ms: START + 2_000,
         startup_ms: START + 2_500,
         resume_after: 10,
@@ -164,7 +164,7 @@ fn an_alert_whose_gauge_stayed_silent_through_the_restart_is_held() {
         let past = Past::of(2, LEVEL, [(START + 1_000, 4.0)]);
         let setup = Setup {
             past: Arc::new(past),
-            restored: book(&firing),
+            restored: last_of_each(&firing),
             seed_to_ms: START + 2_000,
             startup_ms: START + 3_600_000,
             resume_after: 10,
@@ -187,7 +187,7 @@ fn an_alert_whose_gauge_stayed_silent_through_the_restart_is_held() {
 /// A start an hour later, of whose past nothing is known but the alerts.
 fn an_hour_later(entries: &[(&str, &str)], known: &[RuleTransition]) -> Bench {
     let setup = Setup {
-        restored: book(known),
+        restored: last_of_each(known),
         seed_to_ms: START + 2_000,
         startup_ms: START + 3_600_000,
         resume_after: 10,
@@ -252,7 +252,7 @@ fn a_silence_alert_survives_a_restart_without_starting_over() {
     assert_eq!(firing.len(), 1);
     // The past does not know when the device was last heard of; the alert does.
     let setup = Setup {
-        restored: book(&firing),
+        restored: last_of_each(&firing),
         seed_to_ms: START + 21_000,
         startup_ms: START + 30_000,
         resume_after: 10,
@@ -275,8 +275,12 @@ fn alerts_of_changed_rules_and_gone_devices_are_cleared_at_the_start() {
     let firing = bench.said();
     assert_eq!(firing.len(), 3);
     let restart = |rules: RuleSet, devices: u32| {
-        let setup =
-            Setup { restored: book(&firing), devices: fleet(devices), resume_after: 10, ..Setup::new(rules) };
+        let setup = Setup {
+            restored: last_of_each(&firing),
+            devices: fleet(devices),
+            resume_after: 10,
+            ..Setup::new(rules)
+        };
         let mut words = setup.start().last_words();
         words.sort();
         words
@@ -336,7 +340,7 @@ fn rules_that_changed_while_the_center_was_down_see_the_last_values_and_the_othe
         let setup = Setup {
             shards,
             past: Arc::new(past),
-            restored: book(&known),
+            restored: last_of_each(&known),
             seed_to_ms: START + 2_000,
             startup_ms: START + 4_000,
             resume_after: 10,
@@ -398,7 +402,7 @@ fn what_was_over_and_held_ends_after_a_start() {
     bench.observe(1.0, 2, LEVEL, 4.0);
     bench.observe(1.5, 2, LEVEL, 1.0);
     bench.tick(2.0);
-    let restored = book(&bench.said());
+    let restored = last_of_each(&bench.said());
     assert_eq!(restored.len(), 2);
     let past = Arc::new(Past::of(2, LEVEL, [(START + 1_000, 4.0), (START + 1_500, 1.0)]));
     let setup = Setup::new(rules(&entries));

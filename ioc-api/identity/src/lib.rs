@@ -1,4 +1,4 @@
-//! Who is who and who may what.
+//! Identities of people, devices and displays, and what they may do.
 //!
 //! Owns passwords (argon2id), sessions, display tokens, MQTT credentials, and [`authorize`], the one function that
 //! decides. Leaves keeping them to [`ioc_records`] and asking to those who serve requests. Time is an

@@ -62,7 +62,7 @@ pub struct Services {
     pub people: People,
     /// Rejected messages.
     pub quarantine: Quarantine,
-    /// Who did what.
+    /// The audit trail.
     pub audit: AuditLog,
 }
 

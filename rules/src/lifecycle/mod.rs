@@ -13,7 +13,7 @@
 //! until its device has a share left to clear it; a pending one is told once there is a share, or when it fires.
 //!
 //! Durations run on monotonic time. Pure: knows nothing of devices, queues and clocks. [`record`] makes of a step
-//! what the alert book keeps.
+//! what the alert thread writes down.
 pub(crate) mod flapping;
 pub(crate) mod record;
 

@@ -1,4 +1,4 @@
-//! From a step of the state machine to the transition that the alert book keeps.
+//! From a step of the state machine to the transition that the alert thread writes down.
 use super::{Phase, Step};
 use crate::{
     eval::{time::EvalTime, trace::EvalResult},
